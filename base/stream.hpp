@@ -1,0 +1,176 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <utility>
+
+#include "base/error.hpp"
+
+// The one mechanism for order without loss or doubles. A sender numbers items 1, 2, 3 … without holes within an epoch and
+// keeps each until it is confirmed; the receiver accepts `last + 1` only, gives a repeat its first answer again, and asks
+// for a resend when a number is missing. "Highest number seen" would not do: a retry of an earlier item would be taken for
+// a repeat and lost. Only contiguity is safe. Both sides are bounded.
+//
+// Pure logic: no thread, clock or disk. One owner at a time.
+namespace earshot {
+
+// The sending side. Item is what must arrive.
+template <class Item>
+class StreamSender {
+ public:
+  // Keeps at most `window_max` unconfirmed items. The first item gets number `first`.
+  explicit StreamSender(std::size_t window_max, std::uint64_t epoch = 1, std::uint64_t first = 1)
+      : window_max_(window_max), epoch_(epoch), base_(first), next_send_(first) {}
+
+  // Appends an item and returns its number; kOverloaded when `window_max` items are unconfirmed (nothing is changed).
+  Result<std::uint64_t> push(Item item) {
+    if (is_full()) return fail(ErrorCode::kOverloaded, "window", "the window of unconfirmed items is full");
+    slots_.push_back(Slot{std::move(item), false});
+    return last();
+  }
+
+  // Calls send(number, item) for items not sent since the last rewind, in order, at most `count`; returns how many.
+  template <class Send>
+  std::size_t send_ready(std::size_t count, Send&& send) {
+    std::size_t sent = 0;
+    for (; sent < count && next_send_ <= last(); ++next_send_) {
+      const Slot& slot = slots_[next_send_ - base_];
+      if (slot.confirmed) continue;
+      send(next_send_, slot.item);
+      ++sent;
+    }
+    return sent;
+  }
+
+  // The receiver has this item for good. Any order, repeats welcome; a number never sent is ignored and gives false.
+  bool confirm(std::uint64_t number) {
+    if (number < base_) return true;
+    if (number >= next_send_) return false;
+    slots_[number - base_].confirmed = true;
+    drop_confirmed();
+    return true;
+  }
+
+  // The receiver has every item up to and with this one.
+  bool confirm_through(std::uint64_t number) {
+    if (number >= next_send_) return false;
+    while (base_ <= number) slots_.pop_front(), ++base_;
+    drop_confirmed();
+    return true;
+  }
+
+  // Sends again from `number` on: after outOfOrder(expected), a timeout or a new connection. False when that item is gone:
+  // the receiver has forgotten what this side was told is safe, and the stream must restart.
+  bool rewind(std::uint64_t number) {
+    if (number < base_) return false;
+    next_send_ = std::min(next_send_, number);
+    return true;
+  }
+  void rewind_all() { next_send_ = base_; }
+
+  // Begins a new epoch: what is unconfirmed is numbered again from 1, in its order.
+  void restart(std::uint64_t epoch) {
+    std::erase_if(slots_, [](const Slot& slot) { return slot.confirmed; });
+    epoch_ = epoch, base_ = 1, next_send_ = 1;
+  }
+
+  // Item by number; nullptr when confirmed or never pushed.
+  [[nodiscard]] const Item* find(std::uint64_t number) const {
+    if (number < base_ || number > last() || slots_[number - base_].confirmed) return nullptr;
+    return &slots_[number - base_].item;
+  }
+
+  [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
+  // Everything below is confirmed: what the receiver may forget.
+  [[nodiscard]] std::uint64_t confirmed_below() const { return base_; }
+  // The last number given out; confirmed_below() - 1 when none is unconfirmed.
+  [[nodiscard]] std::uint64_t last() const { return base_ + slots_.size() - 1; }
+  // The number that send_ready sends next.
+  [[nodiscard]] std::uint64_t next_to_send() const { return next_send_; }
+  [[nodiscard]] bool has_ready() const { return next_send_ <= last(); }
+  [[nodiscard]] bool is_full() const { return slots_.size() >= window_max_; }
+  [[nodiscard]] std::size_t unconfirmed() const { return slots_.size(); }
+
+ private:
+  struct Slot {
+    Item item;
+    bool confirmed;
+  };
+
+  void drop_confirmed() {
+    while (!slots_.empty() && slots_.front().confirmed) slots_.pop_front(), ++base_;
+    next_send_ = std::max(next_send_, base_);
+  }
+
+  std::size_t window_max_;
+  std::uint64_t epoch_;
+  std::deque<Slot> slots_;   // numbers base_ .. base_ + size - 1
+  std::uint64_t base_;       // lowest unconfirmed number
+  std::uint64_t next_send_;  // base_ .. last() + 1
+};
+
+// What the receiver does with an item.
+enum class StreamVerdict : std::uint8_t {
+  kAccept,      // number == expected: take it and record() its answer
+  kRepeat,      // known: give the recorded answer again
+  kOutOfOrder,  // a number is missing: answer expected(), the sender resends from there
+  kReset,       // below what was promised forgotten, or known under another identity: the stream must restart
+};
+
+// The receiving side. Identity tells two items with one number apart (a message id); Answer is what a repeat gets again.
+// A receiver without answers uses a cheap identity and answer.
+template <class Identity, class Answer>
+class StreamReceiver {
+ public:
+  struct Known {
+    Identity identity;
+    Answer answer;
+    bool operator==(const Known&) const = default;
+  };
+
+  // Remembers at most `window_max` answers beyond what the sender said it needs no more.
+  explicit StreamReceiver(std::size_t window_max, std::uint64_t expected = 1)
+      : window_max_(window_max), expected_(expected) {}
+
+  // What to do with item `number`. Changes nothing.
+  [[nodiscard]] StreamVerdict judge(std::uint64_t number, const Identity& identity) const {
+    if (number > expected_) return StreamVerdict::kOutOfOrder;
+    if (number == expected_) return StreamVerdict::kAccept;
+    const Known* known = find(number);
+    return known != nullptr && known->identity == identity ? StreamVerdict::kRepeat : StreamVerdict::kReset;
+  }
+
+  // Takes the expected item. Call only after judge() said kAccept.
+  void record(Identity identity, Answer answer) {
+    EARSHOT_INVARIANT(window_max_ > 0, "a receiver remembers at least one answer");
+    if (known_.size() >= window_max_) known_.pop_front();
+    known_.push_back(Known{std::move(identity), std::move(answer)});
+    ++expected_;
+  }
+
+  // The sender has the answers below `number` and will not ask for them again.
+  void forget_below(std::uint64_t number) {
+    while (!known_.empty() && first_known() < number) known_.pop_front();
+  }
+
+  // The recorded answer of `number`, nullptr when forgotten or not yet received.
+  [[nodiscard]] const Known* find(std::uint64_t number) const {
+    if (number < first_known() || number >= expected_) return nullptr;
+    return &known_[number - first_known()];
+  }
+
+  [[nodiscard]] std::uint64_t expected() const { return expected_; }
+  [[nodiscard]] std::uint64_t first_known() const { return expected_ - known_.size(); }
+  [[nodiscard]] const std::deque<Known>& known() const { return known_; }
+  [[nodiscard]] bool is_full() const { return known_.size() >= window_max_; }
+
+ private:
+  std::size_t window_max_;
+  std::uint64_t expected_;
+  std::deque<Known> known_;  // answers of first_known() .. expected_ - 1
+};
+
+}  // namespace earshot

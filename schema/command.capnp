@@ -1,0 +1,66 @@
+@0x9a6e13f4d8c7b052;
+# What stands in a shard's Raft log: one CommandBatch per entry.
+#
+# Rules of evolution: as broker.capnp, and stricter: every replica must compute the same state from the same entry, so a
+# new meaning gets a new command, and a state machine that meets an unknown command stops its node.
+
+using Cxx = import "/capnp/c++.capnp";
+using Errors = import "errors.capnp";
+using Record = import "record.capnp";
+using Broker = import "broker.capnp";
+$Cxx.namespace("earshot::schema");
+
+struct CommandBatch {
+  tickMs @0 :UInt64;            # the leader's wall clock; 0: no tick. Time in a state machine never goes back
+  commands @1 :List(Command);
+}
+
+struct Command {
+  union {
+    send @0 :Send;
+    login @1 :Login;
+    ack @2 :Ack;
+    transfer @3 :Transfer;
+    confirm @4 :Confirm;
+  }
+}
+
+struct Send {                   # messages of one producer to users of this shard, in lane order
+  producer @0 :UInt64;
+  user @1 :Text;
+  device @2 :Text;
+  items @3 :List(SendItem);
+}
+
+struct SendItem {
+  message @0 :Broker.Outgoing;
+  refusal @1 :Errors.Error;     # set when the message broke a rule at the door: uses up the number, stores nothing
+}
+
+struct Login {                  # a device of a user of this shard appears
+  user @0 :Text;
+  device @1 :Text;
+  producer @2 :UInt64;
+  epoch @3 :UInt64;
+  lastReceived @4 :UInt64;
+  startAt @5 :Broker.StartAt;
+}
+
+struct Ack {
+  user @0 :Text;
+  device @1 :Text;
+  upTo @2 :UInt64;
+  above @3 :List(UInt64);
+}
+
+struct Transfer {               # outbox records of another shard, numbered first, first + 1, …
+  origin @0 :UInt16;
+  epoch @1 :UInt64;
+  first @2 :UInt64;
+  records @3 :List(Record.OutboxRecord);
+}
+
+struct Confirm {                # the target shard has committed our outbox records up to here
+  target @0 :UInt16;
+  upTo @1 :UInt64;
+}

@@ -1,0 +1,145 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "base/limits.hpp"
+
+// The client protocol's values as C++ types, shared by the server's floors and the client library. Conversions to and from
+// Cap'n Proto are in schema/wire.hpp, so that nothing else needs to know the encoding.
+namespace earshot {
+
+inline constexpr std::uint16_t kProtocolMin = 1;
+inline constexpr std::uint16_t kProtocolMax = 1;
+
+enum class StartAt : std::uint16_t { kOldest = 0, kNewest = 1 };
+enum class DeliveryMode : std::uint16_t { kOrdered = 0, kUnordered = 1, kSequenceOnly = 2 };
+enum class FetchCause : std::uint16_t { kUnspecified = 0, kGap = 1, kChecksum = 2, kReconnect = 3, kCatchUp = 4 };
+inline constexpr std::size_t kFetchCauses = 5;
+enum class LostReason : std::uint16_t { kUnknown = 0, kCorrupt = 1, kTrimmed = 2 };
+
+std::string_view name_of(DeliveryMode mode);
+std::string_view name_of(FetchCause cause);
+std::string_view name_of(LostReason reason);
+
+// A message on its way from a client into the shard of its recipient.
+struct OutgoingMessage {
+  UserId recipient;
+  LaneNumber number;
+  LaneNumber answered_below;  // the client has the answers of all lower numbers of this lane
+  MessageId id;
+  std::string body;
+  std::uint64_t checksum = 0;  // checksum_of(body), made by the sender
+  std::uint64_t sent_at_ms = 0;
+  bool copy_to_self = false;
+};
+
+struct Stored {
+  Sequence sequence;
+  Epoch epoch;
+  bool operator==(const Stored&) const = default;
+};
+
+// The answer to one message. A final refusal uses up the lane number; a held one must be sent again.
+struct SendAnswer {
+  struct Refused {
+    Error error;
+    bool operator==(const Refused&) const = default;
+  };
+  struct Held {
+    Error error;
+    bool operator==(const Held&) const = default;
+  };
+  std::variant<Stored, Refused, Held> value;
+  bool operator==(const SendAnswer&) const = default;
+};
+
+// A message on its way from a mailbox to a device.
+struct IncomingMessage {
+  Sequence sequence;
+  UserId sender;
+  DeviceId sender_device;
+  MessageId id;
+  std::string body;
+  std::uint64_t checksum = 0;
+  std::uint64_t sent_at_ms = 0;
+  std::uint64_t stored_at_ms = 0;
+  std::uint32_t attempt = 1;  // 1 on the first delivery of a session
+  UserId copy_of;             // on the sender's own copy of a sent message: its recipient
+  bool operator==(const IncomingMessage&) const = default;
+};
+
+// Sequences first..last are gone, and why: never a silent hole.
+struct LostRange {
+  Sequence first;
+  Sequence last;
+  LostReason reason = LostReason::kUnknown;
+  bool operator==(const LostRange&) const = default;
+};
+
+struct Batch {
+  Epoch epoch;
+  std::vector<IncomingMessage> messages;  // ascending; contiguous but for `lost`
+  std::vector<LostRange> lost;            // ascending
+  Sequence last_sequence;                 // the newest message in the mailbox
+};
+
+struct LoginRequest {
+  std::uint16_t protocol_min = kProtocolMin;
+  std::uint16_t protocol_max = kProtocolMax;
+  std::string token;
+  DeviceId device;
+  ProducerId producer;
+  Epoch epoch;
+  Sequence last_received;
+  StartAt start_at = StartAt::kOldest;
+  std::string agent;
+};
+
+// The limits that a server holds its clients to.
+struct ServerLimits {
+  std::uint32_t body_bytes_max = limits::kBodyBytesMax;
+  std::uint32_t batch_messages_max = limits::kBatchMessagesMax;
+  std::uint32_t batch_bytes_max = limits::kBatchBytesMax;
+  std::uint32_t fetch_messages_max = limits::kFetchMessagesMax;
+  std::uint32_t window_messages_max = limits::kWindowMessagesMax;
+  std::uint32_t lane_window_max = limits::kLaneWindowMax;
+  std::uint32_t calls_in_flight_max = limits::kCallsInFlightMax;
+  std::uint32_t call_bytes_in_flight_max = limits::kCallBytesInFlightMax;
+};
+
+// What a login finds out, decided by the user's shard.
+struct LoginOutcome {
+  ProducerId producer;
+  bool new_producer = false;
+  Epoch epoch;
+  Sequence restored_up_to;
+  Sequence cursor;
+  Sequence last_sequence;
+  bool operator==(const LoginOutcome&) const = default;
+};
+
+struct Welcome {
+  std::uint16_t protocol = kProtocolMax;
+  UserId user;
+  std::uint16_t shard_count = 0;
+  LoginOutcome login;
+  ServerLimits limits;
+  NodeId node;
+};
+
+struct AckRequest {
+  Sequence up_to;
+  std::vector<Sequence> above;  // ascending; unordered mode only
+};
+
+struct NackRequest {
+  std::vector<Sequence> sequences;
+  std::uint32_t delay_ms = 0;
+};
+
+}  // namespace earshot

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/ids.hpp"
+
+// Keys of a shard's state. On disk every key is preceded by the shard (2 bytes, big-endian), so that one shard is one
+// contiguous range: it can be counted, digested, streamed and dropped by itself. Integers are big-endian so that bytes sort
+// as numbers; a name ends with a zero byte, which no name contains, so that no user's range runs into another's.
+//
+//   H user 0                        -> schema::MailboxHead
+//   M user 0 sequence(8)            -> schema::MailboxRecord
+//   C user 0 device 0               -> schema::CursorRecord
+//   L producer(8)                   -> schema::LaneRecord
+//   O target(2) number(8)           -> schema::OutboxRecord
+//   T target(2)                     -> schema::OutboxHead
+//   I origin(2)                     -> schema::InboundHead
+//   S                               -> schema::ShardHead
+namespace earshot::storage::keys {
+
+std::string mailbox_head(const UserId& user);
+std::string message(const UserId& user, Sequence sequence);
+// The sequence at the end of a message key.
+Sequence sequence_of(std::string_view message_key);
+std::string cursor(const UserId& user, const DeviceId& device);
+// Bounds [from, to) of all cursors of a user.
+std::string cursors_from(const UserId& user);
+std::string cursors_to(const UserId& user);
+DeviceId device_of(std::string_view cursor_key, const UserId& user);
+std::string lane(ProducerId producer);
+std::string outbox(ShardId target, std::uint64_t number);
+std::uint64_t number_of(std::string_view outbox_key);
+std::string outbox_head(ShardId target);
+ShardId target_of(std::string_view outbox_head_key);
+std::string inbound_head(ShardId origin);
+std::string shard_head();
+
+// Appends `value` big-endian.
+void append_big_endian(std::string& key, std::uint64_t value, std::size_t bytes = 8);
+// Reads `bytes` big-endian bytes at `offset`.
+std::uint64_t read_big_endian(std::string_view key, std::size_t offset, std::size_t bytes = 8);
+
+}  // namespace earshot::storage::keys

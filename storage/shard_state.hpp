@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "storage/environment.hpp"
+
+namespace earshot::storage {
+
+// A batch of one shard's applied changes on its way to disk: the last value of each changed key, nothing for an erased one.
+// Immutable once frozen; shared by the shard (which still reads it) and the state writer.
+struct FrozenOverlay {
+  ShardId shard;
+  LogIndex applied;  // the log index that the changes lead up to
+  std::map<std::string, std::optional<std::string>, std::less<>> changes;  // keys without the shard prefix
+  std::size_t bytes = 0;
+};
+
+// One shard's state as the state machine sees it: the changes applied since the last flush, over those being flushed, over
+// what the state environment holds. Reads merge the three. Nothing here writes to disk: the state writer does, and tells.
+//
+//   put/erase ──► active ──freeze()──► frozen ──state writer──► LMDB ──flushed()──► (dropped)
+//
+// Invariant: an overlay is dropped only after its transaction is committed, so no read ever misses a change.
+// Thread: owned by the shard; only the FrozenOverlay leaves it.
+class ShardState {
+ public:
+  ShardState(Environment& environment, ShardId shard);
+
+  // The value or nothing; kCorrupt when the stored record fails its checksum (it is never served).
+  [[nodiscard]] Result<std::optional<std::string>> get(std::string_view key);
+  void put(std::string_view key, std::string value);
+  void erase(std::string_view key);
+
+  // Visits live records with keys in [from, to) in ascending (descending) order until `visit` returns false. A record that
+  // fails its checksum is visited with no value.
+  using Visit = std::function<bool(std::string_view key, std::optional<std::string_view> value)>;
+  [[nodiscard]] Status scan(std::string_view from, std::string_view to, const Visit& visit);
+  [[nodiscard]] Status scan_back(std::string_view from, std::string_view to, const Visit& visit);
+
+  // Unflushed bytes, active and frozen.
+  [[nodiscard]] std::size_t overlay_bytes() const;
+  [[nodiscard]] bool has_changes() const;  // in the active overlay
+  [[nodiscard]] bool is_flushing() const;
+
+  // Moves the active overlay to the frozen place and returns it; nullptr when one is being flushed or nothing changed.
+  [[nodiscard]] std::shared_ptr<const FrozenOverlay> freeze(LogIndex applied);
+  // The frozen overlay is committed and synced.
+  void flushed();
+
+ private:
+  using Changes = std::map<std::string, std::optional<std::string>, std::less<>>;
+
+  Environment& environment_;
+  ShardId shard_;
+  Changes active_;
+  std::size_t active_bytes_ = 0;
+  std::shared_ptr<const FrozenOverlay> frozen_;
+};
+
+}  // namespace earshot::storage
