@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "base/limits.hpp"
+#include "storage/log_types.hpp"
+
+namespace earshot::cluster {
+
+enum class Role : std::uint8_t { kFollower, kCandidate, kLeader };
+
+struct Member {
+  NodeId node;
+  std::string address;
+  bool voter = true;
+};
+
+// A Raft message between two replicas of one group, whole: with the entries or the snapshot that libraft leaves out. `body` is
+// the encoding of cluster/raft_message.hpp.
+struct PeerMessage {
+  NodeId from;
+  NodeId to;
+  std::string body;
+};
+
+// What a replica asks of its surroundings. Calls come from inside the replica's own calls and must not call back into it.
+class ReplicaHost {
+ public:
+  virtual ~ReplicaHost() = default;
+  // To the log writer; the replica waits for persisted(write.ticket). Writes of one group must complete in order.
+  virtual void write_log(storage::LogWrite write) = 0;
+  virtual void send(PeerMessage message) = 0;
+  // A committed and synced entry of type kCommand, in log order, each exactly once after the start index. Barriers and
+  // configurations are not shown but move applied_index().
+  virtual void apply(const storage::LogEntry& entry) = 0;
+  virtual void role_changed(Role role, Term term) = 0;
+  // Calls tick() at or after this time (ms, monotonic) at the latest; replaces the time asked for before.
+  virtual void wake_at(std::uint64_t monotonic_ms) = 0;
+  // A leader wants to install its snapshot on a follower that lags behind the log: the bytes of the state at metadata.index.
+  virtual Result<std::string> read_snapshot(const storage::SnapshotMetadata& metadata) = 0;
+  // Replace the state by this snapshot, durably, then call snapshot_installed(). The log is replaced after that.
+  virtual void install_snapshot(const storage::SnapshotMetadata& metadata, std::string data) = 0;
+};
+
+// One copy of one shard's log: drives libraft's raft_step by its contract. Events in, calls on the host out; no I/O, no
+// thread, no clock of its own. Thread: one owner.
+//
+// Rules it keeps (facts.md; sections of Ongaro's thesis at the lines that obey them):
+//  * while a term or vote write is pending, every message of the group waits in one FIFO;
+//  * a completion reports the longest prefix whose (index, term) still equals the log, never a stale one;
+//  * entries are applied up to min(commit index, synced index);
+//  * a log is cut only below a flushed snapshot.
+class Replica {
+ public:
+  struct Options {
+    storage::GroupId group;
+    NodeId self{1};
+    std::string address = "local";
+    // The voters of a new group: used only when the log is empty and self is among them. Empty: a replica that joins.
+    std::vector<Member> bootstrap;
+    std::uint32_t election_timeout_ms = limits::kElectionTimeoutMs;
+    std::uint32_t heartbeat_ms = limits::kHeartbeatMs;
+    std::uint32_t seed = 1;  // of libraft's election jitter
+    std::uint64_t trailing_entries = limits::kLogTrailingEntries;  // kept below a snapshot when there are other members
+  };
+
+  // Starts from what the disk holds. `applied` is the index that the state environment has (0: none): apply() is called from
+  // applied + 1 on. A sole voter becomes leader inside this call. kCorrupt when log, snapshot and `applied` do not join.
+  static Result<std::unique_ptr<Replica>> start(const Options& options, ReplicaHost& host, storage::LoadedLog loaded,
+                                                LogIndex applied, std::uint64_t now_ms);
+  virtual ~Replica() = default;
+
+  // Appends commands, one entry each, as leader. The first entry's index, the others follow; its term is term(). kUnavailable
+  // when not leader. The outcome is known when apply() shows an entry of that index: of the same term, it is this one.
+  virtual Result<LogIndex> submit(std::vector<storage::SharedBytes> commands, std::uint64_t now_ms) = 0;
+  // The log writer has synced the write with this ticket.
+  virtual void persisted(std::uint64_t ticket, std::uint64_t now_ms) = 0;
+  virtual void receive(const PeerMessage& message, std::uint64_t now_ms) = 0;
+  virtual void tick(std::uint64_t now_ms) = 0;
+  // The state environment holds everything up to `flushed`, synced: it is the snapshot now; the log may be cut below it.
+  virtual void snapshot_flushed(LogIndex flushed, std::uint64_t now_ms) = 0;
+  virtual void snapshot_installed(std::uint64_t now_ms) = 0;
+
+  [[nodiscard]] virtual Role role() const = 0;
+  [[nodiscard]] virtual Term term() const = 0;
+  [[nodiscard]] virtual NodeId leader() const = 0;  // 0: unknown
+  [[nodiscard]] virtual LogIndex last_index() const = 0;
+  [[nodiscard]] virtual LogIndex commit_index() const = 0;
+  [[nodiscard]] virtual LogIndex synced_index() const = 0;
+  [[nodiscard]] virtual LogIndex applied_index() const = 0;
+  [[nodiscard]] virtual LogIndex snapshot_index() const = 0;
+  // Bytes of entries kept in memory for followers.
+  [[nodiscard]] virtual std::size_t log_bytes() const = 0;
+};
+
+}  // namespace earshot::cluster

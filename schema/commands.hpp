@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "schema/messages.hpp"
+#include "schema/records.hpp"
+
+// What stands in a shard's Raft log, as C++ types, with its codec.
+namespace earshot {
+
+// One message of a lane. A refusal is set when the message broke a rule at the door: it uses up the number, stores nothing.
+struct SendItem {
+  OutgoingMessage message;
+  std::optional<Error> refusal;
+};
+
+// Messages of one producer to users of one shard, in lane order.
+struct SendCommand {
+  ProducerId producer;
+  UserId user;
+  DeviceId device;
+  std::vector<SendItem> items;
+};
+
+// A device of a user of this shard appears.
+struct LoginCommand {
+  UserId user;
+  DeviceId device;
+  ProducerId producer;
+  Epoch epoch;
+  Sequence last_received;
+  StartAt start_at = StartAt::kOldest;
+};
+
+struct AckCommand {
+  UserId user;
+  DeviceId device;
+  Sequence up_to;
+  std::vector<Sequence> above;  // ascending
+};
+
+// Outbox records of another shard, numbered first, first + 1, …
+struct TransferCommand {
+  ShardId origin;
+  Epoch epoch;
+  std::uint64_t first = 0;
+  std::vector<OutboxRecord> records;
+};
+
+// The target shard has committed our outbox records up to here.
+struct ConfirmCommand {
+  ShardId target;
+  std::uint64_t up_to = 0;
+};
+
+using Command = std::variant<SendCommand, LoginCommand, AckCommand, TransferCommand, ConfirmCommand>;
+
+// One Raft entry.
+struct CommandBatch {
+  std::uint64_t tick_ms = 0;  // the leader's wall clock; 0: no tick
+  std::vector<Command> commands;
+};
+
+std::string encode(const CommandBatch& batch);
+// kCorrupt for bytes that are no command batch; kUnsupportedVersion for a command that this version does not know.
+Result<CommandBatch> decode_command_batch(std::string_view bytes);
+
+// About how many bytes a command takes in an entry: for batching against entry_bytes_max. Never below the body bytes.
+std::size_t size_of(const Command& command);
+
+}  // namespace earshot

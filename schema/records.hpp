@@ -1,0 +1,115 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "schema/messages.hpp"
+
+// What a shard keeps on disk, as C++ types, with their codecs. `encode` gives one unpacked Cap'n Proto message; `decode_…`
+// gives kCorrupt for bytes that are no such message or break a rule of their fields: never a crash, never an unbounded
+// allocation. The checksum in front of a stored value is storage's business, not this file's.
+namespace earshot {
+
+// One message in one mailbox; the sequence is in the key.
+struct MailboxRecord {
+  UserId sender;
+  DeviceId sender_device;
+  MessageId id;
+  std::string body;
+  std::uint64_t checksum = 0;
+  std::uint64_t sent_at_ms = 0;
+  std::uint64_t stored_at_ms = 0;  // the shard's committed tick
+  UserId copy_of;                  // empty, or on the sender's own copy its recipient
+  bool operator==(const MailboxRecord&) const = default;
+};
+
+struct MailboxHead {
+  Sequence first{1};  // the oldest kept sequence; last + 1 when nothing is kept
+  Sequence last;      // the newest sequence given out
+  std::uint32_t devices = 0;
+  bool operator==(const MailboxHead&) const = default;
+};
+
+// One device's place in its user's mailbox.
+struct CursorRecord {
+  Sequence up_to;               // everything up to here is acked
+  std::vector<Sequence> above;  // acked beyond it, ascending, at most selective_acks_max
+  ProducerId producer;
+  std::uint64_t last_seen_ms = 0;
+  bool operator==(const CursorRecord&) const = default;
+};
+
+// The recorded answer of a lane number: what a repeat gets again.
+using KnownAnswer = std::variant<Stored, Error>;  // Error: finally refused
+
+// One producer's stream into this shard.
+struct LaneRecord {
+  UserId user;
+  DeviceId device;
+  LaneNumber expected{1};
+  struct Known {
+    MessageId id;
+    KnownAnswer answer;
+    bool operator==(const Known&) const = default;
+  };
+  std::vector<Known> known;  // of the numbers just below `expected`, ascending, without holes
+  std::uint64_t last_used_ms = 0;
+  bool operator==(const LaneRecord&) const = default;
+};
+
+enum class OutboxCause : std::uint16_t { kCopyToSelf = 0 };
+
+// A consequence for another shard; target and number are in the key.
+struct OutboxRecord {
+  OutboxCause cause = OutboxCause::kCopyToSelf;
+  std::vector<UserId> recipients;  // users of the target shard
+  MailboxRecord message;           // one body for all of them; stored_at_ms is set by the target
+  bool operator==(const OutboxRecord&) const = default;
+};
+
+struct OutboxHead {             // this shard's stream to one target shard
+  std::uint64_t next = 1;       // the next number to give out
+  std::uint64_t confirmed = 0;  // committed by the target up to here
+  bool operator==(const OutboxHead&) const = default;
+};
+
+struct InboundHead {  // the stream of one origin shard into this one
+  Epoch epoch;
+  std::uint64_t last = 0;
+  bool operator==(const InboundHead&) const = default;
+};
+
+struct ShardHead {  // one per shard, written with every flush
+  LogIndex applied_index;
+  Term applied_term;
+  std::uint64_t tick_ms = 0;
+  Epoch epoch{1};
+  std::uint64_t next_producer = 1;
+  bool operator==(const ShardHead&) const = default;
+};
+
+std::string encode(const MailboxRecord& record);
+std::string encode(const MailboxHead& head);
+std::string encode(const CursorRecord& cursor);
+std::string encode(const LaneRecord& lane);
+std::string encode(const OutboxRecord& record);
+std::string encode(const OutboxHead& head);
+std::string encode(const InboundHead& head);
+std::string encode(const ShardHead& head);
+
+Result<MailboxRecord> decode_mailbox_record(std::string_view bytes);
+Result<MailboxHead> decode_mailbox_head(std::string_view bytes);
+Result<CursorRecord> decode_cursor_record(std::string_view bytes);
+Result<LaneRecord> decode_lane_record(std::string_view bytes);
+Result<OutboxRecord> decode_outbox_record(std::string_view bytes);
+Result<OutboxHead> decode_outbox_head(std::string_view bytes);
+Result<InboundHead> decode_inbound_head(std::string_view bytes);
+Result<ShardHead> decode_shard_head(std::string_view bytes);
+
+}  // namespace earshot

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "storage/environment.hpp"
+#include "storage/shard_state.hpp"
+
+// The state environment: one table of sealed records, one contiguous key range per shard (storage/keys.hpp).
+namespace earshot::storage {
+
+inline constexpr Table kStateTable = 0;
+std::vector<std::string> state_tables();
+
+// key with its shard in front.
+std::string state_key(ShardId shard, std::string_view key);
+// A value as it is stored: 8 bytes of checksum over the full key and the value, then the value.
+std::string seal(std::string_view full_key, std::string_view value);
+// The value inside; nothing when the checksum does not fit (the record must not be served).
+std::optional<std::string_view> unseal(std::string_view full_key, std::string_view sealed);
+
+// Writes the overlays in one synced transaction. On kStorageFull nothing was changed. Thread: the state writer only.
+Status write_overlays(Environment& environment, std::span<const std::shared_ptr<const FrozenOverlay>> overlays);
+
+}  // namespace earshot::storage
