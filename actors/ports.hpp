@@ -1,0 +1,234 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "schema/commands.hpp"
+#include "schema/messages.hpp"
+
+// What the parts of a node say to each other, and the ports that they say it through. A port is where a message goes in: an
+// actor on this node behind `anon_send`, a connection behind the bridge, later a peer link. Logic classes hold ports only, so
+// they know neither CAF nor KJ and run in tests with ports that record.
+//
+//   connection ──SessionInbox──► session ──ShardInbox──► shard
+//   connection ◄──ClientPort──── session ◄──SessionPort── shard
+//
+// Every post() is thread-safe, never blocks and never fails: what is behind a dead port is dropped, and whoever waits for an
+// answer has a deadline.
+namespace earshot::actors {
+
+using CallId = std::uint64_t;     // of a client's call, chosen by the gateway, unique within the connection
+using RequestId = std::uint64_t;  // of a session's request to a shard, chosen by the session
+using SessionId = std::uint64_t;  // unique among the sessions of a node's life
+
+// ---- session → connection
+
+struct DeliveryItem {
+  std::shared_ptr<const IncomingMessage> message;  // shared by every device it goes to
+  std::uint32_t attempt = 1;
+};
+
+struct Delivery {
+  std::uint64_t number = 0;  // given back in ClientDelivered
+  Epoch epoch;
+  std::vector<DeliveryItem> items;  // ascending
+  std::vector<LostRange> lost;
+  Sequence last_sequence;
+};
+
+// The connection behind a session. Implemented by the gateway.
+class ClientPort {
+ public:
+  virtual ~ClientPort() = default;
+  virtual void logged_in(Result<Welcome> welcome) = 0;  // once; on an error the session has ended
+  virtual void answered(CallId call, std::vector<SendAnswer> answers) = 0;
+  virtual void answered(CallId call, Status status) = 0;              // subscribe, nack
+  virtual void answered(CallId call, Result<Sequence> cursor) = 0;    // ack
+  virtual void answered(CallId call, Result<Batch> batch) = 0;        // fetch, history
+  virtual void deliver(Delivery delivery) = 0;
+  virtual void closed(Error reason) = 0;  // the session has ended; nothing follows
+};
+
+// ---- connection → session
+
+struct LaneItem {  // a message with the shard of its lane
+  ShardId shard;
+  SendItem item;
+};
+
+struct ClientSend {
+  CallId call = 0;
+  std::vector<LaneItem> items;
+};
+struct ClientSubscribe {
+  CallId call = 0;
+  DeliveryMode mode = DeliveryMode::kOrdered;
+  std::uint32_t window_messages = 0;  // 0: the default
+};
+struct ClientAck {
+  CallId call = 0;
+  AckRequest ack;
+};
+struct ClientNack {
+  CallId call = 0;
+  NackRequest nack;
+};
+struct ClientFetch {
+  CallId call = 0;
+  Sequence after;
+  std::uint32_t limit = 0;
+  FetchCause cause = FetchCause::kUnspecified;
+};
+struct ClientHistory {
+  CallId call = 0;
+  Sequence before;
+  std::uint32_t limit = 0;
+};
+struct ClientDelivered {  // the client has taken a delivery in: flow control, not an ack
+  std::uint64_t number = 0;
+};
+struct ClientGone {};  // the connection is closed or the client logged out: the session ends
+
+class SessionInbox {
+ public:
+  virtual ~SessionInbox() = default;
+  virtual void post(ClientSend message) = 0;
+  virtual void post(ClientSubscribe message) = 0;
+  virtual void post(ClientAck message) = 0;
+  virtual void post(ClientNack message) = 0;
+  virtual void post(ClientFetch message) = 0;
+  virtual void post(ClientHistory message) = 0;
+  virtual void post(ClientDelivered message) = 0;
+  virtual void post(ClientGone message) = 0;
+};
+
+// ---- shard → session
+
+struct SendsAnswered {
+  RequestId request = 0;
+  std::vector<SendAnswer> answers;  // one per item of the request
+};
+struct LoginAnswered {
+  RequestId request = 0;
+  Result<LoginOutcome> outcome;
+};
+struct AckAnswered {
+  RequestId request = 0;
+  Result<Sequence> cursor;
+};
+struct FetchAnswered {
+  RequestId request = 0;
+  Result<Batch> batch;
+};
+struct MailboxPush {  // newly committed messages of the session's user, ascending
+  std::vector<std::shared_ptr<const IncomingMessage>> messages;
+};
+struct SessionEvicted {  // another session of this device won, or the shard cannot keep the registration
+  Error reason;
+};
+struct LeaderAnnounced {  // registrations with earlier terms are gone: register again
+  ShardId shard;
+  Term term;
+};
+
+class SessionPort {
+ public:
+  virtual ~SessionPort() = default;
+  virtual void post(SendsAnswered message) = 0;
+  virtual void post(LoginAnswered message) = 0;
+  virtual void post(AckAnswered message) = 0;
+  virtual void post(FetchAnswered message) = 0;
+  virtual void post(MailboxPush message) = 0;
+  virtual void post(SessionEvicted message) = 0;
+  virtual void post(LeaderAnnounced message) = 0;
+};
+
+// ---- session → shard
+
+struct ShardSend {
+  std::shared_ptr<SessionPort> from;
+  RequestId request = 0;
+  SendCommand command;
+};
+struct ShardLogin {
+  std::shared_ptr<SessionPort> from;
+  RequestId request = 0;
+  LoginCommand command;
+};
+struct ShardAck {
+  std::shared_ptr<SessionPort> from;
+  RequestId request = 0;
+  AckCommand command;
+};
+struct ShardFetch {  // messages > after, ascending
+  std::shared_ptr<SessionPort> from;
+  RequestId request = 0;
+  UserId user;
+  Sequence after;
+  std::uint32_t limit = 0;
+  std::size_t bytes_max = 0;
+};
+struct ShardHistory {  // the newest below `before` (0: from the end), ascending
+  std::shared_ptr<SessionPort> from;
+  RequestId request = 0;
+  UserId user;
+  Sequence before;
+  std::uint32_t limit = 0;
+  std::size_t bytes_max = 0;
+};
+// Tells the user's shard that a device is connected. An older session of the same device is evicted (kSessionReplaced). A session
+// that wants pushes registers with push = true before it reads from its cursor, so that nothing falls between the two.
+struct ShardRegister {
+  std::shared_ptr<SessionPort> from;
+  SessionId session = 0;
+  UserId user;
+  DeviceId device;
+  bool push = false;
+};
+struct ShardUnregister {
+  SessionId session = 0;
+  UserId user;
+  DeviceId device;
+};
+
+// ---- shard → shard
+
+struct ShardTransfer {  // outbox records of one shard for another
+  TransferCommand command;
+};
+struct ShardTransferred {  // the target has committed everything up to `last` of this epoch; or wants last + 1 next
+  ShardId target;
+  Epoch epoch;
+  std::uint64_t last = 0;
+};
+
+class ShardInbox {
+ public:
+  virtual ~ShardInbox() = default;
+  virtual void post(ShardSend message) = 0;
+  virtual void post(ShardLogin message) = 0;
+  virtual void post(ShardAck message) = 0;
+  virtual void post(ShardFetch message) = 0;
+  virtual void post(ShardHistory message) = 0;
+  virtual void post(ShardRegister message) = 0;
+  virtual void post(ShardUnregister message) = 0;
+  virtual void post(ShardTransfer message) = 0;
+  virtual void post(ShardTransferred message) = 0;
+};
+
+// Where the shards of the cluster are: one immutable snapshot per placement.
+class Router {
+ public:
+  explicit Router(std::vector<std::shared_ptr<ShardInbox>> shards) : shards_(std::move(shards)) {}
+  [[nodiscard]] std::uint16_t shard_count() const { return static_cast<std::uint16_t>(shards_.size()); }
+  [[nodiscard]] ShardInbox& shard(ShardId id) const { return *shards_.at(id.value); }
+
+ private:
+  std::vector<std::shared_ptr<ShardInbox>> shards_;
+};
+
+}  // namespace earshot::actors
