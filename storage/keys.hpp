@@ -39,7 +39,7 @@ std::string shard_head();
 
 // Appends `value` big-endian.
 void append_big_endian(std::string& key, std::uint64_t value, std::size_t bytes = 8);
-// Reads `bytes` big-endian bytes at `offset`.
+// Reads `bytes` big-endian bytes at `offset`; bytes beyond the key's end, as only damage can make them missing, read as 0.
 std::uint64_t read_big_endian(std::string_view key, std::size_t offset, std::size_t bytes = 8);
 
 }  // namespace earshot::storage::keys

@@ -1,0 +1,92 @@
+#include "storage/keys.hpp"
+
+namespace earshot::storage::keys {
+namespace {
+
+// The number in the last `bytes` bytes. A key that is too short, as only damage can make one, reads as 0: "none".
+std::uint64_t number_at_end(std::string_view key, std::size_t bytes) {
+  return key.size() < bytes ? 0 : read_big_endian(key, key.size() - bytes, bytes);
+}
+
+std::string of_name(char kind, const std::string& name, std::size_t spare) {
+  std::string key;
+  key.reserve(2 + name.size() + spare);
+  key.push_back(kind);
+  key.append(name);
+  key.push_back('\0');
+  return key;
+}
+
+std::string of_number(char kind, std::uint64_t value, std::size_t bytes) {
+  std::string key(1, kind);
+  append_big_endian(key, value, bytes);
+  return key;
+}
+
+}  // namespace
+
+std::string mailbox_head(const UserId& user) { return of_name('H', user.text(), 0); }
+
+std::string message(const UserId& user, Sequence sequence) {
+  std::string key = of_name('M', user.text(), 8);
+  append_big_endian(key, sequence.value);
+  return key;
+}
+
+Sequence sequence_of(std::string_view message_key) { return Sequence(number_at_end(message_key, 8)); }
+
+std::string cursor(const UserId& user, const DeviceId& device) {
+  std::string key = of_name('C', user.text(), device.text().size() + 1);
+  key.append(device.text());
+  key.push_back('\0');
+  return key;
+}
+
+std::string cursors_from(const UserId& user) { return of_name('C', user.text(), 0); }
+
+std::string cursors_to(const UserId& user) {
+  std::string key = cursors_from(user);
+  key.back() = '\1';  // the zero that ends the name, plus one: the first key that is not this user's
+  return key;
+}
+
+DeviceId device_of(std::string_view cursor_key, const UserId& user) {
+  const std::size_t start = 2 + user.text().size();
+  if (cursor_key.size() <= start + 1) return {};
+  return DeviceId::trusted(cursor_key.substr(start, cursor_key.size() - start - 1));
+}
+
+std::string lane(ProducerId producer) { return of_number('L', producer.value, 8); }
+
+std::string outbox(ShardId target, std::uint64_t number) {
+  std::string key = of_number('O', target.value, 2);
+  append_big_endian(key, number);
+  return key;
+}
+
+std::uint64_t number_of(std::string_view outbox_key) { return number_at_end(outbox_key, 8); }
+
+std::string outbox_head(ShardId target) { return of_number('T', target.value, 2); }
+
+ShardId target_of(std::string_view outbox_head_key) {
+  return ShardId(static_cast<std::uint16_t>(number_at_end(outbox_head_key, 2)));
+}
+
+std::string inbound_head(ShardId origin) { return of_number('I', origin.value, 2); }
+
+std::string shard_head() { return "S"; }
+
+void append_big_endian(std::string& key, std::uint64_t value, std::size_t bytes) {
+  for (std::size_t i = bytes; i-- > 0;) key.push_back(static_cast<char>(value >> (8 * i)));
+}
+
+std::uint64_t read_big_endian(std::string_view key, std::size_t offset, std::size_t bytes) {
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < bytes; ++i) {
+    const bool present = offset + i < key.size();
+    value = value << 8 | (present ? static_cast<unsigned char>(key[offset + i]) : 0u);
+  }
+  return value;
+}
+
+}  // namespace earshot::storage::keys
