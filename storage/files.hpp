@@ -1,0 +1,59 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/error.hpp"
+
+// The few file operations that must survive a power cut, done in the order that makes them do so.
+namespace earshot::storage {
+
+// "cannot open /path: Permission denied", as kStorageFull when the disk is full, else kInternal.
+Error file_error(int error_number, std::string_view action, const std::string& path);
+
+// A file descriptor that closes itself; -1 is none.
+class FileDescriptor {
+ public:
+  FileDescriptor() = default;
+  explicit FileDescriptor(int descriptor) : descriptor_(descriptor) {}
+  FileDescriptor(FileDescriptor&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept {
+    std::swap(descriptor_, other.descriptor_);
+    return *this;
+  }
+  ~FileDescriptor();
+  [[nodiscard]] int get() const { return descriptor_; }
+  [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
+
+ private:
+  int descriptor_ = -1;
+};
+
+// An exclusive lock on a file, kept until destroyed or until the process ends, however it ends. It excludes other
+// processes and a second lock in the same one (flock belongs to the open file, not to the process).
+class FileLock {
+ public:
+  // Makes the file when absent. kConflict: somebody holds it.
+  static Result<FileLock> acquire(const std::string& path);
+
+ private:
+  explicit FileLock(FileDescriptor file) : file_(std::move(file)) {}
+  FileDescriptor file_;
+};
+
+// Makes a directory and every missing one above it, each name synced into its parent. kInvalidArgument when something
+// else is in the way.
+Status make_directories(const std::string& path);
+// Syncs the names in a directory.
+Status sync_directory(const std::string& path);
+
+// The whole file, nothing when it is absent; kTooLarge beyond `bytes_max`.
+Result<std::optional<std::string>> read_file(const std::string& path, std::size_t bytes_max);
+// After a crash at any moment the file is as before or wholly new: written beside (path + ".new"), synced, renamed, and
+// the name synced.
+Status replace_file(const std::string& path, std::string_view bytes);
+
+}  // namespace earshot::storage

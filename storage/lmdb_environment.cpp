@@ -1,0 +1,421 @@
+#include "storage/lmdb_environment.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include <lmdb.h>
+#include <sys/stat.h>
+
+#include "storage/files.hpp"
+#include "storage/record_rules.hpp"
+
+namespace earshot::storage {
+namespace {
+
+// Read transactions kept for reuse: a shard reads one key at a time, and renewing one takes no lock of LMDB's and no
+// memory.
+constexpr std::size_t kIdleReadersMax = 64;
+
+// The one place where LMDB's codes become ours. `what` names the operation.
+Error error_of(int code, std::string_view what) {
+  const std::string detail = std::string(what) + ": " + mdb_strerror(code);
+  switch (code) {
+    case MDB_MAP_FULL:
+    case ENOSPC:
+    case EDQUOT: return Error{ErrorCode::kStorageFull, "", detail};
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+    case MDB_INCOMPATIBLE:
+    case MDB_VERSION_MISMATCH: return Error{ErrorCode::kCorrupt, "", detail};
+    case MDB_READERS_FULL: return Error{ErrorCode::kOverloaded, "", detail};
+    case MDB_TXN_FULL: return Error{ErrorCode::kTooLarge, "transaction", detail};
+    default: return Error{ErrorCode::kInternal, "", detail};
+  }
+}
+
+// What leaves unknown which of the written pages are on the disk. Going on could acknowledge what is not there.
+[[noreturn]] void stop_on_failed_sync(int code, const std::string& path) {
+  const std::string why = "cannot write and sync " + path + ": " + mdb_strerror(code) +
+                          "; what the disk holds is unknown until it is read again, so the process stops";
+  invariant_broken("a commit reaches the disk", __FILE__, __LINE__, why);
+}
+
+MDB_val value_of(std::string_view bytes) { return MDB_val{bytes.size(), const_cast<char*>(bytes.data())}; }
+std::string_view view_of(const MDB_val& value) { return {static_cast<const char*>(value.mv_data), value.mv_size}; }
+
+class LmdbEnvironment final : public Environment {
+ public:
+  static Result<std::unique_ptr<Environment>> open(const LmdbOptions& options);
+  ~LmdbEnvironment() override;
+
+  Result<std::unique_ptr<ReadTransaction>> begin_read() override;
+  Result<std::unique_ptr<WriteTransaction>> begin_write() override;
+  DiskUsage usage() override;
+
+  [[nodiscard]] MDB_dbi table(Table table) const {
+    EARSHOT_INVARIANT(table < tables_.size(), "a table is one of those the environment was opened with");
+    return tables_[table];
+  }
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+  // A transaction gives itself back when it ends.
+  void end_read(MDB_txn* transaction);
+  void end_write() { write_open_.store(false, std::memory_order_release); }
+
+ private:
+  LmdbEnvironment(std::string path, FileLock lock) : path_(std::move(path)), lock_(std::move(lock)) {}
+  Status open_environment(const LmdbOptions& options);
+  Status open_tables(const std::vector<std::string>& names);
+  Result<MDB_txn*> take_reader();
+
+  std::string path_;
+  FileLock lock_;
+  MDB_env* env_ = nullptr;
+  std::vector<MDB_dbi> tables_;
+  std::mutex mutex_;
+  std::vector<MDB_txn*> idle_readers_;  // reset, their reader slots kept; guarded by mutex_
+  std::atomic<std::size_t> reads_open_{0};
+  std::atomic<bool> write_open_{false};
+};
+
+// Closes before its transaction ends, as LMDB wants it.
+class Cursor {
+ public:
+  static Result<Cursor> open(MDB_txn* transaction, MDB_dbi table) {
+    MDB_cursor* cursor = nullptr;
+    if (int code = mdb_cursor_open(transaction, table, &cursor); code != 0)
+      return fail(error_of(code, "open a cursor"));
+    return Cursor(cursor);
+  }
+  Cursor(Cursor&& other) noexcept : cursor_(std::exchange(other.cursor_, nullptr)) {}
+  Cursor& operator=(Cursor&&) = delete;
+  ~Cursor() {
+    if (cursor_ != nullptr) mdb_cursor_close(cursor_);
+  }
+
+  // True when there is a record there; then key and value are views of it.
+  Result<bool> move(MDB_cursor_op operation, std::string_view& key, std::string_view& value) {
+    MDB_val k = value_of(key);
+    MDB_val v{};
+    const int code = mdb_cursor_get(cursor_, &k, &v, operation);
+    if (code == MDB_NOTFOUND) return false;
+    if (code != 0) return fail(error_of(code, "read"));
+    key = view_of(k), value = view_of(v);
+    return true;
+  }
+
+ private:
+  explicit Cursor(MDB_cursor* cursor) : cursor_(cursor) {}
+  MDB_cursor* cursor_;
+};
+
+Result<std::optional<std::string_view>> get_from(MDB_txn* transaction, MDB_dbi table, std::string_view key) {
+  if (!is_key(key)) return std::optional<std::string_view>{};
+  MDB_val k = value_of(key);
+  MDB_val v{};
+  const int code = mdb_get(transaction, table, &k, &v);
+  if (code == MDB_NOTFOUND) return std::optional<std::string_view>{};
+  if (code != 0) return fail(error_of(code, "read"));
+  return std::optional(view_of(v));
+}
+
+Status scan_from(MDB_txn* transaction, MDB_dbi table, std::string_view from, std::string_view to,
+                 const ReadTransaction::Visit& visit) {
+  auto cursor = Cursor::open(transaction, table);
+  if (!cursor) return fail(std::move(cursor.error()));
+  std::string_view key = from;
+  std::string_view value;
+  auto found = cursor->move(from.empty() ? MDB_FIRST : MDB_SET_RANGE, key, value);
+  while (found && *found && (to.empty() || key < to)) {
+    if (!visit(key, value)) return {};
+    found = cursor->move(MDB_NEXT, key, value);
+  }
+  if (!found) return fail(std::move(found.error()));
+  return {};
+}
+
+Status scan_back_from(MDB_txn* transaction, MDB_dbi table, std::string_view from, std::string_view to,
+                      const ReadTransaction::Visit& visit) {
+  auto cursor = Cursor::open(transaction, table);
+  if (!cursor) return fail(std::move(cursor.error()));
+  std::string_view key = to;
+  std::string_view value;
+  // The greatest key below `to` stands before the first one that is not below it, or at the end when there is none
+  // such.
+  Result<bool> found = false;
+  if (!to.empty()) found = cursor->move(MDB_SET_RANGE, key, value);
+  if (found) found = cursor->move(*found ? MDB_PREV : MDB_LAST, key, value);
+  while (found && *found && key >= from) {
+    if (!visit(key, value)) return {};
+    found = cursor->move(MDB_PREV, key, value);
+  }
+  if (!found) return fail(std::move(found.error()));
+  return {};
+}
+
+class LmdbRead final : public ReadTransaction {
+ public:
+  LmdbRead(LmdbEnvironment& environment, MDB_txn* transaction) : environment_(environment), transaction_(transaction) {}
+  LmdbRead(const LmdbRead&) = delete;
+  LmdbRead& operator=(const LmdbRead&) = delete;
+  ~LmdbRead() override { environment_.end_read(transaction_); }
+
+  Result<std::optional<std::string_view>> get(Table table, std::string_view key) override {
+    return get_from(transaction_, environment_.table(table), key);
+  }
+  Status scan(Table table, std::string_view from, std::string_view to, const Visit& visit) override {
+    return scan_from(transaction_, environment_.table(table), from, to, visit);
+  }
+  Status scan_back(Table table, std::string_view from, std::string_view to, const Visit& visit) override {
+    return scan_back_from(transaction_, environment_.table(table), from, to, visit);
+  }
+
+ private:
+  LmdbEnvironment& environment_;
+  MDB_txn* transaction_;
+};
+
+// After the first failure that spoils it the transaction answers with that failure only, commit() too.
+class LmdbWrite final : public WriteTransaction {
+ public:
+  LmdbWrite(LmdbEnvironment& environment, MDB_txn* transaction)
+      : environment_(environment), transaction_(transaction) {}
+  LmdbWrite(const LmdbWrite&) = delete;
+  LmdbWrite& operator=(const LmdbWrite&) = delete;
+  ~LmdbWrite() override {
+    check_thread();
+    if (transaction_ == nullptr) return;
+    mdb_txn_abort(transaction_);
+    environment_.end_write();
+  }
+
+  Result<std::optional<std::string_view>> get(Table table, std::string_view key) override {
+    if (auto usable = check_usable(); !usable) return fail(std::move(usable.error()));
+    return get_from(transaction_, environment_.table(table), key);
+  }
+  Status scan(Table table, std::string_view from, std::string_view to, const Visit& visit) override {
+    if (auto usable = check_usable(); !usable) return usable;
+    return scan_from(transaction_, environment_.table(table), from, to, visit);
+  }
+  Status scan_back(Table table, std::string_view from, std::string_view to, const Visit& visit) override {
+    if (auto usable = check_usable(); !usable) return usable;
+    return scan_back_from(transaction_, environment_.table(table), from, to, visit);
+  }
+
+  Status put(Table table, std::string_view key, std::string_view value) override { return store(table, key, value, 0); }
+
+  Status append(Table table, std::string_view key, std::string_view value) override {
+    return store(table, key, value, MDB_APPEND);
+  }
+
+  Result<bool> erase(Table table, std::string_view key) override {
+    if (auto usable = check_usable(); !usable) return fail(std::move(usable.error()));
+    if (!is_key(key)) return false;
+    MDB_val k = value_of(key);
+    const int code = mdb_del(transaction_, environment_.table(table), &k, nullptr);
+    if (code == MDB_NOTFOUND) return false;
+    if (code != 0) return fail(spoil(error_of(code, "erase")));
+    return true;
+  }
+
+  Status commit() override {
+    if (auto usable = check_usable(); !usable) return usable;
+    const int code = mdb_txn_commit(std::exchange(transaction_, nullptr));
+    environment_.end_write();
+    if (code == 0) return {};
+    // On a full disk no meta page was written: the pages that did arrive belong to nobody, the state is the one before.
+    Error error = error_of(code, "commit");
+    // Any other failure of the system came from writing or syncing (a failed write of the meta page shows as MDB_PANIC
+    // later).
+    const bool from_system = code > 0 && code != ENOMEM && error.code != ErrorCode::kStorageFull;
+    if (from_system || code == MDB_PANIC) stop_on_failed_sync(code, environment_.path());
+    return fail(std::move(error));
+  }
+
+ private:
+  Status store(Table table, std::string_view key, std::string_view value, unsigned flags) {
+    if (auto usable = check_usable(); !usable) return usable;
+    if (auto fits = check_record(key, value); !fits) return fits;
+    MDB_val k = value_of(key);
+    MDB_val v = value_of(value);
+    const int code = mdb_put(transaction_, environment_.table(table), &k, &v, flags);
+    if (code == 0) return {};
+    if (code == MDB_KEYEXIST) {
+      return fail(ErrorCode::kInvalidArgument, "key", "must be greater than every key in the table");
+    }
+    return fail(spoil(error_of(code, "write")));
+  }
+
+  void check_thread() const {
+    EARSHOT_INVARIANT(std::this_thread::get_id() == thread_, "a write transaction stays on the thread that began it");
+  }
+
+  Status check_usable() const {
+    check_thread();
+    EARSHOT_INVARIANT(transaction_ != nullptr, "a committed transaction is used no more");
+    if (spoiled_) return fail(*spoiled_);
+    return {};
+  }
+
+  Error spoil(Error error) {
+    spoiled_ = error;
+    return error;
+  }
+
+  LmdbEnvironment& environment_;
+  MDB_txn* transaction_;
+  std::thread::id thread_ = std::this_thread::get_id();
+  std::optional<Error> spoiled_;
+};
+
+Result<std::unique_ptr<Environment>> LmdbEnvironment::open(const LmdbOptions& options) {
+  if (options.tables.empty()) return fail(ErrorCode::kInvalidArgument, "tables", "must not be empty");
+  if (auto made = make_directories(options.path); !made) return fail(std::move(made.error()));
+  // LMDB itself lets an environment be opened twice in a process, and then breaks its own locks: ours comes first.
+  auto lock = FileLock::acquire(options.path + "/open.lock");
+  if (!lock) return fail(std::move(lock.error()));
+  std::unique_ptr<LmdbEnvironment> environment(new LmdbEnvironment(options.path, std::move(*lock)));
+  if (auto opened = environment->open_environment(options); !opened) return fail(std::move(opened.error()));
+  if (auto opened = environment->open_tables(options.tables); !opened) return fail(std::move(opened.error()));
+  // The names of the files that LMDB made.
+  if (auto synced = sync_directory(options.path); !synced) return fail(std::move(synced.error()));
+  return std::unique_ptr<Environment>(std::move(environment));
+}
+
+Status LmdbEnvironment::open_environment(const LmdbOptions& options) {
+  const std::string what = "open the environment " + path_;
+  if (int code = mdb_env_create(&env_); code != 0) return fail(error_of(code, what));
+  int code = mdb_env_set_mapsize(env_, options.map_bytes);
+  if (code == 0) code = mdb_env_set_maxdbs(env_, static_cast<MDB_dbi>(options.tables.size()));
+  if (code == 0) code = mdb_env_set_maxreaders(env_, options.readers_max);
+  // Neither MDB_NOMETASYNC nor MDB_NOSYNC: what was committed is on the disk. MDB_NOTLS: actors change threads.
+  if (code == 0) code = mdb_env_open(env_, path_.c_str(), MDB_NOTLS, 0600);
+  if (code == ENOMEM) {
+    return fail(ErrorCode::kInternal, "",
+                what + ": cannot reserve " + std::to_string(options.map_bytes) +
+                    " bytes of address space (is there a limit on it, ulimit -v?)");
+  }
+  if (code == EACCES || code == EPERM || code == EROFS) {
+    return fail(ErrorCode::kInternal, "",
+                what + ": " + mdb_strerror(code) + " (the node must be allowed to read and write every file in it)");
+  }
+  if (code != 0) return fail(error_of(code, what));
+  // Slots of readers that died with an earlier process pin its pages for ever.
+  int dead = 0;
+  if (code = mdb_reader_check(env_, &dead); code != 0) return fail(error_of(code, what));
+  return {};
+}
+
+Status LmdbEnvironment::open_tables(const std::vector<std::string>& names) {
+  MDB_txn* transaction = nullptr;
+  if (int code = mdb_txn_begin(env_, nullptr, 0, &transaction); code != 0)
+    return fail(error_of(code, "begin to write"));
+  for (const std::string& name : names) {
+    MDB_dbi table = 0;
+    if (int code = mdb_dbi_open(transaction, name.c_str(), MDB_CREATE, &table); code != 0) {
+      mdb_txn_abort(transaction);
+      return fail(error_of(code, "open the table " + name));
+    }
+    tables_.push_back(table);
+  }
+  if (int code = mdb_txn_commit(transaction); code != 0) return fail(error_of(code, "make the tables"));
+  return {};
+}
+
+LmdbEnvironment::~LmdbEnvironment() {
+  EARSHOT_INVARIANT(reads_open_.load() == 0 && !write_open_.load(), "transactions end before their environment");
+  for (MDB_txn* reader : idle_readers_) mdb_txn_abort(reader);
+  if (env_ != nullptr) mdb_env_close(env_);
+}
+
+Result<MDB_txn*> LmdbEnvironment::take_reader() {
+  MDB_txn* transaction = nullptr;
+  {
+    const std::lock_guard guard(mutex_);
+    if (!idle_readers_.empty()) {
+      transaction = idle_readers_.back();
+      idle_readers_.pop_back();
+    }
+  }
+  if (transaction == nullptr) {
+    const int code = mdb_txn_begin(env_, nullptr, MDB_RDONLY, &transaction);
+    if (code == MDB_PANIC) stop_on_failed_sync(code, path_);
+    if (code != 0) return fail(error_of(code, "begin to read"));
+    return transaction;
+  }
+  if (int code = mdb_txn_renew(transaction); code != 0) {
+    mdb_txn_abort(transaction);
+    if (code == MDB_PANIC) stop_on_failed_sync(code, path_);
+    return fail(error_of(code, "begin to read"));
+  }
+  return transaction;
+}
+
+Result<std::unique_ptr<ReadTransaction>> LmdbEnvironment::begin_read() {
+  auto transaction = take_reader();
+  if (!transaction) return fail(std::move(transaction.error()));
+  reads_open_.fetch_add(1, std::memory_order_relaxed);
+  return std::make_unique<LmdbRead>(*this, *transaction);
+}
+
+void LmdbEnvironment::end_read(MDB_txn* transaction) {
+  mdb_txn_reset(transaction);
+  {
+    const std::lock_guard guard(mutex_);
+    if (idle_readers_.size() < kIdleReadersMax) idle_readers_.push_back(std::exchange(transaction, nullptr));
+  }
+  if (transaction != nullptr) mdb_txn_abort(transaction);
+  reads_open_.fetch_sub(1, std::memory_order_release);
+}
+
+Result<std::unique_ptr<WriteTransaction>> LmdbEnvironment::begin_write() {
+  EARSHOT_INVARIANT(!write_open_.exchange(true), "an environment has one writer at a time");
+  MDB_txn* transaction = nullptr;
+  if (int code = mdb_txn_begin(env_, nullptr, 0, &transaction); code != 0) {
+    end_write();
+    if (code == MDB_PANIC) stop_on_failed_sync(code, path_);
+    return fail(error_of(code, "begin to write"));
+  }
+  return std::make_unique<LmdbWrite>(*this, transaction);
+}
+
+DiskUsage LmdbEnvironment::usage() {
+  DiskUsage usage;
+  mdb_filehandle_t file = -1;
+  struct stat attributes {};
+  if (mdb_env_get_fd(env_, &file) == 0 && ::fstat(file, &attributes) == 0) {
+    usage.file_bytes = static_cast<std::uint64_t>(attributes.st_size);
+  }
+  MDB_envinfo info{};
+  MDB_stat statistics{};
+  if (mdb_env_info(env_, &info) != 0 || mdb_env_stat(env_, &statistics) != 0) return usage;
+  std::uint64_t pages = info.me_last_pgno + 1;
+  // Table 0 of LMDB's own lists the free pages: each value is a count and that many page numbers, all of LMDB's word
+  // size.
+  constexpr MDB_dbi kFreePages = 0;
+  if (auto transaction = take_reader(); transaction) {
+    reads_open_.fetch_add(1, std::memory_order_relaxed);
+    const auto subtract = [&pages](std::string_view, std::string_view value) {
+      std::size_t free_pages = 0;
+      if (value.size() >= sizeof free_pages) std::memcpy(&free_pages, value.data(), sizeof free_pages);
+      pages -= std::min<std::uint64_t>(pages, free_pages);
+      return true;
+    };
+    if (auto scanned = scan_from(*transaction, kFreePages, {}, {}, subtract); !scanned) pages = info.me_last_pgno + 1;
+    end_read(*transaction);
+  }
+  usage.used_bytes = pages * statistics.ms_psize;
+  return usage;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Environment>> open_lmdb(const LmdbOptions& options) { return LmdbEnvironment::open(options); }
+
+}  // namespace earshot::storage
