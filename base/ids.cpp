@@ -16,14 +16,22 @@ bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x
 
 }  // namespace
 
-template <class Tag>
-Result<Name<Tag>> Name<Tag>::parse(std::string_view text, std::string_view field) {
-  const auto refuse = [&](std::string why) { return fail(ErrorCode::kInvalidArgument, std::string(field), std::move(why)); };
+Status check_name(std::string_view text, std::string_view field) {
+  const auto refuse = [&](std::string why) {
+    return fail(ErrorCode::kInvalidArgument, std::string(field), std::move(why));
+  };
   if (text.empty()) return refuse("must not be empty");
   if (text.size() > limits::kNameBytesMax)
-    return refuse("has " + std::to_string(text.size()) + " bytes, the limit is " + std::to_string(limits::kNameBytesMax));
+    return refuse("has " + std::to_string(text.size()) + " bytes, the limit is " +
+                  std::to_string(limits::kNameBytesMax));
   if (!utf8::is_valid(text.begin(), text.end())) return refuse("is not valid UTF-8");
   if (std::any_of(text.begin(), text.end(), is_control)) return refuse("contains a control character");
+  return {};
+}
+
+template <class Tag>
+Result<Name<Tag>> Name<Tag>::parse(std::string_view text, std::string_view field) {
+  if (Status status = check_name(text, field); !status) return fail(std::move(status.error()));
   return Name(std::string(text));
 }
 

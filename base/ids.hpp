@@ -34,12 +34,16 @@ using ProducerId = Number<struct ProducerTag>;                // one producer (a
 using Term = Number<struct TermTag>;                          // Raft term
 using LogIndex = Number<struct LogIndexTag>;                  // Raft log index, from 1
 
+// The rule for every name that people or programs choose: 1..name_bytes_max bytes of valid UTF-8 without control characters;
+// else kInvalidArgument naming `field`.
+Status check_name(std::string_view text, std::string_view field);
+
 // Checked names. Construction goes through parse(); a value that exists is valid.
 template <class Tag>
 class Name {
  public:
   Name() = default;  // empty: "nobody"; never valid on the wire
-  // 1..name_bytes_max bytes of valid UTF-8 without control characters; else kInvalidArgument naming `field`.
+  // Keeps the rule of check_name().
   static Result<Name> parse(std::string_view text, std::string_view field);
   // For text that was checked before, such as a record read back from disk.
   static Name trusted(std::string_view text) { return Name(std::string(text)); }

@@ -9,6 +9,7 @@ namespace earshot::limits {
 // ---- names and messages
 inline constexpr std::size_t kNameBytesMax = 128;            // user and device ids; two of them fit an LMDB key (511)
 inline constexpr std::size_t kBodyBytesMax = 1 << 20;        // one message body; larger content belongs in an object store
+inline constexpr std::size_t kErrorTextBytesMax = 1024;      // an error's field or detail taken over from a peer; cut there
 inline constexpr std::size_t kTokenBytesMax = 8 << 10;       // a login token
 inline constexpr std::uint16_t kShardsMax = 1024;            // shards of one cluster; the shard id takes two bytes of a key
 inline constexpr std::uint16_t kShardsDefault = 64;          // enough to spread over tens of nodes
@@ -54,6 +55,7 @@ inline constexpr std::size_t kOverlayBytesMax = 256 << 20;    // applied but unf
 inline constexpr std::size_t kOverlayFlushBytes = 32 << 20;   // unflushed bytes that start a flush
 inline constexpr std::uint64_t kFlushIntervalMs = 1'000;      // unflushed state is flushed at least this often
 inline constexpr std::uint64_t kMailboxMessagesMax = 10'000'000;  // kept messages of one mailbox: then kMailboxFull
+inline constexpr std::size_t kStateCacheBytesMax = 2 << 20;   // decoded, unchanged records of one kind in one shard
 inline constexpr std::size_t kRegistrationsMax = 1'000'000;   // live sessions of one shard's users
 
 // ---- log and disk

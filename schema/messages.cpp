@@ -1,6 +1,18 @@
 #include "schema/messages.hpp"
 
+#include <algorithm>
+
 namespace earshot {
+
+Result<std::uint16_t> common_protocol(std::uint16_t peer_min, std::uint16_t peer_max) {
+  const std::uint16_t newest = std::min(peer_max, kProtocolMax);
+  if (peer_min <= peer_max && newest >= std::max(peer_min, kProtocolMin)) return newest;
+  const auto range = [](std::uint16_t low, std::uint16_t high) {
+    return std::to_string(low) + ".." + std::to_string(high);
+  };
+  return fail(ErrorCode::kUnsupportedVersion, "protocol",
+              "the peer speaks " + range(peer_min, peer_max) + ", this side " + range(kProtocolMin, kProtocolMax));
+}
 
 std::string_view name_of(DeliveryMode mode) {
   switch (mode) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -15,6 +16,9 @@ namespace earshot {
 
 inline constexpr std::uint16_t kProtocolMin = 1;
 inline constexpr std::uint16_t kProtocolMax = 1;
+
+// The newest protocol that both sides speak; kUnsupportedVersion, naming both ranges, when there is none.
+Result<std::uint16_t> common_protocol(std::uint16_t peer_min, std::uint16_t peer_max);
 
 enum class StartAt : std::uint16_t { kOldest = 0, kNewest = 1 };
 enum class DeliveryMode : std::uint16_t { kOrdered = 0, kUnordered = 1, kSequenceOnly = 2 };
@@ -132,14 +136,30 @@ struct Welcome {
   NodeId node;
 };
 
+struct SubscribeRequest {
+  DeliveryMode mode = DeliveryMode::kOrdered;
+  std::uint32_t window_messages = limits::kWindowMessagesDefault;  // 0 on the wire: the default
+};
+
 struct AckRequest {
   Sequence up_to;
   std::vector<Sequence> above;  // ascending; unordered mode only
 };
 
 struct NackRequest {
-  std::vector<Sequence> sequences;
+  std::vector<Sequence> sequences;  // ascending, at least one
   std::uint32_t delay_ms = 0;
+};
+
+struct FetchRequest {
+  Sequence after;
+  std::uint32_t limit = 0;
+  FetchCause cause = FetchCause::kUnspecified;
+};
+
+struct HistoryRequest {
+  Sequence before;  // 0: from the end
+  std::uint32_t limit = 0;
 };
 
 }  // namespace earshot

@@ -44,8 +44,11 @@ struct KnownAnswer {
   idHigh @0 :UInt64;
   idLow @1 :UInt64;
   union {
-    sequence @2 :UInt64;        # stored
-    refused @3 :Errors.Error;   # finally refused
+    stored :group {
+      sequence @2 :UInt64;
+      epoch @3 :UInt64;         # of the answer; the mailbox's epoch may be another one by now
+    }
+    refused @4 :Errors.Error;   # finally refused
   }
 }
 
