@@ -10,6 +10,7 @@
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
+#include "cluster/machine_limits.hpp"
 #include "schema/commands.hpp"
 #include "schema/messages.hpp"
 #include "storage/log_types.hpp"
@@ -43,7 +44,9 @@ struct NewMessage {
 struct Effects {
   std::vector<CommandResult> results;
   std::vector<NewMessage> delivered;     // in mailbox order
-  std::vector<ShardId> outbox_targets;   // shards for which outbox records were written, each once
+  std::vector<ShardId> outbox_targets;   // shards for which outbox records were written, each once, ascending
+  std::uint64_t dropped = 0;  // copies that found no room (or no place) in a mailbox: never silent
+  std::uint64_t damaged = 0;  // damaged records met: this replica may now differ from its peers and must be seeded again
 };
 
 // The deterministic state of one shard: users' mailboxes, cursors, producers' lanes, outboxes. The same entries give the same
@@ -59,8 +62,9 @@ struct Effects {
 // Thread: owned by the shard. Memory: decoded lanes, heads and cursors are cached, written back on freeze(), bounded.
 class ShardMachine {
  public:
-  // Reads the shard's head. kCorrupt when it is damaged.
-  static Result<std::unique_ptr<ShardMachine>> open(storage::ShardState& state, ShardId shard, std::uint16_t shard_count);
+  // Reads the shard's heads. kCorrupt when one is damaged. `state` must outlive the machine.
+  static Result<std::unique_ptr<ShardMachine>> open(storage::ShardState& state, ShardId shard, std::uint16_t shard_count,
+                                                    const MachineLimits& limits = {});
   virtual ~ShardMachine() = default;
 
   // Applies a command entry. `index` must follow applied_index() (gaps are barriers and configurations; going back is a broken
@@ -79,7 +83,9 @@ class ShardMachine {
   // The newest `limit` below `before` (0: from the end), ascending.
   virtual Result<Batch> history(const UserId& user, Sequence before, std::uint32_t limit, std::size_t bytes_max) = 0;
 
-  // Undrained outbox records for `target` from `first` on, at most `limit` and about bytes_max.
+  // Undrained outbox records for `target`, numbered first, first + 1, …: at most `limit` and about bytes_max (at least one;
+  // none when `first` was not given out yet). kNotFound(first), `expected` naming the lowest undrained one, when `first` is
+  // drained. A damaged record ends the answer and is kCorrupt when it is the first: to skip it would be a silent hole.
   virtual Result<std::vector<OutboxRecord>> outbox(ShardId target, std::uint64_t first, std::uint32_t limit,
                                                    std::size_t bytes_max) = 0;
   // Every target with undrained records, with its head: what a new leader must drain.

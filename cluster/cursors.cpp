@@ -1,0 +1,103 @@
+#include "cluster/cursors.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "storage/keys.hpp"
+
+namespace earshot::cluster {
+namespace {
+
+// Moves `up_to` over what stands directly above it and drops from `above` (ascending, without repeats) what it has
+// passed.
+void fold(Sequence& up_to, std::vector<Sequence>& above) {
+  auto kept = above.begin();
+  while (kept != above.end() && *kept <= up_to.next()) up_to = std::max(up_to, *kept++);
+  above.erase(above.begin(), kept);
+}
+
+// Both, ascending and without repeats; of `given` (any order) only what lies in (up_to, last].
+std::vector<Sequence> merged(const std::vector<Sequence>& known, std::vector<Sequence> given, Sequence up_to,
+                             Sequence last) {
+  std::erase_if(given, [&](Sequence s) { return s <= up_to || s > last; });
+  given.insert(given.end(), known.begin(), known.end());
+  std::sort(given.begin(), given.end());
+  given.erase(std::unique(given.begin(), given.end()), given.end());
+  return given;
+}
+
+// A producer id is unique in the cluster: the shard that gave it stands in its low 16 bits.
+ProducerId new_producer(ShardId shard, ShardHead& head) {
+  return ProducerId((head.next_producer++ << 16) | shard.value);
+}
+
+}  // namespace
+
+std::string CursorTraits::key_of(const CursorKey& key) { return storage::keys::cursor(key.user, key.device); }
+
+std::size_t CursorTraits::bytes_of(const CursorRecord& cursor) {
+  return sizeof(CursorRecord) + cursor.above.size() * sizeof(Sequence);
+}
+
+Cursors::Cursors(storage::ShardState& state, Mailboxes& mailboxes, const MachineLimits& limits)
+    : mailboxes_(mailboxes),
+      cache_(state, limits.cache_bytes_max),
+      devices_max_(limits.devices_per_user_max),
+      selective_acks_max_(limits.selective_acks_max) {}
+
+Result<LoginOutcome> Cursors::login(const LoginCommand& command, ShardId shard, ShardHead& head) {
+  const auto mailbox = mailboxes_.head(command.user);
+  if (!mailbox.has_value()) return fail(mailbox.error());
+
+  auto& entry = cache_.require({command.user, command.device});
+  const bool is_absent = entry.get() == nullptr;
+  const bool is_new = is_absent && !entry.is_damaged();
+  if (is_new && mailbox->devices >= devices_max_) {
+    return fail(ErrorCode::kTooLarge, "device",
+                "the user has devices_per_user_max (" + std::to_string(devices_max_) + ") devices");
+  }
+  CursorRecord& cursor = cache_.edit(entry);
+  if (is_new) mailboxes_.count_device(command.user);
+  if (is_absent) {
+    const bool wants_newest = is_new && command.start_at == StartAt::kNewest;
+    cursor.up_to = wants_newest ? mailbox->last : mailbox->first.previous();
+  }
+  if (command.epoch == head.epoch) {
+    cursor.up_to = std::max(cursor.up_to, std::min(command.last_received, mailbox->last));
+    fold(cursor.up_to, cursor.above);
+  }
+  const bool keeps_producer = command.producer != ProducerId() && command.producer == cursor.producer;
+  if (!keeps_producer) cursor.producer = new_producer(shard, head);
+  cursor.last_seen_ms = head.tick_ms;
+  return LoginOutcome{cursor.producer, !keeps_producer, head.epoch, mailbox->last, cursor.up_to, mailbox->last};
+}
+
+Result<Sequence> Cursors::ack(const AckCommand& command) {
+  const auto mailbox = mailboxes_.head(command.user);
+  if (!mailbox.has_value()) return fail(mailbox.error());
+  auto& entry = cache_.require({command.user, command.device});
+  if (entry.is_damaged()) return fail(ErrorCode::kCorrupt, "cursor", "the device's cursor is damaged: log in again");
+  const CursorRecord* before = entry.get();
+  if (before == nullptr) return fail(ErrorCode::kNotFound, "device", "this device never logged in");
+  if (command.up_to > mailbox->last) {
+    return fail(ErrorCode::kInvalidArgument, "upTo",
+                "the mailbox's last sequence is " + std::to_string(mailbox->last.value));
+  }
+
+  Sequence up_to = std::max(before->up_to, command.up_to);
+  std::vector<Sequence> above = merged(before->above, command.above, up_to, mailbox->last);
+  fold(up_to, above);
+  if (above.size() > selective_acks_max_) {
+    return fail(
+        ErrorCode::kTooLarge, "above",
+        "selective_acks_max (" + std::to_string(selective_acks_max_) + ") sequences are acked beyond the cursor");
+  }
+  if (up_to == before->up_to && above == before->above) return up_to;
+  CursorRecord& cursor = cache_.edit(entry);
+  cursor.up_to = up_to;
+  cursor.above = std::move(above);
+  return up_to;
+}
+
+}  // namespace earshot::cluster

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "cluster/machine_limits.hpp"
+#include "cluster/mailbox.hpp"
+#include "cluster/state_cache.hpp"
+#include "schema/commands.hpp"
+#include "schema/messages.hpp"
+#include "schema/records.hpp"
+
+namespace earshot::cluster {
+
+struct CursorKey {
+  UserId user;
+  DeviceId device;
+  bool operator==(const CursorKey&) const = default;
+};
+
+struct CursorTraits {
+  using Key = CursorKey;
+  using Value = CursorRecord;
+  struct Hash {
+    std::size_t operator()(const CursorKey& key) const noexcept {
+      return std::hash<UserId>{}(key.user) * 31 + std::hash<DeviceId>{}(key.device);
+    }
+  };
+  static std::string key_of(const CursorKey& key);
+  static Result<CursorRecord> decode(std::string_view bytes) { return decode_cursor_record(bytes); }
+  static std::string encode(const CursorRecord& cursor) { return earshot::encode(cursor); }
+  static std::size_t bytes_of(const CursorRecord& cursor);
+};
+
+// The devices' places in the mailboxes of one shard's users. A cursor never goes back and never passes the mailbox's
+// last sequence.
+class Cursors {
+ public:
+  Cursors(storage::ShardState& state, Mailboxes& mailboxes, const MachineLimits& limits);
+
+  // A device appears: finds or makes its cursor, moves it to what the device says it has (in this epoch), and keeps or
+  // gives its producer. kTooLarge(device), kCorrupt(mailbox). A damaged cursor starts again at the oldest kept message:
+  // the device gets messages again and drops them. Takes the time, the epoch and the next producer id from `head`.
+  Result<LoginOutcome> login(const LoginCommand& command, ShardId shard, ShardHead& head);
+  // The cursor after the ack. kNotFound(device), kInvalidArgument(upTo), kTooLarge(above), kCorrupt: nothing changed.
+  Result<Sequence> ack(const AckCommand& command);
+
+  void write_back() { cache_.write_back(); }
+  [[nodiscard]] std::size_t dirty_bytes() const { return cache_.dirty_bytes(); }
+  [[nodiscard]] std::uint64_t damaged_met() const { return cache_.damaged_met(); }
+
+ private:
+  Mailboxes& mailboxes_;
+  StateCache<CursorTraits> cache_;
+  std::uint32_t devices_max_;
+  std::size_t selective_acks_max_;
+};
+
+}  // namespace earshot::cluster

@@ -1,0 +1,110 @@
+#include "cluster/mailbox.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "cluster/batch_reader.hpp"
+#include "storage/keys.hpp"
+
+namespace earshot::cluster {
+namespace {
+
+Error damaged_head() { return Error{ErrorCode::kCorrupt, "mailbox", "the mailbox's head is damaged"}; }
+
+Result<MailboxHead> head_of(const StateCache<MailboxHeadTraits>::Entry& entry) {
+  if (entry.is_damaged()) return fail(damaged_head());
+  return entry.get() != nullptr ? *entry.get() : MailboxHead();
+}
+
+}  // namespace
+
+std::string MailboxHeadTraits::key_of(const UserId& user) { return storage::keys::mailbox_head(user); }
+
+Mailboxes::Mailboxes(storage::ShardState& state, const MachineLimits& limits)
+    : state_(state), heads_(state, limits.cache_bytes_max), messages_max_(limits.mailbox_messages_max) {}
+
+Result<MailboxHead> Mailboxes::head(const UserId& user) { return head_of(heads_.require(user)); }
+
+void Mailboxes::count_device(const UserId& user) { ++heads_.edit(heads_.require(user)).devices; }
+
+Result<std::shared_ptr<const IncomingMessage>> Mailboxes::append(const UserId& user, MailboxRecord record) {
+  Entry& entry = heads_.require(user);
+  const Result<MailboxHead> before = head_of(entry);
+  if (!before.has_value()) return fail(before.error());
+  if (before->last.value + 1 - before->first.value >= messages_max_) {
+    return fail(ErrorCode::kMailboxFull, "recipient",
+                "mailbox_messages_max (" + std::to_string(messages_max_) + ") messages are kept");
+  }
+  const Sequence sequence = before->last.next();
+  heads_.edit(entry).last = sequence;
+  state_.put(storage::keys::message(user, sequence), encode(record));
+  return std::make_shared<const IncomingMessage>(incoming_of(sequence, std::move(record)));
+}
+
+Result<MailboxHead> Mailboxes::head_for_reading(const UserId& user) {
+  auto entry = heads_.load(user);
+  if (!entry.has_value()) return fail(std::move(entry.error()));
+  return head_of(**entry);
+}
+
+Result<Batch> Mailboxes::fetch(const UserId& user, Sequence after, std::uint32_t limit, std::size_t bytes_max,
+                               Epoch epoch) {
+  const auto head = head_for_reading(user);
+  if (!head.has_value()) return fail(head.error());
+  Batch batch{epoch, {}, {}, head->last};
+  if (limit == 0 || after >= head->last) return batch;
+
+  Sequence next = after.next();
+  if (next < head->first) {
+    add_lost(batch.lost, {next, head->first.previous(), LostReason::kTrimmed});
+    next = head->first;
+  }
+  BatchReader reader(batch, limit, bytes_max);
+  const auto visit = [&](std::string_view key, std::optional<std::string_view> value) {
+    const Sequence sequence = storage::keys::sequence_of(key);
+    if (!reader.take(sequence, value, {next, sequence.previous(), LostReason::kUnknown})) return false;
+    next = sequence.next();
+    return true;
+  };
+  auto scanned =
+      state_.scan(storage::keys::message(user, next), storage::keys::message(user, head->last.next()), visit);
+  if (!scanned.has_value()) return fail(std::move(scanned.error()));
+  if (!reader.is_full() && next <= head->last) add_lost(batch.lost, {next, head->last, LostReason::kUnknown});
+  return batch;
+}
+
+Result<Batch> Mailboxes::history(const UserId& user, Sequence before, std::uint32_t limit, std::size_t bytes_max,
+                                 Epoch epoch) {
+  const auto head = head_for_reading(user);
+  if (!head.has_value()) return fail(head.error());
+  Batch batch{epoch, {}, {}, head->last};
+  if (limit == 0) return batch;
+
+  // Everything above `top` is taken or not asked for.
+  Sequence top = before == Sequence() ? head->last : std::min(before.previous(), head->last);
+  BatchReader reader(batch, limit, bytes_max);
+  const auto visit = [&](std::string_view key, std::optional<std::string_view> value) {
+    const Sequence sequence = storage::keys::sequence_of(key);
+    if (!reader.take(sequence, value, {sequence.next(), top, LostReason::kUnknown})) return false;
+    top = sequence.previous();
+    return true;
+  };
+  if (top >= head->first) {
+    auto scanned =
+        state_.scan_back(storage::keys::message(user, head->first), storage::keys::message(user, top.next()), visit);
+    if (!scanned.has_value()) return fail(std::move(scanned.error()));
+  }
+  if (!reader.is_full() && top >= head->first) {
+    add_lost(batch.lost, {head->first, top, LostReason::kUnknown});
+    top = head->first.previous();
+  }
+  if (const auto rest = std::min<std::uint64_t>(reader.room(), top.value); top < head->first && rest > 0) {
+    add_lost(batch.lost, {Sequence(top.value - rest + 1), top, LostReason::kTrimmed});
+  }
+  std::reverse(batch.messages.begin(), batch.messages.end());
+  std::reverse(batch.lost.begin(), batch.lost.end());
+  return batch;
+}
+
+}  // namespace earshot::cluster

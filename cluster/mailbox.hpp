@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "cluster/machine_limits.hpp"
+#include "cluster/state_cache.hpp"
+#include "schema/messages.hpp"
+#include "schema/records.hpp"
+
+namespace earshot::cluster {
+
+struct MailboxHeadTraits {
+  using Key = UserId;
+  using Value = MailboxHead;
+  using Hash = std::hash<UserId>;
+  static std::string key_of(const UserId& user);
+  static Result<MailboxHead> decode(std::string_view bytes) { return decode_mailbox_head(bytes); }
+  static std::string encode(const MailboxHead& head) { return earshot::encode(head); }
+  static std::size_t bytes_of(const MailboxHead&) { return sizeof(MailboxHead); }
+};
+
+// The mailboxes of one shard's users. A user never heard of has an empty one. Sequences are contiguous: last + 1 is the
+// only one given out, and what cannot be shown of first..last is said.
+class Mailboxes {
+ public:
+  Mailboxes(storage::ShardState& state, const MachineLimits& limits);
+
+  // For commands being applied. kCorrupt(mailbox) when the head is damaged: its last sequence is not known, so nothing
+  // can be stored.
+  Result<MailboxHead> head(const UserId& user);
+  // One more device reads this mailbox. Call only after head() had a value.
+  void count_device(const UserId& user);
+  // Stores a message as the next one. kMailboxFull, kCorrupt(mailbox): nothing was stored.
+  Result<std::shared_ptr<const IncomingMessage>> append(const UserId& user, MailboxRecord record);
+
+  // Reads; see ShardMachine::fetch and history.
+  Result<Batch> fetch(const UserId& user, Sequence after, std::uint32_t limit, std::size_t bytes_max, Epoch epoch);
+  Result<Batch> history(const UserId& user, Sequence before, std::uint32_t limit, std::size_t bytes_max, Epoch epoch);
+
+  void write_back() { heads_.write_back(); }
+  [[nodiscard]] std::size_t dirty_bytes() const { return heads_.dirty_bytes(); }
+  [[nodiscard]] std::uint64_t damaged_met() const { return heads_.damaged_met(); }
+
+ private:
+  using Entry = StateCache<MailboxHeadTraits>::Entry;
+
+  Result<MailboxHead> head_for_reading(const UserId& user);
+
+  storage::ShardState& state_;
+  StateCache<MailboxHeadTraits> heads_;
+  std::uint64_t messages_max_;
+};
+
+}  // namespace earshot::cluster
