@@ -1,0 +1,222 @@
+#include "schema/commands.hpp"
+
+#include <algorithm>
+
+#include "base/limits.hpp"
+#include "schema/command.capnp.h"
+#include "schema/fields.hpp"
+#include "schema/flat.hpp"
+#include "schema/record_codec.hpp"
+#include "schema/wire.hpp"
+
+namespace earshot {
+namespace {
+
+// ---- sizes: the words that a command takes, its struct in the list not counted
+
+std::size_t words_of_names(const UserId& user, const DeviceId& device) {
+  return flat::words_of_text(user.text().size()) + flat::words_of_text(device.text().size());
+}
+
+std::size_t words_behind(const SendItem& item) {
+  std::size_t words = flat::words_of<schema::Outgoing>() + flat::words_of_text(item.message.recipient.text().size()) +
+                      flat::words_of_data(item.message.body.size());
+  if (item.refusal) words += flat::words_of<schema::Error>() + codec::words_behind(*item.refusal);
+  return words;
+}
+
+std::size_t words_of(const SendCommand& send) {
+  std::size_t words = flat::words_of<schema::Send>() + words_of_names(send.user, send.device) +
+                      flat::words_of_list<schema::SendItem>(send.items.size());
+  for (const SendItem& item : send.items) words += words_behind(item);
+  return words;
+}
+
+std::size_t words_of(const LoginCommand& login) {
+  return flat::words_of<schema::Login>() + words_of_names(login.user, login.device);
+}
+
+std::size_t words_of(const AckCommand& ack) {
+  return flat::words_of<schema::Ack>() + words_of_names(ack.user, ack.device) + ack.above.size();
+}
+
+std::size_t words_of(const TransferCommand& transfer) {
+  std::size_t words =
+      flat::words_of<schema::Transfer>() + flat::words_of_list<schema::OutboxRecord>(transfer.records.size());
+  for (const OutboxRecord& record : transfer.records) words += codec::words_behind(record);
+  return words;
+}
+
+std::size_t words_of(const ConfirmCommand&) { return flat::words_of<schema::Confirm>(); }
+
+std::size_t words_of(const Command& command) {
+  return std::visit([](const auto& value) { return words_of(value); }, command);
+}
+
+// ---- writing
+
+void write(const SendCommand& from, schema::Command::Builder command) {
+  auto to = command.initSend();
+  to.setProducer(from.producer.value);
+  to.setUser(flat::text(from.user.text()));
+  to.setDevice(flat::text(from.device.text()));
+  auto items = to.initItems(static_cast<capnp::uint>(from.items.size()));
+  for (capnp::uint i = 0; i < items.size(); ++i) {
+    wire::write(from.items[i].message, items[i].initMessage());
+    if (from.items[i].refusal) wire::write(*from.items[i].refusal, items[i].initRefusal());
+  }
+}
+
+void write(const LoginCommand& from, schema::Command::Builder command) {
+  auto to = command.initLogin();
+  to.setUser(flat::text(from.user.text()));
+  to.setDevice(flat::text(from.device.text()));
+  to.setProducer(from.producer.value);
+  to.setEpoch(from.epoch.value);
+  to.setLastReceived(from.last_received.value);
+  to.setStartAt(static_cast<schema::StartAt>(from.start_at));
+}
+
+void write(const AckCommand& from, schema::Command::Builder command) {
+  auto to = command.initAck();
+  to.setUser(flat::text(from.user.text()));
+  to.setDevice(flat::text(from.device.text()));
+  to.setUpTo(from.up_to.value);
+  auto above = to.initAbove(static_cast<capnp::uint>(from.above.size()));
+  for (capnp::uint i = 0; i < above.size(); ++i) above.set(i, from.above[i].value);
+}
+
+void write(const TransferCommand& from, schema::Command::Builder command) {
+  auto to = command.initTransfer();
+  to.setOrigin(from.origin.value);
+  to.setEpoch(from.epoch.value);
+  to.setFirst(from.first);
+  auto records = to.initRecords(static_cast<capnp::uint>(from.records.size()));
+  for (capnp::uint i = 0; i < records.size(); ++i) codec::write(from.records[i], records[i]);
+}
+
+void write(const ConfirmCommand& from, schema::Command::Builder command) {
+  auto to = command.initConfirm();
+  to.setTarget(from.target.value);
+  to.setUpTo(from.up_to);
+}
+
+// ---- reading. An entry that cannot be read stops its node, for ever. Therefore only what keeps memory safe and names
+// valid is checked here; rules between fields are checked before something becomes a command, and by the state machine.
+
+SendItem read(schema::SendItem::Reader from, Fields& fields) {
+  SendItem item;
+  if (from.hasRefusal()) item.refusal = wire::read(from.getRefusal());
+  const auto message = from.getMessage();
+  item.message.recipient = item.refusal ? fields.user_or_none(message.getRecipient(), "recipient")
+                                        : fields.user(message.getRecipient(), "recipient");
+  item.message.number = LaneNumber(message.getNumber());
+  item.message.answered_below = LaneNumber(message.getAnsweredBelow());
+  item.message.id = MessageId{message.getIdHigh(), message.getIdLow()};
+  item.message.body = fields.data(message.getBody(), limits::kBodyBytesMax, "body");
+  item.message.checksum = message.getChecksum();
+  item.message.sent_at_ms = message.getSentAtMs();
+  item.message.copy_to_self = message.getCopyToSelf();
+  return item;
+}
+
+SendCommand read(schema::Send::Reader from, Fields& fields) {
+  SendCommand send;
+  send.producer = ProducerId(from.getProducer());
+  send.user = fields.user(from.getUser(), "user");
+  send.device = fields.device(from.getDevice(), "device");
+  const auto items = from.getItems();
+  send.items.reserve(std::min<std::size_t>(items.size(), limits::kBatchMessagesMax));  // a damaged count may be huge
+  for (auto item : items) {
+    send.items.push_back(read(item, fields));
+    if (!fields.ok()) break;
+  }
+  return send;
+}
+
+LoginCommand read(schema::Login::Reader from, Fields& fields) {
+  LoginCommand login;
+  login.user = fields.user(from.getUser(), "user");
+  login.device = fields.device(from.getDevice(), "device");
+  login.producer = ProducerId(from.getProducer());
+  login.epoch = Epoch(from.getEpoch());
+  login.last_received = Sequence(from.getLastReceived());
+  login.start_at = static_cast<StartAt>(from.getStartAt());
+  fields.require(login.start_at <= StartAt::kNewest, "startAt", "is unknown");
+  return login;
+}
+
+AckCommand read(schema::Ack::Reader from, Fields& fields) {
+  AckCommand ack;
+  ack.user = fields.user(from.getUser(), "user");
+  ack.device = fields.device(from.getDevice(), "device");
+  ack.up_to = Sequence(from.getUpTo());
+  const auto above = from.getAbove();
+  ack.above.reserve(above.size());
+  for (const std::uint64_t sequence : above) ack.above.emplace_back(sequence);
+  return ack;
+}
+
+TransferCommand read(schema::Transfer::Reader from, Fields& fields) {
+  TransferCommand transfer;
+  transfer.origin = ShardId(from.getOrigin());
+  transfer.epoch = Epoch(from.getEpoch());
+  transfer.first = from.getFirst();
+  for (auto record : from.getRecords()) {
+    transfer.records.push_back(fields.inner(codec::read(record)));
+    if (!fields.ok()) break;
+  }
+  return transfer;
+}
+
+Result<Command> read(schema::Command::Reader from) {
+  Fields fields(Fields::Source::kStored);
+  Command command;
+  switch (from.which()) {
+    case schema::Command::SEND: command = read(from.getSend(), fields); break;
+    case schema::Command::LOGIN: command = read(from.getLogin(), fields); break;
+    case schema::Command::ACK: command = read(from.getAck(), fields); break;
+    case schema::Command::TRANSFER: command = read(from.getTransfer(), fields); break;
+    case schema::Command::CONFIRM:
+      command = ConfirmCommand{ShardId(from.getConfirm().getTarget()), from.getConfirm().getUpTo()};
+      break;
+    default:
+      return fail(ErrorCode::kUnsupportedVersion, "command",
+                  "command " + std::to_string(static_cast<std::uint16_t>(from.which())) +
+                      " comes from a newer version of this program");
+  }
+  return fields.finish(std::move(command));
+}
+
+}  // namespace
+
+std::string encode(const CommandBatch& batch) {
+  std::size_t words = flat::words_of<schema::CommandBatch>() + flat::words_of_list<schema::Command>(batch.commands.size());
+  for (const Command& command : batch.commands) words += words_of(command);
+  flat::Writer writer(words);
+  auto root = writer.initRoot<schema::CommandBatch>();
+  root.setTickMs(batch.tick_ms);
+  auto commands = root.initCommands(static_cast<capnp::uint>(batch.commands.size()));
+  for (capnp::uint i = 0; i < commands.size(); ++i)
+    std::visit([&](const auto& command) { write(command, commands[i]); }, batch.commands[i]);
+  return writer.take();
+}
+
+Result<CommandBatch> decode_command_batch(std::string_view bytes) {
+  return flat::read<schema::CommandBatch>(bytes, "commandBatch", [](auto root) -> Result<CommandBatch> {
+    CommandBatch batch;
+    batch.tick_ms = root.getTickMs();
+    for (auto element : root.getCommands()) {
+      Result<Command> command = read(element);
+      if (!command) return fail(std::move(command.error()));
+      batch.commands.push_back(std::move(*command));
+    }
+    return batch;
+  });
+}
+
+std::size_t size_of(const Command& command) {
+  return (flat::words_of<schema::Command>() + words_of(command)) * sizeof(capnp::word);
+}
+
+}  // namespace earshot

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstddef>
+
+#include "base/error.hpp"
+#include "schema/record.capnp.h"
+#include "schema/records.hpp"
+
+// Private to schema/: parts of records that commands carry too.
+namespace earshot::codec {
+
+// Words that the objects behind the struct's own fields take.
+std::size_t words_behind(const Error& error);
+std::size_t words_behind(const MailboxRecord& record);
+std::size_t words_behind(const OutboxRecord& record);
+
+void write(const OutboxRecord& from, schema::OutboxRecord::Builder to);
+// kCorrupt when a rule is broken; passes on the library's exceptions: call inside flat::read().
+Result<OutboxRecord> read(schema::OutboxRecord::Reader from);
+
+}  // namespace earshot::codec

@@ -1,0 +1,279 @@
+#include "schema/records.hpp"
+
+#include "base/limits.hpp"
+#include "schema/fields.hpp"
+#include "schema/flat.hpp"
+#include "schema/record_codec.hpp"
+#include "schema/wire.hpp"
+
+namespace earshot {
+namespace codec {
+
+std::size_t words_behind(const Error& error) {
+  return flat::words_of_text(error.field.size()) + flat::words_of_text(error.detail.size());
+}
+
+std::size_t words_behind(const MailboxRecord& record) {
+  return flat::words_of_text(record.sender.text().size()) + flat::words_of_text(record.sender_device.text().size()) +
+         flat::words_of_data(record.body.size()) + flat::words_of_text(record.copy_of.text().size());
+}
+
+std::size_t words_behind(const OutboxRecord& record) {
+  std::size_t words = record.recipients.size() + flat::words_of<schema::MailboxRecord>() + words_behind(record.message);
+  for (const UserId& user : record.recipients) words += flat::words_of_text(user.text().size());
+  return words;
+}
+
+// ---- private to this file
+
+static std::size_t words_behind(const LaneRecord& lane) {
+  std::size_t words = flat::words_of_text(lane.user.text().size()) + flat::words_of_text(lane.device.text().size()) +
+                      flat::words_of_list<schema::KnownAnswer>(lane.known.size());
+  for (const auto& known : lane.known)
+    if (const auto* error = std::get_if<Error>(&known.answer))
+      words += flat::words_of<schema::Error>() + codec::words_behind(*error);
+  return words;
+}
+
+static void write(const MailboxRecord& from, schema::MailboxRecord::Builder to) {
+  to.setSender(flat::text(from.sender.text()));
+  to.setSenderDevice(flat::text(from.sender_device.text()));
+  to.setIdHigh(from.id.high);
+  to.setIdLow(from.id.low);
+  to.setBody(flat::data(from.body));
+  to.setChecksum(from.checksum);
+  to.setSentAtMs(from.sent_at_ms);
+  to.setStoredAtMs(from.stored_at_ms);
+  if (!from.copy_of.empty()) to.setCopyOf(flat::text(from.copy_of.text()));
+}
+
+static Result<MailboxRecord> read(schema::MailboxRecord::Reader from) {
+  Fields fields(Fields::Source::kStored);
+  MailboxRecord record;
+  record.sender = fields.user(from.getSender(), "sender");
+  record.sender_device = fields.device(from.getSenderDevice(), "senderDevice");
+  record.id = MessageId{from.getIdHigh(), from.getIdLow()};
+  record.body = fields.data(from.getBody(), limits::kBodyBytesMax, "body");
+  record.checksum = from.getChecksum();
+  record.sent_at_ms = from.getSentAtMs();
+  record.stored_at_ms = from.getStoredAtMs();
+  record.copy_of = fields.user_or_none(from.getCopyOf(), "copyOf");
+  return fields.finish(std::move(record));
+}
+
+static Result<MailboxHead> read(schema::MailboxHead::Reader from) {
+  Fields fields(Fields::Source::kStored);
+  MailboxHead head;
+  head.first = Sequence(fields.positive(from.getFirst(), "first"));
+  head.last = Sequence(from.getLast());
+  fields.require(head.first.previous() <= head.last, "first", "must not exceed last + 1");
+  head.devices = from.getDevices();
+  return fields.finish(std::move(head));
+}
+
+static Result<CursorRecord> read(schema::CursorRecord::Reader from) {
+  Fields fields(Fields::Source::kStored);
+  CursorRecord cursor;
+  cursor.up_to = Sequence(from.getUpTo());
+  cursor.above = fields.ascending(from.getAbove(), cursor.up_to, limits::kSelectiveAcksMax, "above");
+  cursor.producer = ProducerId(from.getProducer());
+  cursor.last_seen_ms = from.getLastSeenMs();
+  return fields.finish(std::move(cursor));
+}
+
+static void write(const LaneRecord::Known& from, schema::KnownAnswer::Builder to) {
+  to.setIdHigh(from.id.high);
+  to.setIdLow(from.id.low);
+  if (const auto* stored = std::get_if<Stored>(&from.answer)) {
+    auto builder = to.initStored();
+    builder.setSequence(stored->sequence.value);
+    builder.setEpoch(stored->epoch.value);
+  } else {
+    wire::write(std::get<Error>(from.answer), to.initRefused());
+  }
+}
+
+static Result<LaneRecord::Known> read(schema::KnownAnswer::Reader from) {
+  LaneRecord::Known known;
+  known.id = MessageId{from.getIdHigh(), from.getIdLow()};
+  switch (from.which()) {
+    case schema::KnownAnswer::STORED:
+      known.answer = Stored{Sequence(from.getStored().getSequence()), Epoch(from.getStored().getEpoch())};
+      return known;
+    case schema::KnownAnswer::REFUSED: known.answer = wire::read(from.getRefused()); return known;
+  }
+  return flat::corrupt("known", "an answer of an unknown kind");
+}
+
+static Result<LaneRecord> read(schema::LaneRecord::Reader from) {
+  Fields fields(Fields::Source::kStored);
+  LaneRecord lane;
+  lane.user = fields.user(from.getUser(), "user");
+  lane.device = fields.device(from.getDevice(), "device");
+  lane.expected = LaneNumber(fields.positive(from.getExpected(), "expected"));
+  const auto known = from.getKnown();
+  fields.require(known.size() < lane.expected.value, "known", "must not hold more answers than there were numbers");
+  if (fields.fits(known.size(), limits::kLaneWindowMax, "known", "entries")) {
+    lane.known.reserve(known.size());
+    for (auto element : known) {
+      lane.known.push_back(fields.inner(read(element)));
+      if (!fields.ok()) break;
+    }
+  }
+  lane.last_used_ms = from.getLastUsedMs();
+  return fields.finish(std::move(lane));
+}
+
+static Result<OutboxHead> read(schema::OutboxHead::Reader from) {
+  Fields fields(Fields::Source::kStored);
+  OutboxHead head;
+  head.next = fields.positive(from.getNext(), "next");
+  head.confirmed = from.getConfirmed();
+  fields.require(head.confirmed < head.next, "confirmed", "must be below next");
+  return fields.finish(head);
+}
+
+static Result<InboundHead> read(schema::InboundHead::Reader from) {
+  return InboundHead{Epoch(from.getEpoch()), from.getLast()};
+}
+
+static Result<ShardHead> read(schema::ShardHead::Reader from) {
+  Fields fields(Fields::Source::kStored);
+  ShardHead head;
+  head.applied_index = LogIndex(from.getAppliedIndex());
+  head.applied_term = Term(from.getAppliedTerm());
+  head.tick_ms = from.getTickMs();
+  head.epoch = Epoch(fields.positive(from.getEpoch(), "epoch"));
+  head.next_producer = fields.positive(from.getNextProducer(), "nextProducer");
+  return fields.finish(head);
+}
+
+template <class Root, class Record>
+static Result<Record> decode(std::string_view bytes, std::string_view what) {
+  return flat::read<Root>(bytes, what, [](typename Root::Reader root) -> Result<Record> { return read(root); });
+}
+
+// ---- shared with commands
+
+void write(const OutboxRecord& from, schema::OutboxRecord::Builder to) {
+  to.setCause(static_cast<schema::Cause>(from.cause));
+  auto recipients = to.initRecipients(static_cast<capnp::uint>(from.recipients.size()));
+  for (capnp::uint i = 0; i < recipients.size(); ++i) recipients.set(i, flat::text(from.recipients[i].text()));
+  write(from.message, to.initMessage());
+}
+
+Result<OutboxRecord> read(schema::OutboxRecord::Reader from) {
+  Fields fields(Fields::Source::kStored);
+  OutboxRecord record;
+  record.cause = static_cast<OutboxCause>(from.getCause());
+  // What a cause means decides what the target shard does: an unknown one cannot be obeyed.
+  fields.require(record.cause <= OutboxCause::kCopyToSelf, "cause", "is unknown");
+  for (auto recipient : from.getRecipients()) {
+    record.recipients.push_back(fields.user(recipient, "recipients"));
+    if (!fields.ok()) break;
+  }
+  record.message = fields.inner(read(from.getMessage()));
+  return fields.finish(std::move(record));
+}
+
+}  // namespace codec
+
+std::string encode(const MailboxRecord& record) {
+  flat::Writer writer(flat::words_of<schema::MailboxRecord>() + codec::words_behind(record));
+  codec::write(record, writer.initRoot<schema::MailboxRecord>());
+  return writer.take();
+}
+
+std::string encode(const MailboxHead& head) {
+  flat::Writer writer(flat::words_of<schema::MailboxHead>());
+  auto root = writer.initRoot<schema::MailboxHead>();
+  root.setFirst(head.first.value);
+  root.setLast(head.last.value);
+  root.setDevices(head.devices);
+  return writer.take();
+}
+
+std::string encode(const CursorRecord& cursor) {
+  flat::Writer writer(flat::words_of<schema::CursorRecord>() + cursor.above.size());
+  auto root = writer.initRoot<schema::CursorRecord>();
+  root.setUpTo(cursor.up_to.value);
+  if (!cursor.above.empty()) {
+    auto above = root.initAbove(static_cast<capnp::uint>(cursor.above.size()));
+    for (capnp::uint i = 0; i < above.size(); ++i) above.set(i, cursor.above[i].value);
+  }
+  root.setProducer(cursor.producer.value);
+  root.setLastSeenMs(cursor.last_seen_ms);
+  return writer.take();
+}
+
+std::string encode(const LaneRecord& lane) {
+  flat::Writer writer(flat::words_of<schema::LaneRecord>() + codec::words_behind(lane));
+  auto root = writer.initRoot<schema::LaneRecord>();
+  root.setUser(flat::text(lane.user.text()));
+  root.setDevice(flat::text(lane.device.text()));
+  root.setExpected(lane.expected.value);
+  auto known = root.initKnown(static_cast<capnp::uint>(lane.known.size()));
+  for (capnp::uint i = 0; i < known.size(); ++i) codec::write(lane.known[i], known[i]);
+  root.setLastUsedMs(lane.last_used_ms);
+  return writer.take();
+}
+
+std::string encode(const OutboxRecord& record) {
+  flat::Writer writer(flat::words_of<schema::OutboxRecord>() + codec::words_behind(record));
+  codec::write(record, writer.initRoot<schema::OutboxRecord>());
+  return writer.take();
+}
+
+std::string encode(const OutboxHead& head) {
+  flat::Writer writer(flat::words_of<schema::OutboxHead>());
+  auto root = writer.initRoot<schema::OutboxHead>();
+  root.setNext(head.next);
+  root.setConfirmed(head.confirmed);
+  return writer.take();
+}
+
+std::string encode(const InboundHead& head) {
+  flat::Writer writer(flat::words_of<schema::InboundHead>());
+  auto root = writer.initRoot<schema::InboundHead>();
+  root.setEpoch(head.epoch.value);
+  root.setLast(head.last);
+  return writer.take();
+}
+
+std::string encode(const ShardHead& head) {
+  flat::Writer writer(flat::words_of<schema::ShardHead>());
+  auto root = writer.initRoot<schema::ShardHead>();
+  root.setAppliedIndex(head.applied_index.value);
+  root.setAppliedTerm(head.applied_term.value);
+  root.setTickMs(head.tick_ms);
+  root.setEpoch(head.epoch.value);
+  root.setNextProducer(head.next_producer);
+  return writer.take();
+}
+
+Result<MailboxRecord> decode_mailbox_record(std::string_view bytes) {
+  return codec::decode<schema::MailboxRecord, MailboxRecord>(bytes, "mailboxRecord");
+}
+Result<MailboxHead> decode_mailbox_head(std::string_view bytes) {
+  return codec::decode<schema::MailboxHead, MailboxHead>(bytes, "mailboxHead");
+}
+Result<CursorRecord> decode_cursor_record(std::string_view bytes) {
+  return codec::decode<schema::CursorRecord, CursorRecord>(bytes, "cursorRecord");
+}
+Result<LaneRecord> decode_lane_record(std::string_view bytes) {
+  return codec::decode<schema::LaneRecord, LaneRecord>(bytes, "laneRecord");
+}
+Result<OutboxRecord> decode_outbox_record(std::string_view bytes) {
+  return codec::decode<schema::OutboxRecord, OutboxRecord>(bytes, "outboxRecord");
+}
+Result<OutboxHead> decode_outbox_head(std::string_view bytes) {
+  return codec::decode<schema::OutboxHead, OutboxHead>(bytes, "outboxHead");
+}
+Result<InboundHead> decode_inbound_head(std::string_view bytes) {
+  return codec::decode<schema::InboundHead, InboundHead>(bytes, "inboundHead");
+}
+Result<ShardHead> decode_shard_head(std::string_view bytes) {
+  return codec::decode<schema::ShardHead, ShardHead>(bytes, "shardHead");
+}
+
+}  // namespace earshot
