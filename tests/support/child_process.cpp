@@ -1,0 +1,127 @@
+#include "tests/support/child_process.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <stdexcept>
+
+namespace earshot::tests {
+namespace {
+
+[[noreturn]] void become(const std::vector<std::string>& command, int output, int parent) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(127);
+  ::dup2(output, STDOUT_FILENO);
+  std::vector<char*> arguments;
+  for (const auto& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  ::execv(arguments[0], arguments.data());
+  ::_exit(127);
+}
+
+}  // namespace
+
+ChildProcess::ChildProcess(const std::vector<std::string>& command) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error(std::string("pipe: ") + std::strerror(errno));
+  const int parent = ::getpid();
+  pid_ = ::fork();
+  if (pid_ < 0) throw std::runtime_error(std::string("fork: ") + std::strerror(errno));
+  if (pid_ == 0) become(command, ends[1], parent);
+  ::close(ends[1]);
+  output_ = ends[0];
+}
+
+ChildProcess::~ChildProcess() {
+  if (!waited_) {
+    ::kill(pid_, SIGKILL);
+    wait();
+  }
+  ::close(output_);
+}
+
+bool ChildProcess::fill(int timeout_ms) {
+  pollfd waiting{output_, POLLIN, 0};
+  const int ready = ::poll(&waiting, 1, timeout_ms);
+  if (ready < 0 && errno == EINTR) return true;
+  if (ready == 0) throw std::runtime_error("the program said nothing for " + std::to_string(timeout_ms) + " ms");
+  char chunk[4096];
+  const ssize_t count = ::read(output_, chunk, sizeof chunk);
+  if (count <= 0) return count < 0 && errno == EINTR;
+  buffer_.append(chunk, static_cast<std::size_t>(count));
+  return true;
+}
+
+bool ChildProcess::read_line(std::string& line, int timeout_ms) {
+  for (;;) {
+    if (const auto end = buffer_.find('\n'); end != std::string::npos) {
+      line = buffer_.substr(0, end);
+      buffer_.erase(0, end + 1);
+      return true;
+    }
+    if (!fill(timeout_ms)) {
+      line = std::move(buffer_);
+      buffer_.clear();
+      return !line.empty();
+    }
+  }
+}
+
+std::string ChildProcess::read_all(int timeout_ms) {
+  while (fill(timeout_ms)) {
+  }
+  return std::move(buffer_);
+}
+
+void ChildProcess::signal(int number) {
+  if (!waited_) ::kill(pid_, number);
+}
+
+int ChildProcess::wait() {
+  if (!waited_) {
+    while (::waitpid(pid_, &status_, 0) < 0 && errno == EINTR) {
+    }
+    waited_ = true;
+  }
+  return WIFEXITED(status_) ? WEXITSTATUS(status_) : 128 + WTERMSIG(status_);
+}
+
+void NodeProcess::start() {
+  std::vector<std::string> command{earshotd_path(), "--data", options_.data, "--client-port",
+                                   std::to_string(options_.port), "--log-level", "warn"};
+  command.insert(command.end(), options_.more.begin(), options_.more.end());
+  process_ = std::make_unique<ChildProcess>(command);
+  std::string line;
+  while (process_->read_line(line)) {
+    if (line.rfind("earshotd ready:", 0) != 0) continue;
+    const auto colon = line.find(':', line.find("clients "));
+    options_.port = static_cast<std::uint16_t>(std::stoi(line.substr(colon + 1)));
+    return;
+  }
+  throw std::runtime_error("earshotd ended with code " + std::to_string(process_->wait()) + " before it was ready");
+}
+
+void NodeProcess::kill() {
+  process_->signal(SIGKILL);
+  process_->wait();
+  process_.reset();
+}
+
+int NodeProcess::stop() {
+  process_->signal(SIGTERM);
+  const int code = process_->wait();
+  process_.reset();
+  return code;
+}
+
+std::string earshotd_path() { return EARSHOT_EARSHOTD; }
+std::string earshot_path() { return EARSHOT_EARSHOT; }
+
+}  // namespace earshot::tests

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace earshot::tests {
+
+// A program that the test started, with its standard output on a pipe. Ended with SIGKILL by the destructor if still there, and
+// by the kernel when the test itself dies.
+class ChildProcess {
+ public:
+  explicit ChildProcess(const std::vector<std::string>& command);
+  ~ChildProcess();
+  ChildProcess(const ChildProcess&) = delete;
+  ChildProcess& operator=(const ChildProcess&) = delete;
+
+  // The next line of standard output without its end; false at the end of the output. Throws after `timeout_ms`.
+  bool read_line(std::string& line, int timeout_ms = 60'000);
+  // Everything up to the end of the output.
+  std::string read_all(int timeout_ms = 60'000);
+  // Sends a signal; harmless after the process has ended.
+  void signal(int number);
+  // Waits for the end: the exit code, or 128 + signal.
+  int wait();
+  [[nodiscard]] int pid() const { return pid_; }
+
+ private:
+  bool fill(int timeout_ms);
+
+  int pid_ = -1;
+  int output_ = -1;
+  int status_ = -1;
+  bool waited_ = false;
+  std::string buffer_;
+};
+
+struct NodeOptions {
+  std::string data;
+  std::uint16_t port = 0;  // 0: the first start picks one, later starts take it again
+  std::vector<std::string> more;
+};
+
+// An earshotd on loopback that can be killed and started again on the same port and data.
+class NodeProcess {
+ public:
+  explicit NodeProcess(NodeOptions options) : options_(std::move(options)) { start(); }
+
+  // Returns once the node says that it is ready.
+  void start();
+  // SIGKILL, and waits for the end.
+  void kill();
+  // SIGTERM; the exit code.
+  int stop();
+  [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(options_.port); }
+  [[nodiscard]] int pid() const { return process_->pid(); }
+  [[nodiscard]] bool is_running() const { return process_ != nullptr; }
+
+ private:
+  NodeOptions options_;
+  std::unique_ptr<ChildProcess> process_;
+};
+
+// Paths of the programs under test, from the build.
+std::string earshotd_path();
+std::string earshot_path();
+
+}  // namespace earshot::tests
