@@ -7,24 +7,24 @@
 namespace earshot::limits {
 
 // ---- names and messages
-inline constexpr std::size_t kNameBytesMax = 128;            // user and device ids; two of them fit an LMDB key (511)
-inline constexpr std::size_t kBodyBytesMax = 1 << 20;        // one message body; larger content belongs in an object store
-inline constexpr std::size_t kErrorTextBytesMax = 1024;      // an error's field or detail taken over from a peer; cut there
-inline constexpr std::size_t kTokenBytesMax = 8 << 10;       // a login token
-inline constexpr std::uint16_t kShardsMax = 1024;            // shards of one cluster; the shard id takes two bytes of a key
-inline constexpr std::uint16_t kShardsDefault = 64;          // enough to spread over tens of nodes
+inline constexpr std::size_t kNameBytesMax = 128;        // user and device ids; two of them fit an LMDB key (511)
+inline constexpr std::size_t kBodyBytesMax = 1 << 20;    // one message body; larger content belongs in an object store
+inline constexpr std::size_t kErrorTextBytesMax = 1024;  // an error's field or detail taken over from a peer; cut there
+inline constexpr std::size_t kTokenBytesMax = 8 << 10;   // a login token
+inline constexpr std::uint16_t kShardsMax = 1024;        // shards of one cluster; the shard id takes two bytes of a key
+inline constexpr std::uint16_t kShardsDefault = 64;      // enough to spread over tens of nodes
 
 // ---- client calls
-inline constexpr std::size_t kBatchMessagesMax = 1024;       // messages in one send or deliver call
-inline constexpr std::size_t kBatchBytesMax = 4 << 20;       // bytes in one send or deliver call; also bounds a raft entry
-inline constexpr std::size_t kCallWordsMax = 1 << 20;        // 8-byte words that decoding one call may visit (8 MiB)
-inline constexpr int kCallNestingMax = 16;                   // pointer depth of one call
-inline constexpr std::size_t kFetchMessagesMax = 1024;       // messages in one fetch or history answer
-inline constexpr std::size_t kConnectionsMax = 50'000;       // client connections of one node
-inline constexpr std::size_t kCallsInFlightMax = 256;        // unanswered calls of one connection
+inline constexpr std::size_t kBatchMessagesMax = 1024;  // messages in one send or deliver call
+inline constexpr std::size_t kBatchBytesMax = 4 << 20;  // bytes in one send or deliver call; also bounds a raft entry
+inline constexpr std::size_t kCallWordsMax = 1 << 20;   // 8-byte words that decoding one call may visit (8 MiB)
+inline constexpr int kCallNestingMax = 16;              // pointer depth of one call
+inline constexpr std::size_t kFetchMessagesMax = 1024;  // messages in one fetch or history answer
+inline constexpr std::size_t kConnectionsMax = 50'000;  // client connections of one node
+inline constexpr std::size_t kCallsInFlightMax = 256;   // unanswered calls of one connection
 inline constexpr std::size_t kCallBytesInFlightMax = 16 << 20;  // request bytes of unanswered calls of one connection
-inline constexpr std::uint64_t kLoginTimeoutMs = 10'000;     // a connection that has not logged in by then is closed
-inline constexpr std::uint64_t kRequestTimeoutMs = 10'000;   // default deadline of a request inside the node
+inline constexpr std::uint64_t kLoginTimeoutMs = 10'000;        // a connection that has not logged in by then is closed
+inline constexpr std::uint64_t kRequestTimeoutMs = 10'000;      // default deadline of a request inside the node
 
 // ---- sessions
 inline constexpr std::uint32_t kWindowMessagesDefault = 256;  // outstanding messages of one session
@@ -39,41 +39,44 @@ inline constexpr std::size_t kDevicesPerUserMax = 64;         // cursors of one 
 inline constexpr std::uint32_t kRetryAfterMs = 100;           // advice given with kOverloaded
 
 // ---- lanes and outboxes
-inline constexpr std::size_t kLaneWindowMax = 4096;           // unanswered messages of one producer in one shard
-inline constexpr std::size_t kOutboxWindowMax = 1024;         // records a shard has under way to one target shard
-inline constexpr std::size_t kOutboxRecordsMax = 1 << 20;     // undrained records of one shard: then kOverloaded
+inline constexpr std::size_t kLaneWindowMax = 4096;        // unanswered messages of one producer in one shard
+inline constexpr std::size_t kOutboxWindowMax = 1024;      // records a shard has under way to one target shard
+inline constexpr std::size_t kOutboxRecordsMax = 1 << 20;  // undrained records of one shard: then kOverloaded
 inline constexpr std::uint64_t kProducerIdleMsMax = 30ull * 24 * 3600 * 1000;  // a producer idle longer is forgotten
 inline constexpr std::size_t kClientOutboxMessagesMax = 1 << 20;               // unanswered messages a client keeps
+inline constexpr std::size_t kClientOutboxBytesMax = 256 << 20;  // their bodies, which it keeps in memory too
 
 // ---- shards
-inline constexpr std::size_t kEntryBytesMax = 8 << 20;        // one raft entry (a command batch)
-inline constexpr std::size_t kEntryCommandsMax = 4096;        // commands in one raft entry
-inline constexpr std::size_t kShardPendingBytesMax = 64 << 20;  // commands waiting for submission: then kOverloaded
+inline constexpr std::size_t kEntryBytesMax = 8 << 20;           // one raft entry (a command batch)
+inline constexpr std::size_t kEntryCommandsMax = 4096;           // commands in one raft entry
+inline constexpr std::size_t kShardPendingBytesMax = 64 << 20;   // commands waiting for submission: then kOverloaded
 inline constexpr std::size_t kShardPendingCommandsMax = 65'536;  //
-inline constexpr std::uint32_t kEntriesInFlightMax = 4;       // submitted, not yet committed entries of one shard
-inline constexpr std::size_t kOverlayBytesMax = 256 << 20;    // applied but unflushed state of one node: then kOverloaded
-inline constexpr std::size_t kOverlayFlushBytes = 32 << 20;   // unflushed bytes that start a flush
-inline constexpr std::uint64_t kFlushIntervalMs = 1'000;      // unflushed state is flushed at least this often
+inline constexpr std::uint32_t kEntriesInFlightMax = 4;          // submitted, not yet committed entries of one shard
+inline constexpr std::size_t kOverlayBytesMax = 256 << 20;  // applied but unflushed state of one node: then kOverloaded
+inline constexpr std::size_t kOverlayFlushBytes = 32 << 20;       // unflushed bytes that start a flush
+inline constexpr std::uint64_t kFlushIntervalMs = 1'000;          // unflushed state is flushed at least this often
 inline constexpr std::uint64_t kMailboxMessagesMax = 10'000'000;  // kept messages of one mailbox: then kMailboxFull
-inline constexpr std::size_t kStateCacheBytesMax = 2 << 20;   // decoded, unchanged records of one kind in one shard
-inline constexpr std::size_t kRegistrationsMax = 1'000'000;   // live sessions of one shard's users
+inline constexpr std::size_t kStateCacheBytesMax = 2 << 20;       // decoded, unchanged records of one kind in one shard
+inline constexpr std::size_t kRegistrationsMax = 1'000'000;       // live sessions of one shard's users
 
 // ---- log and disk
-inline constexpr std::size_t kLogQueueBytesMax = 256 << 20;   // log writes queued for one disk
-inline constexpr std::size_t kLogTransactionBytesMax = 16 << 20;   // one group commit
-inline constexpr std::size_t kStateTransactionBytesMax = 64 << 20;  // one state transaction, well under LMDB's dirty pages
-inline constexpr std::uint64_t kLogTrailingEntries = 1024;    // entries kept behind a snapshot for followers that lag
-inline constexpr std::uint64_t kLogBytesMax = 1ull << 30;     // one shard's log; beyond it trailing entries are given up
-inline constexpr std::uint64_t kMapBytes = 1ull << 40;        // LMDB's sparse map
+inline constexpr std::size_t kLogQueueBytesMax = 256 << 20;       // log writes queued for one disk
+inline constexpr std::size_t kLogTransactionBytesMax = 16 << 20;  // one group commit
+inline constexpr std::size_t kStateTransactionBytesMax = 64
+                                                         << 20;  // one state transaction, well under LMDB's dirty pages
+inline constexpr std::uint64_t kLogTrailingEntries = 1024;  // entries kept behind a snapshot for followers that lag
+inline constexpr std::uint64_t kLogBytesMax = 1ull << 30;   // one shard's log; beyond it trailing entries are given up
+inline constexpr std::uint64_t kMapBytes = 1ull << 40;      // LMDB's sparse map
 
 // ---- consensus
-inline constexpr std::uint32_t kElectionTimeoutMs = 500;      // see docs/decisions: libraft waits for the slower of two timers
-inline constexpr std::uint32_t kHeartbeatMs = 150;            //
-inline constexpr std::uint32_t kInstallTimeoutMs = 600'000;   // a snapshot install that makes no progress is given up
+inline constexpr std::uint32_t kElectionTimeoutMs =
+    500;                                            // see docs/decisions: libraft waits for the slower of two timers
+inline constexpr std::uint32_t kHeartbeatMs = 150;  //
+inline constexpr std::uint32_t kInstallTimeoutMs = 600'000;    // a snapshot install that makes no progress is given up
 inline constexpr std::uint32_t kRaftEntriesInFlightMax = 256;  // optimistic appends to one peer
-inline constexpr std::size_t kSnapshotChunkBytes = 1 << 20;   // one chunk of a snapshot transfer
+inline constexpr std::size_t kSnapshotChunkBytes = 1 << 20;    // one chunk of a snapshot transfer
 
 // ---- the bridge between KJ threads and actors
-inline constexpr std::size_t kBridgeQueueItemsMax = 65'536;   // events waiting for one KJ thread
+inline constexpr std::size_t kBridgeQueueItemsMax = 65'536;  // events waiting for one KJ thread
 
 }  // namespace earshot::limits

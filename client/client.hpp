@@ -1,0 +1,199 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/backoff.hpp"
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "base/limits.hpp"
+#include "client/runtime.hpp"
+#include "client/store.hpp"
+#include "schema/messages.hpp"
+
+// The library that an application links. docs/client.md is its guide; client/examples/ shows it at work.
+namespace earshot::client {
+
+// ---- what goes in
+
+// Runs a task later, one after the other in the order given, on any thread but the runtime's.
+using Executor = std::function<void(std::function<void()>)>;
+
+struct Options {
+  std::vector<std::string> addresses = {"127.0.0.1:7400"};  // host:port; clients spread over them and rotate on failure
+  std::string token;                                        // with auth "none": the user id itself
+  std::string user;    // when set: a token that turns out to be another user's is refused
+  std::string device;  // this installation's name, unique for the user
+  std::string agent = "earshot-client";
+
+  bool receive = true;  // false: only sends
+  DeliveryMode mode = DeliveryMode::kOrdered;
+  std::uint32_t window_messages =
+      limits::kWindowMessagesDefault;        // the server keeps at most so many unacked on the way
+  StartAt start_at = StartAt::kOldest;       // where a device that is new to the mailbox begins
+  std::uint32_t report_messages = 1'024;     // sequenceOnly: LastReceivedSeqID is reported after so many messages …
+  std::uint32_t report_interval_ms = 5'000;  // … or this long after the first unreported one
+
+  std::uint32_t send_window_messages = 4'096;  // messages on the way to the server at once
+  std::size_t outbox_messages_max = limits::kClientOutboxMessagesMax;
+  std::size_t outbox_bytes_max = limits::kClientOutboxBytesMax;
+
+  BackoffPolicy reconnect;                    // between attempts to connect
+  std::uint64_t request_timeout_ms = 15'000;  // a call without answer for so long means a dead connection
+  bool reconnect_when_refused = false;        // try again after a refused login or a replaced session
+
+  Executor executor;  // runs the handlers; none: they run on the runtime's thread and must not block
+};
+
+struct SendOptions {
+  bool copy_to_self = false;    // also put a copy into the sender's own mailbox, for its other devices
+  std::optional<MessageId> id;  // chosen by the application; else random
+};
+
+// One message of a batch.
+struct Letter {
+  UserId recipient;
+  std::string body;
+  SendOptions options;
+};
+
+// ---- what comes out
+
+// The message's producer was forgotten by the server (idle too long, or the shard was restored) while the answer was
+// outstanding: it may be stored or not. The library never sends it again by itself.
+struct Uncertain {
+  std::shared_ptr<const OutgoingMessage> message;
+};
+using SendOutcome = std::variant<Stored, Error, Uncertain>;  // Error: finally refused
+
+struct SendReport {
+  MessageId id;
+  SendOutcome outcome;
+};
+
+// The application does not take this message now; it comes again after the delay.
+struct Rejection {
+  Sequence sequence;
+  std::uint32_t delay_ms = 0;
+};
+
+struct ConnectionChange {
+  enum class Kind : std::uint8_t {
+    kConnected,     // logged in: `welcome` is set
+    kDisconnected,  // connection lost or not made; the next attempt is in retry_in_ms
+    kReplaced,      // the same device logged in elsewhere and wins; this client stays away
+    kRefused,       // the login was refused for good
+  };
+  Kind kind = Kind::kDisconnected;
+  std::string address;
+  Error reason;  // unless connected
+  std::uint64_t retry_in_ms = 0;
+  std::optional<Welcome> welcome;
+};
+
+// The mailbox was restored to an earlier state: sequences after `last_received` start anew under the new epoch.
+struct MailboxRestored {
+  Epoch before;
+  Epoch now;
+  Sequence last_received;
+};
+
+// Each is optional. They are called one at a time, in order; spans live until the handler returns. Many things that
+// come at once come in one call.
+struct Handlers {
+  // The answers to sent messages. Once per message in a run; again after a crash that came before the outbox forgot it.
+  std::function<void(std::span<const SendReport>)> on_sent;
+  // Messages about to be stored: the application may reject some (the server delivers them again later). In `ordered`
+  // and `sequenceOnly` mode the first rejected message holds back those behind it.
+  std::function<void(std::span<const IncomingMessage>, std::vector<Rejection>&)> on_offer;
+  // Messages that are stored and being acked.
+  std::function<void(std::span<const IncomingMessage>)> on_messages;
+  // Sequences that will never come.
+  std::function<void(std::span<const LostRange>)> on_lost;
+  std::function<void(const ConnectionChange&)> on_state;
+  std::function<void(const MailboxRestored&)> on_restored;
+};
+
+struct Stats {
+  std::uint64_t accepted = 0;                         // taken by send()
+  std::uint64_t sent = 0;                             // answered: stored
+  std::uint64_t refused = 0;                          // answered: finally refused
+  std::uint64_t uncertain = 0;                        // handed back without an answer
+  std::uint64_t resent = 0;                           // put on the wire again
+  std::uint64_t held = 0;                             // answered: not now
+  std::uint64_t send_calls = 0;                       //
+  std::uint64_t received = 0;                         // stored
+  std::uint64_t repeats_dropped = 0;                  // delivered again and dropped
+  std::uint64_t rejected = 0;                         // by on_offer
+  std::uint64_t lost = 0;                             // sequences said to be lost
+  std::uint64_t gaps_repaired = 0;                    // holes and altered bodies made good by a refetch
+  std::uint64_t checksum_failures = 0;                // bodies that arrived altered
+  std::uint64_t store_failures = 0;                   // transactions that the store refused
+  std::uint64_t acks = 0;                             // ack calls
+  std::uint64_t connects = 0;                         // logins that succeeded
+  std::uint64_t reconnects = 0;                       // … after the first
+  std::array<std::uint64_t, kFetchCauses> fetches{};  // by FetchCause
+  std::uint64_t outbox_messages = 0;                  // unanswered now
+  std::uint64_t outbox_bytes = 0;                     // their bodies
+  Sequence last_received;                             //
+  bool connected = false;
+};
+
+using FetchDone = std::function<void(Result<Batch>)>;
+
+// One device of one user.
+//
+// Thread safety: every function from any thread. Those that wait (wait_connected, flush, the futures) must not be
+// waited for on the runtime's thread; they answer kInvalidArgument there. send() may be called from handlers.
+class Client {
+ public:
+  // Loads the store and starts to connect in the background. kInvalidArgument names the option at fault;
+  // kConflict(device, user) when the store belongs to another; or the store's own error. A store serves one client at a
+  // time.
+  static Result<std::unique_ptr<Client>> open(Options options, std::shared_ptr<Store> store, Handlers handlers,
+                                              std::shared_ptr<Runtime> runtime);
+  // As close().
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  // Returns when the message is committed in this client's outbox; the network is not waited for and need not exist.
+  // From then on it is sent until it is answered, across crashes as far as the store keeps its word. Calls from many
+  // threads share transactions. Errors: kInvalidArgument(recipient), kTooLarge(body), kOverloaded(outbox) when the
+  // outbox is full, kClosed, or the store's.
+  Result<MessageId> send(UserId recipient, std::string body, SendOptions options = {});
+  // All of them in one transaction, or none. At most batch_messages_max.
+  Result<std::vector<MessageId>> send(std::vector<Letter> letters);
+
+  // Waits until the client is logged in. kDeadlineExceeded, or why it was refused or replaced.
+  Status wait_connected(std::uint64_t timeout_ms);
+  // Waits until every message is answered and out of the outbox. kDeadlineExceeded otherwise.
+  Status flush(std::uint64_t timeout_ms);
+
+  // Reads the mailbox on demand, whatever was received: nothing is stored or acked. The messages after `after` …
+  void fetch(Sequence after, std::uint32_t limit, FetchDone done);
+  std::future<Result<Batch>> fetch(Sequence after, std::uint32_t limit);
+  // … or the newest `limit` below `before` (0: from the end), ascending. kUnavailable when not connected.
+  void history(Sequence before, std::uint32_t limit, FetchDone done);
+  std::future<Result<Batch>> history(Sequence before, std::uint32_t limit);
+
+  [[nodiscard]] Stats stats() const;
+
+  // Logs out, stops, and returns when no handler runs any more nor will (called from a handler: after it). Idempotent.
+  void close();
+
+ private:
+  class Impl;
+  explicit Client(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace earshot::client
