@@ -21,15 +21,16 @@ struct NodeIdentity {
 // Everything a node keeps on disk:  DIR/identity (checksummed record, written by rename, synced), DIR/log/, DIR/state/, and DIR/lock
 // (held while open, so that two processes never open one directory).
 struct DataDirectory {
+  class Lock;
+  std::shared_ptr<Lock> lock;  // first, so that it is given up last
   NodeIdentity identity;
   std::unique_ptr<Environment> log_environment;
   std::unique_ptr<Environment> state_environment;
   std::unique_ptr<LogStore> log;
-  class Lock;
-  std::shared_ptr<Lock> lock;
 
   // Opens DIR, making it when absent. kConflict: another process has it open. kInvalidArgument(shards): it was made with another
-  // shard count (`shard_count` 0: whatever it has). `random` seeds a new cluster id.
+  // shard count (`shard_count` 0: whatever it has; then nothing is made). kInvalidArgument(data): the place holds something
+  // else. kCorrupt, kUnsupportedVersion: the identity is damaged, lost or of a newer format. `random` seeds a new cluster id.
   static Result<DataDirectory> open(const std::string& path, std::uint16_t shard_count, std::uint64_t random);
 };
 

@@ -19,7 +19,9 @@ class LogStore {
  public:
   // Names of the tables that the environment must have been opened with, in this order.
   static std::vector<std::string> tables();
-  // Scans the log. kCorrupt (naming group and index) when a record that is not the torn end fails its checksum.
+  // Scans the log. kCorrupt, naming group and index, when a record fails its checksum or one is missing between others. There is
+  // no torn end to forgive: commits are atomic, so a damaged last record is one that somebody was told is safe. The environment
+  // outlives the store.
   static Result<std::unique_ptr<LogStore>> open(Environment& environment);
   virtual ~LogStore() = default;
 

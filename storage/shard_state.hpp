@@ -40,7 +40,7 @@ class ShardState {
   void erase(std::string_view key);
 
   // Visits live records with keys in [from, to) in ascending (descending) order until `visit` returns false. A record that
-  // fails its checksum is visited with no value.
+  // fails its checksum is visited with no value. `visit` must not change the state. An empty `to` means "to the end".
   using Visit = std::function<bool(std::string_view key, std::optional<std::string_view> value)>;
   [[nodiscard]] Status scan(std::string_view from, std::string_view to, const Visit& visit);
   [[nodiscard]] Status scan_back(std::string_view from, std::string_view to, const Visit& visit);
@@ -57,6 +57,8 @@ class ShardState {
 
  private:
   using Changes = std::map<std::string, std::optional<std::string>, std::less<>>;
+
+  void change(std::string_view key, std::optional<std::string> value);
 
   Environment& environment_;
   ShardId shard_;

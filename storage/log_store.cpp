@@ -1,0 +1,279 @@
+#include "storage/log_store.hpp"
+
+#include <mutex>
+#include <shared_mutex>
+#include <unordered_map>
+#include <utility>
+
+#include "storage/group_log.hpp"
+#include "storage/log_codec.hpp"
+
+namespace earshot::storage {
+namespace {
+
+constexpr Table kLogTable = 0;
+constexpr Table kHardStateTable = 1;
+constexpr Table kSnapshotTable = 2;
+
+// What an entry counts beside its data when a reader bounds its bytes; as LogWrite::bytes().
+constexpr std::size_t kEntryOverheadBytes = 64;
+
+tl::unexpected<Error> damaged(std::string_view what) {
+  return fail(ErrorCode::kCorrupt, "", "the log's record of " + std::string(what) + " fails its checksum");
+}
+
+LogEntry entry_of(const LogRecord& record) {
+  return LogEntry{record.index, record.term, record.type, std::make_shared<const std::string>(record.data)};
+}
+
+class DiskLogStore final : public LogStore {
+ public:
+  explicit DiskLogStore(Environment& environment) : environment_(environment) {}
+
+  // Rebuilds the index from the log.
+  Status scan();
+
+  Result<LoadedLog> load(GroupId group) override;
+  Status write(std::span<const LogWrite> writes) override;
+  Result<std::vector<LogEntry>> read(GroupId group, LogIndex first, LogIndex last, std::size_t bytes_max) override;
+
+ private:
+  using Staged = std::unordered_map<GroupId, StagedGroupLog>;
+
+  Status scan_snapshots(ReadTransaction& transaction);
+  Status scan_entries(ReadTransaction& transaction);
+  Status note_entry(std::uint64_t number, const LogRecord& record);
+  Status check_joins() const;
+
+  Status stage(WriteTransaction& transaction, const LogWrite& write, StagedGroupLog& log, std::uint64_t& number);
+  StagedGroupLog& staged_log(Staged& staged, GroupId group);
+
+  Environment& environment_;
+  mutable std::shared_mutex mutex_;  // guards the members below; the writer alone changes them
+  std::unordered_map<GroupId, GroupLog> groups_;
+  std::uint64_t next_number_ = 1;  // the one append point
+  // Odd from before a commit until the index shows it: a reader that misses a record then asks again instead of crying
+  // wolf.
+  std::uint64_t changes_ = 0;
+};
+
+Status DiskLogStore::scan() {
+  auto transaction = environment_.begin_read();
+  if (!transaction) return fail(std::move(transaction.error()));
+  if (auto scanned = scan_snapshots(**transaction); !scanned) return scanned;
+  if (auto scanned = scan_entries(**transaction); !scanned) return scanned;
+  return check_joins();
+}
+
+Status DiskLogStore::scan_snapshots(ReadTransaction& transaction) {
+  Status outcome;
+  const auto visit = [&](std::string_view key, std::string_view value) {
+    const auto group = decode_group(key);
+    const auto snapshot = decode_snapshot(key, value);
+    if (!group || !snapshot) {
+      outcome = damaged("a snapshot's metadata" + (group ? " of group " + std::to_string(group->value) : ""));
+      return false;
+    }
+    GroupLog& log = groups_[*group];
+    log.snapshot = snapshot->index;
+    log.first = snapshot->index.next();
+    return true;
+  };
+  if (auto scanned = transaction.scan(kSnapshotTable, {}, {}, visit); !scanned) return scanned;
+  return outcome;
+}
+
+Status DiskLogStore::scan_entries(ReadTransaction& transaction) {
+  Status outcome;
+  const auto visit = [&](std::string_view key, std::string_view value) {
+    const auto number = decode_running_number(key);
+    const auto record = decode_log_record(key, value);
+    outcome = number && record ? note_entry(*number, *record) : damaged(describe_damaged_record(value));
+    return outcome.has_value();
+  };
+  if (auto scanned = transaction.scan(kLogTable, {}, {}, visit); !scanned) return scanned;
+  return outcome;
+}
+
+Status DiskLogStore::note_entry(std::uint64_t number, const LogRecord& record) {
+  GroupLog& log = groups_[record.group];
+  if (log.numbers.empty()) {
+    log.first = record.index;
+  } else if (record.index != log.last().next()) {
+    return fail(ErrorCode::kCorrupt, "",
+                "the log of group " + std::to_string(record.group.value) + " goes from index " +
+                    std::to_string(log.last().value) + " to " + std::to_string(record.index.value));
+  }
+  log.numbers.push_back(number);
+  next_number_ = number + 1;
+  return {};
+}
+
+// Every log reaches down to its snapshot, or to the first entry there ever was.
+Status DiskLogStore::check_joins() const {
+  for (const auto& [group, log] : groups_) {
+    if (log.first <= log.snapshot.next()) continue;
+    return fail(ErrorCode::kCorrupt, "",
+                "the log of group " + std::to_string(group.value) + " begins at index " +
+                    std::to_string(log.first.value) + ", its snapshot ends at " + std::to_string(log.snapshot.value));
+  }
+  return {};
+}
+
+Result<LoadedLog> DiskLogStore::load(GroupId group) {
+  LoadedLog loaded;
+  auto transaction = environment_.begin_read();
+  if (!transaction) return fail(std::move(transaction.error()));
+  const std::string key = encode_group(group);
+  const std::string name = "group " + std::to_string(group.value);
+
+  auto hard_state = (*transaction)->get(kHardStateTable, key);
+  if (!hard_state) return fail(std::move(hard_state.error()));
+  if (*hard_state) {
+    const auto decoded = decode_hard_state(key, **hard_state);
+    if (!decoded) return damaged("the term and vote of " + name);
+    loaded.hard_state = *decoded;
+  }
+  auto snapshot = (*transaction)->get(kSnapshotTable, key);
+  if (!snapshot) return fail(std::move(snapshot.error()));
+  if (*snapshot) {
+    loaded.snapshot = decode_snapshot(key, **snapshot);
+    if (!loaded.snapshot) return damaged("the snapshot's metadata of " + name);
+  }
+
+  const auto known = groups_.find(group);
+  if (known == groups_.end() || known->second.numbers.empty()) return loaded;
+  auto entries = read(group, known->second.first, known->second.last(), SIZE_MAX);
+  if (!entries) return fail(std::move(entries.error()));
+  loaded.entries = std::move(*entries);
+  return loaded;
+}
+
+Status DiskLogStore::write(std::span<const LogWrite> writes) {
+  if (writes.empty()) return {};
+  auto transaction = environment_.begin_write();
+  if (!transaction) return fail(std::move(transaction.error()));
+  Staged staged;
+  std::uint64_t number = next_number_;
+  for (const LogWrite& write : writes) {
+    if (auto done = stage(**transaction, write, staged_log(staged, write.group), number); !done) return done;
+  }
+  {
+    const std::lock_guard guard(mutex_);
+    ++changes_;
+  }
+  const Status committed = (*transaction)->commit();
+  const std::lock_guard guard(mutex_);
+  ++changes_;
+  if (!committed) return committed;
+  for (auto& [group, log] : staged) std::move(log).publish(groups_[group]);
+  next_number_ = number;
+  return {};
+}
+
+StagedGroupLog& DiskLogStore::staged_log(Staged& staged, GroupId group) {
+  static const GroupLog kEmpty;
+  if (const auto known = staged.find(group); known != staged.end()) return known->second;
+  const auto log = groups_.find(group);
+  return staged.emplace(group, StagedGroupLog(log == groups_.end() ? kEmpty : log->second)).first->second;
+}
+
+// The parts of a write in the order that LogWrite promises.
+Status DiskLogStore::stage(WriteTransaction& transaction, const LogWrite& write, StagedGroupLog& log,
+                           std::uint64_t& number) {
+  const std::string group_key = encode_group(write.group);
+  std::string key;
+  std::string sealed;
+  const auto gone = [&](std::uint64_t gone_number) -> Status {
+    encode_running_number(gone_number, key);
+    auto erased = transaction.erase(kLogTable, key);
+    if (!erased) return fail(std::move(erased.error()));
+    return {};
+  };
+  if (write.hard_state) {
+    const std::string value = encode_hard_state(group_key, *write.hard_state);
+    if (auto put = transaction.put(kHardStateTable, group_key, value); !put) return put;
+  }
+  if (write.snapshot) {
+    const std::string value = encode_snapshot(group_key, *write.snapshot);
+    if (auto put = transaction.put(kSnapshotTable, group_key, value); !put) return put;
+    log.set_snapshot(write.snapshot->index);
+  }
+  if (write.drop_log) {
+    if (auto done = log.drop(gone); !done) return done;
+  }
+  if (write.cut_through) {
+    if (auto done = log.cut_through(*write.cut_through, gone); !done) return done;
+  }
+  if (write.truncate_from) {
+    if (auto done = log.truncate_from(*write.truncate_from, gone); !done) return done;
+  }
+  for (const LogEntry& entry : write.entries) {
+    encode_running_number(number, key);
+    encode_log_record(key, write.group, entry, sealed);
+    if (auto appended = transaction.append(kLogTable, key, sealed); !appended) return appended;
+    log.append(entry.index, number++);
+  }
+  return {};
+}
+
+Result<std::vector<LogEntry>> DiskLogStore::read(GroupId group, LogIndex first, LogIndex last, std::size_t bytes_max) {
+  const auto gone = [&](LogIndex index) {
+    return fail(ErrorCode::kNotFound, "index",
+                "group " + std::to_string(group.value) + " has no entry " + std::to_string(index.value));
+  };
+  std::vector<std::uint64_t> numbers;
+  std::uint64_t changes = 0;
+  std::unique_ptr<ReadTransaction> transaction;
+  {
+    const std::shared_lock guard(mutex_);
+    const auto known = groups_.find(group);
+    if (known == groups_.end() || !known->second.holds(first) || last < first) return gone(first);
+    const GroupLog& log = known->second;
+    const std::uint64_t wanted = std::min(last, log.last()).value - first.value + 1;
+    const std::size_t count = std::min<std::uint64_t>(wanted, bytes_max / kEntryOverheadBytes + 1);
+    const auto begin = log.numbers.begin() + static_cast<std::ptrdiff_t>(first.value - log.first.value);
+    numbers.assign(begin, begin + static_cast<std::ptrdiff_t>(count));
+    changes = changes_;
+    auto begun = environment_.begin_read();
+    if (!begun) return fail(std::move(begun.error()));
+    transaction = std::move(*begun);
+  }
+
+  std::vector<LogEntry> entries;
+  std::size_t bytes = 0;
+  std::string key;
+  for (LogIndex index = first; const std::uint64_t number : numbers) {
+    encode_running_number(number, key);
+    auto stored = transaction->get(kLogTable, key);
+    if (!stored) return fail(std::move(stored.error()));
+    const std::string name = "group " + std::to_string(group.value) + ", index " + std::to_string(index.value);
+    if (!*stored) {
+      const std::shared_lock guard(mutex_);
+      if (changes_ == changes && changes % 2 == 0) {
+        return fail(ErrorCode::kCorrupt, "", "the log's record of " + name + " is missing");
+      }
+      if (entries.empty()) return gone(index);
+      break;
+    }
+    const auto record = decode_log_record(key, **stored);
+    if (!record || record->group != group || record->index != index) return damaged(name);
+    bytes += record->data.size() + kEntryOverheadBytes;
+    if (bytes > bytes_max && !entries.empty()) break;
+    entries.push_back(entry_of(*record));
+    index = index.next();
+  }
+  return entries;
+}
+
+}  // namespace
+
+std::vector<std::string> LogStore::tables() { return {"log", "hard_state", "snapshot"}; }
+
+Result<std::unique_ptr<LogStore>> LogStore::open(Environment& environment) {
+  auto store = std::make_unique<DiskLogStore>(environment);
+  if (auto scanned = store->scan(); !scanned) return fail(std::move(scanned.error()));
+  return std::unique_ptr<LogStore>(std::move(store));
+}
+
+}  // namespace earshot::storage

@@ -1,0 +1,153 @@
+#include "storage/shard_state.hpp"
+
+#include <type_traits>
+#include <utility>
+
+#include "storage/overlay_cursor.hpp"
+#include "storage/record_rules.hpp"
+#include "storage/state_store.hpp"
+
+namespace earshot::storage {
+namespace {
+
+// What a changed record costs in memory beside its bytes: a tree node and two strings' heads.
+constexpr std::size_t kChangeOverheadBytes = 96;
+constexpr std::size_t kShardPrefixBytes = 2;
+
+std::size_t bytes_of(std::string_view key, const std::optional<std::string>& value) {
+  return kChangeOverheadBytes + key.size() + (value ? value->size() : 0);
+}
+
+// The first full key after everything of this shard; empty, "to the end", for the last shard.
+std::string end_of_shard(ShardId shard) {
+  return shard.value == UINT16_MAX ? std::string() : state_key(shard.next(), {});
+}
+
+// Hands the merge of overlays and disk to `visit`: the disk's records come by on_disk(), those of the overlays that lie
+// before each are put in, a change hides the disk's record of its key, and an erased key is passed over.
+template <class Direction>
+class MergingScan {
+ public:
+  MergingScan(OverlayCursor<Direction> overlay, const ShardState::Visit& visit)
+      : overlay_(std::move(overlay)), visit_(visit) {}
+
+  // False: the visitor wants no more.
+  bool on_disk(std::string_view full_key, std::string_view sealed) {
+    const std::string_view key = full_key.substr(kShardPrefixBytes);
+    while (overlay_.has_change() && Direction::is_before(overlay_.key(), key)) {
+      if (!visit_change()) return false;
+    }
+    if (overlay_.has_change() && overlay_.key() == key) return visit_change();
+    return go_on(visit_(key, unseal(full_key, sealed)));
+  }
+
+  // What the overlays hold beyond the disk's last record.
+  void finish() {
+    while (!stopped_ && overlay_.has_change()) visit_change();
+  }
+
+ private:
+  bool visit_change() {
+    const std::string_view key = overlay_.key();
+    const std::optional<std::string>& value = overlay_.value();
+    overlay_.advance();
+    return go_on(!value || visit_(key, *value));
+  }
+
+  bool go_on(bool wanted) {
+    stopped_ = !wanted;
+    return wanted;
+  }
+
+  OverlayCursor<Direction> overlay_;
+  const ShardState::Visit& visit_;
+  bool stopped_ = false;
+};
+
+template <class Direction>
+Status merged_scan(Environment& environment, ShardId shard, OverlayCursor<Direction> overlay, std::string_view from,
+                   std::string_view to, const ShardState::Visit& visit) {
+  auto transaction = environment.begin_read();
+  if (!transaction) return fail(std::move(transaction.error()));
+  MergingScan<Direction> merge(std::move(overlay), visit);
+  const auto on_disk = [&merge](std::string_view key, std::string_view value) { return merge.on_disk(key, value); };
+  const std::string full_from = state_key(shard, from);
+  const std::string full_to = to.empty() ? end_of_shard(shard) : state_key(shard, to);
+  const Status scanned = std::is_same_v<Direction, Ascending>
+                             ? (*transaction)->scan(kStateTable, full_from, full_to, on_disk)
+                             : (*transaction)->scan_back(kStateTable, full_from, full_to, on_disk);
+  if (scanned) merge.finish();
+  return scanned;
+}
+
+}  // namespace
+
+ShardState::ShardState(Environment& environment, ShardId shard) : environment_(environment), shard_(shard) {}
+
+Result<std::optional<std::string>> ShardState::get(std::string_view key) {
+  if (const auto change = active_.find(key); change != active_.end()) return change->second;
+  if (frozen_) {
+    if (const auto change = frozen_->changes.find(key); change != frozen_->changes.end()) return change->second;
+  }
+  auto transaction = environment_.begin_read();
+  if (!transaction) return fail(std::move(transaction.error()));
+  const std::string full_key = state_key(shard_, key);
+  auto sealed = (*transaction)->get(kStateTable, full_key);
+  if (!sealed) return fail(std::move(sealed.error()));
+  if (!*sealed) return std::optional<std::string>{};
+  const auto value = unseal(full_key, **sealed);
+  if (!value) {
+    return fail(ErrorCode::kCorrupt, "", "a record of shard " + std::to_string(shard_.value) + " fails its checksum");
+  }
+  return std::optional<std::string>(*value);
+}
+
+void ShardState::put(std::string_view key, std::string value) { change(key, std::move(value)); }
+
+void ShardState::erase(std::string_view key) { change(key, std::nullopt); }
+
+void ShardState::change(std::string_view key, std::optional<std::string> value) {
+  EARSHOT_INVARIANT(is_key(key) && key.size() + kShardPrefixBytes <= kKeyBytesMax, "a state key fits the environment");
+  active_bytes_ += bytes_of(key, value);
+  const auto place = active_.lower_bound(key);
+  if (place != active_.end() && place->first == key) {
+    active_bytes_ -= bytes_of(key, place->second);
+    place->second = std::move(value);
+  } else {
+    active_.emplace_hint(place, std::string(key), std::move(value));
+  }
+}
+
+Status ShardState::scan(std::string_view from, std::string_view to, const Visit& visit) {
+  return merged_scan<Ascending>(environment_, shard_, {active_, frozen_ ? &frozen_->changes : nullptr, from, to}, from,
+                                to, visit);
+}
+
+Status ShardState::scan_back(std::string_view from, std::string_view to, const Visit& visit) {
+  return merged_scan<Descending>(environment_, shard_, {active_, frozen_ ? &frozen_->changes : nullptr, from, to}, from,
+                                 to, visit);
+}
+
+std::size_t ShardState::overlay_bytes() const { return active_bytes_ + (frozen_ ? frozen_->bytes : 0); }
+
+bool ShardState::has_changes() const { return !active_.empty(); }
+
+bool ShardState::is_flushing() const { return frozen_ != nullptr; }
+
+std::shared_ptr<const FrozenOverlay> ShardState::freeze(LogIndex applied) {
+  if (frozen_ || active_.empty()) return nullptr;
+  auto overlay = std::make_shared<FrozenOverlay>();
+  overlay->shard = shard_;
+  overlay->applied = applied;
+  overlay->changes = std::exchange(active_, {});
+  overlay->bytes = std::exchange(active_bytes_, 0);
+  frozen_ = std::move(overlay);
+  return frozen_;
+}
+
+void ShardState::flushed() {
+  EARSHOT_INVARIANT(frozen_ != nullptr, "only an overlay that was frozen is flushed");
+  frozen_ = nullptr;
+}
+
+}  // namespace earshot::storage

@@ -1,0 +1,62 @@
+#include "storage/state_store.hpp"
+
+#include <algorithm>
+
+#include "storage/keys.hpp"
+#include "storage/seal.hpp"
+
+namespace earshot::storage {
+
+std::vector<std::string> state_tables() { return {"state"}; }
+
+std::string state_key(ShardId shard, std::string_view key) {
+  std::string full_key;
+  full_key.reserve(sizeof shard.value + key.size());
+  keys::append_big_endian(full_key, shard.value, sizeof shard.value);
+  full_key.append(key);
+  return full_key;
+}
+
+std::string seal(std::string_view full_key, std::string_view value) {
+  std::string sealed;
+  begin_sealed(sealed);
+  sealed.append(value);
+  finish_sealed(full_key, sealed);
+  return sealed;
+}
+
+std::optional<std::string_view> unseal(std::string_view full_key, std::string_view sealed) {
+  return open_sealed(full_key, sealed);
+}
+
+Status write_overlays(Environment& environment, std::span<const std::shared_ptr<const FrozenOverlay>> overlays) {
+  // In the order of the keys, so that every page is visited once.
+  std::vector<const FrozenOverlay*> in_order;
+  in_order.reserve(overlays.size());
+  for (const auto& overlay : overlays) in_order.push_back(overlay.get());
+  std::ranges::stable_sort(in_order, {}, [](const FrozenOverlay* overlay) { return overlay->shard; });
+
+  auto transaction = environment.begin_write();
+  if (!transaction) return fail(std::move(transaction.error()));
+  std::string full_key;
+  std::string sealed;
+  for (const FrozenOverlay* overlay : in_order) {
+    full_key.clear();
+    keys::append_big_endian(full_key, overlay->shard.value, sizeof overlay->shard.value);
+    for (const auto& [key, value] : overlay->changes) {
+      full_key.resize(sizeof overlay->shard.value);
+      full_key.append(key);
+      if (!value) {
+        if (auto erased = (*transaction)->erase(kStateTable, full_key); !erased) return fail(std::move(erased.error()));
+        continue;
+      }
+      begin_sealed(sealed);
+      sealed.append(*value);
+      finish_sealed(full_key, sealed);
+      if (auto put = (*transaction)->put(kStateTable, full_key, sealed); !put) return put;
+    }
+  }
+  return (*transaction)->commit();
+}
+
+}  // namespace earshot::storage
