@@ -13,12 +13,12 @@ enum class AuthMode : std::uint8_t { kNone };  // kNone: the login names its use
 struct NodeConfig {
   std::string data_dir = "earshot-data";
   std::string client_address = "127.0.0.1";
-  std::uint16_t client_port = 7400;          // 0: pick a free port, printed at start
+  std::uint16_t client_port = 7400;  // 0: pick a free port, printed at start
   AuthMode auth = AuthMode::kNone;
   std::uint16_t shard_count = limits::kShardsDefault;  // fixed when the data directory is created
   std::uint32_t gateway_threads = 1;
-  std::uint32_t scheduler_threads = 0;       // 0: one per core
-  std::string log_level = "info";            // trace, debug, info, warn, error, off
+  std::uint32_t scheduler_threads = 0;  // 0: one per core
+  std::string log_level = "info";       // trace, debug, info, warn, error, off
   std::uint64_t retransmit_first_ms = limits::kRetransmitFirstMs;
   std::uint64_t retransmit_max_ms = limits::kRetransmitMaxMs;
   std::uint64_t flush_interval_ms = limits::kFlushIntervalMs;

@@ -3,8 +3,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <tl/expected.hpp>
 #include <utility>
+
+#include <tl/expected.hpp>
 
 namespace earshot {
 
@@ -44,7 +45,7 @@ struct Error {
 
   bool operator==(const Error&) const = default;
 
-  // One line for logs and terminals: "outOfOrder(number): expected 7".
+  // One line for logs and terminals: "outOfOrder(number): send again (expected 7)".
   [[nodiscard]] std::string to_string() const;
   // Whether the same request may succeed later without change.
   [[nodiscard]] bool is_temporary() const;

@@ -1,10 +1,9 @@
 #include "base/ids.hpp"
 
-#include <utf8.h>
-
-#include <algorithm>
 #include <charconv>
 #include <cstdio>
+
+#include <utf8.h>
 
 #include "base/checksum.hpp"
 #include "base/limits.hpp"
@@ -12,7 +11,16 @@
 namespace earshot {
 namespace {
 
-bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+// U+0000..U+001F, U+007F..U+009F, in valid UTF-8: the latter are C2 80..C2 9F. Some of them break lines in logs and
+// terminals.
+bool has_control(std::string_view text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte < 0x20 || byte == 0x7f) return true;
+    if (byte == 0xc2 && static_cast<unsigned char>(text[i + 1]) < 0xa0) return true;
+  }
+  return false;
+}
 
 }  // namespace
 
@@ -25,7 +33,7 @@ Status check_name(std::string_view text, std::string_view field) {
     return refuse("has " + std::to_string(text.size()) + " bytes, the limit is " +
                   std::to_string(limits::kNameBytesMax));
   if (!utf8::is_valid(text.begin(), text.end())) return refuse("is not valid UTF-8");
-  if (std::any_of(text.begin(), text.end(), is_control)) return refuse("contains a control character");
+  if (has_control(text)) return refuse("contains a control character");
   return {};
 }
 

@@ -25,17 +25,17 @@ struct Number {
   [[nodiscard]] constexpr Number previous() const { return Number(static_cast<Integer>(value - 1)); }
 };
 
-using ShardId = Number<struct ShardTag, std::uint16_t>;       // 0 .. shard count - 1
-using NodeId = Number<struct NodeTag>;                        // from 1
-using Sequence = Number<struct SequenceTag>;                  // place in a mailbox, from 1, without holes
-using Epoch = Number<struct EpochTag>;                        // life of a stream, from 1; changes when history was restored
-using LaneNumber = Number<struct LaneNumberTag>;              // place in a lane, from 1, without holes
-using ProducerId = Number<struct ProducerTag>;                // one producer (a device's outbox); 0: none yet
-using Term = Number<struct TermTag>;                          // Raft term
-using LogIndex = Number<struct LogIndexTag>;                  // Raft log index, from 1
+using ShardId = Number<struct ShardTag, std::uint16_t>;  // 0 .. shard count - 1
+using NodeId = Number<struct NodeTag>;                   // from 1
+using Sequence = Number<struct SequenceTag>;             // place in a mailbox, from 1, without holes
+using Epoch = Number<struct EpochTag>;                   // life of a stream, from 1; changes when history was restored
+using LaneNumber = Number<struct LaneNumberTag>;         // place in a lane, from 1, without holes
+using ProducerId = Number<struct ProducerTag>;           // one producer (a device's outbox); 0: none yet
+using Term = Number<struct TermTag>;                     // Raft term
+using LogIndex = Number<struct LogIndexTag>;             // Raft log index, from 1
 
-// The rule for every name that people or programs choose: 1..name_bytes_max bytes of valid UTF-8 without control characters;
-// else kInvalidArgument naming `field`.
+// The rule for every name that people or programs choose: 1..name_bytes_max bytes of valid UTF-8 without control
+// characters; else kInvalidArgument naming `field`.
 Status check_name(std::string_view text, std::string_view field);
 
 // Checked names. Construction goes through parse(); a value that exists is valid.
@@ -80,7 +80,9 @@ inline ShardId shard_of(const UserId& user, std::uint16_t shard_count) { return 
 
 template <class Tag, class Integer>
 struct std::hash<earshot::Number<Tag, Integer>> {
-  std::size_t operator()(const earshot::Number<Tag, Integer>& n) const noexcept { return std::hash<Integer>{}(n.value); }
+  std::size_t operator()(const earshot::Number<Tag, Integer>& n) const noexcept {
+    return std::hash<Integer>{}(n.value);
+  }
 };
 template <class Tag>
 struct std::hash<earshot::Name<Tag>> {

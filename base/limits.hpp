@@ -41,6 +41,7 @@ inline constexpr std::uint32_t kRetryAfterMs = 100;           // advice given wi
 // ---- lanes and outboxes
 inline constexpr std::size_t kLaneWindowMax = 4096;        // unanswered messages of one producer in one shard
 inline constexpr std::size_t kOutboxWindowMax = 1024;      // records a shard has under way to one target shard
+inline constexpr std::size_t kTransferBytesMax = 1 << 20;     // body bytes of one transfer between shards; at least one record goes
 inline constexpr std::size_t kOutboxRecordsMax = 1 << 20;  // undrained records of one shard: then kOverloaded
 inline constexpr std::uint64_t kProducerIdleMsMax = 30ull * 24 * 3600 * 1000;  // a producer idle longer is forgotten
 inline constexpr std::size_t kClientOutboxMessagesMax = 1 << 20;               // unanswered messages a client keeps

@@ -18,7 +18,9 @@ class Random {
   // Uniform in [0, bound); 0 for bound 0.
   std::uint64_t below(std::uint64_t bound);
   // Uniform in [low, high].
-  std::uint64_t between(std::uint64_t low, std::uint64_t high) { return low + below(high - low + 1); }
+  std::uint64_t between(std::uint64_t low, std::uint64_t high) {
+    return low == 0 && high == UINT64_MAX ? next() : low + below(high - low + 1);
+  }
   // True with the given probability in [0, 1].
   bool chance(double probability);
   MessageId message_id() { return MessageId{next(), next()}; }

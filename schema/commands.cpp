@@ -191,7 +191,8 @@ Result<Command> read(schema::Command::Reader from) {
 }  // namespace
 
 std::string encode(const CommandBatch& batch) {
-  std::size_t words = flat::words_of<schema::CommandBatch>() + flat::words_of_list<schema::Command>(batch.commands.size());
+  std::size_t words =
+      flat::words_of<schema::CommandBatch>() + flat::words_of_list<schema::Command>(batch.commands.size());
   for (const Command& command : batch.commands) words += words_of(command);
   flat::Writer writer(words);
   auto root = writer.initRoot<schema::CommandBatch>();

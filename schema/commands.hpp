@@ -15,7 +15,8 @@
 // What stands in a shard's Raft log, as C++ types, with its codec.
 namespace earshot {
 
-// One message of a lane. A refusal is set when the message broke a rule at the door: it uses up the number, stores nothing.
+// One message of a lane. A refusal is set when the message broke a rule at the door: it uses up the number, stores
+// nothing.
 struct SendItem {
   OutgoingMessage message;
   std::optional<Error> refusal;

@@ -19,8 +19,8 @@
 // Private to schema/: how readers check fields.
 namespace earshot {
 
-// Reads a struct field by field and keeps the first broken rule, so that a reader is a list of fields and not a ladder of ifs.
-// Messages are put together only when a rule is broken. Nothing larger than its limit is copied.
+// Reads a struct field by field and keeps the first broken rule, so that a reader is a list of fields and not a ladder
+// of ifs. Messages are put together only when a rule is broken. Nothing larger than its limit is copied.
 class Fields {
  public:
   enum class Source : std::uint8_t {
@@ -77,8 +77,8 @@ class Fields {
   std::optional<Error> error_;
 };
 
-// Runs a reader of a message that came over a connection. There the library has checked the framing only: a pointer out of
-// bounds shows when it is followed, by an exception, which ends here.
+// Runs a reader of a message that came over a connection. There the library has checked the framing only: a pointer out
+// of bounds shows when it is followed, by an exception, which ends here.
 template <class Read>
 std::invoke_result_t<Read> guarded(std::string_view what, Read&& read) {
   try {

@@ -24,7 +24,8 @@ std::string joined(kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments)
 }  // namespace
 
 Writer::Writer(std::size_t words) {
-  // The framing and the root pointer. At least three words: a string short enough to live inside the object would not be on the heap.
+  // The framing and the root pointer. At least three words: a string short enough to live inside the object would not
+  // be on the heap.
   bytes_.resize(std::max<std::size_t>(words + 2, 3) * kWordBytes);
   EARSHOT_INVARIANT(reinterpret_cast<std::uintptr_t>(bytes_.data()) % kWordBytes == 0,
                     "the heap aligns for 8-byte words");

@@ -17,11 +17,11 @@
 
 #include "base/error.hpp"
 
-// Flat bytes: one unpacked Cap'n Proto message in a std::string, as it stands on disk, in the Raft log and between nodes. The
-// encoding is the library's standard framing (segment table, then segments), so its tools can read it.
+// Flat bytes: one unpacked Cap'n Proto message in a std::string, as it stands on disk, in the Raft log and between
+// nodes. The encoding is the library's standard framing (segment table, then segments), so its tools can read it.
 //
-// This is the only place that turns stored bytes into readers, hence the only one that meets the library's exceptions about
-// malformed messages: they end here, as kCorrupt.
+// This is the only place that turns stored bytes into readers, hence the only one that meets the library's exceptions
+// about malformed messages: they end here, as kCorrupt.
 namespace earshot::flat {
 
 // ---- how many 8-byte words something takes. A sum that is never too small lets a message be built in place.
@@ -50,8 +50,9 @@ inline std::string_view view(capnp::Data::Reader from) {
 
 // ---- writing
 
-// Builds a message straight inside the string that take() returns. When `words` (all objects of the message, without the root
-// pointer) are enough, nothing is copied; else the rest goes into further segments, which take() joins by a copy.
+// Builds a message straight inside the string that take() returns. When `words` (all objects of the message, without
+// the root pointer) are enough, nothing is copied; else the rest goes into further segments, which take() joins by a
+// copy.
 class Writer final : public capnp::MessageBuilder {
  public:
   explicit Writer(std::size_t words);
@@ -80,15 +81,15 @@ class Words {
   kj::ArrayPtr<const capnp::word> words_;
 };
 
-// Limits for a message of this size: honest ones visit each word once; one whose pointers share targets may not visit more
-// than about twice as many words as it has.
+// Limits for a message of this size: honest ones visit each word once; one whose pointers share targets may not visit
+// more than about twice as many words as it has.
 capnp::ReaderOptions options_for(std::size_t bytes);
 
 tl::unexpected<Error> corrupt(std::string_view what, std::string_view why);
 tl::unexpected<Error> corrupt(std::string_view what, const kj::Exception& exception);
 
-// Calls convert(Root::Reader), which gives a Result, on the message in `bytes`. kCorrupt with `what` as the field when they are
-// no whole message, have a pointer out of bounds, or go on after the message. `bytes` need no alignment.
+// Calls convert(Root::Reader), which gives a Result, on the message in `bytes`. kCorrupt with `what` as the field when
+// they are no whole message, have a pointer out of bounds, or go on after the message. `bytes` need no alignment.
 template <class Root, class Convert>
 std::invoke_result_t<Convert, typename Root::Reader> read(std::string_view bytes, std::string_view what,
                                                           Convert&& convert) {

@@ -10,8 +10,8 @@
 #include "base/ids.hpp"
 #include "base/limits.hpp"
 
-// The client protocol's values as C++ types, shared by the server's floors and the client library. Conversions to and from
-// Cap'n Proto are in schema/wire.hpp, so that nothing else needs to know the encoding.
+// The client protocol's values as C++ types, shared by the server's floors and the client library. Conversions to and
+// from Cap'n Proto are in schema/wire.hpp, so that nothing else needs to know the encoding.
 namespace earshot {
 
 inline constexpr std::uint16_t kProtocolMin = 1;

@@ -11,9 +11,9 @@
 #include "base/ids.hpp"
 #include "schema/messages.hpp"
 
-// What a shard keeps on disk, as C++ types, with their codecs. `encode` gives one unpacked Cap'n Proto message; `decode_…`
-// gives kCorrupt for bytes that are no such message or break a rule of their fields: never a crash, never an unbounded
-// allocation. The checksum in front of a stored value is storage's business, not this file's.
+// What a shard keeps on disk, as C++ types, with their codecs. `encode` gives one unpacked Cap'n Proto message;
+// `decode_…` gives kCorrupt for bytes that are no such message or break a rule of their fields: never a crash, never an
+// unbounded allocation. The checksum in front of a stored value is storage's business, not this file's.
 namespace earshot {
 
 // One message in one mailbox; the sequence is in the key.

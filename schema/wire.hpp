@@ -4,10 +4,10 @@
 #include "schema/errors.capnp.h"
 #include "schema/messages.hpp"
 
-// Conversions between the protocol's C++ types and their Cap'n Proto form, for the server's and the client's side alike.
-// Readers check every field against its rule and limit and name the field at fault, as it is spelled in broker.capnp; they
-// never trust a length, an enum or a text, and malformed messages are an Error, not an exception. Order and contiguity of what
-// a batch holds are not their business but the inbox's, which repairs gaps.
+// Conversions between the protocol's C++ types and their Cap'n Proto form, for the server's and the client's side
+// alike. Readers check every field against its rule and limit and name the field at fault, as it is spelled in
+// broker.capnp; they never trust a length, an enum or a text, and malformed messages are an Error, not an exception.
+// Order and contiguity of what a batch holds are not their business but the inbox's, which repairs gaps.
 namespace earshot::wire {
 
 // ---- errors
@@ -21,8 +21,9 @@ Error read(schema::Error::Reader from);
 void write(const OutgoingMessage& from, schema::Outgoing::Builder to);
 // Does not compare the checksum with the body: that is the session's to answer per message.
 Result<OutgoingMessage> read(schema::Outgoing::Reader from);
-// What a message that read() refused still says about its place: number, answered_below and id, without recipient and body, so
-// that the final refusal can use up its number. An Error when not even these can stand: then the whole call is refused.
+// What a message that read() refused still says about its place: number, answered_below and id, without recipient and
+// body, so that the final refusal can use up its number. An Error when not even these can stand: then the whole call is
+// refused.
 Result<OutgoingMessage> read_refused(schema::Outgoing::Reader from);
 // The shard of the message's lane. Any text has one: a message with a bad recipient stands in a lane too.
 ShardId lane_of(schema::Outgoing::Reader from, std::uint16_t shard_count);
@@ -30,8 +31,8 @@ ShardId lane_of(schema::Outgoing::Reader from, std::uint16_t shard_count);
 Status check_size(capnp::List<schema::Outgoing>::Reader messages);
 
 void write(const SendAnswer& from, schema::SendAnswer::Builder to);
-// An answer that cannot be understood is Held(kInternal): sending again is safe and gets the first answer, while taking it for
-// stored or refused might not be true.
+// An answer that cannot be understood is Held(kInternal): sending again is safe and gets the first answer, while taking
+// it for stored or refused might not be true.
 SendAnswer read(schema::SendAnswer::Reader from);
 
 // ---- delivery
