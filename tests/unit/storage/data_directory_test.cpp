@@ -1,0 +1,169 @@
+#include "storage/data_directory.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backends.hpp"
+#include "storage/keys.hpp"
+#include "storage/seal.hpp"
+#include "storage/state_store.hpp"
+
+namespace earshot::storage {
+namespace {
+
+using testing::HasSubstr;
+
+class DataDirectoryTest : public testing::Test {
+ protected:
+  [[nodiscard]] Result<DataDirectory> open(std::uint16_t shards = 4, std::uint64_t random = 1) const {
+    return DataDirectory::open(path, shards, random);
+  }
+  [[nodiscard]] std::string identity_bytes() const {
+    std::ostringstream bytes;
+    bytes << std::ifstream(path + "/identity", std::ios::binary).rdbuf();
+    return bytes.str();
+  }
+  void write_identity(const std::string& bytes) const {
+    std::ofstream(path + "/identity", std::ios::binary | std::ios::trunc) << bytes;
+  }
+  void expect_refused(ErrorCode code, const std::string& field, const std::string& detail, std::uint16_t shards = 4) {
+    const auto opened = open(shards);
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code, code);
+    EXPECT_EQ(opened.error().field, field);
+    EXPECT_THAT(opened.error().detail, HasSubstr(detail));
+  }
+
+  tests::TemporaryDirectory directory;
+  std::string path = directory / "some/where/data";
+};
+
+TEST_F(DataDirectoryTest, IdentityAndDataSurviveReopening) {
+  std::uint64_t cluster_id = 0;
+  {
+    auto opened = must(open(4, 1));
+    cluster_id = opened.identity.cluster_id;
+    EXPECT_NE(cluster_id, 0u);
+    EXPECT_EQ(opened.identity.node, NodeId(1));
+    EXPECT_EQ(opened.identity.shard_count, 4);
+    put(*opened.state_environment, kStateTable, "key", "value");
+    LogWrite write;
+    write.group = GroupId(2);
+    write.hard_state = HardState{Term(5), NodeId(1)};
+    must(opened.log->write(std::span(&write, 1)));
+  }
+  auto again = must(open(0, 2));
+  EXPECT_EQ(again.identity.cluster_id, cluster_id);
+  EXPECT_EQ(again.identity.shard_count, 4);
+  EXPECT_EQ(get(*must(again.state_environment->begin_read()), kStateTable, "key"), "value");
+  EXPECT_EQ(must(again.log->load(GroupId(2))).hard_state.term, Term(5));
+}
+
+TEST_F(DataDirectoryTest, EveryDirectoryGetsAClusterOfItsOwn) {
+  const auto first = must(open(4, 1));
+  const auto second = must(DataDirectory::open(directory / "other", 4, 2));
+  EXPECT_NE(first.identity.cluster_id, second.identity.cluster_id);
+}
+
+TEST_F(DataDirectoryTest, SecondOpeningIsRefusedInThisProcessAndInAnother) {
+  const auto held = must(open());
+  expect_refused(ErrorCode::kConflict, "", "open already");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto opened = open();
+    ::_exit(!opened && opened.error().code == ErrorCode::kConflict ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+TEST_F(DataDirectoryTest, DirectoryOfADeadProcessOpensAgain) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto opened = open();
+    ::_exit(opened ? 0 : 1);  // without any destructor
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_TRUE(open());
+}
+
+TEST_F(DataDirectoryTest, WrongShardCountIsRefusedAndNamed) {
+  must(open(4));
+  expect_refused(ErrorCode::kInvalidArgument, "shards", "made with 4 shards, not 8", 8);
+  EXPECT_TRUE(open(4));
+}
+
+TEST_F(DataDirectoryTest, ImpossibleShardCountsMakeNothing) {
+  expect_refused(ErrorCode::kInvalidArgument, "shards", "needs a number of shards", 0);
+  expect_refused(ErrorCode::kInvalidArgument, "shards", "at most 1024", 1025);
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST_F(DataDirectoryTest, NewerFormatIsRefusedByName) {
+  must(open());
+  std::string newer;
+  begin_sealed(newer);
+  newer.append("EARSHOT\n");
+  keys::append_big_endian(newer, 2, 4);
+  newer.append("whatever the next format says");
+  finish_sealed("EARSHOT\n", newer);
+  write_identity(newer);
+  expect_refused(ErrorCode::kUnsupportedVersion, "", "has format 2");
+}
+
+TEST_F(DataDirectoryTest, AnyDamagedBitOfTheIdentityIsSeen) {
+  must(open());
+  const std::string good = identity_bytes();
+  for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
+    std::string bad = good;
+    bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << (bit % 8)));
+    write_identity(bad);
+    const auto opened = open();
+    ASSERT_FALSE(opened) << "bit " << bit;
+    EXPECT_EQ(opened.error().code, ErrorCode::kCorrupt);
+  }
+  for (std::size_t size = 0; size < good.size(); ++size) {
+    write_identity(good.substr(0, size));
+    EXPECT_FALSE(open()) << size << " bytes";
+  }
+  write_identity(good);
+  EXPECT_TRUE(open());
+}
+
+TEST_F(DataDirectoryTest, LostIdentityIsNotReplacedByANewOne) {
+  must(open());
+  std::filesystem::remove(path + "/identity");
+  expect_refused(ErrorCode::kCorrupt, "", "identity file is missing");
+}
+
+TEST_F(DataDirectoryTest, CrashWhileTheIdentityIsWrittenLeavesAPlaceThatOpens) {
+  std::filesystem::create_directories(path);
+  std::ofstream(path + "/identity.new") << "half";
+  std::ofstream(path + "/lock");
+  EXPECT_TRUE(open());
+}
+
+TEST_F(DataDirectoryTest, ForeignFilesAreLeftAlone) {
+  std::filesystem::create_directories(path);
+  std::ofstream(path + "/thesis.txt") << "years of work";
+  expect_refused(ErrorCode::kInvalidArgument, "data", "thesis.txt");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(path), {}), 1);
+}
+
+TEST_F(DataDirectoryTest, FileInTheWayIsNamed) {
+  std::filesystem::create_directories(directory / "some/where");
+  std::ofstream(path) << "a file";
+  expect_refused(ErrorCode::kInvalidArgument, "data", "is not a directory");
+}
+
+}  // namespace
+}  // namespace earshot::storage
