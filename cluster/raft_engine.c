@@ -1,0 +1,630 @@
+#include "cluster/raft_engine.h"
+
+#include <raft.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* libraft 0.22.1's private message.h. */
+enum {
+  VERSION_REQUEST_VOTE = 2,
+  VERSION_REQUEST_VOTE_RESULT = 2,
+  VERSION_APPEND_ENTRIES_RESULT = 2,
+  VERSION_OTHER = 0
+};
+
+/* Indexes beyond this come from no honest log; below it, sums of an index and a count cannot overflow. */
+static const uint64_t index_max = UINT64_MAX / 4;
+
+struct raft_engine {
+  struct raft raft;
+  uint64_t now_ms;
+  unsigned short capacity;
+  bool started;
+  struct raft_entry* entries; /* scratch: entries of the event under way */
+  size_t entries_capacity;
+  raft_engine_message* messages; /* scratch: messages of the last update */
+  size_t messages_capacity;
+};
+
+_Noreturn static void stop(const char* what, const char* why) {
+  fprintf(stderr, "earshot: raft engine: %s: %s\n", what, why);
+  fflush(stderr);
+  abort();
+}
+
+static void require(bool holds, const char* what) {
+  if (!holds) stop("broken precondition", what);
+}
+
+static void* enough(void* memory) {
+  if (memory == NULL) stop("out of memory", "cannot go on");
+  return memory;
+}
+
+/* ---- configurations */
+
+static bool is_configuration(const void* bytes, size_t size) {
+  raft_engine_member members[RAFT_ENGINE_MEMBERS_MAX];
+  return bytes != NULL && raft_engine_configuration_decode(bytes, size, members) > 0;
+}
+
+void raft_engine_configuration_encode(const raft_engine_member* members, unsigned members_n, void** bytes,
+                                      size_t* size) {
+  struct raft_configuration configuration;
+  struct raft_buffer buffer;
+  require(members_n > 0 && members_n <= RAFT_ENGINE_MEMBERS_MAX, "a configuration has 1 to 64 members");
+  raft_configuration_init(&configuration);
+  for (unsigned i = 0; i < members_n; ++i) {
+    require(members[i].id != 0, "a member's id is not 0");
+    const int rv = raft_configuration_add(&configuration, members[i].id, members[i].address, members[i].role);
+    if (rv != 0) stop("configuration", raft_strerror(rv));
+  }
+  const int rv = raft_configuration_encode(&configuration, &buffer);
+  raft_configuration_close(&configuration);
+  if (rv != 0) stop("configuration", raft_strerror(rv));
+  *bytes = buffer.base;
+  *size = buffer.len;
+}
+
+void raft_engine_release(void* bytes) { raft_free(bytes); }
+
+static struct raft_configuration decoded(const void* bytes, size_t size) {
+  struct raft_configuration configuration;
+  const struct raft_buffer buffer = {(void*)bytes, size};
+  require(is_configuration(bytes, size), "a configuration is well-formed");
+  const int rv = raft_configuration_decode(&buffer, &configuration);
+  if (rv != 0) stop("configuration", raft_strerror(rv));
+  return configuration;
+}
+
+static bool is_snapshot(const raft_engine_snapshot* snapshot) {
+  return snapshot->index > 0 && snapshot->index <= index_max && snapshot->term > 0 &&
+         snapshot->configuration_index > 0 && snapshot->configuration_index <= snapshot->index &&
+         is_configuration(snapshot->configuration, snapshot->configuration_size);
+}
+
+/* The configuration inside belongs to libraft once the event was taken. */
+static struct raft_snapshot_metadata metadata_of(const raft_engine_snapshot* snapshot) {
+  struct raft_snapshot_metadata metadata;
+  require(is_snapshot(snapshot), "snapshot metadata is whole");
+  metadata.index = snapshot->index;
+  metadata.term = snapshot->term;
+  metadata.configuration = decoded(snapshot->configuration, snapshot->configuration_size);
+  metadata.configuration_index = snapshot->configuration_index;
+  return metadata;
+}
+
+/* ---- life */
+
+raft_engine* raft_engine_new(const raft_engine_options* options) {
+  require(options->id != 0, "a member's id is not 0");
+  /* libraft draws a timeout by a modulo of this. */
+  require(options->election_timeout_ms > 0 && options->heartbeat_ms > 0, "timeouts are not 0");
+  require(options->heartbeat_ms < options->election_timeout_ms, "heartbeats are more frequent than elections");
+  require(options->entries_in_flight_max > 0, "some entries may be in flight");
+
+  raft_engine* engine = enough(calloc(1, sizeof *engine));
+  const int rv = raft_init(&engine->raft, NULL, NULL, options->id, options->address);
+  if (rv != 0) stop("init", raft_strerror(rv));
+  /* libraft formats every trace into one static buffer, traced or not: a data race between engines and most of a step's
+   * time. */
+  engine->raft.tracer = NULL;
+  raft_seed(&engine->raft, options->seed);
+  raft_set_election_timeout(&engine->raft, options->election_timeout_ms);
+  raft_set_heartbeat_timeout(&engine->raft, options->heartbeat_ms);
+  raft_set_install_snapshot_timeout(&engine->raft, options->install_timeout_ms);
+  raft_set_max_inflight_entries(&engine->raft, options->entries_in_flight_max);
+  raft_set_pre_vote(&engine->raft, true);
+  engine->capacity = UINT16_MAX;
+  return engine;
+}
+
+void raft_engine_free(raft_engine* engine) {
+  if (engine == NULL) return;
+  raft_close(&engine->raft, NULL);
+  free(engine->entries);
+  free(engine->messages);
+  free(engine);
+}
+
+void raft_engine_set_capacity(raft_engine* engine, uint64_t kib) {
+  engine->capacity = kib > UINT16_MAX ? UINT16_MAX : (unsigned short)kib;
+}
+
+/* ---- one step */
+
+static struct raft_entry* scratch_entries(raft_engine* engine, size_t n) {
+  if (n > engine->entries_capacity) {
+    engine->entries = enough(realloc(engine->entries, n * sizeof *engine->entries));
+    engine->entries_capacity = n;
+  }
+  return engine->entries;
+}
+
+static void copy_message(const struct raft_message* from, raft_engine_message* to) {
+  memset(to, 0, sizeof *to);
+  to->peer = from->server_id;
+  switch (from->type) {
+    case RAFT_APPEND_ENTRIES:
+      to->type = RAFT_ENGINE_APPEND_ENTRIES;
+      to->term = from->append_entries.term;
+      to->append_entries.previous_index = from->append_entries.prev_log_index;
+      to->append_entries.previous_term = from->append_entries.prev_log_term;
+      to->append_entries.leader_commit = from->append_entries.leader_commit;
+      to->append_entries.entries_n = from->append_entries.n_entries;
+      return;
+    case RAFT_APPEND_ENTRIES_RESULT:
+      to->type = RAFT_ENGINE_APPEND_ENTRIES_RESULT;
+      to->term = from->append_entries_result.term;
+      to->append_entries_result.rejected = from->append_entries_result.rejected;
+      /* libraft leaves this one unset, hence anything, when it refuses an old term; the receiver looks at the term
+       * only. */
+      to->append_entries_result.last_index = from->append_entries_result.last_log_index;
+      if (to->append_entries_result.last_index > index_max) to->append_entries_result.last_index = 0;
+      to->append_entries_result.features = from->append_entries_result.features;
+      to->append_entries_result.capacity = from->append_entries_result.capacity;
+      return;
+    case RAFT_REQUEST_VOTE:
+      to->type = RAFT_ENGINE_REQUEST_VOTE;
+      to->term = from->request_vote.term;
+      to->request_vote.last_index = from->request_vote.last_log_index;
+      to->request_vote.last_term = from->request_vote.last_log_term;
+      to->request_vote.disrupt_leader = from->request_vote.disrupt_leader;
+      to->request_vote.pre_vote = from->request_vote.pre_vote;
+      return;
+    case RAFT_REQUEST_VOTE_RESULT:
+      to->type = RAFT_ENGINE_REQUEST_VOTE_RESULT;
+      to->term = from->request_vote_result.term;
+      to->request_vote_result.granted = from->request_vote_result.vote_granted;
+      to->request_vote_result.pre_vote = from->request_vote_result.pre_vote;
+      to->request_vote_result.features = from->request_vote_result.features;
+      to->request_vote_result.capacity = from->request_vote_result.capacity;
+      return;
+    case RAFT_INSTALL_SNAPSHOT:
+      to->type = RAFT_ENGINE_INSTALL_SNAPSHOT;
+      to->term = from->install_snapshot.term;
+      to->install_snapshot.index = from->install_snapshot.last_index;
+      to->install_snapshot.term = from->install_snapshot.last_term;
+      to->install_snapshot.configuration_index = from->install_snapshot.conf_index;
+      return;
+    case RAFT_TIMEOUT_NOW:
+      to->type = RAFT_ENGINE_TIMEOUT_NOW;
+      to->term = from->timeout_now.term;
+      to->timeout_now.last_index = from->timeout_now.last_log_index;
+      to->timeout_now.last_term = from->timeout_now.last_log_term;
+      return;
+  }
+  stop("message", "unknown type");
+}
+
+static void copy_messages(raft_engine* engine, const struct raft_update* from, raft_engine_update* to) {
+  const unsigned n = from->messages.n;
+  if (n > engine->messages_capacity) {
+    engine->messages = enough(realloc(engine->messages, n * sizeof *engine->messages));
+    engine->messages_capacity = n;
+  }
+  for (unsigned i = 0; i < n; ++i) copy_message(&from->messages.batch[i], &engine->messages[i]);
+  to->messages = engine->messages;
+  to->messages_n = n;
+}
+
+static void copy_entries(raft_engine* engine, const struct raft_update* from, raft_engine_update* to) {
+  require(from->entries.index > 0 && from->entries.n > 0, "entries to store have an index");
+  to->entries_index = from->entries.index;
+  to->entries_n = from->entries.n;
+  if (from->entries.batch == &engine->raft.barrier) {
+    /* Made by libraft at the start of a term (thesis, section 6.4); its buffer is ours. */
+    require(from->entries.n == 1, "a barrier comes alone");
+    to->barrier = true;
+    raft_free(engine->raft.barrier.buf.base);
+    engine->raft.barrier.buf.base = NULL;
+    return;
+  }
+  require(from->entries.batch >= engine->entries, "entries to store are those of the event");
+  to->entries_offset = (size_t)(from->entries.batch - engine->entries);
+  require(to->entries_offset + to->entries_n <= engine->entries_capacity, "entries to store are those of the event");
+}
+
+static enum raft_engine_result step(raft_engine* engine, uint64_t now_ms, struct raft_event* event,
+                                    raft_engine_update* update) {
+  struct raft_update result;
+  memset(&result, 0, sizeof result);
+  memset(update, 0, sizeof *update);
+  require(engine->started || event->type == RAFT_START, "the engine was started");
+  require(now_ms >= engine->now_ms, "time never goes back");
+  engine->now_ms = now_ms;
+  event->time = now_ms;
+  event->capacity = engine->capacity;
+
+  const int rv = raft_step(&engine->raft, event, &result);
+  switch (rv) {
+    case 0: break;
+    case RAFT_NOTLEADER: return RAFT_ENGINE_NOT_LEADER;
+    case RAFT_NOSPACE: return RAFT_ENGINE_NO_SPACE;
+    case RAFT_CANTCHANGE: return RAFT_ENGINE_CANT_CHANGE;
+    default: stop(raft_strerror(rv), raft_errmsg(&engine->raft));
+  }
+  update->hard_state_changed = (result.flags & (RAFT_UPDATE_CURRENT_TERM)) || (result.flags & (RAFT_UPDATE_VOTED_FOR));
+  update->install_snapshot = (result.flags & (RAFT_UPDATE_SNAPSHOT)) != 0;
+  if (result.flags & (RAFT_UPDATE_ENTRIES)) copy_entries(engine, &result, update);
+  if (result.flags & (RAFT_UPDATE_MESSAGES)) copy_messages(engine, &result, update);
+  return RAFT_ENGINE_OK;
+}
+
+static void must_step(raft_engine* engine, uint64_t now_ms, struct raft_event* event, raft_engine_update* update) {
+  require(step(engine, now_ms, event, update) == RAFT_ENGINE_OK, "only a submission may be refused");
+}
+
+/* ---- entries */
+
+/* libraft wants a batch for every array of entries and frees it or gives it back; the payloads stay with the caller, so
+ * it is a byte. Configurations are read during the step only. */
+static void fill_entries(struct raft_entry* to, const raft_engine_entry* from, unsigned n, void* batch) {
+  for (unsigned i = 0; i < n; ++i) {
+    to[i].term = from[i].term;
+    to[i].type = (enum raft_entry_type)from[i].type;
+    to[i].buf.base = from[i].type == RAFT_ENGINE_CHANGE ? (void*)from[i].data : NULL;
+    to[i].buf.len = from[i].type == RAFT_ENGINE_CHANGE ? from[i].size : 0;
+    to[i].batch = batch;
+  }
+}
+
+static const char* entries_objection(const raft_engine_entry* entries, unsigned n, uint64_t previous_term,
+                                     uint64_t term) {
+  for (unsigned i = 0; i < n; ++i) {
+    if (entries[i].term == 0 || entries[i].term > term) return "an entry's term is out of bounds";
+    if (entries[i].term < previous_term) return "terms of entries go back";
+    previous_term = entries[i].term;
+    switch (entries[i].type) {
+      case RAFT_ENGINE_COMMAND:
+      case RAFT_ENGINE_BARRIER: break;
+      case RAFT_ENGINE_CHANGE:
+        if (!is_configuration(entries[i].data, entries[i].size)) return "a configuration is damaged";
+        break;
+      default: return "an entry's type is unknown";
+    }
+  }
+  return NULL;
+}
+
+void raft_engine_start(raft_engine* engine, uint64_t now_ms, uint64_t term, uint64_t voted_for,
+                       const raft_engine_snapshot* snapshot, uint64_t first_index, const raft_engine_entry* entries,
+                       unsigned entries_n, raft_engine_update* update) {
+  struct raft_event event;
+  struct raft_snapshot_metadata metadata;
+  memset(&event, 0, sizeof event);
+  require(!engine->started, "an engine starts once");
+  require(term > 0 || (voted_for == 0 && snapshot == NULL && entries_n == 0), "without a term nothing is stored");
+  require(first_index > 0 && first_index <= index_max, "the log begins somewhere");
+  if (snapshot != NULL) {
+    require(is_snapshot(snapshot) && snapshot->term <= term, "the snapshot is whole");
+    require(first_index <= snapshot->index + 1, "no hole between snapshot and log");
+    require(first_index + entries_n > snapshot->index, "the log reaches the snapshot");
+    metadata = metadata_of(snapshot);
+  } else {
+    require(first_index == 1, "a log without snapshot begins at 1");
+    require(entries_n == 0 || entries[0].type == RAFT_ENGINE_CHANGE, "entry 1 is a configuration");
+  }
+  const char* objection = entries_objection(entries, entries_n, 0, term);
+  require(objection == NULL, objection == NULL ? "" : objection);
+
+  event.type = RAFT_START;
+  event.start.term = term;
+  event.start.voted_for = voted_for;
+  event.start.metadata = snapshot != NULL ? &metadata : NULL;
+  event.start.start_index = first_index;
+  event.start.n_entries = entries_n;
+  if (entries_n > 0) {
+    /* On an error libraft would free array and batch; an error stops the process, so that neither is ever its to free.
+     */
+    static char batch;
+    event.start.entries = scratch_entries(engine, entries_n);
+    fill_entries(event.start.entries, entries, entries_n, &batch);
+  }
+  must_step(engine, now_ms, &event, update);
+  engine->started = true;
+}
+
+/* ---- messages from other nodes */
+
+static bool pair_is_whole(uint64_t index, uint64_t pair_term, uint64_t term) {
+  return (index == 0) == (pair_term == 0) && index <= index_max && pair_term <= term;
+}
+
+static const char* append_objection(const raft_engine* engine, const raft_engine_message* message) {
+  const uint64_t previous = message->append_entries.previous_index;
+  const unsigned n = message->append_entries.entries_n;
+  if (!pair_is_whole(previous, message->append_entries.previous_term, message->term))
+    return "the previous entry is out of bounds";
+  if (previous == 0 && n > 0) {
+    if (message->append_entries.entries[0].type != RAFT_ENGINE_CHANGE) return "entry 1 is a configuration";
+    /* A late message of the beginning. libraft knows no terms below the cut, takes these entries for new ones and puts
+     * them at the log's end. */
+    if (engine->raft.trail.offset > 0) return "the log was cut beyond these entries";
+  }
+  for (unsigned i = 1; i < n; ++i) {
+    /* libraft takes a configuration among new entries for one at the index of the first of them: it would neither see
+     * it committed nor roll it back. */
+    if (message->append_entries.entries[i].type == RAFT_ENGINE_CHANGE) return "a configuration may only stand first";
+  }
+  return entries_objection(message->append_entries.entries, n, message->append_entries.previous_term, message->term);
+}
+
+const char* raft_engine_objection(const raft_engine* engine, const raft_engine_message* message) {
+  const struct raft* raft = &engine->raft;
+  if (message->peer == 0 || message->peer == raft->id) return "it comes from no other member";
+  if (message->term == 0) return "its term is 0";
+  if (message->term > index_max) return "its term is out of bounds";
+  const bool from_rival = raft->state == RAFT_LEADER && message->term == raft->current_term;
+  switch (message->type) {
+    case RAFT_ENGINE_APPEND_ENTRIES:
+      if (from_rival) return "another leader in this term";
+      return append_objection(engine, message);
+    case RAFT_ENGINE_APPEND_ENTRIES_RESULT:
+      if (message->append_entries_result.rejected > index_max) return "an index is out of bounds";
+      /* A rejection of what this member stored since is old. libraft sees that only while it streams to the member;
+       * while it probes, it would step behind the known match and send nothing but heartbeats for ever. */
+      if (from_rival && message->append_entries_result.rejected > 0 &&
+          message->append_entries_result.rejected <= raft_engine_match_index(engine, message->peer)) {
+        return "an old rejection";
+      }
+      return NULL;
+    case RAFT_ENGINE_REQUEST_VOTE:
+      if (!pair_is_whole(message->request_vote.last_index, message->request_vote.last_term, message->term)) {
+        return "the last entry is out of bounds";
+      }
+      return NULL;
+    case RAFT_ENGINE_REQUEST_VOTE_RESULT:
+      /* libraft reads the candidate's part of a union before it asks whether this is a candidate. */
+      if (raft->state != RAFT_CANDIDATE) return "not a candidate";
+      /* A member that grants a pre-vote answers with the term it was asked for, never with a later one. */
+      if (message->request_vote_result.granted && message->term > raft->current_term + 1)
+        return "a vote for a later term";
+      return NULL;
+    case RAFT_ENGINE_INSTALL_SNAPSHOT:
+      if (from_rival) return "another leader in this term";
+      /* libraft would take it and leak it. */
+      if (raft->snapshot.installing) return "a snapshot is being installed";
+      if (!is_snapshot(&message->install_snapshot)) return "snapshot metadata is damaged";
+      if (message->install_snapshot.term > message->term) return "the snapshot is out of bounds";
+      return NULL;
+    case RAFT_ENGINE_TIMEOUT_NOW:
+      if (!pair_is_whole(message->timeout_now.last_index, message->timeout_now.last_term, message->term)) {
+        return "the last entry is out of bounds";
+      }
+      return NULL;
+    default: return "its type is unknown";
+  }
+}
+
+/* The batch is freed by libraft unless it wants the entries stored. */
+static void receive_entries(raft_engine* engine, uint64_t now_ms, const raft_engine_message* from,
+                            struct raft_message* message, struct raft_event* event, raft_engine_update* update) {
+  struct raft_append_entries* to = &message->append_entries;
+  const unsigned n = from->append_entries.entries_n;
+  void* batch = NULL;
+  to->version = VERSION_OTHER;
+  to->term = from->term;
+  to->prev_log_index = from->append_entries.previous_index;
+  to->prev_log_term = from->append_entries.previous_term;
+  to->leader_commit = from->append_entries.leader_commit;
+  to->n_entries = n;
+  if (n > 0) {
+    batch = enough(raft_malloc(1));
+    to->entries = scratch_entries(engine, n);
+    fill_entries(to->entries, from->append_entries.entries, n, batch);
+  }
+  must_step(engine, now_ms, event, update);
+  if (update->entries_n > 0 && !update->barrier) raft_free(batch);
+}
+
+/* The configuration is freed by libraft unless it wants the snapshot installed. The data never enters. */
+static void receive_snapshot(raft_engine* engine, uint64_t now_ms, const raft_engine_message* from,
+                             struct raft_message* message, struct raft_event* event, raft_engine_update* update) {
+  struct raft_install_snapshot* to = &message->install_snapshot;
+  to->version = VERSION_OTHER;
+  to->term = from->term;
+  to->last_index = from->install_snapshot.index;
+  to->last_term = from->install_snapshot.term;
+  to->conf = decoded(from->install_snapshot.configuration, from->install_snapshot.configuration_size);
+  to->conf_index = from->install_snapshot.configuration_index;
+  to->data.base = NULL;
+  to->data.len = 0;
+  must_step(engine, now_ms, event, update);
+  if (update->install_snapshot) raft_configuration_close(&to->conf);
+}
+
+static void fill_result(const raft_engine* engine, const raft_engine_message* from, struct raft_message* message) {
+  struct raft_append_entries_result* to = &message->append_entries_result;
+  message->type = RAFT_APPEND_ENTRIES_RESULT;
+  to->version = VERSION_APPEND_ENTRIES_RESULT;
+  to->term = from->term;
+  to->rejected = from->append_entries_result.rejected;
+  to->last_log_index = from->append_entries_result.last_index;
+  if (to->rejected > 0) {
+    /* The hint is not below what the member is known to have, for the reason given at "an old rejection". */
+    const uint64_t match = raft_engine_match_index(engine, from->peer);
+    if (to->last_log_index < match) to->last_log_index = match;
+    if (to->last_log_index >= to->rejected) to->last_log_index = to->rejected - 1;
+  }
+  to->features = from->append_entries_result.features;
+  to->capacity = from->append_entries_result.capacity;
+}
+
+static void fill_vote(const raft_engine_message* from, struct raft_message* message) {
+  if (from->type == RAFT_ENGINE_REQUEST_VOTE) {
+    message->type = RAFT_REQUEST_VOTE;
+    message->request_vote.version = VERSION_REQUEST_VOTE;
+    message->request_vote.term = from->term;
+    message->request_vote.candidate_id = from->peer;
+    message->request_vote.last_log_index = from->request_vote.last_index;
+    message->request_vote.last_log_term = from->request_vote.last_term;
+    message->request_vote.disrupt_leader = from->request_vote.disrupt_leader;
+    message->request_vote.pre_vote = from->request_vote.pre_vote;
+    return;
+  }
+  message->type = RAFT_REQUEST_VOTE_RESULT;
+  message->request_vote_result.version = VERSION_REQUEST_VOTE_RESULT;
+  message->request_vote_result.term = from->term;
+  message->request_vote_result.vote_granted = from->request_vote_result.granted;
+  message->request_vote_result.pre_vote = from->request_vote_result.pre_vote;
+  message->request_vote_result.features = from->request_vote_result.features;
+  message->request_vote_result.capacity = from->request_vote_result.capacity;
+}
+
+void raft_engine_receive(raft_engine* engine, uint64_t now_ms, const raft_engine_message* from,
+                         raft_engine_update* update) {
+  struct raft_message message;
+  struct raft_event event;
+  memset(&message, 0, sizeof message);
+  memset(&event, 0, sizeof event);
+  const char* objection = raft_engine_objection(engine, from);
+  require(objection == NULL, objection == NULL ? "" : objection);
+
+  message.server_id = from->peer;
+  message.server_address = ""; /* members are found by id; libraft wants an address that is not NULL */
+  event.type = RAFT_RECEIVE;
+  event.receive.message = &message;
+  switch (from->type) {
+    case RAFT_ENGINE_APPEND_ENTRIES:
+      message.type = RAFT_APPEND_ENTRIES;
+      receive_entries(engine, now_ms, from, &message, &event, update);
+      return;
+    case RAFT_ENGINE_INSTALL_SNAPSHOT:
+      message.type = RAFT_INSTALL_SNAPSHOT;
+      receive_snapshot(engine, now_ms, from, &message, &event, update);
+      return;
+    case RAFT_ENGINE_APPEND_ENTRIES_RESULT: fill_result(engine, from, &message); break;
+    case RAFT_ENGINE_REQUEST_VOTE:
+    case RAFT_ENGINE_REQUEST_VOTE_RESULT: fill_vote(from, &message); break;
+    default:
+      message.type = RAFT_TIMEOUT_NOW;
+      message.timeout_now.version = VERSION_OTHER;
+      message.timeout_now.term = from->term;
+      message.timeout_now.last_log_index = from->timeout_now.last_index;
+      message.timeout_now.last_log_term = from->timeout_now.last_term;
+      break;
+  }
+  must_step(engine, now_ms, &event, update);
+}
+
+/* ---- other events */
+
+void raft_engine_persisted_entries(raft_engine* engine, uint64_t now_ms, uint64_t index, raft_engine_update* update) {
+  struct raft_event event;
+  memset(&event, 0, sizeof event);
+  require(engine->raft.state != RAFT_CANDIDATE, "nothing is being stored during an election");
+  require(!engine->raft.snapshot.installing, "no entries are stored while a snapshot is installed");
+  require(index > engine->raft.last_stored, "more is stored than before");
+  require(index <= raft_last_index(&engine->raft), "only entries of the log are stored");
+  event.type = RAFT_PERSISTED_ENTRIES;
+  event.persisted_entries.index = index;
+  must_step(engine, now_ms, &event, update);
+}
+
+void raft_engine_persisted_snapshot(raft_engine* engine, uint64_t now_ms, const raft_engine_snapshot* snapshot,
+                                    raft_engine_update* update) {
+  struct raft_event event;
+  memset(&event, 0, sizeof event);
+  require(engine->raft.state == RAFT_FOLLOWER && engine->raft.snapshot.installing, "a follower installs a snapshot");
+  require(engine->raft.trail.snapshot.index == snapshot->index && engine->raft.trail.snapshot.term == snapshot->term,
+          "the snapshot is the one that was to be installed");
+  event.type = RAFT_PERSISTED_SNAPSHOT;
+  event.persisted_snapshot.metadata = metadata_of(snapshot);
+  event.persisted_snapshot.last = true;
+  must_step(engine, now_ms, &event, update);
+}
+
+void raft_engine_configuration_committed(raft_engine* engine, uint64_t now_ms, uint64_t index,
+                                         const void* configuration, size_t size, raft_engine_update* update) {
+  struct raft_event event;
+  memset(&event, 0, sizeof event);
+  require(index > 0 && index <= engine->raft.commit_index, "the configuration is committed");
+  event.type = RAFT_CONFIGURATION;
+  event.configuration.index = index;
+  event.configuration.conf = decoded(configuration, size);
+  must_step(engine, now_ms, &event, update);
+}
+
+void raft_engine_snapshot_taken(raft_engine* engine, uint64_t now_ms, const raft_engine_snapshot* snapshot,
+                                uint64_t cut_through, raft_engine_update* update) {
+  struct raft_event event;
+  const struct raft_trail* trail = &engine->raft.trail;
+  const uint64_t cut_before = trail->offset;
+  memset(&event, 0, sizeof event);
+  require(!engine->raft.snapshot.installing, "no snapshot is being installed");
+  require(snapshot->index > trail->snapshot.index && snapshot->index > trail->offset, "snapshots go forward");
+  require(snapshot->index <= engine->raft.commit_index && snapshot->index <= raft_last_index(&engine->raft),
+          "a snapshot holds committed entries of the log");
+  require(cut_through >= cut_before && cut_through <= snapshot->index, "the log is cut below the snapshot");
+  require(snapshot->index - cut_through < UINT32_MAX, "trailing entries are counted in 32 bits");
+  event.type = RAFT_SNAPSHOT;
+  event.snapshot.metadata = metadata_of(snapshot);
+  event.snapshot.trailing = (unsigned)(snapshot->index - cut_through);
+  /* libraft removes through index - trailing when it knows that entry's term, and it does not know that of the present
+   * cut. */
+  must_step(engine, now_ms, &event, update);
+  require(trail->offset == cut_through, "the engine's log is cut where ours is");
+}
+
+void raft_engine_tick(raft_engine* engine, uint64_t now_ms, raft_engine_update* update) {
+  struct raft_event event;
+  memset(&event, 0, sizeof event);
+  require(now_ms >= raft_engine_timeout(engine), "it is time");
+  event.type = RAFT_TIMEOUT;
+  must_step(engine, now_ms, &event, update);
+}
+
+enum raft_engine_result raft_engine_submit(raft_engine* engine, uint64_t now_ms, unsigned commands_n,
+                                           raft_engine_update* update) {
+  static char batch; /* libraft wants one and never frees it: array and batch of a submission stay the caller's */
+  struct raft_event event;
+  memset(&event, 0, sizeof event);
+  require(commands_n > 0, "a submission is not empty");
+  struct raft_entry* entries = scratch_entries(engine, commands_n);
+  const raft_term term = raft_current_term(&engine->raft);
+  for (unsigned i = 0; i < commands_n; ++i) {
+    entries[i].term = term;
+    entries[i].type = RAFT_COMMAND;
+    entries[i].buf.base = NULL;
+    entries[i].buf.len = 0;
+    entries[i].batch = &batch;
+  }
+  event.type = RAFT_SUBMIT;
+  event.submit.entries = entries;
+  event.submit.n = commands_n;
+  return step(engine, now_ms, &event, update);
+}
+
+/* ---- what it knows */
+
+enum raft_engine_state raft_engine_state(const raft_engine* engine) {
+  switch (engine->raft.state) {
+    case RAFT_FOLLOWER: return RAFT_ENGINE_FOLLOWER;
+    case RAFT_CANDIDATE: return RAFT_ENGINE_CANDIDATE;
+    case RAFT_LEADER: return RAFT_ENGINE_LEADER;
+    default: stop("state", "unknown");
+  }
+}
+
+uint64_t raft_engine_term(const raft_engine* engine) { return engine->raft.current_term; }
+uint64_t raft_engine_voted_for(const raft_engine* engine) { return engine->raft.voted_for; }
+uint64_t raft_engine_commit_index(const raft_engine* engine) { return engine->raft.commit_index; }
+uint64_t raft_engine_last_stored(const raft_engine* engine) { return engine->raft.last_stored; }
+uint64_t raft_engine_timeout(const raft_engine* engine) { return raft_timeout(&engine->raft); }
+
+/* libraft takes its object as non-const where it only reads. */
+uint64_t raft_engine_last_index(const raft_engine* engine) { return raft_last_index((struct raft*)&engine->raft); }
+
+uint64_t raft_engine_leader(const raft_engine* engine) {
+  raft_id id = 0;
+  const char* address = NULL;
+  raft_leader((struct raft*)&engine->raft, &id, &address);
+  return id;
+}
+
+uint64_t raft_engine_match_index(const raft_engine* engine, uint64_t member) {
+  raft_index index = 0;
+  return raft_match_index(&engine->raft, member, &index) == 0 ? index : 0;
+}

@@ -1,0 +1,178 @@
+#ifndef EARSHOT_CLUSTER_RAFT_ENGINE_H
+#define EARSHOT_CLUSTER_RAFT_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * libraft's raft_step behind plain structs: events in, one update out. raft_engine.c is the only file that includes
+ * raft.h, which does not compile as C++.
+ *
+ * Debian builds libraft without its asserts, so a broken precondition would corrupt the engine silently. Every function
+ * here checks its preconditions and stops the process with a text when one is broken; so does any result of raft_step
+ * other than "not leader", "no space" and "can't change". What comes from other nodes is judged by
+ * raft_engine_objection() first and dropped on an objection.
+ *
+ * Ownership: everything passed in stays the caller's and is not kept. Payloads of entries and snapshots never enter the
+ * engine; only configurations are read. An update is valid until the next call that takes one.
+ *
+ * Threads: an engine belongs to one thread at a time; different engines share nothing.
+ */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct raft_engine raft_engine;
+
+enum raft_engine_state { RAFT_ENGINE_FOLLOWER = 1, RAFT_ENGINE_CANDIDATE = 2, RAFT_ENGINE_LEADER = 3 };
+enum raft_engine_role { RAFT_ENGINE_STANDBY = 0, RAFT_ENGINE_VOTER = 1, RAFT_ENGINE_SPARE = 2 };
+enum raft_engine_entry_type { RAFT_ENGINE_COMMAND = 1, RAFT_ENGINE_BARRIER = 2, RAFT_ENGINE_CHANGE = 3 };
+
+typedef struct raft_engine_options {
+  uint64_t id;
+  const char* address;
+  unsigned seed;
+  unsigned election_timeout_ms;
+  unsigned heartbeat_ms;
+  unsigned install_timeout_ms;
+  unsigned entries_in_flight_max;
+} raft_engine_options;
+
+typedef struct raft_engine_entry {
+  uint64_t term;
+  int type;         /* raft_engine_entry_type */
+  const void* data; /* read for RAFT_ENGINE_CHANGE only: an encoded configuration */
+  size_t size;
+} raft_engine_entry;
+
+typedef struct raft_engine_snapshot {
+  uint64_t index;
+  uint64_t term;
+  uint64_t configuration_index;
+  const void* configuration; /* encoded */
+  size_t configuration_size;
+} raft_engine_snapshot;
+
+enum raft_engine_message_type {
+  RAFT_ENGINE_APPEND_ENTRIES = 1,
+  RAFT_ENGINE_APPEND_ENTRIES_RESULT,
+  RAFT_ENGINE_REQUEST_VOTE,
+  RAFT_ENGINE_REQUEST_VOTE_RESULT,
+  RAFT_ENGINE_INSTALL_SNAPSHOT,
+  RAFT_ENGINE_TIMEOUT_NOW
+};
+
+/* A message without its payload. `peer` is the sender of a received one and the receiver of one to send. */
+typedef struct raft_engine_message {
+  int type; /* raft_engine_message_type */
+  uint64_t peer;
+  uint64_t term;
+  union {
+    struct {
+      uint64_t last_index, last_term;
+      bool disrupt_leader, pre_vote;
+    } request_vote;
+    struct {
+      bool granted, pre_vote;
+      uint16_t features, capacity;
+    } request_vote_result;
+    struct {
+      uint64_t previous_index, previous_term, leader_commit;
+      const raft_engine_entry* entries; /* NULL in one to send: the caller fills them from its log */
+      unsigned entries_n;
+    } append_entries;
+    struct {
+      uint64_t rejected, last_index;
+      uint16_t features, capacity;
+    } append_entries_result;
+    raft_engine_snapshot install_snapshot; /* without configuration in one to send */
+    struct {
+      uint64_t last_index, last_term;
+    } timeout_now;
+  };
+} raft_engine_message;
+
+/* What must be done after a step, in this order. */
+typedef struct raft_engine_update {
+  bool hard_state_changed; /* persist term and vote before any message of this or a later step leaves */
+  uint64_t entries_index;  /* 0: none. Truncate the log here if it reaches so far, then append ... */
+  size_t entries_offset;   /* ... entries_n of the entries given to this call, from this one on ... */
+  unsigned entries_n;      /* ... or one barrier of the current term */
+  bool barrier;
+  bool install_snapshot; /* the snapshot just received replaces log and state */
+  const raft_engine_message* messages;
+  unsigned messages_n;
+} raft_engine_update;
+
+enum raft_engine_result { RAFT_ENGINE_OK = 0, RAFT_ENGINE_NOT_LEADER, RAFT_ENGINE_NO_SPACE, RAFT_ENGINE_CANT_CHANGE };
+
+raft_engine* raft_engine_new(const raft_engine_options* options);
+void raft_engine_free(raft_engine* engine);
+
+/* Free disk space as told to the leader, in KiB; clamped to what the protocol carries (16 bits). */
+void raft_engine_set_capacity(raft_engine* engine, uint64_t kib);
+
+/* First of all, once. Term 0 means nothing stored; `first_index` is that of entries[0], or snapshot index + 1 without
+ * entries. */
+void raft_engine_start(raft_engine* engine, uint64_t now_ms, uint64_t term, uint64_t voted_for,
+                       const raft_engine_snapshot* snapshot, uint64_t first_index, const raft_engine_entry* entries,
+                       unsigned entries_n, raft_engine_update* update);
+
+/* NULL when the message may be received now, else why it must be dropped. */
+const char* raft_engine_objection(const raft_engine* engine, const raft_engine_message* message);
+/* A configuration may stand only first among the entries of a message (see raft_engine.c). */
+void raft_engine_receive(raft_engine* engine, uint64_t now_ms, const raft_engine_message* message,
+                         raft_engine_update* update);
+/* The log is synced through `index`, which is more than was reported since the last truncation. */
+void raft_engine_persisted_entries(raft_engine* engine, uint64_t now_ms, uint64_t index, raft_engine_update* update);
+/* The snapshot of the last update with install_snapshot is in place. */
+void raft_engine_persisted_snapshot(raft_engine* engine, uint64_t now_ms, const raft_engine_snapshot* snapshot,
+                                    raft_engine_update* update);
+/* The configuration entry at `index` is committed. */
+void raft_engine_configuration_committed(raft_engine* engine, uint64_t now_ms, uint64_t index,
+                                         const void* configuration, size_t size, raft_engine_update* update);
+/* The log was cut through `cut_through` below a new snapshot (equal to the present cut: nothing was cut). */
+void raft_engine_snapshot_taken(raft_engine* engine, uint64_t now_ms, const raft_engine_snapshot* snapshot,
+                                uint64_t cut_through, raft_engine_update* update);
+/* Not before raft_engine_timeout(). */
+void raft_engine_tick(raft_engine* engine, uint64_t now_ms, raft_engine_update* update);
+/* Appends commands in the current term. */
+enum raft_engine_result raft_engine_submit(raft_engine* engine, uint64_t now_ms, unsigned commands_n,
+                                           raft_engine_update* update);
+
+enum raft_engine_state raft_engine_state(const raft_engine* engine);
+uint64_t raft_engine_term(const raft_engine* engine);
+uint64_t raft_engine_voted_for(const raft_engine* engine);
+uint64_t raft_engine_leader(const raft_engine* engine); /* 0: unknown */
+uint64_t raft_engine_commit_index(const raft_engine* engine);
+uint64_t raft_engine_last_index(const raft_engine* engine);
+uint64_t raft_engine_last_stored(const raft_engine* engine);
+uint64_t raft_engine_timeout(const raft_engine* engine);
+/* As leader: the highest index known to be stored by a member; 0 when unknown. */
+uint64_t raft_engine_match_index(const raft_engine* engine, uint64_t member);
+
+/* ---- configurations in libraft's encoding */
+
+typedef struct raft_engine_member {
+  uint64_t id;
+  const char* address;
+  int role; /* raft_engine_role */
+} raft_engine_member;
+
+#define RAFT_ENGINE_MEMBERS_MAX 64
+
+/* Writes the encoding into *bytes (free with raft_engine_release). Ids and addresses must be distinct. */
+void raft_engine_configuration_encode(const raft_engine_member* members, unsigned members_n, void** bytes,
+                                      size_t* size);
+void raft_engine_release(void* bytes);
+/* Number of members, or -1 when the bytes are no valid configuration. Addresses point into the bytes. */
+int raft_engine_configuration_decode(const void* bytes, size_t size,
+                                     raft_engine_member members[RAFT_ENGINE_MEMBERS_MAX]);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

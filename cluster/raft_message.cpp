@@ -1,0 +1,195 @@
+#include "cluster/raft_message.hpp"
+
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include "base/checksum.hpp"
+#include "base/limits.hpp"
+#include "schema/flat.hpp"
+#include "schema/peer.capnp.h"
+
+namespace earshot::cluster {
+namespace {
+
+constexpr std::size_t kChecksumBytes = 8;
+
+// ---- writing
+
+std::size_t words_behind(const RequestVote&) { return flat::words_of<schema::RequestVote>(); }
+std::size_t words_behind(const RequestVoteResult&) { return flat::words_of<schema::RequestVoteResult>(); }
+std::size_t words_behind(const AppendEntriesResult&) { return flat::words_of<schema::AppendEntriesResult>(); }
+std::size_t words_behind(const TimeoutNow&) { return flat::words_of<schema::TimeoutNow>(); }
+std::size_t words_behind(const InstallSnapshot& from) {
+  return flat::words_of<schema::InstallSnapshot>() + flat::words_of_data(from.metadata.configuration.size()) +
+         flat::words_of_data(from.data.size());
+}
+std::size_t words_behind(const AppendEntries& from) {
+  std::size_t words =
+      flat::words_of<schema::AppendEntries>() + flat::words_of_list<schema::RaftEntry>(from.entries.size());
+  for (const auto& entry : from.entries) words += flat::words_of_data(entry.data->size());
+  return words;
+}
+
+schema::RaftEntry::Type type_of(storage::EntryType type) {
+  switch (type) {
+    case storage::EntryType::kCommand: return schema::RaftEntry::Type::COMMAND;
+    case storage::EntryType::kBarrier: return schema::RaftEntry::Type::BARRIER;
+    case storage::EntryType::kConfiguration: return schema::RaftEntry::Type::CONFIGURATION;
+  }
+  return schema::RaftEntry::Type::UNKNOWN;
+}
+
+void write(const RequestVote& from, schema::RaftMessage::Builder message) {
+  auto to = message.initRequestVote();
+  to.setLastIndex(from.last_index.value);
+  to.setLastTerm(from.last_term.value);
+  to.setDisruptLeader(from.disrupt_leader);
+  to.setPreVote(from.pre_vote);
+}
+
+void write(const RequestVoteResult& from, schema::RaftMessage::Builder message) {
+  auto to = message.initRequestVoteResult();
+  to.setGranted(from.granted);
+  to.setPreVote(from.pre_vote);
+  to.setFeatures(from.features);
+  to.setCapacity(from.capacity);
+}
+
+void write(const AppendEntries& from, schema::RaftMessage::Builder message) {
+  auto to = message.initAppendEntries();
+  to.setPreviousIndex(from.previous_index.value);
+  to.setPreviousTerm(from.previous_term.value);
+  to.setLeaderCommit(from.leader_commit.value);
+  auto entries = to.initEntries(static_cast<unsigned>(from.entries.size()));
+  for (unsigned i = 0; i < entries.size(); ++i) {
+    entries[i].setTerm(from.entries[i].term.value);
+    entries[i].setType(type_of(from.entries[i].type));
+    entries[i].setData(flat::data(*from.entries[i].data));
+  }
+}
+
+void write(const AppendEntriesResult& from, schema::RaftMessage::Builder message) {
+  auto to = message.initAppendEntriesResult();
+  to.setRejected(from.rejected.value);
+  to.setLastIndex(from.last_index.value);
+  to.setFeatures(from.features);
+  to.setCapacity(from.capacity);
+}
+
+void write(const InstallSnapshot& from, schema::RaftMessage::Builder message) {
+  auto to = message.initInstallSnapshot();
+  to.setIndex(from.metadata.index.value);
+  to.setSnapshotTerm(from.metadata.term.value);
+  to.setConfiguration(flat::data(from.metadata.configuration));
+  to.setConfigurationIndex(from.metadata.configuration_index.value);
+  to.setData(flat::data(from.data));
+}
+
+void write(const TimeoutNow& from, schema::RaftMessage::Builder message) {
+  auto to = message.initTimeoutNow();
+  to.setLastIndex(from.last_index.value);
+  to.setLastTerm(from.last_term.value);
+}
+
+// ---- reading
+
+Result<AppendEntries> read(schema::AppendEntries::Reader from) {
+  AppendEntries to;
+  to.previous_index = LogIndex(from.getPreviousIndex());
+  to.previous_term = Term(from.getPreviousTerm());
+  to.leader_commit = LogIndex(from.getLeaderCommit());
+  const auto entries = from.getEntries();
+  if (entries.size() > limits::kRaftEntriesInFlightMax)
+    return flat::corrupt("entries", "more than a peer may have in flight");
+  to.entries.reserve(entries.size());
+  std::uint64_t index = from.getPreviousIndex();
+  for (const auto entry : entries) {
+    storage::LogEntry read{LogIndex(++index), Term(entry.getTerm()), {}, nullptr};
+    switch (entry.getType()) {
+      case schema::RaftEntry::Type::COMMAND: read.type = storage::EntryType::kCommand; break;
+      case schema::RaftEntry::Type::BARRIER: read.type = storage::EntryType::kBarrier; break;
+      case schema::RaftEntry::Type::CONFIGURATION: read.type = storage::EntryType::kConfiguration; break;
+      default: return fail(ErrorCode::kUnsupportedVersion, "entries", "an entry of unknown type");
+    }
+    const auto data = entry.getData();
+    if (data.size() > limits::kEntryBytesMax) return flat::corrupt("entries", "an entry exceeds entry_bytes_max");
+    read.data = std::make_shared<const std::string>(flat::view(data));
+    to.entries.push_back(std::move(read));
+  }
+  return to;
+}
+
+Result<InstallSnapshot> read(schema::InstallSnapshot::Reader from) {
+  InstallSnapshot to;
+  const auto data = from.getData();
+  if (data.size() > kSnapshotBytesMax) return flat::corrupt("data", "exceeds snapshot_bytes_max");
+  to.metadata.index = LogIndex(from.getIndex());
+  to.metadata.term = Term(from.getSnapshotTerm());
+  to.metadata.configuration = flat::view(from.getConfiguration());
+  to.metadata.configuration_index = LogIndex(from.getConfigurationIndex());
+  to.data = flat::view(data);
+  return to;
+}
+
+template <class Content>
+Result<RaftMessage> with_term(Term term, Result<Content> content) {
+  if (!content) return fail(std::move(content.error()));
+  return RaftMessage{term, std::move(*content)};
+}
+
+Result<RaftMessage> read(schema::RaftMessage::Reader from) {
+  const Term term(from.getTerm());
+  switch (from.which()) {
+    case schema::RaftMessage::REQUEST_VOTE: {
+      const auto vote = from.getRequestVote();
+      return RaftMessage{term, RequestVote{LogIndex(vote.getLastIndex()), Term(vote.getLastTerm()),
+                                           vote.getDisruptLeader(), vote.getPreVote()}};
+    }
+    case schema::RaftMessage::REQUEST_VOTE_RESULT: {
+      const auto result = from.getRequestVoteResult();
+      return RaftMessage{term, RequestVoteResult{result.getGranted(), result.getPreVote(), result.getFeatures(),
+                                                 result.getCapacity()}};
+    }
+    case schema::RaftMessage::APPEND_ENTRIES: return with_term(term, read(from.getAppendEntries()));
+    case schema::RaftMessage::APPEND_ENTRIES_RESULT: {
+      const auto result = from.getAppendEntriesResult();
+      return RaftMessage{term, AppendEntriesResult{LogIndex(result.getRejected()), LogIndex(result.getLastIndex()),
+                                                   result.getFeatures(), result.getCapacity()}};
+    }
+    case schema::RaftMessage::INSTALL_SNAPSHOT: return with_term(term, read(from.getInstallSnapshot()));
+    case schema::RaftMessage::TIMEOUT_NOW: {
+      const auto timeout = from.getTimeoutNow();
+      return RaftMessage{term, TimeoutNow{LogIndex(timeout.getLastIndex()), Term(timeout.getLastTerm())}};
+    }
+  }
+  return fail(ErrorCode::kUnsupportedVersion, "raftMessage", "a kind of message that this version does not know");
+}
+
+}  // namespace
+
+std::string encode(const RaftMessage& message) {
+  const std::size_t content = std::visit([](const auto& part) { return words_behind(part); }, message.content);
+  // One word more than the message takes, so that the checksum finds room behind it.
+  flat::Writer writer(flat::words_of<schema::RaftMessage>() + content + 1);
+  auto root = writer.initRoot<schema::RaftMessage>();
+  root.setTerm(message.term.value);
+  std::visit([&](const auto& part) { write(part, root); }, message.content);
+  std::string bytes = writer.take();
+  const std::uint64_t checksum = checksum_of(bytes);
+  for (std::size_t i = 0; i < kChecksumBytes; ++i) bytes.push_back(static_cast<char>(checksum >> (8 * i)));
+  return bytes;
+}
+
+Result<RaftMessage> decode_raft_message(std::string_view bytes) {
+  if (bytes.size() < kChecksumBytes) return flat::corrupt("raftMessage", "cut off");
+  const std::string_view tail = bytes.substr(bytes.size() - kChecksumBytes);
+  bytes.remove_suffix(kChecksumBytes);
+  std::uint64_t checksum = 0;
+  for (std::size_t i = kChecksumBytes; i-- > 0;) checksum = checksum << 8 | static_cast<unsigned char>(tail[i]);
+  if (checksum_of(bytes) != checksum) return fail(ErrorCode::kChecksumMismatch, "raftMessage", "bytes were altered");
+  return flat::read<schema::RaftMessage>(bytes, "raftMessage",
+                                         [](schema::RaftMessage::Reader from) { return read(from); });
+}
+
+}  // namespace earshot::cluster
