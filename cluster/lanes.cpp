@@ -11,8 +11,8 @@ SendAnswer held(Error error) { return SendAnswer{SendAnswer::Held{std::move(erro
 
 SendAnswer reset(std::string detail) { return held(Error{ErrorCode::kProducerReset, "producer", std::move(detail)}); }
 
-SendAnswer again(const KnownAnswer& answer, Epoch epoch) {
-  if (const auto* stored = std::get_if<Stored>(&answer)) return SendAnswer{Stored{stored->sequence, epoch}};
+SendAnswer again(const KnownAnswer& answer) {
+  if (const auto* stored = std::get_if<Stored>(&answer)) return SendAnswer{*stored};
   return SendAnswer{SendAnswer::Refused{std::get<Error>(answer)}};
 }
 
@@ -55,7 +55,7 @@ Lanes::Visit Lanes::visit(ProducerId producer, const UserId& user, const DeviceI
   return Visit(*this, cache_.require(producer), producer, user, device);
 }
 
-std::optional<SendAnswer> Lanes::Visit::judge(const OutgoingMessage& message, Epoch epoch) {
+std::optional<SendAnswer> Lanes::Visit::judge(const OutgoingMessage& message) {
   if (entry_.is_damaged()) return reset("what this producer sent here is no longer known");
   if (is_foreign()) return reset("this producer belongs to another device");
   release(message.answered_below);
@@ -64,7 +64,7 @@ std::optional<SendAnswer> Lanes::Visit::judge(const OutgoingMessage& message, Ep
   const Lane* lane = entry_.get();
   const Lane::Stream& stream = lane != nullptr ? lane->stream : kNewLane.stream;
   switch (stream.judge(message.number.value, message.id)) {
-    case StreamVerdict::kRepeat: return again(stream.find(message.number.value)->answer, epoch);
+    case StreamVerdict::kRepeat: return again(stream.find(message.number.value)->answer);
     case StreamVerdict::kReset: return reset("the answer to this number is forgotten or belongs to another message");
     case StreamVerdict::kOutOfOrder:
       return held(Error{ErrorCode::kOutOfOrder, "number", "send again from the expected number", 0, stream.expected()});

@@ -46,9 +46,8 @@ class Lanes {
   class Visit {
    public:
     // The answer to an item that is not to be taken: a repeat gets its first answer, everything else is held. Nothing:
-    // the item is the expected one; take it and record(), or hold it, which leaves the lane where it is. `epoch` is the
-    // shard's, which is the one of every answer a lane knows.
-    [[nodiscard]] std::optional<SendAnswer> judge(const OutgoingMessage& message, Epoch epoch);
+    // the item is the expected one; take it and record(), or hold it, which leaves the lane where it is.
+    [[nodiscard]] std::optional<SendAnswer> judge(const OutgoingMessage& message);
     // The expected item has its final answer and uses up its number.
     void record(MessageId id, KnownAnswer answer, std::uint64_t tick_ms);
 

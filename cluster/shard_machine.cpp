@@ -140,7 +140,7 @@ CommandResult Machine::run(SendCommand& command, Effects& effects) {
   result.answers.reserve(command.items.size());
   Lanes::Visit lane = lanes_.visit(command.producer, command.user, command.device);
   for (SendItem& item : command.items) {
-    auto answer = lane.judge(item.message, head_.epoch);
+    auto answer = lane.judge(item.message);
     result.answers.push_back(answer.has_value() ? std::move(*answer) : take(command, item, lane, effects));
   }
   return result;
