@@ -1,0 +1,138 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <caf/allowed_unsafe_message_type.hpp>
+#include <caf/type_id.hpp>
+
+#include "actors/ports.hpp"
+#include "storage/log_types.hpp"
+#include "storage/shard_state.hpp"
+
+// Every message that an actor of a node takes, and which actor takes it. The messages of the ports are in ports.hpp;
+// the ones below never leave the actors.
+//
+//   actor         takes
+//   session       Client*                       from the connection, through SessionInbox
+//                 SendsAnswered LoginAnswered AckAnswered FetchAnswered MailboxPush SessionEvicted LeaderAnnounced
+//                                               from shards, through SessionPort
+//                 TimerFired                    from its own timer
+//   shard         ShardSend ShardLogin ShardAck ShardFetch ShardHistory ShardRegister ShardUnregister
+//                                               from sessions, through ShardInbox
+//                 ShardTransfer ShardTransferred from other shards, through ShardInbox
+//                 LogPersisted                  from the log writer
+//                 StateFlushed                  from the state writer
+//                 GatherNow TimerFired          from itself
+//                 StopShard                     from the node
+//   log writer    LogWrites                     from shards
+//   state writer  FlushOverlay                  from shards
+//
+// Rules. A message is one struct, moved in by anon_send or send; a handler takes it by mutable reference and moves out
+// of it, so that no vector is copied on the way: CAF copies only what is shared, and none of these is ever sent to two
+// receivers. No message crosses CAF's network, so none needs to be serialised ("unsafe" is CAF's word for that).
+namespace earshot::actors {
+
+// A timer that was armed as the given one of its actor. Older generations have been replaced and mean nothing.
+struct TimerFired {
+  std::uint64_t generation = 0;
+};
+
+// To itself, behind the messages that wait already: what has arrived by then goes into one log entry.
+struct GatherNow {};
+
+// One group's change to its log, for the next group commit. Answered by LogPersisted.
+struct LogWrites {
+  ShardId shard;  // who sent it: whom to answer
+  storage::LogWrite write;
+};
+
+// These writes of the receiver are synced, in the order in which they were sent.
+struct LogPersisted {
+  std::vector<std::uint64_t> tickets;
+};
+
+// A frozen overlay to be written to the state environment. Answered by StateFlushed.
+struct FlushOverlay {
+  std::shared_ptr<const storage::FrozenOverlay> overlay;
+};
+
+// The receiver's frozen overlay is committed and synced.
+struct StateFlushed {};
+
+// Refuse new requests, flush, and end.
+struct StopShard {};
+
+}  // namespace earshot::actors
+
+CAF_BEGIN_TYPE_ID_BLOCK(earshot, caf::first_custom_type_id)
+
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ClientSend))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ClientSubscribe))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ClientAck))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ClientNack))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ClientFetch))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ClientHistory))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ClientDelivered))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ClientGone))
+
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::SendsAnswered))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::LoginAnswered))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::AckAnswered))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::FetchAnswered))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::MailboxPush))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::SessionEvicted))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::LeaderAnnounced))
+
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardSend))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardLogin))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardAck))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardFetch))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardHistory))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardRegister))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardUnregister))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardTransfer))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardTransferred))
+
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::TimerFired))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::GatherNow))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::LogWrites))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::LogPersisted))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::FlushOverlay))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::StateFlushed))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::StopShard))
+
+CAF_END_TYPE_ID_BLOCK(earshot)
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ClientSend)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ClientSubscribe)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ClientAck)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ClientNack)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ClientFetch)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ClientHistory)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ClientDelivered)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ClientGone)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::SendsAnswered)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::LoginAnswered)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::AckAnswered)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::FetchAnswered)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::MailboxPush)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::SessionEvicted)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::LeaderAnnounced)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardSend)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardLogin)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardAck)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardFetch)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardHistory)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardRegister)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardUnregister)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardTransfer)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardTransferred)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::TimerFired)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::GatherNow)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::LogWrites)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::LogPersisted)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::FlushOverlay)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::StateFlushed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::StopShard)
