@@ -25,9 +25,13 @@
 //                 LogPersisted                  from the log writer
 //                 StateFlushed                  from the state writer
 //                 GatherNow TimerFired          from itself
-//                 StopShard                     from the node
+//                 JoinShards StopShard          from the node
 //   log writer    LogWrites                     from shards
+//                 GatherNow TimerFired          from itself
+//                 StopWriter                    from the node
 //   state writer  FlushOverlay                  from shards
+//                 GatherNow TimerFired          from itself
+//                 StopWriter                    from the node
 //
 // Rules. A message is one struct, moved in by anon_send or send; a handler takes it by mutable reference and moves out
 // of it, so that no vector is copied on the way: CAF copies only what is shared, and none of these is ever sent to two
@@ -61,8 +65,16 @@ struct FlushOverlay {
 // The receiver's frozen overlay is committed and synced.
 struct StateFlushed {};
 
+// The other shards of the node, once all of them exist.
+struct JoinShards {
+  std::shared_ptr<const Router> router;
+};
+
 // Refuse new requests, flush, and end.
 struct StopShard {};
+
+// Write what is queued, and end. Sent when every shard has ended.
+struct StopWriter {};
 
 }  // namespace earshot::actors
 
@@ -135,4 +147,6 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::LogWrites)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::LogPersisted)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::FlushOverlay)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::StateFlushed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::JoinShards)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::StopShard)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::StopWriter)

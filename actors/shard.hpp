@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "actors/ports.hpp"
+#include "actors/shard_budget.hpp"
 #include "base/clock.hpp"
 #include "cluster/replica.hpp"
 #include "cluster/shard_machine.hpp"
@@ -12,17 +13,15 @@
 
 namespace earshot::actors {
 
-// Applied but unflushed bytes of all shards of a node, against overlay_bytes_max. Thread-safe.
-class OverlayBudget;
-
 // What a shard asks of the actor around it.
 class ShardHost {
  public:
   virtual ~ShardHost() = default;
-  virtual void write_log(storage::LogWrite write) = 0;                                   // answered by persisted()
-  virtual void write_state(std::shared_ptr<const storage::FrozenOverlay> overlay) = 0;   // answered by flushed()
+  virtual void write_log(storage::LogWrite write) = 0;                                  // answered by persisted()
+  virtual void write_state(std::shared_ptr<const storage::FrozenOverlay> overlay) = 0;  // answered by flushed()
   virtual void wake_at(std::uint64_t monotonic_ms) = 0;  // replaces the time asked for before; 0: no timer
-  // Calls gather() after the messages that wait in the actor's mailbox now: whatever has arrived by then goes into one entry.
+  // Calls gather() after the messages that wait in the actor's mailbox now: whatever has arrived by then goes into one
+  // entry.
   virtual void gather_soon() = 0;
 };
 
@@ -34,20 +33,23 @@ struct ShardOptions {
   std::uint64_t overlay_flush_bytes = limits::kOverlayFlushBytes;
 };
 
-// One replica of one shard at work: gathers requests into entries, drives the replica, applies what is committed, answers,
-// pushes to registered sessions, drains its outbox, flushes.
+// One replica of one shard at work: gathers requests into entries, drives the replica, applies what is committed,
+// answers, pushes to registered sessions, drains its outbox, flushes.
 //
 //  * A request is answered when its entry is applied; if another leader's entry took its place: kUnavailable.
-//  * At most entries_in_flight_max entries are submitted and not applied; meanwhile requests gather (the batch grows as the disk
+//  * At most entries_in_flight_max entries are submitted and not applied; meanwhile requests gather (the batch grows as
+//  the disk
 //    slows), within shard_pending_*_max: then Held / error kOverloaded with a retry-after.
 //  * A new leader announces itself, drains what its outbox holds, and serves from the committed state.
-//  * Ticks: the wall clock goes into each batch; a wall clock that disagrees with the monotonic one by more than a minute
+//  * Ticks: the wall clock goes into each batch; a wall clock that disagrees with the monotonic one by more than a
+//  minute
 //    since start puts no tick in.
 // Thread: its actor's.
 class Shard {
  public:
   static Result<std::unique_ptr<Shard>> open(const ShardOptions& options, ShardHost& host, storage::Environment& state,
-                                             storage::LoadedLog log, std::shared_ptr<OverlayBudget> budget, const Clock& clock);
+                                             storage::LoadedLog log, std::shared_ptr<NodeBudgets> budgets,
+                                             const Clock& clock);
   virtual ~Shard() = default;
 
   // The other shards, once all exist.

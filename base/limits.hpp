@@ -80,4 +80,18 @@ inline constexpr std::size_t kSnapshotChunkBytes = 1 << 20;    // one chunk of a
 // ---- the bridge between KJ threads and actors
 inline constexpr std::size_t kBridgeQueueItemsMax = 65'536;  // events waiting for one KJ thread
 
+// ---- client connections
+inline constexpr int kListenBacklog = 4096;                       // connections the kernel completes ahead of accept
+inline constexpr std::uint64_t kAcceptRetryMs = 100;              // out of file descriptors: accept again after this
+inline constexpr std::size_t kFetchesInFlightMax = 4;             // fetch and history calls of a connection: large answers
+inline constexpr std::size_t kConnectionQueueBytesMax = 1 << 20;  // unwritten bytes beyond which a connection is not read
+inline constexpr std::size_t kUnfinishedCallsMax = 4096;          // calls of a connection that its client has not finished
+inline constexpr std::size_t kMessageCapabilitiesMax = 16;        // capabilities in one message of a client
+inline constexpr std::uint64_t kWriteTimeoutMs = 60'000;          // a connection that takes in nothing for so long is closed
+inline constexpr std::uint64_t kCallTimeoutMs = 2 * kRequestTimeoutMs;  // a call that its session lost is answered by then
+inline constexpr std::uint64_t kCloseLingerMs = 1'000;            // for a closing connection to take its last answers
+inline constexpr int kKeepaliveIdleS = 60;                        // a silent connection is probed after this …
+inline constexpr int kKeepaliveIntervalS = 15;                    // … this often …
+inline constexpr int kKeepaliveProbes = 4;                        // … and given up after so many without an answer
+
 }  // namespace earshot::limits

@@ -1,0 +1,78 @@
+#include "actors/presence.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace earshot::actors {
+namespace {
+
+Error replaced() { return Error{ErrorCode::kSessionReplaced, "device", "the device logged in again", 0, 0}; }
+
+Error too_many() {
+  return Error{ErrorCode::kOverloaded, "sessions", "the shard keeps as many live sessions as it may",
+               limits::kRetryAfterMs, 0};
+}
+
+}  // namespace
+
+void Presence::add(ShardRegister registration) {
+  const auto user = users_.find(registration.user);
+  if (user != users_.end()) {
+    const auto same_device = [&](const Registration& r) { return r.device == registration.device; };
+    const auto known = std::find_if(user->second.begin(), user->second.end(), same_device);
+    if (known != user->second.end()) {
+      if (registration.session < known->session) {
+        registration.from->post(SessionEvicted{replaced()});
+        return;
+      }
+      if (registration.session > known->session) known->port->post(SessionEvicted{replaced()});
+      known->session = registration.session;
+      known->push = registration.push;
+      known->port = std::move(registration.from);
+      return;
+    }
+  }
+  if (size_ >= registrations_max_) {
+    registration.from->post(SessionEvicted{too_many()});
+    return;
+  }
+  auto& sessions = user != users_.end() ? user->second : users_[std::move(registration.user)];
+  sessions.push_back(Registration{std::move(registration.device), registration.session, registration.push,
+                                  std::move(registration.from)});
+  ++size_;
+}
+
+void Presence::remove(const ShardUnregister& registration) {
+  const auto user = users_.find(registration.user);
+  if (user == users_.end()) return;
+  size_ -= std::erase_if(user->second, [&](const Registration& r) {
+    return r.device == registration.device && r.session == registration.session;
+  });
+  if (user->second.empty()) users_.erase(user);
+}
+
+void Presence::push(const std::vector<cluster::NewMessage>& messages) const {
+  if (empty()) return;
+  using Messages = std::vector<std::shared_ptr<const IncomingMessage>>;
+  std::vector<std::pair<const Sessions*, Messages>> groups;
+  std::unordered_map<const Sessions*, std::size_t> place;
+  for (std::size_t i = 0; i < messages.size();) {
+    // Messages to one user often stand together: look the user up once for such a run.
+    std::size_t end = i + 1;
+    while (end < messages.size() && messages[end].user == messages[i].user) ++end;
+    const auto user = users_.find(messages[i].user);
+    if (user != users_.end()) {
+      const auto [at, is_new] = place.try_emplace(&user->second, groups.size());
+      if (is_new) groups.emplace_back(&user->second, Messages{});
+      for (std::size_t m = i; m < end; ++m) groups[at->second].second.push_back(messages[m].message);
+    }
+    i = end;
+  }
+  for (auto& [sessions, group] : groups) {
+    for (const auto& session : *sessions) {
+      if (session.push) session.port->post(MailboxPush{group});
+    }
+  }
+}
+
+}  // namespace earshot::actors

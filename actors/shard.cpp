@@ -1,0 +1,463 @@
+#include "actors/shard.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <spdlog/spdlog.h>
+
+#include "actors/presence.hpp"
+#include "actors/shard_batcher.hpp"
+#include "actors/shard_flush.hpp"
+#include "actors/shard_outbox.hpp"
+#include "actors/shard_ticks.hpp"
+#include "actors/shard_waiters.hpp"
+
+namespace earshot::actors {
+namespace {
+
+// Between shards of one node an answer takes as long as a sync; this leaves room for a slow disk.
+constexpr BackoffPolicy kTransferResend{1'000, 30'000};
+constexpr std::uint32_t kStorageFullRetryAfterMs = 1'000;
+
+Error stopping() { return Error{ErrorCode::kUnavailable, "", "the node is shutting down", limits::kRetryAfterMs}; }
+Error not_leader() { return Error{ErrorCode::kUnavailable, "", "the shard has no leader here", limits::kRetryAfterMs}; }
+Error lost() { return Error{ErrorCode::kUnavailable, "", "the shard's leader has changed", limits::kRetryAfterMs}; }
+Error storage_full() {
+  return Error{ErrorCode::kStorageFull, "", "the disk is full; what is stored stays", kStorageFullRetryAfterMs};
+}
+Error overloaded(const char* what) { return Error{ErrorCode::kOverloaded, "", what, limits::kRetryAfterMs}; }
+
+class ShardImpl final : public Shard, private cluster::ReplicaHost {
+ public:
+  ShardImpl(const ShardOptions& options, ShardHost& host, storage::Environment& environment,
+            std::shared_ptr<NodeBudgets> budgets, const Clock& clock)
+      : id_(options.id),
+        host_(host),
+        budgets_(std::move(budgets)),
+        clock_(clock),
+        state_(environment, options.id),
+        ticks_(clock, options.id),
+        flush_(options.flush_interval_ms, options.overlay_flush_bytes) {}
+  ~ShardImpl() override;
+
+  Status start(const ShardOptions& options, storage::LoadedLog log);
+
+  void join(std::shared_ptr<const Router> router) override;
+  void handle(ShardSend message) override;
+  void handle(ShardLogin message) override;
+  void handle(ShardAck message) override;
+  void handle(ShardFetch message) override;
+  void handle(ShardHistory message) override;
+  void handle(ShardRegister message) override { presence_.add(std::move(message)); }
+  void handle(ShardUnregister message) override { presence_.remove(message); }
+  void handle(ShardTransfer message) override;
+  void handle(ShardTransferred message) override;
+  void gather() override;
+  void persisted(std::uint64_t ticket) override;
+  void flushed() override;
+  void wake() override;
+  void stop() override;
+  [[nodiscard]] bool drained() const override;
+
+ private:
+  struct Applied {
+    LogIndex index;
+    Term term;
+    cluster::Effects effects;
+  };
+  struct RoleChange {
+    cluster::Role role;
+    Term term;
+  };
+
+  // ReplicaHost: called from inside the replica, which must not be called back; settle() acts afterwards.
+  void write_log(storage::LogWrite write) override;
+  void send(cluster::PeerMessage message) override;
+  void apply(const storage::LogEntry& entry) override;
+  void role_changed(cluster::Role role, Term term) override { role_change_ = RoleChange{role, term}; }
+  void wake_at(std::uint64_t monotonic_ms) override { replica_wake_at_ms_ = monotonic_ms; }
+  Result<std::string> read_snapshot(const storage::SnapshotMetadata& metadata) override;
+  void install_snapshot(const storage::SnapshotMetadata& metadata, std::string data) override;
+
+  // A request on its way into the log; refused when it may not come in now.
+  void admit(Command command, Waiter waiter);
+  [[nodiscard]] std::optional<Error> refusal() const;
+  [[nodiscard]] std::optional<Error> read_refusal() const;
+  void add_confirms();
+  void ask_gather();
+
+  // Acts on what the replica's last call brought up: answers, pushes, drains, flushes, sets the timer.
+  void settle(std::uint64_t now_ms);
+  void act_on_applied(std::uint64_t now_ms);
+  void act_on_role(std::uint64_t now_ms);
+  void begin_draining(std::uint64_t now_ms);
+  void flush_if_due(std::uint64_t now_ms);
+  void set_timer();
+  void refuse_entry(const std::vector<Waiter>& waiters, std::size_t bytes, const Error& error);
+  void refuse_pending(const Error& error);
+
+  [[nodiscard]] bool drains() const { return leads_ && router_ != nullptr && !stopping_; }
+  // Entries are applied that no frozen overlay covers.
+  [[nodiscard]] bool has_unflushed() const { return machine_->applied_index() > frozen_index_; }
+
+  const ShardId id_;
+  ShardHost& host_;
+  const std::shared_ptr<NodeBudgets> budgets_;
+  const Clock& clock_;
+  storage::ShardState state_;
+  std::unique_ptr<cluster::ShardMachine> machine_;
+  std::unique_ptr<cluster::Replica> replica_;
+  std::shared_ptr<const Router> router_;
+
+  Batcher batcher_;
+  Waiters waiters_;
+  Presence presence_;
+  TickSource ticks_;
+  FlushSchedule flush_;
+  std::optional<OutboxDrain> drain_;
+
+  // Brought up by the replica, not acted on yet.
+  std::vector<Applied> applied_;
+  std::optional<RoleChange> role_change_;
+
+  bool leads_ = false;
+  bool stopping_ = false;
+  bool gather_asked_ = false;
+  bool flushing_ = false;
+  LogIndex read_floor_;             // a new leader serves reads once it has applied what its log held
+  LogIndex frozen_index_;           // the newest frozen overlay leads up to here
+  std::size_t budgeted_bytes_ = 0;  // our part of budgets_->overlay
+  std::size_t log_writes_under_way_ = 0;
+  std::uint64_t replica_wake_at_ms_ = 0;
+  std::uint64_t timer_at_ms_ = 0;
+};
+
+ShardImpl::~ShardImpl() {
+  budgets_->overlay.give_back(budgeted_bytes_);
+  budgets_->admitted.give_back(batcher_.bytes());
+  for (const auto& entry : waiters_.take_other_than(Term{})) budgets_->admitted.give_back(entry.bytes);
+}
+
+Status ShardImpl::start(const ShardOptions& options, storage::LoadedLog log) {
+  auto machine = cluster::ShardMachine::open(state_, id_, options.shard_count);
+  if (!machine.has_value()) return fail(std::move(machine.error()));
+  machine_ = std::move(*machine);
+  frozen_index_ = machine_->applied_index();
+  drain_.emplace(id_, *machine_, kTransferResend, Random(options.replica.seed));
+  const std::uint64_t now_ms = clock_.monotonic_ms();
+  auto replica = cluster::Replica::start(options.replica, *this, std::move(log), machine_->applied_index(), now_ms);
+  if (!replica.has_value()) return fail(std::move(replica.error()));
+  replica_ = std::move(*replica);
+  settle(now_ms);
+  return {};
+}
+
+void ShardImpl::join(std::shared_ptr<const Router> router) {
+  router_ = std::move(router);
+  const std::uint64_t now_ms = clock_.monotonic_ms();
+  begin_draining(now_ms);
+  settle(now_ms);
+}
+
+// ---- requests
+
+void ShardImpl::handle(ShardSend message) {
+  const std::size_t items = message.command.items.size();
+  admit(std::move(message.command), SendWaiter{std::move(message.from), message.request, items});
+}
+
+void ShardImpl::handle(ShardLogin message) {
+  admit(std::move(message.command), LoginWaiter{std::move(message.from), message.request});
+}
+
+void ShardImpl::handle(ShardAck message) {
+  admit(std::move(message.command), AckWaiter{std::move(message.from), message.request});
+}
+
+void ShardImpl::handle(ShardTransfer message) {
+  if (router_ == nullptr) return;  // no way to answer yet; it is sent again
+  const TransferWaiter waiter{message.command.origin, message.command.epoch};
+  admit(std::move(message.command), waiter);
+}
+
+void ShardImpl::handle(ShardTransferred message) {
+  if (!drains()) return;
+  const std::uint64_t now_ms = clock_.monotonic_ms();
+  drain_->transferred(message, *router_, now_ms);
+  settle(now_ms);
+}
+
+void ShardImpl::handle(ShardFetch message) {
+  if (auto error = read_refusal()) {
+    message.from->post(FetchAnswered{message.request, fail(std::move(*error))});
+    return;
+  }
+  const auto limit = std::clamp<std::uint32_t>(message.limit, 1, limits::kFetchMessagesMax);
+  const auto bytes_max = std::min(message.bytes_max, limits::kBatchBytesMax);
+  message.from->post(FetchAnswered{message.request, machine_->fetch(message.user, message.after, limit, bytes_max)});
+}
+
+void ShardImpl::handle(ShardHistory message) {
+  if (auto error = read_refusal()) {
+    message.from->post(FetchAnswered{message.request, fail(std::move(*error))});
+    return;
+  }
+  const auto limit = std::clamp<std::uint32_t>(message.limit, 1, limits::kFetchMessagesMax);
+  const auto bytes_max = std::min(message.bytes_max, limits::kBatchBytesMax);
+  message.from->post(FetchAnswered{message.request, machine_->history(message.user, message.before, limit, bytes_max)});
+}
+
+std::optional<Error> ShardImpl::refusal() const {
+  if (stopping_) return stopping();
+  if (!leads_) return not_leader();
+  if (budgets_->disk.is_full()) return storage_full();
+  if (!batcher_.has_room()) return overloaded("the shard has as many requests waiting as it may");
+  if (budgets_->overlay.is_full()) return overloaded("the node holds as much unflushed state as it may");
+  if (budgets_->admitted.is_full()) return overloaded("the node's log writer has as much queued as it may");
+  return std::nullopt;
+}
+
+std::optional<Error> ShardImpl::read_refusal() const {
+  if (stopping_) return stopping();
+  if (!leads_ || replica_->applied_index() < read_floor_) return not_leader();
+  return std::nullopt;
+}
+
+void ShardImpl::admit(Command command, Waiter waiter) {
+  if (const auto error = refusal()) return refuse(waiter, *error);
+  const std::size_t bytes = size_of(command);
+  budgets_->admitted.take(bytes);
+  batcher_.add(std::move(command), std::move(waiter), bytes);
+  ask_gather();
+}
+
+// What other shards have committed goes along with the next entry, merged per shard. Never refused: it frees room.
+void ShardImpl::add_confirms() {
+  for (ConfirmCommand& confirm : drain_->take_confirms()) {
+    Command command(std::move(confirm));
+    const std::size_t bytes = size_of(command);
+    budgets_->admitted.take(bytes);
+    batcher_.add(std::move(command), NobodyWaits{}, bytes);
+  }
+}
+
+// ---- into the log
+
+void ShardImpl::ask_gather() {
+  if (gather_asked_ || waiters_.size() >= limits::kEntriesInFlightMax) return;
+  if (batcher_.empty() && !drain_->has_confirms()) return;
+  gather_asked_ = true;
+  host_.gather_soon();
+}
+
+void ShardImpl::gather() {
+  gather_asked_ = false;
+  if (leads_) add_confirms();
+  std::vector<storage::SharedBytes> entries;
+  std::vector<Waiters::Entry> waiting;
+  while (!batcher_.empty() && waiters_.size() + waiting.size() < limits::kEntriesInFlightMax) {
+    Batcher::Gathered gathered = batcher_.take();
+    gathered.batch.tick_ms = ticks_.now();
+    entries.push_back(std::make_shared<const std::string>(encode(gathered.batch)));
+    waiting.push_back(Waiters::Entry{LogIndex{}, Term{}, std::move(gathered.waiters), gathered.bytes});
+  }
+  if (entries.empty()) return;
+
+  const std::uint64_t now_ms = clock_.monotonic_ms();
+  // An entry is applied only after its write is reported, so none of these can be applied inside submit().
+  const auto first = replica_->submit(std::move(entries), now_ms);
+  LogIndex index = first.value_or(LogIndex{});
+  for (auto& entry : waiting) {
+    if (!first.has_value()) {
+      refuse_entry(entry.waiters, entry.bytes, first.error());
+      continue;
+    }
+    entry.index = std::exchange(index, index.next());
+    entry.term = replica_->term();
+    waiters_.add(std::move(entry));
+  }
+  settle(now_ms);
+}
+
+void ShardImpl::persisted(std::uint64_t ticket) {
+  EARSHOT_INVARIANT(log_writes_under_way_ > 0, "a completion belongs to a write");
+  --log_writes_under_way_;
+  const std::uint64_t now_ms = clock_.monotonic_ms();
+  replica_->persisted(ticket, now_ms);
+  settle(now_ms);
+}
+
+// ---- ReplicaHost
+
+void ShardImpl::write_log(storage::LogWrite write) {
+  ++log_writes_under_way_;
+  host_.write_log(std::move(write));
+}
+
+void ShardImpl::send(cluster::PeerMessage) {
+  EARSHOT_INVARIANT(false, "the only voter of a group has nobody to send to");
+}
+
+void ShardImpl::apply(const storage::LogEntry& entry) {
+  cluster::Effects effects = machine_->apply(entry.index, entry.term, *entry.data);
+  // When a log is applied again nobody waits and nobody listens: keep no bodies for them.
+  if (!waiters_.expects(entry.index, entry.term)) effects.results.clear();
+  if (presence_.empty()) effects.delivered.clear();
+  applied_.push_back(Applied{entry.index, entry.term, std::move(effects)});
+}
+
+Result<std::string> ShardImpl::read_snapshot(const storage::SnapshotMetadata&) {
+  return fail(ErrorCode::kUnavailable, "", "snapshots are not sent while a group has one voter");
+}
+
+void ShardImpl::install_snapshot(const storage::SnapshotMetadata&, std::string) {
+  EARSHOT_INVARIANT(false, "nobody can send a snapshot to the only voter of a group");
+}
+
+// ---- what has come up
+
+void ShardImpl::settle(std::uint64_t now_ms) {
+  act_on_applied(now_ms);
+  act_on_role(now_ms);
+  flush_if_due(now_ms);
+  ask_gather();
+  set_timer();
+}
+
+void ShardImpl::act_on_applied(std::uint64_t now_ms) {
+  for (Applied& applied : applied_) {
+    while (auto entry = waiters_.pop_through(applied.index)) {
+      if (entry->index != applied.index || entry->term != applied.term) {
+        refuse_entry(entry->waiters, entry->bytes, lost());
+        continue;
+      }
+      budgets_->admitted.give_back(entry->bytes);
+      auto& results = applied.effects.results;
+      EARSHOT_INVARIANT(results.size() == entry->waiters.size(), "every command of an entry has its result");
+      for (std::size_t i = 0; i < results.size(); ++i)
+        answer(entry->waiters[i], std::move(results[i]), id_, router_.get());
+    }
+    presence_.push(applied.effects.delivered);
+    if (!drains()) continue;
+    for (const ShardId target : applied.effects.outbox_targets) drain_->written(target, *router_, now_ms);
+  }
+  applied_.clear();
+}
+
+void ShardImpl::act_on_role(std::uint64_t now_ms) {
+  const auto change = std::exchange(role_change_, std::nullopt);
+  if (!change.has_value()) return;
+  leads_ = change->role == cluster::Role::kLeader;
+  for (auto& entry : waiters_.take_other_than(leads_ ? change->term : Term{})) {
+    refuse_entry(entry.waiters, entry.bytes, lost());
+  }
+  if (leads_) {
+    read_floor_ = replica_->last_index();
+    begin_draining(now_ms);
+    return;
+  }
+  refuse_pending(lost());
+  drain_->end();
+  presence_ = Presence();  // they register again with the new leader
+}
+
+void ShardImpl::begin_draining(std::uint64_t now_ms) {
+  if (!drains()) return;
+  const auto begun = drain_->begin(*router_, now_ms);
+  if (!begun.has_value()) spdlog::error("shard {}: outbox is not drained: {}", id_.value, begun.error().to_string());
+}
+
+void ShardImpl::refuse_entry(const std::vector<Waiter>& waiters, std::size_t bytes, const Error& error) {
+  budgets_->admitted.give_back(bytes);
+  for (const auto& waiter : waiters) refuse(waiter, error);
+}
+
+void ShardImpl::refuse_pending(const Error& error) {
+  while (!batcher_.empty()) {
+    const auto gathered = batcher_.take();
+    refuse_entry(gathered.waiters, gathered.bytes, error);
+  }
+}
+
+// ---- flushing and time
+
+void ShardImpl::flush_if_due(std::uint64_t now_ms) {
+  const std::size_t unflushed_bytes = machine_->unflushed_bytes();
+  budgets_->overlay.take(unflushed_bytes);
+  budgets_->overlay.give_back(std::exchange(budgeted_bytes_, unflushed_bytes));
+  if (!has_unflushed()) return;
+  flush_.note_change(now_ms);
+  // Half of the node's budget taken: everyone flushes what they have, so that the bound is not reached.
+  const bool pressed = stopping_ || budgets_->overlay.is_half_full();
+  if (flushing_ || !(pressed || flush_.is_due(now_ms, unflushed_bytes))) return;
+  auto overlay = machine_->freeze();
+  EARSHOT_INVARIANT(overlay != nullptr, "a machine that has applied entries has something to flush");
+  frozen_index_ = overlay->applied;
+  flush_.note_frozen();
+  flushing_ = true;
+  host_.write_state(std::move(overlay));
+}
+
+void ShardImpl::flushed() {
+  EARSHOT_INVARIANT(flushing_, "a completed flush was asked for");
+  flushing_ = false;
+  machine_->flushed();
+  const std::uint64_t now_ms = clock_.monotonic_ms();
+  replica_->snapshot_flushed(frozen_index_, now_ms);
+  settle(now_ms);
+}
+
+void ShardImpl::set_timer() {
+  std::uint64_t at_ms = replica_wake_at_ms_;
+  const auto no_later_than = [&at_ms](std::uint64_t other_ms) {
+    if (other_ms != 0 && (at_ms == 0 || other_ms < at_ms)) at_ms = other_ms;
+  };
+  no_later_than(drain_->wake_at());
+  if (!flushing_) no_later_than(flush_.due_at());
+  if (at_ms == timer_at_ms_) return;
+  timer_at_ms_ = at_ms;
+  host_.wake_at(at_ms);
+}
+
+void ShardImpl::wake() {
+  const std::uint64_t now_ms = clock_.monotonic_ms();
+  timer_at_ms_ = 0;  // it has fired: what is still to come is asked for anew
+  if (replica_wake_at_ms_ != 0 && replica_wake_at_ms_ <= now_ms) {
+    replica_wake_at_ms_ = 0;
+    replica_->tick(now_ms);
+  }
+  if (drains()) drain_->wake(*router_, now_ms);
+  settle(now_ms);
+}
+
+void ShardImpl::stop() {
+  stopping_ = true;
+  refuse_pending(stopping());
+  drain_->end();
+  settle(clock_.monotonic_ms());
+}
+
+bool ShardImpl::drained() const {
+  return stopping_ && batcher_.empty() && waiters_.empty() && log_writes_under_way_ == 0 && !flushing_ &&
+         !has_unflushed();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Shard>> Shard::open(const ShardOptions& options, ShardHost& host, storage::Environment& state,
+                                           storage::LoadedLog log, std::shared_ptr<NodeBudgets> budgets,
+                                           const Clock& clock) {
+  auto shard = std::make_unique<ShardImpl>(options, host, state, std::move(budgets), clock);
+  auto started = shard->start(options, std::move(log));
+  if (!started.has_value()) {
+    Error error = std::move(started.error());
+    error.detail = "shard " + std::to_string(options.id.value) + ": " + error.detail;
+    return fail(std::move(error));
+  }
+  return shard;
+}
+
+}  // namespace earshot::actors

@@ -1,0 +1,144 @@
+#include "actors/shard_actor.hpp"
+
+#include <chrono>
+#include <utility>
+
+#include <caf/all.hpp>
+
+#include "actors/interfaces.hpp"
+
+namespace earshot::actors {
+namespace {
+
+class ShardActor final : public caf::event_based_actor, private ShardHost {
+ public:
+  ShardActor(caf::actor_config& config, std::shared_ptr<ShardSetup> setup)
+      : caf::event_based_actor(config), setup_(std::move(setup)) {}
+
+  const char* name() const override { return "shard"; }
+
+ private:
+  caf::behavior make_behavior() override;
+  // The router leads back to this actor: let go of it, or neither would ever be destroyed.
+  void on_exit() override {
+    shard_.reset();
+    setup_.reset();
+  }
+
+  // ShardHost
+  void write_log(storage::LogWrite write) override {
+    send(setup_->log_writer, LogWrites{setup_->options.id, std::move(write)});
+  }
+  void write_state(std::shared_ptr<const storage::FrozenOverlay> overlay) override {
+    send(setup_->state_writer, FlushOverlay{std::move(overlay)});
+  }
+  void gather_soon() override { send(this, GatherNow{}); }
+  void wake_at(std::uint64_t monotonic_ms) override {
+    wanted_at_ms_ = monotonic_ms;
+    arm_timer();
+  }
+
+  void arm_timer();
+  void timer_fired(std::uint64_t generation);
+  void quit_if_drained() {
+    if (shard_->drained()) quit();
+  }
+
+  template <class Message>
+  auto forward() {
+    return [this](Message& message) { shard_->handle(std::move(message)); };
+  }
+
+  std::shared_ptr<ShardSetup> setup_;
+  std::unique_ptr<Shard> shard_;
+  std::uint64_t wanted_at_ms_ = 0;  // what the shard asked for
+  std::uint64_t armed_at_ms_ = 0;   // when the clock will call; 0: no timer runs
+  std::uint64_t generation_ = 0;    // of the timer that runs
+};
+
+caf::behavior ShardActor::make_behavior() {
+  auto opened =
+      Shard::open(setup_->options, *this, *setup_->state, std::move(setup_->log), setup_->budgets, *setup_->clock);
+  const auto report = std::exchange(setup_->opened, nullptr);
+  if (!opened.has_value()) {
+    report(fail(std::move(opened.error())));
+    quit();
+    return {};
+  }
+  shard_ = std::move(*opened);
+  report({});
+  return {
+      forward<ShardSend>(),
+      forward<ShardLogin>(),
+      forward<ShardAck>(),
+      forward<ShardFetch>(),
+      forward<ShardHistory>(),
+      forward<ShardRegister>(),
+      forward<ShardUnregister>(),
+      forward<ShardTransfer>(),
+      forward<ShardTransferred>(),
+      [this](GatherNow) { shard_->gather(); },
+      [this](const LogPersisted& message) {
+        for (const auto ticket : message.tickets) shard_->persisted(ticket);
+        quit_if_drained();
+      },
+      [this](StateFlushed) {
+        shard_->flushed();
+        quit_if_drained();
+      },
+      [this](const TimerFired& message) { timer_fired(message.generation); },
+      [this](JoinShards& message) { shard_->join(std::move(message.router)); },
+      [this](StopShard) {
+        shard_->stop();
+        quit_if_drained();
+      },
+  };
+}
+
+// A timer that runs is left alone when the shard wants to be called later: it looks again when it fires. So a busy
+// shard, which puts its next flush off again and again, does not fill the clock with timers.
+void ShardActor::arm_timer() {
+  if (wanted_at_ms_ == 0 || (armed_at_ms_ != 0 && armed_at_ms_ <= wanted_at_ms_)) return;
+  armed_at_ms_ = wanted_at_ms_;
+  const std::uint64_t now_ms = setup_->clock->monotonic_ms();
+  const std::chrono::milliseconds delay(wanted_at_ms_ > now_ms ? wanted_at_ms_ - now_ms : 0);
+  delayed_send(this, delay, TimerFired{++generation_});
+}
+
+void ShardActor::timer_fired(std::uint64_t generation) {
+  if (generation != generation_) return;
+  armed_at_ms_ = 0;
+  if (wanted_at_ms_ == 0) return;
+  if (wanted_at_ms_ > setup_->clock->monotonic_ms()) return arm_timer();
+  wanted_at_ms_ = 0;
+  shard_->wake();
+}
+
+class ActorShardInbox final : public ShardInbox {
+ public:
+  explicit ActorShardInbox(caf::actor shard) : shard_(std::move(shard)) {}
+  void post(ShardSend message) override { caf::anon_send(shard_, std::move(message)); }
+  void post(ShardLogin message) override { caf::anon_send(shard_, std::move(message)); }
+  void post(ShardAck message) override { caf::anon_send(shard_, std::move(message)); }
+  void post(ShardFetch message) override { caf::anon_send(shard_, std::move(message)); }
+  void post(ShardHistory message) override { caf::anon_send(shard_, std::move(message)); }
+  void post(ShardRegister message) override { caf::anon_send(shard_, std::move(message)); }
+  void post(ShardUnregister message) override { caf::anon_send(shard_, std::move(message)); }
+  void post(ShardTransfer message) override { caf::anon_send(shard_, std::move(message)); }
+  void post(ShardTransferred message) override { caf::anon_send(shard_, std::move(message)); }
+
+ private:
+  const caf::actor shard_;
+};
+
+}  // namespace
+
+caf::actor spawn_shard(caf::actor_system& system, ShardSetup setup) {
+  return system.spawn<ShardActor>(std::make_shared<ShardSetup>(std::move(setup)));
+}
+
+std::shared_ptr<ShardInbox> shard_inbox(caf::actor shard) {
+  return std::make_shared<ActorShardInbox>(std::move(shard));
+}
+
+}  // namespace earshot::actors

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include <caf/actor.hpp>
+#include <caf/fwd.hpp>
+
+#include "actors/ports.hpp"
+#include "actors/shard.hpp"
+
+namespace earshot::actors {
+
+// What a shard's actor works with.
+struct ShardSetup {
+  ShardOptions options;
+  storage::Environment* state = nullptr;  // outlives the actor, as does the clock
+  storage::LoadedLog log;
+  std::shared_ptr<NodeBudgets> budgets;
+  const Clock* clock = nullptr;
+  caf::actor log_writer;
+  caf::actor state_writer;
+  // Called once, from the actor: whether the shard could be opened. After an error the actor has ended.
+  std::function<void(Status)> opened;
+};
+
+// Starts the actor, which opens the shard on a scheduler thread, so that many open at the same time. It ends by itself
+// once it has been told to stop and is drained.
+caf::actor spawn_shard(caf::actor_system& system, ShardSetup setup);
+
+// The way into a shard on this node.
+std::shared_ptr<ShardInbox> shard_inbox(caf::actor shard);
+
+}  // namespace earshot::actors

@@ -1,0 +1,27 @@
+#include "actors/shard_ticks.hpp"
+
+#include <spdlog/spdlog.h>
+
+namespace earshot::actors {
+
+TickSource::TickSource(const Clock& clock, ShardId shard)
+    : clock_(clock), shard_(shard), wall_start_ms_(clock.wall_ms()), monotonic_start_ms_(clock.monotonic_ms()) {}
+
+std::uint64_t TickSource::now() {
+  const std::uint64_t wall_ms = clock_.wall_ms();
+  const std::uint64_t expected_ms = wall_start_ms_ + (clock_.monotonic_ms() - monotonic_start_ms_);
+  const std::uint64_t disagreement_ms = wall_ms > expected_ms ? wall_ms - expected_ms : expected_ms - wall_ms;
+  const bool trusted = disagreement_ms <= kDisagreementMsMax;
+  if (trusted != trusted_) {
+    trusted_ = trusted;
+    if (trusted) {
+      spdlog::info("shard {}: the wall clock agrees with the monotonic clock again, ticks go on", shard_.value);
+    } else {
+      spdlog::warn("shard {}: the wall clock is {} ms away from the monotonic clock: no ticks, nothing expires",
+                   shard_.value, disagreement_ms);
+    }
+  }
+  return trusted ? wall_ms : 0;
+}
+
+}  // namespace earshot::actors

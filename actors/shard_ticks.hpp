@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+
+#include "base/clock.hpp"
+#include "base/ids.hpp"
+
+namespace earshot::actors {
+
+// Where a leader's ticks come from: the wall clock, as long as it goes along with the monotonic clock. One that has
+// drifted away from it by more than a minute since start was set by somebody and may be wrong: then no tick is
+// proposed, so nothing expires by mistake, until it agrees again. Says so once each time.
+class TickSource {
+ public:
+  static constexpr std::uint64_t kDisagreementMsMax = 60'000;
+
+  TickSource(const Clock& clock, ShardId shard);
+  // The wall clock; 0: no tick.
+  std::uint64_t now();
+
+ private:
+  const Clock& clock_;
+  const ShardId shard_;
+  const std::uint64_t wall_start_ms_;
+  const std::uint64_t monotonic_start_ms_;
+  bool trusted_ = true;
+};
+
+}  // namespace earshot::actors

@@ -1,0 +1,81 @@
+#include "actors/state_writer.hpp"
+
+#include <span>
+#include <unordered_map>
+#include <utility>
+
+#include <caf/all.hpp>
+
+#include "actors/interfaces.hpp"
+#include "actors/writer_actor.hpp"
+
+namespace earshot::actors {
+
+StateWriter::StateWriter(storage::Environment& environment, DiskState& disk, const Clock& clock, Random random,
+                         std::size_t transaction_bytes_max)
+    : environment_(environment),
+      disk_(disk),
+      retry_("state writer", clock, std::move(random)),
+      transaction_bytes_max_(transaction_bytes_max) {}
+
+std::size_t StateWriter::next_transaction() const {
+  std::size_t count = 0;
+  std::size_t bytes = 0;
+  for (; count < queue_.size(); ++count) {
+    bytes += queue_[count]->bytes;
+    if (count > 0 && bytes > transaction_bytes_max_) break;
+  }
+  return count;
+}
+
+std::vector<StateWriter::Completion> StateWriter::commit() {
+  std::vector<Completion> completions;
+  if (queue_.empty()) return completions;
+  const std::size_t count = next_transaction();
+  const auto written = storage::write_overlays(environment_, std::span(queue_).first(count));
+  disk_.set_state_full(!written.has_value());
+  if (!written.has_value()) {
+    retry_after_ms_ = retry_.failed(written.error());
+    return completions;
+  }
+  retry_.succeeded();
+  retry_after_ms_ = 0;
+  for (std::size_t i = 0; i < count; ++i) completions.push_back(Completion{queue_[i]->shard});
+  queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(count));
+  return completions;
+}
+
+namespace {
+
+class StateWriterActor final : public WriterActor<StateWriter> {
+ public:
+  StateWriterActor(caf::actor_config& config, storage::Environment& environment, std::shared_ptr<NodeBudgets> budgets,
+                   const Clock& clock)
+      : WriterActor(config, StateWriter(environment, budgets->disk, clock, Random::from_system())),
+        budgets_(std::move(budgets)) {}
+
+  const char* name() const override { return "state-writer"; }
+
+ private:
+  caf::behavior make_behavior() override {
+    return writer_behavior([this](FlushOverlay& message) {
+      shards_[message.overlay->shard] = caf::actor_cast<caf::actor>(current_sender());
+      writer().add(std::move(message.overlay));
+      gather_soon();
+    });
+  }
+  void tell(StateWriter::Completion completion) override { send(shards_.at(completion.shard), StateFlushed{}); }
+  void on_exit() override { shards_.clear(); }
+
+  const std::shared_ptr<NodeBudgets> budgets_;
+  std::unordered_map<ShardId, caf::actor> shards_;
+};
+
+}  // namespace
+
+caf::actor spawn_state_writer(caf::actor_system& system, storage::Environment& environment,
+                              std::shared_ptr<NodeBudgets> budgets, const Clock& clock) {
+  return system.spawn<StateWriterActor, caf::detached>(std::ref(environment), std::move(budgets), std::ref(clock));
+}
+
+}  // namespace earshot::actors

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <caf/actor.hpp>
+#include <caf/fwd.hpp>
+
+#include "actors/shard_budget.hpp"
+#include "actors/writer_retry.hpp"
+#include "base/clock.hpp"
+#include "base/limits.hpp"
+#include "storage/state_store.hpp"
+
+namespace earshot::actors {
+
+// Brings frozen overlays to disk: as many shards' as fit in one synced transaction. An overlay carries its applied
+// index and is never split. A shard has at most one on its way, so the queue is bounded by the number of shards and
+// their bytes by NodeBudgets::overlay.
+//
+// Thread: the state writer's.
+class StateWriter {
+ public:
+  struct Completion {
+    ShardId shard;
+  };
+
+  StateWriter(storage::Environment& environment, DiskState& disk, const Clock& clock, Random random,
+              std::size_t transaction_bytes_max = limits::kStateTransactionBytesMax);
+
+  void add(std::shared_ptr<const storage::FrozenOverlay> overlay) { queue_.push_back(std::move(overlay)); }
+  // Commits the oldest overlays, as many as one transaction may hold, and says whom to tell. Nobody while the disk is
+  // full: then retry_after_ms() says when to try again.
+  std::vector<Completion> commit();
+
+  [[nodiscard]] bool empty() const { return queue_.empty(); }
+  [[nodiscard]] std::uint64_t retry_after_ms() const { return retry_after_ms_; }  // 0: the disk is not full
+
+ private:
+  [[nodiscard]] std::size_t next_transaction() const;  // how many overlays it takes
+
+  storage::Environment& environment_;
+  DiskState& disk_;
+  WriterRetry retry_;
+  const std::size_t transaction_bytes_max_;
+  std::vector<std::shared_ptr<const storage::FrozenOverlay>> queue_;
+  std::uint64_t retry_after_ms_ = 0;
+};
+
+// The actor around it, with a thread of its own, since a commit blocks.
+caf::actor spawn_state_writer(caf::actor_system& system, storage::Environment& environment,
+                              std::shared_ptr<NodeBudgets> budgets, const Clock& clock);
+
+}  // namespace earshot::actors
