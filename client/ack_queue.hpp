@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "schema/messages.hpp"
+
+namespace earshot::client {
+
+// When to ack what. One call is under way at a time; the next carries the newest. In `sequenceOnly` mode the ack is a
+// report, made after so many messages or so long. Pure logic, one thread; time as monotonic ms.
+class AckQueue {
+ public:
+  AckQueue(DeliveryMode mode, std::uint32_t report_messages, std::uint32_t report_interval_ms)
+      : mode_(mode), report_messages_(report_messages), report_interval_ms_(report_interval_ms) {}
+
+  // Committed: everything up to `up_to`, and of what is above it these (new or delivered again).
+  void received(Sequence up_to, std::span<const Sequence> above, std::size_t messages, std::uint64_t now_ms);
+  // The call to make now, if any; it is under way from here on.
+  std::optional<AckRequest> next(std::uint64_t now_ms);
+  // The call's outcome. A failed one is made again after a while.
+  void answered(bool ok, std::uint64_t retry_after_ms, std::uint64_t now_ms);
+  // A new connection: nothing is under way, everything is told anew.
+  void reconnected(Sequence up_to, std::span<const Sequence> above);
+
+  // When next() may have something although nothing happened; 0: never.
+  [[nodiscard]] std::uint64_t wake_at_ms() const { return pending_ && !under_way_ ? due_at_ms_ : 0; }
+
+ private:
+  DeliveryMode mode_;
+  std::uint32_t report_messages_;
+  std::uint32_t report_interval_ms_;
+  Sequence up_to_;
+  std::vector<Sequence> above_;            // not yet told
+  std::vector<Sequence> above_under_way_;  // told, not answered
+  std::size_t unreported_ = 0;
+  std::uint64_t due_at_ms_ = 0;
+  bool pending_ = false;
+  bool under_way_ = false;
+};
+
+}  // namespace earshot::client
