@@ -12,8 +12,8 @@ SendAnswer held(Error error) { return SendAnswer{SendAnswer::Held{std::move(erro
 SendAnswer reset(std::string detail) { return held(Error{ErrorCode::kProducerReset, "producer", std::move(detail)}); }
 
 SendAnswer again(const KnownAnswer& answer) {
-  if (const auto* stored = std::get_if<Stored>(&answer)) return SendAnswer{*stored};
-  return SendAnswer{SendAnswer::Refused{std::get<Error>(answer)}};
+  if (const auto* stored = std::get_if<Stored>(&answer)) return SendAnswer{*stored, true};
+  return SendAnswer{SendAnswer::Refused{std::get<Error>(answer)}, true};
 }
 
 }  // namespace

@@ -124,6 +124,7 @@ struct SendAnswer {
     refused @1 :Errors.Error; # final: the number is used up
     held @2 :Errors.Error;    # temporary: send this and the lane's later messages again
   }
+  repeat @3 :Bool;            # this number was answered before: here is its first answer again
 }
 
 struct Stored {

@@ -40,6 +40,7 @@ struct OutgoingMessage {
   std::uint64_t checksum = 0;  // checksum_of(body), made by the sender
   std::uint64_t sent_at_ms = 0;
   bool copy_to_self = false;
+  bool operator==(const OutgoingMessage&) const = default;
 };
 
 struct Stored {
@@ -59,7 +60,9 @@ struct SendAnswer {
     bool operator==(const Held&) const = default;
   };
   std::variant<Stored, Refused, Held> value;
-  bool operator==(const SendAnswer&) const = default;
+  bool repeat = false;  // the number was answered before: this is its first answer again, and equal to it
+
+  bool operator==(const SendAnswer& other) const { return value == other.value; }
 };
 
 // A message on its way from a mailbox to a device.
@@ -90,6 +93,7 @@ struct Batch {
   std::vector<IncomingMessage> messages;  // ascending; contiguous but for `lost`
   std::vector<LostRange> lost;            // ascending
   Sequence last_sequence;                 // the newest message in the mailbox
+  bool operator==(const Batch&) const = default;
 };
 
 struct LoginRequest {
@@ -102,6 +106,7 @@ struct LoginRequest {
   Sequence last_received;
   StartAt start_at = StartAt::kOldest;
   std::string agent;
+  bool operator==(const LoginRequest&) const = default;
 };
 
 // The limits that a server holds its clients to.
@@ -114,6 +119,7 @@ struct ServerLimits {
   std::uint32_t lane_window_max = limits::kLaneWindowMax;
   std::uint32_t calls_in_flight_max = limits::kCallsInFlightMax;
   std::uint32_t call_bytes_in_flight_max = limits::kCallBytesInFlightMax;
+  bool operator==(const ServerLimits&) const = default;
 };
 
 // What a login finds out, decided by the user's shard.
@@ -134,32 +140,38 @@ struct Welcome {
   LoginOutcome login;
   ServerLimits limits;
   NodeId node;
+  bool operator==(const Welcome&) const = default;
 };
 
 struct SubscribeRequest {
   DeliveryMode mode = DeliveryMode::kOrdered;
   std::uint32_t window_messages = limits::kWindowMessagesDefault;  // 0 on the wire: the default
+  bool operator==(const SubscribeRequest&) const = default;
 };
 
 struct AckRequest {
   Sequence up_to;
   std::vector<Sequence> above;  // ascending; unordered mode only
+  bool operator==(const AckRequest&) const = default;
 };
 
 struct NackRequest {
   std::vector<Sequence> sequences;  // ascending, at least one
   std::uint32_t delay_ms = 0;
+  bool operator==(const NackRequest&) const = default;
 };
 
 struct FetchRequest {
   Sequence after;
   std::uint32_t limit = 0;
   FetchCause cause = FetchCause::kUnspecified;
+  bool operator==(const FetchRequest&) const = default;
 };
 
 struct HistoryRequest {
   Sequence before;  // 0: from the end
   std::uint32_t limit = 0;
+  bool operator==(const HistoryRequest&) const = default;
 };
 
 }  // namespace earshot

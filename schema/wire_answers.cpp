@@ -58,6 +58,7 @@ Error read(schema::Error::Reader from) {
 }
 
 void write(const SendAnswer& from, schema::SendAnswer::Builder to) {
+  to.setRepeat(from.repeat);
   if (const auto* stored = std::get_if<Stored>(&from.value)) {
     auto builder = to.initStored();
     builder.setSequence(stored->sequence.value);
@@ -71,7 +72,10 @@ void write(const SendAnswer& from, schema::SendAnswer::Builder to) {
 
 SendAnswer read(schema::SendAnswer::Reader from) {
   Result<SendAnswer> answer = guarded("answer", [&] { return read_send_answer(from); });
-  if (answer) return std::move(*answer);
+  if (answer) {
+    answer->repeat = from.getRepeat();
+    return std::move(*answer);
+  }
   answer.error().code = ErrorCode::kInternal;
   return SendAnswer{SendAnswer::Held{std::move(answer.error())}};
 }
