@@ -1,0 +1,31 @@
+// The command line: one subcommand per thing that a person or a script wants from a broker.
+#include "app/command.hpp"
+#include "base/version.hpp"
+
+int main(int argc, char** argv) {
+  using namespace earshot::app;
+  CLI::App app{
+      "earshot talks to an Earshot broker.\n\n"
+      "  earshot listen --user bob\n"
+      "  earshot send --user alice --to bob \"Within earshot?\"\n"
+      "  earshot history --user bob"};
+  app.name("earshot");
+  app.set_version_flag("--version", std::string("earshot ") + earshot::kVersion);
+  app.require_subcommand(1);
+  app.footer(
+      "Exit codes: 0 done, 1 failed, 2 bad usage, 3 no server or login refused, 4 not in time, 5 messages refused.\n"
+      "EARSHOT_SERVER and EARSHOT_USER stand for --server and --user.");
+  ExitCode code = ExitCode::kDone;
+  add_send_command(app, code);
+  add_listen_command(app, code);
+  add_history_command(app, code);
+  add_inbox_command(app, code);
+  add_bench_command(app, code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int result = app.exit(error);
+    return result == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
+  }
+  return static_cast<int>(code);
+}

@@ -1,0 +1,217 @@
+#include <chrono>
+#include <condition_variable>
+#include <fstream>
+#include <iostream>
+#include <mutex>
+#include <optional>
+
+#include "app/command.hpp"
+#include "app/terminal.hpp"
+
+namespace earshot::app {
+namespace {
+
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+struct SendCommandOptions {
+  ConnectionOptions connection;
+  std::string to;
+  std::vector<std::string> messages;
+  std::string lines;
+  double rate = 0;  // messages per second; 0: as fast as they are answered
+  std::uint32_t window = 4096;
+  bool copy_to_self = false;
+};
+
+// Where the bodies come from: the arguments, the lines of a file, or the lines of standard input.
+class Bodies {
+ public:
+  explicit Bodies(const SendCommandOptions& options) : messages_(options.messages) {
+    if (!options.lines.empty() && options.lines != "-") {
+      file_.open(options.lines, std::ios::binary);
+      source_ = &file_;
+    } else if (options.lines == "-" || messages_.empty()) {
+      source_ = &std::cin;
+    }
+  }
+
+  [[nodiscard]] bool is_open() const { return source_ != &file_ || file_.is_open(); }
+  std::optional<std::string> next() {
+    if (source_ == nullptr) return given_ < messages_.size() ? std::optional(messages_[given_++]) : std::nullopt;
+    std::string line;
+    if (!std::getline(*source_, line)) return std::nullopt;
+    return line;
+  }
+
+ private:
+  const std::vector<std::string>& messages_;
+  std::size_t given_ = 0;
+  std::ifstream file_;
+  std::istream* source_ = nullptr;
+};
+
+// Counts answers and tells of progress. on_sent runs on the client's thread, the rest on the command's.
+class Answers {
+ public:
+  Answers(bool json, bool quiet, std::uint64_t total) : json_(json), quiet_(quiet), bar_("sending", total, !json && !quiet) {}
+
+  void take(std::span<const client::SendReport> reports) {
+    const std::lock_guard lock(mutex_);
+    for (const auto& report : reports) {
+      if (std::holds_alternative<Stored>(report.outcome)) {
+        ++stored_;
+      } else if (const auto* error = std::get_if<Error>(&report.outcome)) {
+        ++refused_;
+        if (!first_refusal_) first_refusal_ = *error;
+      } else {
+        ++uncertain_;
+      }
+    }
+    bar_.update(stored_ + refused_ + uncertain_);
+    if (json_ && !quiet_) {
+      const auto now = std::chrono::steady_clock::now();
+      if (now - printed_ >= std::chrono::milliseconds(20)) {
+        printed_ = now;
+        print_line(nlohmann::ordered_json{{"stored", stored_}, {"refused", refused_}}.dump());
+      }
+    }
+    changed_.notify_all();
+  }
+
+  // Waits until fewer than `window` of `given` messages are unanswered and it is time for the next. False at the deadline.
+  bool wait_for_turn(std::uint64_t given, std::uint32_t window, SteadyTime turn, SteadyTime deadline) {
+    std::unique_lock lock(mutex_);
+    // An outbox with messages of earlier runs gives more answers than this run has questions.
+    const auto has_room = [&] { return given < window + stored_ + refused_ + uncertain_; };
+    if (!changed_.wait_until(lock, deadline, has_room)) return false;
+    while (std::chrono::steady_clock::now() < turn) changed_.wait_until(lock, turn);
+    return true;
+  }
+
+  std::uint64_t stored() { return locked(stored_); }
+  std::uint64_t refused() { return locked(refused_); }
+  std::uint64_t uncertain() { return locked(uncertain_); }
+  std::optional<Error> first_refusal() {
+    const std::lock_guard lock(mutex_);
+    return first_refusal_;
+  }
+
+ private:
+  std::uint64_t locked(const std::uint64_t& value) {
+    const std::lock_guard lock(mutex_);
+    return value;
+  }
+
+  const bool json_;
+  const bool quiet_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  ProgressBar bar_;
+  SteadyTime printed_{};
+  std::uint64_t stored_ = 0;
+  std::uint64_t refused_ = 0;
+  std::uint64_t uncertain_ = 0;
+  std::optional<Error> first_refusal_;
+};
+
+std::uint64_t count_lines(const std::string& path) {
+  if (path.empty() || path == "-") return 0;
+  std::ifstream file(path, std::ios::binary);
+  std::uint64_t lines = 0;
+  for (std::string line; std::getline(file, line);) ++lines;
+  return lines;
+}
+
+// Puts every body into the outbox, at the rate asked for. The number given, or why it stopped.
+Result<std::uint64_t> give(const SendCommandOptions& options, client::Client& client, Bodies& bodies, Answers& answers,
+                           SteadyTime deadline) {
+  auto recipient = UserId::parse(options.to, "to");
+  if (!recipient) return fail(std::move(recipient.error()));
+  const auto begin = std::chrono::steady_clock::now();
+  std::uint64_t given = 0;
+  while (auto body = bodies.next()) {
+    auto turn = begin;
+    if (options.rate > 0) turn += std::chrono::microseconds(static_cast<std::int64_t>(1e6 * static_cast<double>(given) / options.rate));
+    if (!answers.wait_for_turn(given, options.window, turn, deadline))
+      return fail(ErrorCode::kDeadlineExceeded, "timeout", "the broker has not answered in time");
+    client::SendOptions send_options;
+    send_options.copy_to_self = options.copy_to_self;
+    if (auto sent = client.send(*recipient, std::move(*body), send_options); !sent) return fail(std::move(sent.error()));
+    ++given;
+  }
+  return given;
+}
+
+ExitCode summarize(const SendCommandOptions& options, std::uint64_t given, Answers& answers, const client::Stats& stats) {
+  if (options.connection.json) {
+    print_line(nlohmann::ordered_json{{"summary", true},
+                                      {"sent", given},
+                                      {"stored", answers.stored()},
+                                      {"refused", answers.refused()},
+                                      {"uncertain", answers.uncertain()},
+                                      {"unanswered", stats.outbox_messages},
+                                      {"resent", stats.resent},
+                                      {"repeats", stats.repeats_answered},
+                                      {"reconnects", stats.reconnects}}
+                   .dump());
+  } else if (!options.connection.quiet) {
+    print_line(std::to_string(answers.stored()) + (answers.stored() == 1 ? " message" : " messages") + " stored for " +
+               options.to);
+  }
+  if (auto refusal = answers.first_refusal())
+    return complain(ExitCode::kRefused, std::to_string(answers.refused()) + " refused, the first for " + refusal->to_string());
+  if (answers.uncertain() > 0)
+    return complain(ExitCode::kFailed, std::to_string(answers.uncertain()) + " may or may not be stored");
+  return ExitCode::kDone;
+}
+
+ExitCode run_send(const SendCommandOptions& options) {
+  Bodies bodies(options);
+  if (!bodies.is_open()) return complain(ExitCode::kUsage, "cannot read " + options.lines);
+  Answers answers(options.connection.json, options.connection.quiet, count_lines(options.lines));
+  client::Options client_options;
+  client_options.receive = false;
+  client_options.send_window_messages = options.window;
+  client::Handlers handlers;
+  handlers.on_sent = [&](std::span<const client::SendReport> reports) { answers.take(reports); };
+  auto client = open_client(options.connection, std::move(client_options), std::move(handlers));
+  if (!client) return complain(client.error());
+
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(options.connection.timeout_ms());
+  if (options.connection.state.empty()) {  // memory forgets at the end: do not take what cannot be handed over
+    if (auto connected = (*client)->wait_connected(options.connection.timeout_ms()); !connected) {
+      (*client)->close();
+      return complain(ExitCode::kNotConnected, connected.error().to_string());
+    }
+  }
+  auto given = give(options, **client, bodies, answers, deadline);
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+  const auto flushed = (*client)->flush(static_cast<std::uint64_t>(std::max<std::int64_t>(left.count(), 0)));
+  const auto stats = (*client)->stats();
+  (*client)->close();
+  if (!given) return complain(given.error());
+  const auto code = summarize(options, *given, answers, stats);
+  if (flushed || code != ExitCode::kDone) return code;
+  return complain(exit_code_of(flushed.error()),
+                  std::to_string(stats.outbox_messages) + " not answered yet: " + flushed.error().to_string() +
+                      (options.connection.state.empty() ? "" : "; they stay in the outbox and go out with the next command"));
+}
+
+}  // namespace
+
+void add_send_command(CLI::App& app, ExitCode& code) {
+  auto options = std::make_shared<SendCommandOptions>();
+  auto* command = app.add_subcommand("send", "Send messages and wait until the broker has stored them");
+  add_connection_options(*command, options->connection, "earshot-send");
+  command->add_option("--to", options->to, "the recipient")->required();
+  command->add_option("message", options->messages, "one or more messages (none: one per line of standard input)");
+  command->add_option("--lines", options->lines, "send every line of this file as a message (-: standard input)");
+  command->add_option("--rate", options->rate, "messages per second at most (0: no limit)")->check(CLI::NonNegativeNumber);
+  command->add_option("--window", options->window, "messages that may wait for their answer at once")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, static_cast<unsigned>(limits::kLaneWindowMax)));
+  command->add_flag("--copy-to-self", options->copy_to_self, "also put a copy into your own mailbox, for your other devices");
+  command->callback([options, &code] { code = run_send(*options); });
+}
+
+}  // namespace earshot::app

@@ -1,0 +1,97 @@
+#include "app/terminal.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <unistd.h>
+#include <utf8.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/clock.hpp"
+
+namespace earshot::app {
+namespace {
+
+constexpr int kBarCells = 32;
+constexpr std::uint64_t kRedrawMs = 100;
+
+std::string hex_of(std::string_view bytes) {
+  std::string text;
+  text.reserve(bytes.size() * 2);
+  for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
+  return text;
+}
+
+// Keeps a body from moving the cursor or changing colours of the terminal that shows it.
+std::string printable(std::string_view body) {
+  std::string text;
+  utf8::replace_invalid(body.begin(), body.end(), std::back_inserter(text));
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; }, ' ');
+  return text;
+}
+
+}  // namespace
+
+ProgressBar::ProgressBar(std::string label, std::uint64_t total, bool enabled)
+    : label_(std::move(label)), total_(total), enabled_(enabled && ::isatty(STDERR_FILENO) == 1) {
+  update(0);
+}
+
+ProgressBar::~ProgressBar() {
+  if (enabled_) std::fputs("\r\033[K", stderr);
+}
+
+void ProgressBar::update(std::uint64_t done) {
+  if (!enabled_) return;
+  const std::uint64_t now_ms = SystemClock().monotonic_ms();
+  const int percent = total_ > 0 ? static_cast<int>(std::min<std::uint64_t>(done * 100 / total_, 100)) : 0;
+  if (drawn_percent_ >= 0 && now_ms - drawn_ms_ < kRedrawMs) return;
+  drawn_percent_ = percent, drawn_ms_ = now_ms;
+  std::string bar;
+  if (total_ > 0) {
+    const int full = percent * kBarCells / 100;
+    bar = "[" + std::string(static_cast<std::size_t>(full), '#') +
+          std::string(static_cast<std::size_t>(kBarCells - full), '.') + "] " + fmt::format("{:3d} %  ", percent);
+  }
+  fmt::print(stderr, "\r{} {}{}\033[K", label_, bar, done);
+  std::fflush(stderr);
+}
+
+nlohmann::ordered_json to_json(const IncomingMessage& message) {
+  nlohmann::ordered_json json{{"sequence", message.sequence.value},
+                              {"sender", message.sender.text()},
+                              {"senderDevice", message.sender_device.text()},
+                              {"id", message.id.to_string()}};
+  if (utf8::is_valid(message.body.begin(), message.body.end())) {
+    json["body"] = message.body;
+  } else {
+    json["bodyHex"] = hex_of(message.body);
+  }
+  json["sentAtMs"] = message.sent_at_ms;
+  json["storedAtMs"] = message.stored_at_ms;
+  json["attempt"] = message.attempt;
+  if (!message.copy_of.empty()) json["copyOf"] = message.copy_of.text();
+  return json;
+}
+
+nlohmann::ordered_json to_json(const LostRange& range) {
+  return {{"lost", {{"first", range.first.value}, {"last", range.last.value}, {"reason", name_of(range.reason)}}}};
+}
+
+std::string to_line(const IncomingMessage& message) {
+  const auto stored = std::chrono::system_clock::time_point(std::chrono::milliseconds(message.stored_at_ms));
+  std::string who = message.sender.text();
+  if (!message.copy_of.empty()) who += " → " + message.copy_of.text();
+  return fmt::format("{:>6}  {:%Y-%m-%d %H:%M:%S}  {}: {}", message.sequence.value,
+                     fmt::localtime(std::chrono::system_clock::to_time_t(stored)), who, printable(message.body));
+}
+
+void print_line(std::string_view line) {
+  std::fwrite(line.data(), 1, line.size(), stdout);
+  std::fputc('\n', stdout);
+  std::fflush(stdout);
+}
+
+}  // namespace earshot::app

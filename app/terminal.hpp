@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "schema/messages.hpp"
+
+// What the command line prints.
+namespace earshot::app {
+
+// A bar on standard error while long work runs; shows nothing when that is no terminal. One thread at a time.
+class ProgressBar {
+ public:
+  // `total` 0: unknown, only a count is shown.
+  ProgressBar(std::string label, std::uint64_t total, bool enabled);
+  ~ProgressBar();
+  void update(std::uint64_t done);
+
+ private:
+  std::string label_;
+  std::uint64_t total_;
+  bool enabled_;
+  int drawn_percent_ = -1;
+  std::uint64_t drawn_ms_ = 0;
+};
+
+// A message as one JSON object: a body that is not valid UTF-8 stands as "bodyHex".
+nlohmann::ordered_json to_json(const IncomingMessage& message);
+nlohmann::ordered_json to_json(const LostRange& range);
+// A message as one line for people: sequence, time, sender, body.
+std::string to_line(const IncomingMessage& message);
+// One line, flushed, so that a reader at the other end of a pipe sees it at once.
+void print_line(std::string_view line);
+
+}  // namespace earshot::app
