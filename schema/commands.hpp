@@ -20,6 +20,7 @@ namespace earshot {
 struct SendItem {
   OutgoingMessage message;
   std::optional<Error> refusal;
+  bool operator==(const SendItem&) const = default;
 };
 
 // Messages of one producer to users of one shard, in lane order.
@@ -28,6 +29,7 @@ struct SendCommand {
   UserId user;
   DeviceId device;
   std::vector<SendItem> items;
+  bool operator==(const SendCommand&) const = default;
 };
 
 // A device of a user of this shard appears.
@@ -38,6 +40,7 @@ struct LoginCommand {
   Epoch epoch;
   Sequence last_received;
   StartAt start_at = StartAt::kOldest;
+  bool operator==(const LoginCommand&) const = default;
 };
 
 struct AckCommand {
@@ -45,6 +48,7 @@ struct AckCommand {
   DeviceId device;
   Sequence up_to;
   std::vector<Sequence> above;  // ascending
+  bool operator==(const AckCommand&) const = default;
 };
 
 // Outbox records of another shard, numbered first, first + 1, …
@@ -53,12 +57,14 @@ struct TransferCommand {
   Epoch epoch;
   std::uint64_t first = 0;
   std::vector<OutboxRecord> records;
+  bool operator==(const TransferCommand&) const = default;
 };
 
 // The target shard has committed our outbox records up to here.
 struct ConfirmCommand {
   ShardId target;
   std::uint64_t up_to = 0;
+  bool operator==(const ConfirmCommand&) const = default;
 };
 
 using Command = std::variant<SendCommand, LoginCommand, AckCommand, TransferCommand, ConfirmCommand>;
@@ -67,6 +73,7 @@ using Command = std::variant<SendCommand, LoginCommand, AckCommand, TransferComm
 struct CommandBatch {
   std::uint64_t tick_ms = 0;  // the leader's wall clock; 0: no tick
   std::vector<Command> commands;
+  bool operator==(const CommandBatch&) const = default;
 };
 
 std::string encode(const CommandBatch& batch);

@@ -1,0 +1,164 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/checksum.hpp"
+#include "base/random.hpp"
+#include "schema/commands.hpp"
+#include "schema/messages.hpp"
+#include "schema/records.hpp"
+
+namespace earshot::tests {
+
+// Random values that keep every rule, with the edges (empty, one, longest) more often than chance would give them.
+class RandomValues {
+ public:
+  explicit RandomValues(std::uint64_t seed) : random(seed) {}
+
+  Random random;
+
+  std::uint64_t number() { return random.chance(0.1) ? UINT64_MAX : random.next() >> random.below(64); }
+  std::uint64_t positive() { return std::max<std::uint64_t>(number(), 1); }
+  bool coin() { return random.chance(0.5); }
+
+  std::string name() {
+    const std::size_t size = random.chance(0.1) ? 128 : 1 + random.below(20);
+    std::string text;
+    while (text.size() < size) text.push_back(static_cast<char>(' ' + random.below(95)));
+    return text;
+  }
+  UserId user() { return UserId::trusted(name()); }
+  DeviceId device() { return DeviceId::trusted(name()); }
+  std::string bytes(std::size_t size_max) {
+    std::string body(random.chance(0.1) ? 0 : random.below(size_max + 1), '\0');
+    for (char& byte : body) byte = static_cast<char>(random.next());
+    return body;
+  }
+  MessageId id() { return random.message_id(); }
+
+  std::vector<Sequence> ascending(std::uint64_t floor, std::size_t count_max) {
+    std::vector<Sequence> list;
+    for (std::size_t i = random.below(count_max + 1); i > 0; --i) list.emplace_back(floor += 1 + random.below(1'000));
+    return list;
+  }
+
+  Error error() {
+    Error error;
+    error.code = ErrorCode(static_cast<std::uint16_t>(random.below(19)));
+    if (coin()) error.field = name();
+    if (coin()) error.detail = name() + name();
+    error.retry_after_ms = static_cast<std::uint32_t>(number());
+    error.expected = number();
+    return error;
+  }
+
+  OutgoingMessage outgoing() {
+    OutgoingMessage message;
+    message.recipient = user();
+    message.number = LaneNumber(positive());
+    message.answered_below = LaneNumber(random.below(message.number.value) + 1);
+    message.id = id();
+    message.body = bytes(300);
+    message.checksum = checksum_of(message.body);
+    message.sent_at_ms = number();
+    message.copy_to_self = coin();
+    return message;
+  }
+
+  IncomingMessage incoming() {
+    IncomingMessage message{
+        Sequence(positive()), user(), device(), id(), bytes(300), number(), number(), number(), 1, {}};
+    message.attempt = static_cast<std::uint32_t>(1 + random.below(1'000));
+    if (coin()) message.copy_of = user();
+    return message;
+  }
+
+  Batch batch() {
+    Batch batch;
+    batch.epoch = Epoch(positive());
+    for (std::size_t i = random.below(5); i > 0; --i) batch.messages.push_back(incoming());
+    for (std::size_t i = random.below(3); i > 0; --i) {
+      const std::uint64_t first = 1 + random.below(1'000);
+      batch.lost.push_back({Sequence(first), Sequence(first + random.below(9)), LostReason(random.below(3))});
+    }
+    batch.last_sequence = Sequence(number());
+    return batch;
+  }
+
+  MailboxRecord mailbox_record() {
+    MailboxRecord record{user(), device(), id(), bytes(500), number(), number(), number(), {}};
+    if (coin()) record.copy_of = user();
+    return record;
+  }
+  MailboxHead mailbox_head() {
+    const std::uint64_t last = number() / 2;
+    return {Sequence(1 + random.below(last + 1)), Sequence(last), static_cast<std::uint32_t>(number())};
+  }
+  CursorRecord cursor_record() {
+    const std::uint64_t up_to = number() / 2;
+    return {Sequence(up_to), ascending(up_to, 50), ProducerId(number()), number()};
+  }
+  LaneRecord lane_record() {
+    LaneRecord lane{user(), device(), LaneNumber(100 + number() / 2), {}, number()};
+    for (std::size_t i = random.below(20); i > 0; --i) {
+      const KnownAnswer answer =
+          coin() ? KnownAnswer(Stored{Sequence(number()), Epoch(number())}) : KnownAnswer(error());
+      lane.known.push_back({id(), answer});
+    }
+    return lane;
+  }
+  OutboxRecord outbox_record() {
+    OutboxRecord record{OutboxCause::kCopyToSelf, {}, mailbox_record()};
+    for (std::size_t i = random.below(6); i > 0; --i) record.recipients.push_back(user());
+    return record;
+  }
+  OutboxHead outbox_head() {
+    const std::uint64_t next = positive();
+    return {next, random.below(next)};
+  }
+  InboundHead inbound_head() { return {Epoch(number()), number()}; }
+  ShardHead shard_head() { return {LogIndex(number()), Term(number()), number(), Epoch(positive()), positive()}; }
+
+  SendItem send_item() {
+    SendItem item{outgoing(), std::nullopt};
+    if (random.chance(0.2)) {
+      item.refusal = error();
+      item.message.body.clear();
+      if (coin()) item.message.recipient = UserId{};  // what was refused may have had no valid recipient
+    }
+    return item;
+  }
+  Command command() {
+    switch (random.below(5)) {
+      case 0: {
+        SendCommand send{ProducerId(number()), user(), device(), {}};
+        for (std::size_t i = random.below(6); i > 0; --i) send.items.push_back(send_item());
+        return send;
+      }
+      case 1:
+        return LoginCommand{user(),          device(),           ProducerId(number()),
+                            Epoch(number()), Sequence(number()), StartAt(random.below(2))};
+      case 2: {
+        const std::uint64_t up_to = number() / 2;
+        return AckCommand{user(), device(), Sequence(up_to), ascending(up_to, 30)};
+      }
+      case 3: {
+        TransferCommand transfer{ShardId(static_cast<std::uint16_t>(number())), Epoch(number()), number(), {}};
+        for (std::size_t i = random.below(4); i > 0; --i) transfer.records.push_back(outbox_record());
+        return transfer;
+      }
+      default: return ConfirmCommand{ShardId(static_cast<std::uint16_t>(number())), number()};
+    }
+  }
+  CommandBatch command_batch() {
+    CommandBatch batch;
+    batch.tick_ms = number();
+    for (std::size_t i = random.below(5); i > 0; --i) batch.commands.push_back(command());
+    return batch;
+  }
+};
+
+}  // namespace earshot::tests
