@@ -599,7 +599,7 @@ enum raft_engine_result raft_engine_submit(raft_engine* engine, uint64_t now_ms,
 
 /* ---- what it knows */
 
-enum raft_engine_state raft_engine_state(const raft_engine* engine) {
+enum raft_engine_state raft_engine_state_of(const raft_engine* engine) {
   switch (engine->raft.state) {
     case RAFT_FOLLOWER: return RAFT_ENGINE_FOLLOWER;
     case RAFT_CANDIDATE: return RAFT_ENGINE_CANDIDATE;

@@ -142,7 +142,7 @@ void raft_engine_tick(raft_engine* engine, uint64_t now_ms, raft_engine_update* 
 enum raft_engine_result raft_engine_submit(raft_engine* engine, uint64_t now_ms, unsigned commands_n,
                                            raft_engine_update* update);
 
-enum raft_engine_state raft_engine_state(const raft_engine* engine);
+enum raft_engine_state raft_engine_state_of(const raft_engine* engine);
 uint64_t raft_engine_term(const raft_engine* engine);
 uint64_t raft_engine_voted_for(const raft_engine* engine);
 uint64_t raft_engine_leader(const raft_engine* engine); /* 0: unknown */

@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "base/limits.hpp"
+#include "cluster/replica_faults.hpp"
 #include "storage/log_types.hpp"
 
 namespace earshot::cluster {
@@ -68,6 +69,7 @@ class Replica {
     std::uint32_t heartbeat_ms = limits::kHeartbeatMs;
     std::uint32_t seed = 1;  // of libraft's election jitter
     std::uint64_t trailing_entries = limits::kLogTrailingEntries;  // kept below a snapshot when there are other members
+    ReplicaFaults faults;                                             // for mutation tests only
   };
 
   // Starts from what the disk holds. `applied` is the index that the state environment has (0: none): apply() is called from

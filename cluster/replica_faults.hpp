@@ -1,0 +1,13 @@
+#pragma once
+
+namespace earshot::cluster {
+
+// Rules that a test may switch off to prove that the simulation notices (mutation tests). All false in the product;
+// nothing but a test sets one.
+struct ReplicaFaults {
+  bool send_before_hard_state = false;    // messages do not wait for term and vote
+  bool report_stale_completions = false;  // a completed write is reported by its raw index
+  bool apply_unsynced = false;            // committed entries are applied before this node has synced them
+};
+
+}  // namespace earshot::cluster

@@ -1,0 +1,195 @@
+#include <iterator>
+#include <utility>
+
+#include "cluster/raft_replica.hpp"
+
+namespace earshot::cluster {
+namespace {
+
+// Messages that wait for the disk, of one group; beyond it the oldest are dropped, as a lossy network would.
+constexpr std::size_t kHeldMessagesMax = 1024;
+
+raft_engine_message engine_message(NodeId from, Term term, int type) {
+  raft_engine_message message{};
+  message.type = type;
+  message.peer = from.value;
+  message.term = term.value;
+  return message;
+}
+
+raft_engine_message engine_message(NodeId from, Term term, const RequestVote& vote) {
+  auto message = engine_message(from, term, RAFT_ENGINE_REQUEST_VOTE);
+  message.request_vote = {vote.last_index.value, vote.last_term.value, vote.disrupt_leader, vote.pre_vote};
+  return message;
+}
+
+raft_engine_message engine_message(NodeId from, Term term, const RequestVoteResult& result) {
+  auto message = engine_message(from, term, RAFT_ENGINE_REQUEST_VOTE_RESULT);
+  message.request_vote_result = {result.granted, result.pre_vote, result.features, result.capacity};
+  return message;
+}
+
+raft_engine_message engine_message(NodeId from, Term term, const AppendEntriesResult& result) {
+  auto message = engine_message(from, term, RAFT_ENGINE_APPEND_ENTRIES_RESULT);
+  message.append_entries_result = {result.rejected.value, result.last_index.value, result.features, result.capacity};
+  return message;
+}
+
+raft_engine_message engine_message(NodeId from, Term term, const TimeoutNow& timeout) {
+  auto message = engine_message(from, term, RAFT_ENGINE_TIMEOUT_NOW);
+  message.timeout_now = {timeout.last_index.value, timeout.last_term.value};
+  return message;
+}
+
+}  // namespace
+
+// ---- incoming
+
+void RaftReplica::receive(const PeerMessage& message, std::uint64_t now_ms) {
+  at(now_ms);
+  // What is not for us or makes no sense is dropped: Raft asks no more of a network than that it gets through now and
+  // then.
+  if (message.to != options_.self) return;
+  auto decoded = decode_raft_message(message.body);
+  if (!decoded) return;
+  const Term term = decoded->term;
+  if (auto* append = std::get_if<AppendEntries>(&decoded->content)) {
+    receive_append(message.from, term, std::move(*append));
+  } else if (auto* install = std::get_if<InstallSnapshot>(&decoded->content)) {
+    auto received = engine_message(message.from, term, RAFT_ENGINE_INSTALL_SNAPSHOT);
+    received.install_snapshot = engine_snapshot(install->metadata);
+    if (raft_engine_objection(engine_.get(), &received) != nullptr) return;
+    raft_engine_update update;
+    raft_engine_receive(engine_.get(), now_ms_, &received, &update);
+    // The log is replaced first: messages and writes of this step are about the log that will be.
+    if (update.install_snapshot) begin_install(std::move(*install));
+    absorb(update);
+    proceed_with_install();
+  } else if (auto* vote = std::get_if<RequestVote>(&decoded->content)) {
+    feed(engine_message(message.from, term, *vote), {});
+  } else if (auto* vote_result = std::get_if<RequestVoteResult>(&decoded->content)) {
+    feed(engine_message(message.from, term, *vote_result), {});
+  } else if (auto* append_result = std::get_if<AppendEntriesResult>(&decoded->content)) {
+    feed(engine_message(message.from, term, *append_result), {});
+  } else if (auto* timeout = std::get_if<TimeoutNow>(&decoded->content)) {
+    feed(engine_message(message.from, term, *timeout), {});
+  }
+  settle();
+}
+
+// libraft finds a configuration only when it comes first among new entries, so a message is fed in pieces that begin
+// with one, as if the leader had sent them one by one.
+void RaftReplica::receive_append(NodeId from, Term term, AppendEntries append) {
+  LogIndex previous = append.previous_index;
+  Term previous_term = append.previous_term;
+  auto begin = append.entries.begin();
+  do {
+    auto end = begin == append.entries.end() ? begin : begin + 1;
+    while (end != append.entries.end() && end->type != storage::EntryType::kConfiguration) ++end;
+    auto message = engine_message(from, term, RAFT_ENGINE_APPEND_ENTRIES);
+    message.append_entries.previous_index = previous.value;
+    message.append_entries.previous_term = previous_term.value;
+    message.append_entries.leader_commit = append.leader_commit.value;
+    if (begin != end) {
+      previous = (end - 1)->index;
+      previous_term = (end - 1)->term;
+    }
+    feed(message, {std::make_move_iterator(begin), std::make_move_iterator(end)});
+    tell_committed_configurations();
+    begin = end;
+    // Go on only when the piece was taken.
+  } while (begin != append.entries.end() && log_.term_of(previous) == previous_term);
+}
+
+void RaftReplica::feed(const raft_engine_message& message, std::vector<storage::LogEntry> given) {
+  raft_engine_message fed = message;
+  if (fed.type == RAFT_ENGINE_APPEND_ENTRIES) {
+    scratch_.clear();
+    for (const auto& entry : given) {
+      scratch_.push_back({entry.term.value, static_cast<int>(entry.type), entry.data->data(), entry.data->size()});
+    }
+    fed.append_entries.entries = scratch_.data();
+    fed.append_entries.entries_n = static_cast<unsigned>(scratch_.size());
+  }
+  if (raft_engine_objection(engine_.get(), &fed) != nullptr) return;
+  raft_engine_update update;
+  raft_engine_receive(engine_.get(), now_ms_, &fed, &update);
+  absorb(update, std::move(given));
+}
+
+// ---- outgoing
+
+// Entries and snapshots are filled in now: by the time a message may leave, the log can be another.
+void RaftReplica::send_all(const raft_engine_message* messages, unsigned count) {
+  for (unsigned i = 0; i < count; ++i) {
+    if (const auto message = filled(messages[i])) {
+      post({options_.self, NodeId(messages[i].peer), encode(*message)});
+    }
+  }
+}
+
+std::optional<RaftMessage> RaftReplica::filled(const raft_engine_message& message) {
+  const Term term(message.term);
+  switch (message.type) {
+    case RAFT_ENGINE_REQUEST_VOTE: {
+      const auto& vote = message.request_vote;
+      return RaftMessage{
+          term, RequestVote{LogIndex(vote.last_index), Term(vote.last_term), vote.disrupt_leader, vote.pre_vote}};
+    }
+    case RAFT_ENGINE_REQUEST_VOTE_RESULT: {
+      const auto& result = message.request_vote_result;
+      return RaftMessage{term, RequestVoteResult{result.granted, result.pre_vote, result.features, result.capacity}};
+    }
+    case RAFT_ENGINE_APPEND_ENTRIES: {
+      const auto& append = message.append_entries;
+      AppendEntries full{
+          LogIndex(append.previous_index), Term(append.previous_term), LogIndex(append.leader_commit), {}};
+      if (append.entries_n > 0) {
+        // Fewer than libraft meant when they are too large for one message, or when the first was released while there
+        // was nobody to keep it for: the member then misses some, says so, and libraft steps back.
+        full.entries = log_.copy(full.previous_index.next(), append.entries_n, kAppendBytesMax);
+        if (full.entries.empty()) return std::nullopt;
+      }
+      return RaftMessage{term, std::move(full)};
+    }
+    case RAFT_ENGINE_APPEND_ENTRIES_RESULT: {
+      const auto& result = message.append_entries_result;
+      return RaftMessage{term, AppendEntriesResult{LogIndex(result.rejected), LogIndex(result.last_index),
+                                                   result.features, result.capacity}};
+    }
+    case RAFT_ENGINE_INSTALL_SNAPSHOT: {
+      EARSHOT_INVARIANT(log_.snapshot() && log_.snapshot_index().value == message.install_snapshot.index,
+                        "the engine sends the snapshot that there is");
+      auto data = host_.read_snapshot(*log_.snapshot());
+      // Not now; libraft asks again when the member answers a heartbeat.
+      if (!data || data->size() > kSnapshotBytesMax) return std::nullopt;
+      sent_[NodeId(message.peer)] = {log_.snapshot_index(), now_ms_};
+      return RaftMessage{term, InstallSnapshot{*log_.snapshot(), std::move(*data)}};
+    }
+    case RAFT_ENGINE_TIMEOUT_NOW: {
+      const auto& timeout = message.timeout_now;
+      return RaftMessage{term, TimeoutNow{LogIndex(timeout.last_index), Term(timeout.last_term)}};
+    }
+    default: return std::nullopt;
+  }
+}
+
+// Thesis, figure 3.1: term and vote are on stable storage before anybody hears of them. One queue keeps the order also
+// for the messages that would not have to wait.
+void RaftReplica::post(PeerMessage message) {
+  if (options_.faults.send_before_hard_state || (held_.empty() && hard_state_ticket_ <= synced_ticket_)) {
+    host_.send(std::move(message));
+    return;
+  }
+  if (held_.size() >= kHeldMessagesMax) held_.pop_front();
+  held_.push_back({hard_state_ticket_, std::move(message)});
+}
+
+void RaftReplica::release_messages() {
+  while (!held_.empty() && held_.front().ticket <= synced_ticket_) {
+    host_.send(std::move(held_.front().message));
+    held_.pop_front();
+  }
+}
+
+}  // namespace earshot::cluster

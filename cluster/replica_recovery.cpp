@@ -1,0 +1,164 @@
+#include "cluster/replica_recovery.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "cluster/raft_engine.h"
+
+namespace earshot::cluster {
+namespace {
+
+tl::unexpected<Error> corrupt(const Replica::Options& options, std::string what) {
+  return fail(ErrorCode::kCorrupt, "log", "group " + std::to_string(options.group.value) + ": " + std::move(what));
+}
+
+bool is_new(const storage::LoadedLog& loaded) {
+  return loaded.hard_state == storage::HardState{} && !loaded.snapshot && loaded.entries.empty();
+}
+
+// Why these entries are no log, or "".
+std::string flaw_of_entries(const storage::LoadedLog& loaded) {
+  Term previous;
+  for (std::size_t i = 0; i < loaded.entries.size(); ++i) {
+    const storage::LogEntry& entry = loaded.entries[i];
+    const std::string name = "entry " + std::to_string(entry.index.value);
+    if (entry.index.value != loaded.entries.front().index.value + i || entry.index.value == 0)
+      return name + ": a hole before it";
+    if (entry.term < previous || entry.term.value == 0) return name + ": its term goes back";
+    if (entry.term > loaded.hard_state.term) return name + ": its term is newer than the current one";
+    if (entry.data == nullptr) return name + ": it has no data";
+    if (entry.type == storage::EntryType::kConfiguration && !is_configuration(*entry.data)) {
+      return name + ": its configuration is damaged";
+    }
+    previous = entry.term;
+  }
+  if (loaded.snapshot || loaded.entries.empty()) return "";
+  if (loaded.entries.front().index.value != 1) return "without a snapshot the log must begin at 1";
+  if (loaded.entries.front().type != storage::EntryType::kConfiguration) return "entry 1 is no configuration";
+  return "";
+}
+
+std::string flaw_of_snapshot(const storage::LoadedLog& loaded, LogIndex applied) {
+  const storage::SnapshotMetadata& snapshot = *loaded.snapshot;
+  if (snapshot.index.value == 0 || snapshot.term.value == 0 || snapshot.term > loaded.hard_state.term ||
+      snapshot.configuration_index.value == 0 || snapshot.configuration_index > snapshot.index) {
+    return "the snapshot's metadata is damaged";
+  }
+  if (!is_configuration(snapshot.configuration)) return "the snapshot's configuration is damaged";
+  if (applied < snapshot.index) {
+    return "the state stands at " + std::to_string(applied.value) + ", below the snapshot at " +
+           std::to_string(snapshot.index.value);
+  }
+  if (!loaded.entries.empty() && loaded.entries.front().index > snapshot.index.next()) {
+    return "a hole between the snapshot at " + std::to_string(snapshot.index.value) + " and the log";
+  }
+  return "";
+}
+
+// Joined by index and term: the entry at the snapshot's index is the snapshot's, or the log begins just behind it.
+bool joins_snapshot(const storage::LoadedLog& loaded) {
+  if (loaded.entries.empty()) return true;
+  const storage::SnapshotMetadata& snapshot = *loaded.snapshot;
+  const LogIndex first = loaded.entries.front().index;
+  if (first == snapshot.index.next()) return loaded.entries.front().term >= snapshot.term;
+  if (loaded.entries.back().index < snapshot.index) return false;
+  return loaded.entries[snapshot.index.value - first.value].term == snapshot.term;
+}
+
+Recovered bootstrap(const Replica::Options& options) {
+  std::vector<Member> members = options.bootstrap;
+  std::sort(members.begin(), members.end(), [](const Member& a, const Member& b) { return a.node < b.node; });
+  const auto bytes = std::make_shared<const std::string>(encode_members(members));
+  Recovered recovered;
+  recovered.hard_state.term = Term(1);
+  if (membership_of(*bytes, options.self).sole_voter()) recovered.hard_state.voted_for = options.self;
+  const storage::LogEntry first{LogIndex(1), Term(1), storage::EntryType::kConfiguration, bytes};
+  recovered.log.append(first);
+  recovered.first_write.emplace();
+  recovered.first_write->hard_state = recovered.hard_state;
+  recovered.first_write->entries.push_back(first);
+  return recovered;
+}
+
+Recovered take_up(storage::LoadedLog loaded) {
+  Recovered recovered;
+  recovered.hard_state = loaded.hard_state;
+  if (loaded.snapshot) {
+    const bool joins = joins_snapshot(loaded);
+    if (!joins) {
+      loaded.entries.clear();
+      recovered.first_write.emplace();
+      recovered.first_write->snapshot = loaded.snapshot;
+      recovered.first_write->drop_log = true;
+    }
+    const LogIndex cut = loaded.entries.empty() ? loaded.snapshot->index : loaded.entries.front().index.previous();
+    recovered.log.reset(*loaded.snapshot, cut);
+  }
+  for (auto& entry : loaded.entries) recovered.log.append(std::move(entry));
+  recovered.synced = recovered.log.last_index();
+  return recovered;
+}
+
+}  // namespace
+
+std::string encode_members(std::span<const Member> members) {
+  std::vector<raft_engine_member> plain;
+  for (const Member& member : members) {
+    plain.push_back(
+        {member.node.value, member.address.c_str(), member.voter ? RAFT_ENGINE_VOTER : RAFT_ENGINE_STANDBY});
+  }
+  void* bytes = nullptr;
+  std::size_t size = 0;
+  raft_engine_configuration_encode(plain.data(), static_cast<unsigned>(plain.size()), &bytes, &size);
+  std::string encoded(static_cast<const char*>(bytes), size);
+  raft_engine_release(bytes);
+  return encoded;
+}
+
+bool is_configuration(std::string_view bytes) {
+  raft_engine_member members[RAFT_ENGINE_MEMBERS_MAX];
+  return raft_engine_configuration_decode(bytes.data(), bytes.size(), members) > 0;
+}
+
+Membership membership_of(std::string_view configuration, NodeId self) {
+  raft_engine_member members[RAFT_ENGINE_MEMBERS_MAX];
+  const int count = raft_engine_configuration_decode(configuration.data(), configuration.size(), members);
+  EARSHOT_INVARIANT(count > 0, "a configuration that was stored is valid");
+  Membership membership;
+  for (int i = 0; i < count; ++i) {
+    const bool votes = members[i].role == RAFT_ENGINE_VOTER;
+    membership.voters += votes ? 1 : 0;
+    if (members[i].id != self.value) membership.others = true;
+    if (members[i].id == self.value && votes) membership.self_votes = true;
+  }
+  return membership;
+}
+
+Result<Recovered> recover(const Replica::Options& options, storage::LoadedLog loaded, LogIndex applied) {
+  if (is_new(loaded)) {
+    if (applied.value != 0)
+      return corrupt(options, "the log is empty, the state stands at " + std::to_string(applied.value));
+    const bool invited = std::any_of(options.bootstrap.begin(), options.bootstrap.end(),
+                                     [&](const Member& member) { return member.node == options.self; });
+    return invited ? bootstrap(options) : Recovered{};
+  }
+  std::string flaw = flaw_of_entries(loaded);
+  if (flaw.empty() && loaded.snapshot) flaw = flaw_of_snapshot(loaded, applied);
+  if (!flaw.empty()) return corrupt(options, std::move(flaw));
+
+  Recovered recovered = take_up(std::move(loaded));
+  const auto* configuration = recovered.log.newest_configuration();
+  if (configuration == nullptr || !membership_of(*configuration->bytes, options.self).sole_voter()) return recovered;
+  if (applied > recovered.log.last_index()) {
+    return corrupt(options, "the state stands at " + std::to_string(applied.value) + ", the log ends at " +
+                                std::to_string(recovered.log.last_index().value));
+  }
+  recovered.hard_state = {recovered.hard_state.term.next(), options.self};
+  if (!recovered.first_write) recovered.first_write.emplace();
+  recovered.first_write->hard_state = recovered.hard_state;
+  return recovered;
+}
+
+}  // namespace earshot::cluster

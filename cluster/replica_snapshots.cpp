@@ -1,0 +1,130 @@
+#include <algorithm>
+#include <utility>
+
+#include "cluster/raft_replica.hpp"
+
+namespace earshot::cluster {
+
+raft_engine_snapshot RaftReplica::engine_snapshot(const storage::SnapshotMetadata& metadata) {
+  return {metadata.index.value, metadata.term.value, metadata.configuration_index.value, metadata.configuration.data(),
+          metadata.configuration.size()};
+}
+
+// ---- cutting the log
+//
+//   flushed ──► LogWrite{snapshot, cut_through} ──synced──► engine and memory cut at the same place
+
+void RaftReplica::snapshot_flushed(LogIndex flushed, std::uint64_t now_ms) {
+  EARSHOT_INVARIANT(flushed <= applied_ || install_, "only what was applied is flushed");
+  at(now_ms);
+  flushed_ = std::max(flushed_, flushed);
+  settle();
+}
+
+// One cut at a time. After a start the state may be known to be further than the commit index; the cut waits for it.
+void RaftReplica::cut_when_possible() {
+  if (cutting_ || install_ || flushed_ <= log_.snapshot_index()) return;
+  if (flushed_ > std::min(commit_index(), synced_)) return;
+  const ReplicaLog::Configuration* configuration = log_.configuration_at(flushed_);
+  EARSHOT_INVARIANT(configuration != nullptr, "a log with entries has a configuration");
+  Write record;
+  record.snapshot =
+      storage::SnapshotMetadata{flushed_, log_.term_of(flushed_), *configuration->bytes, configuration->index};
+  record.cut = cut_below(flushed_);
+  storage::LogWrite write;
+  write.snapshot = record.snapshot;
+  if (record.cut > log_.cut()) write.cut_through = record.cut;
+  cutting_ = true;
+  issue(std::move(write), std::move(record));
+}
+
+// Entries are kept behind a snapshot only for members that lag: some for those that lag a little, and those that a
+// member needs after the snapshot that is under way to it; none of them beyond the size limit.
+LogIndex RaftReplica::cut_below(LogIndex snapshot) {
+  if (!membership_.others || log_.bytes() > limits::kLogBytesMax) return snapshot;
+  LogIndex cut(snapshot.value - std::min(snapshot.value, options_.trailing_entries));
+  for (auto sent = sent_.begin(); sent != sent_.end();) {
+    const bool arrived = raft_engine_match_index(engine_.get(), sent->first.value) >= sent->second.index.value;
+    const bool given_up = now_ms_ - sent->second.since_ms >= limits::kInstallTimeoutMs;
+    if (role() != Role::kLeader || arrived || given_up) {
+      sent = sent_.erase(sent);
+      continue;
+    }
+    // The entry at the snapshot's index stays: libraft wants its term to go on from there.
+    cut = std::min(cut, sent->second.index.previous());
+    ++sent;
+  }
+  return std::max(cut, log_.cut());
+}
+
+void RaftReplica::snapshot_synced(const Write& write) {
+  cutting_ = false;
+  // An install that began meanwhile replaces the log that was cut.
+  if (install_ || write.snapshot->index <= log_.snapshot_index()) return;
+  report_synced();
+  const raft_engine_snapshot snapshot = engine_snapshot(*write.snapshot);
+  raft_engine_update update;
+  raft_engine_snapshot_taken(engine_.get(), now_ms_, &snapshot, write.cut.value, &update);
+  log_.take_snapshot(*write.snapshot, write.cut);
+  absorb(update);
+}
+
+// ---- installing a leader's snapshot
+//
+//   received ──► earlier writes synced ──► host swaps the state ──► LogWrite{snapshot, drop_log} ──synced──► engine
+//
+// A crash before the state is swapped leaves nothing; one between the swap and the log write leaves a state ahead of
+// its log, which recover() takes up. The log write never comes before the state it speaks of.
+
+void RaftReplica::begin_install(InstallSnapshot install) {
+  EARSHOT_INVARIANT(!install_, "one snapshot is installed at a time");
+  // The engine's log is the snapshot already; nothing written or completed before speaks of this log.
+  log_.reset(install.metadata, install.metadata.index);
+  synced_ = LogIndex{};
+  ++generation_;
+  membership_changed();
+  install_ = Install{std::move(install.metadata), std::move(install.data)};
+}
+
+void RaftReplica::proceed_with_install() {
+  // The term in which it came is on disk first: a state without any log is then never a crash's doing, but a lost log.
+  if (!install_ || install_->asked || !writes_.empty()) return;
+  install_->asked = true;
+  if (install_->metadata.index <= applied_) {
+    // The state was ahead of the log and has it all.
+    write_install();
+    return;
+  }
+  host_.install_snapshot(install_->metadata, std::move(install_->data));
+}
+
+void RaftReplica::snapshot_installed(std::uint64_t now_ms) {
+  EARSHOT_INVARIANT(install_ && install_->asked && install_->metadata.index > applied_,
+                    "the host was asked to install");
+  at(now_ms);
+  applied_ = install_->metadata.index;
+  write_install();
+  settle();
+}
+
+void RaftReplica::write_install() {
+  storage::LogWrite write;
+  write.snapshot = install_->metadata;
+  write.drop_log = true;
+  Write record;
+  record.installs = true;
+  issue(std::move(write), std::move(record));
+}
+
+void RaftReplica::install_synced() {
+  const storage::SnapshotMetadata metadata = std::move(install_->metadata);
+  install_.reset();
+  synced_ = metadata.index;
+  configuration_told_ = std::max(configuration_told_, metadata.configuration_index);
+  const raft_engine_snapshot snapshot = engine_snapshot(metadata);
+  raft_engine_update update;
+  raft_engine_persisted_snapshot(engine_.get(), now_ms_, &snapshot, &update);
+  absorb(update);
+}
+
+}  // namespace earshot::cluster
