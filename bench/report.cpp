@@ -1,0 +1,36 @@
+#include "report.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace earshot::bench {
+
+bool Report::wants(const std::string& name) const {
+  return only_.empty() ||
+         std::any_of(only_.begin(), only_.end(), [&](const std::string& prefix) { return name.rfind(prefix, 0) == 0; });
+}
+
+void Report::medians(const std::vector<std::string>& names, const std::string& unit,
+                     const std::function<std::vector<double>()>& measure) const {
+  if (std::none_of(names.begin(), names.end(), [&](const std::string& name) { return wants(name); })) return;
+  std::vector<std::vector<double>> values(names.size());
+  for (int run = 0; run < runs_; ++run) {
+    const auto measured = measure();
+    for (std::size_t i = 0; i < names.size(); ++i) values[i].push_back(measured.at(i));
+  }
+  for (std::size_t i = 0; i < names.size(); ++i) print(names[i], median(values[i]), unit);
+}
+
+void Report::print(const std::string& name, double value, const std::string& unit) const {
+  std::printf("%-44s %14.*f %s\n", name.c_str(), value < 100 ? 2 : 0, value, unit.c_str());
+  std::fflush(stdout);
+}
+
+double median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  const std::size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+}  // namespace earshot::bench

@@ -1,0 +1,236 @@
+// A real node under load, killed again and again: what was answered is there, once, in order, and every device ends up with
+// exactly the mailbox.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+
+#include "base/random.hpp"
+#include "client/client.hpp"
+#include "client/memory_store.hpp"
+#include "tests/support/child_process.hpp"
+#include "tests/support/delivery_checker.hpp"
+#include "tests/support/seed.hpp"
+#include "tests/support/temporary_directory.hpp"
+
+namespace earshot {
+namespace {
+
+constexpr std::uint32_t kSenders = 16;
+constexpr std::uint32_t kWindow = 64;
+constexpr std::uint32_t kRecipients = 8;
+constexpr std::uint32_t kDevicesPerRecipient = 2;
+constexpr std::size_t kKeepAll = 10'000'000;
+constexpr std::uint64_t kPatienceMs = 60'000;
+
+int rounds() {
+  const char* given = std::getenv("EARSHOT_KILL_ROUNDS");
+  return given != nullptr ? std::atoi(given) : 20;
+}
+
+std::string recipient_name(std::uint64_t i) { return "recipient-" + std::to_string(i); }
+
+// What all senders share: the checker, the switch that ends the load, the count of answers that the killer waits for.
+class Load {
+ public:
+  explicit Load(std::uint64_t seed) : random_(seed) {}
+
+  client::Letter next(std::uint32_t sender) {
+    const std::lock_guard lock(mutex_);
+    const auto recipient = recipient_name(random_.below(kRecipients));
+    client::Letter letter;
+    letter.recipient = UserId::trusted(recipient);
+    letter.options.id = random_.message_id();
+    const std::uint64_t count = ++counts_[{sender, recipient}];
+    letter.body = "from " + std::to_string(sender) + " to " + recipient + ", number " + std::to_string(count) +
+                  std::string(random_.below(300), '.');
+    checker_.sent("sender-" + std::to_string(sender), recipient, count, *letter.options.id);
+    return letter;
+  }
+  void take(std::span<const client::SendReport> reports) {
+    const std::lock_guard lock(mutex_);
+    for (const auto& report : reports) {
+      if (const auto* stored = std::get_if<Stored>(&report.outcome)) {
+        checker_.stored(report.id, *stored);
+      } else {
+        ++not_stored_;
+      }
+    }
+    answers_ += reports.size();
+    answered_.notify_all();
+  }
+  void wait_for_answers(std::uint64_t more, std::uint64_t at_most_ms) {
+    std::unique_lock lock(mutex_);
+    const std::uint64_t target = answers_ + more;
+    answered_.wait_for(lock, std::chrono::milliseconds(at_most_ms), [&] { return answers_ >= target; });
+  }
+  void end() {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  bool is_ended() {
+    const std::lock_guard lock(mutex_);
+    return ended_;
+  }
+  // Once nothing runs any more.
+  tests::DeliveryChecker& checker() { return checker_; }
+  [[nodiscard]] std::uint64_t not_stored() const { return not_stored_; }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable answered_;
+  Random random_;
+  std::map<std::pair<std::uint32_t, std::string>, std::uint64_t> counts_;
+  tests::DeliveryChecker checker_;
+  std::uint64_t answers_ = 0;
+  std::uint64_t not_stored_ = 0;
+  bool ended_ = false;
+};
+
+class Sender {
+ public:
+  Sender(std::uint32_t index, Load& load) : index_(index), load_(load) {}
+
+  void start(const std::string& address, const std::shared_ptr<client::Runtime>& runtime) {
+    client::Options options;
+    options.addresses = {address};
+    options.token = "sender-" + std::to_string(index_);
+    options.device = "load";
+    options.receive = false;
+    client::Handlers handlers;
+    handlers.on_sent = [this](std::span<const client::SendReport> reports) {
+      load_.take(reports);
+      if (!load_.is_ended()) send(reports.size());
+    };
+    auto client = client::Client::open(options, std::make_shared<client::MemoryStore>(), std::move(handlers), runtime);
+    ASSERT_TRUE(client) << client.error().to_string();
+    client_ = std::move(*client);
+    send(kWindow);
+  }
+  client::Client& client() { return *client_; }
+
+ private:
+  // One sender's letters are numbered and handed over by one thread at a time: first the test's, then the runtime's.
+  void send(std::size_t count) {
+    std::vector<client::Letter> letters;
+    const std::lock_guard lock(mutex_);
+    for (std::size_t i = 0; i < count; ++i) letters.push_back(load_.next(index_));
+    if (auto sent = client_->send(std::move(letters)); !sent) ADD_FAILURE() << sent.error().to_string();
+  }
+
+  const std::uint32_t index_;
+  Load& load_;
+  std::mutex mutex_;
+  std::unique_ptr<client::Client> client_;
+};
+
+// How far a device has come, for who waits for it.
+class Arrivals {
+ public:
+  void take(std::span<const IncomingMessage> messages) {
+    const std::lock_guard lock(mutex_);
+    last_ = std::max(last_, messages.back().sequence.value);
+    arrived_.notify_all();
+  }
+  bool wait_for(std::uint64_t sequence) {
+    std::unique_lock lock(mutex_);
+    return arrived_.wait_for(lock, std::chrono::milliseconds(kPatienceMs), [&] { return last_ >= sequence; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::uint64_t last_ = 0;
+};
+
+struct Device {
+  std::string user;
+  std::shared_ptr<Arrivals> arrivals = std::make_shared<Arrivals>();
+  std::shared_ptr<client::MemoryStore> store = std::make_shared<client::MemoryStore>(kKeepAll);
+  std::unique_ptr<client::Client> client;
+};
+
+Device listen(const std::string& address, const std::string& user, std::uint32_t device, DeliveryMode mode,
+              const std::shared_ptr<client::Runtime>& runtime) {
+  Device result;
+  result.user = user;
+  client::Options options;
+  options.addresses = {address};
+  options.token = user;
+  options.device = "device-" + std::to_string(device);
+  options.mode = mode;
+  client::Handlers handlers;
+  handlers.on_messages = [arrivals = result.arrivals](std::span<const IncomingMessage> messages) { arrivals->take(messages); };
+  auto client = client::Client::open(options, result.store, std::move(handlers), runtime);
+  EXPECT_TRUE(client) << client.error().to_string();
+  result.client = std::move(*client);
+  return result;
+}
+
+std::vector<IncomingMessage> whole_mailbox(client::Client& client) {
+  std::vector<IncomingMessage> messages;
+  for (;;) {
+    const Sequence after(messages.empty() ? 0 : messages.back().sequence.value);
+    auto page = client.fetch(after, limits::kFetchMessagesMax).get();
+    EXPECT_TRUE(page) << page.error().to_string();
+    if (!page || page->messages.empty()) return messages;
+    EXPECT_TRUE(page->lost.empty());
+    std::move(page->messages.begin(), page->messages.end(), std::back_inserter(messages));
+  }
+}
+
+TEST(Kill, LosesNothingDoublesNothingAndKeepsOrderUnderLoad) {
+  Random random(tests::seed_of_test());
+  const tests::TemporaryDirectory directory;
+  // Retransmits soon, so that what an old session had outstanding is seen again within the test.
+  tests::NodeProcess node({directory / "node", 0, {"--retransmit-first-ms", "200"}});
+  auto sending = client::Runtime::start();
+  auto receiving = client::Runtime::start();
+  ASSERT_TRUE(sending && receiving);
+
+  Load load(random.next());
+  std::vector<std::unique_ptr<Sender>> senders;
+  for (std::uint32_t i = 0; i < kSenders; ++i) {
+    senders.push_back(std::make_unique<Sender>(i, load));
+    senders.back()->start(node.address(), *sending);
+  }
+  std::vector<Device> devices;
+  for (std::uint32_t i = 0; i < kRecipients; ++i)
+    for (std::uint32_t device = 0; device < kDevicesPerRecipient; ++device)
+      devices.push_back(listen(node.address(), recipient_name(i), device,
+                               device == 0 ? DeliveryMode::kOrdered : DeliveryMode::kSequenceOnly, *receiving));
+
+  const int kills = rounds();
+  for (int round = 0; round < kills; ++round) {
+    load.wait_for_answers(1 + random.below(3'000), 3'000);
+    node.kill();
+    node.start();
+  }
+  load.end();
+  for (auto& sender : senders) {
+    const auto flushed = sender->client().flush(kPatienceMs);
+    ASSERT_TRUE(flushed) << flushed.error().to_string();
+  }
+
+  for (std::size_t i = 0; i < devices.size(); i += kDevicesPerRecipient) {
+    ASSERT_TRUE(devices[i].client->wait_connected(kPatienceMs));
+    const auto mailbox = whole_mailbox(*devices[i].client);
+    load.checker().check_mailbox(devices[i].user, mailbox);
+    for (std::uint32_t device = 0; device < kDevicesPerRecipient; ++device) {
+      auto& listener = devices[i + device];
+      listener.arrivals->wait_for(mailbox.size());
+      listener.client->close();
+      load.checker().check_device(listener.user + "/" + std::to_string(device), mailbox, listener.store->messages());
+    }
+  }
+  EXPECT_THAT(load.checker().complaints(), testing::IsEmpty());
+  EXPECT_EQ(load.not_stored(), 0u);
+  EXPECT_EQ(load.checker().stored_count(), load.checker().sent_count());
+  std::cout << kills << " kills, " << load.checker().stored_count() << " messages stored" << std::endl;
+  EXPECT_EQ(node.stop(), 0);
+}
+
+}  // namespace
+}  // namespace earshot
