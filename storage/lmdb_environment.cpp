@@ -20,6 +20,8 @@ namespace {
 // Read transactions kept for reuse: a shard reads one key at a time, and renewing one takes no lock of LMDB's and no
 // memory.
 constexpr std::size_t kIdleReadersMax = 64;
+// A table beside the caller's, for advance().
+constexpr const char* kAdvanceTable = "earshot.advance";
 
 // The one place where LMDB's codes become ours. `what` names the operation.
 Error error_of(int code, std::string_view what) {
@@ -46,6 +48,17 @@ Error error_of(int code, std::string_view what) {
   invariant_broken("a commit reaches the disk", __FILE__, __LINE__, why);
 }
 
+// What a failed commit means; one that leaves the disk's state unknown stops the process.
+Error commit_error(int code, const std::string& path) {
+  // On a full disk no meta page was written: the pages that did arrive belong to nobody, the state is the one before.
+  Error error = error_of(code, "commit");
+  // Any other failure of the system came from writing or syncing (a failed write of the meta page shows as MDB_PANIC
+  // later).
+  const bool from_system = code > 0 && code != ENOMEM && error.code != ErrorCode::kStorageFull;
+  if (from_system || code == MDB_PANIC) stop_on_failed_sync(code, path);
+  return error;
+}
+
 MDB_val value_of(std::string_view bytes) { return MDB_val{bytes.size(), const_cast<char*>(bytes.data())}; }
 std::string_view view_of(const MDB_val& value) { return {static_cast<const char*>(value.mv_data), value.mv_size}; }
 
@@ -67,6 +80,9 @@ class LmdbEnvironment final : public Environment {
   // A transaction gives itself back when it ends.
   void end_read(MDB_txn* transaction);
   void end_write() { write_open_.store(false, std::memory_order_release); }
+  // Commits next to nothing. LMDB reuses the pages that a transaction freed only from the second one after it on, so a
+  // write that did not fit could never succeed by being tried again, however much the one before it freed.
+  void advance();
 
  private:
   LmdbEnvironment(std::string path, FileLock lock) : path_(std::move(path)), lock_(std::move(lock)) {}
@@ -78,6 +94,7 @@ class LmdbEnvironment final : public Environment {
   FileLock lock_;
   MDB_env* env_ = nullptr;
   std::vector<MDB_dbi> tables_;
+  MDB_dbi advance_table_ = 0;
   std::mutex mutex_;
   std::vector<MDB_txn*> idle_readers_;  // reset, their reader slots kept; guarded by mutex_
   std::atomic<std::size_t> reads_open_{0};
@@ -190,9 +207,7 @@ class LmdbWrite final : public WriteTransaction {
   LmdbWrite& operator=(const LmdbWrite&) = delete;
   ~LmdbWrite() override {
     check_thread();
-    if (transaction_ == nullptr) return;
-    mdb_txn_abort(transaction_);
-    environment_.end_write();
+    if (transaction_ != nullptr) abandon();
   }
 
   Result<std::optional<std::string_view>> get(Table table, std::string_view key) override {
@@ -225,17 +240,14 @@ class LmdbWrite final : public WriteTransaction {
   }
 
   Status commit() override {
-    if (auto usable = check_usable(); !usable) return usable;
+    if (auto usable = check_usable(); !usable) {
+      abandon();
+      return usable;
+    }
     const int code = mdb_txn_commit(std::exchange(transaction_, nullptr));
-    environment_.end_write();
-    if (code == 0) return {};
-    // On a full disk no meta page was written: the pages that did arrive belong to nobody, the state is the one before.
-    Error error = error_of(code, "commit");
-    // Any other failure of the system came from writing or syncing (a failed write of the meta page shows as MDB_PANIC
-    // later).
-    const bool from_system = code > 0 && code != ENOMEM && error.code != ErrorCode::kStorageFull;
-    if (from_system || code == MDB_PANIC) stop_on_failed_sync(code, environment_.path());
-    return fail(std::move(error));
+    if (code != 0) spoil(commit_error(code, environment_.path()));
+    finish();
+    return spoiled_ ? Status(fail(*spoiled_)) : Status();
   }
 
  private:
@@ -250,6 +262,16 @@ class LmdbWrite final : public WriteTransaction {
       return fail(ErrorCode::kInvalidArgument, "key", "must be greater than every key in the table");
     }
     return fail(spoil(error_of(code, "write")));
+  }
+
+  void abandon() {
+    mdb_txn_abort(std::exchange(transaction_, nullptr));
+    finish();
+  }
+
+  void finish() {
+    if (spoiled_ && spoiled_->code == ErrorCode::kStorageFull) environment_.advance();
+    environment_.end_write();
   }
 
   void check_thread() const {
@@ -292,7 +314,7 @@ Status LmdbEnvironment::open_environment(const LmdbOptions& options) {
   const std::string what = "open the environment " + path_;
   if (int code = mdb_env_create(&env_); code != 0) return fail(error_of(code, what));
   int code = mdb_env_set_mapsize(env_, options.map_bytes);
-  if (code == 0) code = mdb_env_set_maxdbs(env_, static_cast<MDB_dbi>(options.tables.size()));
+  if (code == 0) code = mdb_env_set_maxdbs(env_, static_cast<MDB_dbi>(options.tables.size() + 1));
   if (code == 0) code = mdb_env_set_maxreaders(env_, options.readers_max);
   // Neither MDB_NOMETASYNC nor MDB_NOSYNC: what was committed is on the disk. MDB_NOTLS: actors change threads.
   if (code == 0) code = mdb_env_open(env_, path_.c_str(), MDB_NOTLS, 0600);
@@ -314,18 +336,30 @@ Status LmdbEnvironment::open_environment(const LmdbOptions& options) {
 
 Status LmdbEnvironment::open_tables(const std::vector<std::string>& names) {
   MDB_txn* transaction = nullptr;
-  if (int code = mdb_txn_begin(env_, nullptr, 0, &transaction); code != 0)
-    return fail(error_of(code, "begin to write"));
-  for (const std::string& name : names) {
-    MDB_dbi table = 0;
-    if (int code = mdb_dbi_open(transaction, name.c_str(), MDB_CREATE, &table); code != 0) {
-      mdb_txn_abort(transaction);
-      return fail(error_of(code, "open the table " + name));
-    }
-    tables_.push_back(table);
+  int code = mdb_txn_begin(env_, nullptr, 0, &transaction);
+  if (code != 0) return fail(error_of(code, "begin to write"));
+  tables_.resize(names.size());
+  for (std::size_t i = 0; i < names.size() && code == 0; ++i) {
+    code = mdb_dbi_open(transaction, names[i].c_str(), MDB_CREATE, &tables_[i]);
   }
-  if (int code = mdb_txn_commit(transaction); code != 0) return fail(error_of(code, "make the tables"));
-  return {};
+  if (code == 0) code = mdb_dbi_open(transaction, kAdvanceTable, MDB_CREATE, &advance_table_);
+  if (code != 0) {
+    mdb_txn_abort(transaction);
+    return fail(error_of(code, "open the tables of " + path_));
+  }
+  code = mdb_txn_commit(transaction);
+  return code == 0 ? Status() : Status(fail(commit_error(code, path_)));
+}
+
+void LmdbEnvironment::advance() {
+  MDB_txn* transaction = nullptr;
+  if (mdb_txn_begin(env_, nullptr, 0, &transaction) != 0) return;
+  MDB_val record = value_of("turn");
+  if (mdb_put(transaction, advance_table_, &record, &record, 0) != 0) {
+    mdb_txn_abort(transaction);  // not even this fits: nothing is lost by not having done it
+    return;
+  }
+  if (int code = mdb_txn_commit(transaction); code != 0) commit_error(code, path_);
 }
 
 LmdbEnvironment::~LmdbEnvironment() {

@@ -417,7 +417,7 @@ class EnvironmentModelTest {
 TEST_P(EnvironmentContract, RandomTransactionsEqualPlainMaps) {
   environment = nullptr;
   EnvironmentModelTest test(disk, tests::seed_of_test());
-  for (int i = 0; i < 1500 && !HasFailure(); ++i) test.step();
+  for (int i = 0; i < 800 && !HasFailure(); ++i) test.step();
   test.check_all();
 }
 
