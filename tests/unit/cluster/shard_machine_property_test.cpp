@@ -199,7 +199,36 @@ void disturb(TestReplica& replica, Random& random, std::shared_ptr<const storage
   }
 }
 
-void run(std::uint64_t seed, TestReplica::OpenEnvironment open, std::size_t entries) {
+// Each kind of outcome that the commands can have: a test that never meets a rule says nothing about it.
+const std::vector<std::string> kOutcomes = {"stored ",
+                                            "refused invalidArgument(body)",
+                                            "refused mailboxFull(recipient)",
+                                            "held producerReset(producer)",
+                                            "held outOfOrder(number) expected",
+                                            "held overloaded(answeredBelow) retry",
+                                            "held overloaded(copyToSelf) retry",
+                                            "held unavailable(shard) retry",
+                                            " new epoch",
+                                            " epoch 1",
+                                            "login tooLarge(device)",
+                                            "login unavailable(shard)",
+                                            "ack 1",
+                                            "ack notFound(device)",
+                                            "ack invalidArgument(upTo)",
+                                            "ack tooLarge(above)",
+                                            "ack unavailable(shard)",
+                                            "transfer 0",
+                                            "transfer 3",
+                                            "outbox to ",
+                                            "dropped ",
+                                            "copy of 'user-"};
+
+void note(const std::string& text, std::map<std::string, std::size_t>& met) {
+  for (const auto& outcome : kOutcomes) met[outcome] += text.find(outcome) != std::string::npos ? 1 : 0;
+}
+
+void run(std::uint64_t seed, TestReplica::OpenEnvironment open, std::size_t entries,
+         std::map<std::string, std::size_t>& met) {
   SCOPED_TRACE("seed " + std::to_string(seed));
   ShardOracle oracle(kTestShard, tiny_limits());
   RandomCommands commands(seed, oracle);
@@ -214,6 +243,7 @@ void run(std::uint64_t seed, TestReplica::OpenEnvironment open, std::size_t entr
     const CommandBatch batch = commands.batch();
     const Effects expected = oracle.apply(batch);
     EXPECT_EQ(describe(replica.apply(batch)), describe(expected)) << "entry " << n + 1;
+    note(describe(expected), met);
     peer.apply(batch);
     commands.learn(expected);
     disturb(replica, commands.random(), writing);
@@ -226,11 +256,13 @@ void run(std::uint64_t seed, TestReplica::OpenEnvironment open, std::size_t entr
 
 TEST(ShardMachineProperty, DoesWhatTheOracleSaysWhateverIsFlushedAndReopened) {
   const std::uint64_t seed = tests::seed_of_test();
+  std::map<std::string, std::size_t> met;
   for (std::uint64_t round = 0; round < 40 && !testing::Test::HasFailure(); ++round) {
     storage::ModelDisk disk(1);
-    run(
-        seed + round, [&] { return disk.open(); }, 400);
+    const auto open = [&] { return disk.open(); };
+    run(seed + round, open, 400, met);
   }
+  for (const auto& [outcome, times] : met) EXPECT_GT(times, 0u) << "never met: " << outcome;
 }
 
 TEST(ShardMachineProperty, DoesTheSameOnRealDisk) {
@@ -238,8 +270,9 @@ TEST(ShardMachineProperty, DoesTheSameOnRealDisk) {
   tests::TemporaryDirectory directory;
   storage::LmdbOptions options{directory / "state", storage::state_tables()};
   options.map_bytes = 64 << 20;
-  run(
-      seed, [&] { return std::move(*storage::open_lmdb(options)); }, 400);
+  const auto open = [&] { return std::move(*storage::open_lmdb(options)); };
+  std::map<std::string, std::size_t> met;
+  run(seed, open, 400, met);
 }
 
 }  // namespace
