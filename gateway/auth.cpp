@@ -1,0 +1,31 @@
+#include "gateway/auth.hpp"
+
+namespace earshot::gateway {
+namespace {
+
+// The token is the user's id.
+class NoAuthentication final : public Authenticator {
+ public:
+  [[nodiscard]] Result<UserId> authenticate(std::string_view token) const override {
+    return UserId::parse(token, "token").map_error([](Error error) {
+      error.code = ErrorCode::kUnauthenticated;
+      return error;
+    });
+  }
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Authenticator>> make_authenticator(AuthMode mode, bool listens_on_loopback) {
+  switch (mode) {
+    case AuthMode::kNone:
+      if (!listens_on_loopback)
+        return fail(
+            ErrorCode::kInvalidArgument, "auth",
+            "\"none\" lets every client be any user: it is allowed only while client_address is a loopback address");
+      return std::make_unique<NoAuthentication>();
+  }
+  return fail(ErrorCode::kInvalidArgument, "auth", "is unknown");
+}
+
+}  // namespace earshot::gateway

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "actors/broker.hpp"
+#include "base/config.hpp"
+#include "base/error.hpp"
+#include "base/limits.hpp"
+
+namespace earshot::gateway {
+
+// The limits that a connection is held to; tests tighten them.
+struct GatewayOptions {
+  std::size_t connections_max = limits::kConnectionsMax;
+  std::uint64_t login_timeout_ms = limits::kLoginTimeoutMs;
+  std::uint64_t write_timeout_ms = limits::kWriteTimeoutMs;
+  std::uint64_t call_timeout_ms = limits::kCallTimeoutMs;
+  std::uint64_t close_linger_ms = limits::kCloseLingerMs;
+};
+
+// The door of a node: listens for clients, speaks Cap'n Proto RPC with them on KJ threads of its own and hands what
+// they ask to their sessions. It decodes, checks limits and moves messages; it decides nothing about them.
+//
+// Thread-safe. The broker must outlive it; what sessions still say after stop() is dropped.
+class Gateway {
+ public:
+  // Listens and serves. kInvalidArgument(client_address, gateway_threads, auth), kUnavailable(client_port) with the
+  // system's words when the address cannot be had.
+  static Result<std::unique_ptr<Gateway>> start(const NodeConfig& config, actors::Broker& broker,
+                                                const GatewayOptions& options = {});
+  virtual ~Gateway() = default;
+
+  // The port that it listens on: the configured one, or the one the system picked for port 0.
+  [[nodiscard]] virtual std::uint16_t port() const = 0;
+  [[nodiscard]] virtual std::size_t connections() const = 0;
+  // Accepts nothing more, tells every client kUnavailable, ends their sessions and closes the connections, within about
+  // close_linger_ms. Idempotent; the destructor calls it.
+  virtual void stop() = 0;
+};
+
+}  // namespace earshot::gateway

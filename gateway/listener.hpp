@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <kj/io.h>
+
+#include "base/error.hpp"
+
+namespace earshot::gateway {
+
+// A listening socket, non-blocking.
+struct Listener {
+  kj::AutoCloseFd fd;
+  std::uint16_t port = 0;  // the real one
+  bool loopback = false;   // reachable from this machine only
+};
+
+// Listens on an IPv4 or IPv6 literal (brackets allowed) or "localhost"; port 0 lets the system pick one.
+// kInvalidArgument(client_address) for what is no address; kUnavailable(client_port) with the system's words when it
+// cannot be had.
+Result<Listener> open_listener(const std::string& address, std::uint16_t port);
+
+// No delay for small answers, and probes that find peers which vanished without a word. Best effort: a connection works
+// without.
+void tune_connection(int fd);
+
+}  // namespace earshot::gateway

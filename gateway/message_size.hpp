@@ -1,0 +1,45 @@
+#pragma once
+
+#include <capnp/message.h>
+
+#include "base/error.hpp"
+#include "schema/broker.capnp.h"
+#include "schema/messages.hpp"
+
+// How many words answers take on the wire, for hints that let one allocation do: without a hint the RPC system clears 8
+// KiB for every answer, with too small a one it grows.
+namespace earshot::gateway {
+
+constexpr std::size_t words_of_bytes(std::size_t bytes) { return bytes / 8 + 1; }  // of a text, with its closing zero
+
+template <class Struct>
+constexpr std::size_t kWordsOf = std::size_t{capnp::_::structSize<Struct>().data} +
+                                 capnp::_::structSize<Struct>().pointers;
+
+constexpr std::size_t kBatchWords = 8 + kWordsOf<schema::Batch>;  // with its lists' tags and the pointers to it
+constexpr std::size_t kLostRangeWords = kWordsOf<schema::LostRange>;
+
+inline std::size_t words_of(const IncomingMessage& message) {
+  return kWordsOf<schema::Incoming> + words_of_bytes(message.sender.text().size()) +
+         words_of_bytes(message.sender_device.text().size()) + words_of_bytes(message.copy_of.text().size()) +
+         words_of_bytes(message.body.size());
+}
+
+inline std::size_t words_of(const Error& error) {
+  return kWordsOf<schema::Error> + words_of_bytes(error.field.size()) + words_of_bytes(error.detail.size());
+}
+
+inline std::size_t words_of(const Batch& batch) {
+  std::size_t words = kBatchWords + kLostRangeWords * batch.lost.size();
+  for (const auto& message : batch.messages) words += words_of(message);
+  return words;
+}
+
+inline std::size_t words_of(const SendAnswer& answer) {
+  std::size_t words = kWordsOf<schema::SendAnswer> + kWordsOf<schema::Stored>;
+  if (const auto* refused = std::get_if<SendAnswer::Refused>(&answer.value)) words += words_of(refused->error);
+  if (const auto* held = std::get_if<SendAnswer::Held>(&answer.value)) words += words_of(held->error);
+  return words;
+}
+
+}  // namespace earshot::gateway

@@ -1,0 +1,73 @@
+#include "gateway/rpc_connection.hpp"
+
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+#include "base/limits.hpp"
+#include "gateway/rpc_interfaces.hpp"
+
+namespace earshot::gateway {
+namespace {
+
+capnp::ReaderOptions reader_options() {
+  capnp::ReaderOptions options;
+  options.traversalLimitInWords = limits::kCallWordsMax;
+  options.nestingLimit = limits::kCallNestingMax;
+  return options;
+}
+
+}  // namespace
+
+RpcConnection::RpcConnection(SessionContext& context, kj::Own<kj::AsyncIoStream> stream)
+    : context_(context),
+      stream_(kj::mv(stream)),
+      guard_(*stream_, context.timer),
+      session_(kj::refcounted<RpcSession>(context, *this)),
+      network_(guard_, capnp::rpc::twoparty::Side::SERVER, reader_options()),
+      rpc_(capnp::makeRpcServer(network_, schema::Broker::Client(kj::heap<BrokerInterface>(kj::addRef(*session_))))),
+      finished_(nullptr),
+      timer_(nullptr) {
+  guard_.watch(network_);
+  rpc_.setFlowLimit(limits::kCallBytesInFlightMax / sizeof(capnp::word));
+  auto paf = kj::newPromiseAndFulfiller<void>();
+  over_ = kj::mv(paf.fulfiller);
+  finished_ = network_.onDisconnect().exclusiveJoin(kj::mv(paf.promise));
+  timer_ = context_.timer.afterDelay(context_.options.login_timeout_ms * kj::MILLISECONDS)
+               .then([this] {
+                 spdlog::debug("a connection is closed: no login within {} ms", context_.options.login_timeout_ms);
+                 close_now();
+               })
+               .eagerlyEvaluate(nullptr);
+}
+
+// The session first: the actor must hear at once, while calls in the RPC system may still hold the session's object.
+RpcConnection::~RpcConnection() noexcept(false) { session_->detach(); }
+
+kj::Promise<void> RpcConnection::finished() { return kj::mv(finished_); }
+
+void RpcConnection::end(const Error& reason) {
+  if (session_->open()) return session_->end(reason);
+  close_now();
+}
+
+void RpcConnection::check_times() {
+  session_->expire_calls();
+  if (guard_.writing_ms() < context_.options.write_timeout_ms) return;
+  spdlog::info("a connection is closed: its client has read nothing for {} ms", guard_.writing_ms());
+  close_now();
+}
+
+void RpcConnection::session_opened() { timer_ = nullptr; }
+
+void RpcConnection::close_soon() {
+  // After all that is ready now: answers just given are then in the queue that has to drain.
+  auto written = kj::evalLast([this] { return guard_.drained(0); });
+  timer_ = written.exclusiveJoin(context_.timer.afterDelay(context_.options.close_linger_ms * kj::MILLISECONDS))
+               .then([this] { close_now(); }, [this](kj::Exception&&) { close_now(); })
+               .eagerlyEvaluate(nullptr);
+}
+
+void RpcConnection::close_now() { over_->fulfill(); }
+
+}  // namespace earshot::gateway

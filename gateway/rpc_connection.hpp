@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+
+#include <capnp/rpc-twoparty.h>
+#include <kj/async-io.h>
+
+#include "gateway/guarded_stream.hpp"
+#include "gateway/rpc_session.hpp"
+
+namespace earshot::gateway {
+
+// One client's connection: its socket, the RPC system on it and its session. KJ thread only.
+class RpcConnection final : public ConnectionControl {
+ public:
+  RpcConnection(SessionContext& context, kj::Own<kj::AsyncIoStream> stream);
+  ~RpcConnection() noexcept(false) override;
+  RpcConnection(const RpcConnection&) = delete;
+  RpcConnection& operator=(const RpcConnection&) = delete;
+
+  // Resolves when the connection is over: then destroy it. Once.
+  kj::Promise<void> finished();
+  // Ends it in order: the client is told the reason. Without a session there is nobody to tell.
+  void end(const Error& reason);
+  // Looks after what has its time: calls without an answer, writes that do not get on.
+  void check_times();
+
+ private:
+  void session_opened() override;
+  void close_soon() override;
+  void close_now();
+
+  SessionContext& context_;
+  kj::Own<kj::AsyncIoStream> stream_;
+  GuardedStream guard_;
+  kj::Own<RpcSession> session_;
+  capnp::TwoPartyVatNetwork network_;
+  capnp::RpcSystem<capnp::rpc::twoparty::VatId> rpc_;
+  kj::Own<kj::PromiseFulfiller<void>> over_;  // fulfilled to close
+  kj::Promise<void> finished_;
+  kj::Promise<void> timer_;  // until login: the login timeout; while closing: the linger
+};
+
+}  // namespace earshot::gateway

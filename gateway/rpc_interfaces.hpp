@@ -1,0 +1,43 @@
+#pragma once
+
+#include <kj/refcount.h>
+
+#include "gateway/rpc_session.hpp"
+#include "schema/broker.capnp.h"
+
+// The capabilities that a client holds. They translate only: parameters into the protocol's types, answers into
+// results. Whatever they throw, the RPC system turns into an exception of that one call.
+namespace earshot::gateway {
+
+// The bootstrap capability of one connection.
+class BrokerInterface final : public schema::Broker::Server {
+ public:
+  explicit BrokerInterface(kj::Own<RpcSession> session) : session_(kj::mv(session)) {}
+
+ protected:
+  kj::Promise<void> login(LoginContext context) override;
+
+ private:
+  kj::Own<RpcSession> session_;
+};
+
+// Given out by a login. A client that drops it has logged out.
+class SessionInterface final : public schema::Session::Server {
+ public:
+  explicit SessionInterface(kj::Own<RpcSession> session) : session_(kj::mv(session)) {}
+  ~SessionInterface() noexcept(false) { session_->logout(); }
+
+ protected:
+  kj::Promise<void> send(SendContext context) override;
+  kj::Promise<void> subscribe(SubscribeContext context) override;
+  kj::Promise<void> ack(AckContext context) override;
+  kj::Promise<void> nack(NackContext context) override;
+  kj::Promise<void> fetch(FetchContext context) override;
+  kj::Promise<void> history(HistoryContext context) override;
+  kj::Promise<void> logout(LogoutContext context) override;
+
+ private:
+  kj::Own<RpcSession> session_;
+};
+
+}  // namespace earshot::gateway

@@ -1,0 +1,202 @@
+#include "gateway/rpc_server.hpp"
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+#include <kj/async-io.h>
+#include <kj/exception.h>
+#include <spdlog/spdlog.h>
+
+#include "base/limits.hpp"
+#include "gateway/acceptor.hpp"
+#include "gateway/rpc_connection.hpp"
+
+namespace earshot::gateway {
+namespace {
+
+// Events handled in a row before sockets are looked at again: a busy bridge must not starve them.
+constexpr unsigned kBusyPollInterval = 256;
+
+// What KJ has to say goes where everything else is logged.
+class KjLog final : public kj::ExceptionCallback {
+ public:
+  void logMessage(kj::LogSeverity severity, const char* file, int line, int, kj::String&& text) override {
+    spdlog::log(level_of(severity), "kj: {} ({}:{})", text.cStr(), file, line);
+  }
+
+ private:
+  static spdlog::level::level_enum level_of(kj::LogSeverity severity) {
+    switch (severity) {
+      case kj::LogSeverity::FATAL: return spdlog::level::critical;
+      case kj::LogSeverity::ERROR: return spdlog::level::err;
+      case kj::LogSeverity::WARNING: return spdlog::level::warn;
+      default: return spdlog::level::debug;
+    }
+  }
+};
+
+// The work of one thread.
+class Loop final : private kj::TaskSet::ErrorHandler {
+ public:
+  Loop(RpcServer::Parts parts, kj::AsyncIoContext& io);
+  ~Loop() noexcept(false);
+
+  kj::Promise<void> run();  // until stopped
+
+ private:
+  kj::Promise<void> listen_to_bridge();
+  void handle(Bridge::Taken taken);
+  void open_connection(kj::AutoCloseFd socket);
+  void close_connection(std::uint64_t id);
+  kj::Promise<void> check_times();
+  void stop();
+  void taskFailed(kj::Exception&& exception) override;
+
+  RpcServer::Parts parts_;
+  kj::AsyncIoContext& io_;
+  SessionContext context_;
+  std::unordered_map<std::uint64_t, kj::Own<RpcConnection>> connections_;
+  std::uint64_t last_connection_ = 0;
+  kj::Own<Acceptor> acceptor_;
+  kj::Promise<void> accepting_ = nullptr;
+  bool stopping_ = false;
+  kj::Own<kj::PromiseFulfiller<void>> stopped_;
+  kj::TaskSet tasks_;  // gone before what they use
+};
+
+Loop::Loop(RpcServer::Parts parts, kj::AsyncIoContext& io)
+    : parts_(std::move(parts)),
+      io_(io),
+      context_{.broker = parts_.broker,
+               .authenticator = parts_.authenticator,
+               .bridge = parts_.bridge,
+               .timer = io.provider->getTimer(),
+               .options = parts_.options,
+               .ports = {}},
+      tasks_(*this) {
+  if (!parts_.listener) return;
+  acceptor_ = kj::heap<Acceptor>(io.unixEventPort, context_.timer, kj::mv(parts_.listener->fd), parts_.take);
+}
+
+Loop::~Loop() noexcept(false) {
+  parts_.connections -= connections_.size();
+  connections_.clear();
+}
+
+kj::Promise<void> Loop::run() {
+  auto paf = kj::newPromiseAndFulfiller<void>();
+  stopped_ = kj::mv(paf.fulfiller);
+  tasks_.add(listen_to_bridge());
+  tasks_.add(check_times());
+  if (acceptor_.get() != nullptr) {
+    accepting_ = acceptor_->run().eagerlyEvaluate([](kj::Exception&& exception) {
+      spdlog::critical("the gateway accepts no more connections: {}", exception.getDescription().cStr());
+    });
+  }
+  return kj::mv(paf.promise);
+}
+
+kj::Promise<void> Loop::listen_to_bridge() {
+  return parts_.bridge->wait().then([this] {
+    handle(parts_.bridge->take());
+    return listen_to_bridge();
+  });
+}
+
+void Loop::handle(Bridge::Taken taken) {
+  for (kj::AutoCloseFd& socket : taken.sockets) open_connection(kj::mv(socket));
+  for (Bridge::Event& event : taken.events) {
+    const auto port = context_.ports.find(event.port);
+    if (port != context_.ports.end()) port->second->handle(std::move(event.event));
+  }
+  for (const PortId overflowed : taken.overflowed) {
+    const auto port = context_.ports.find(overflowed);
+    if (port == context_.ports.end()) continue;
+    port->second->end(
+        Error{ErrorCode::kOverloaded, "", "the node cannot keep up with this connection", limits::kRetryAfterMs});
+  }
+  if (!taken.overflowed.empty())
+    spdlog::warn("{} connections are closed: more than {} events waited for a gateway thread", taken.overflowed.size(),
+                 limits::kBridgeQueueItemsMax);
+  if (taken.stopping) stop();
+}
+
+void Loop::open_connection(kj::AutoCloseFd socket) {
+  if (stopping_) {
+    --parts_.connections;
+    return;
+  }
+  constexpr unsigned kFlags =
+      kj::LowLevelAsyncIoProvider::ALREADY_CLOEXEC | kj::LowLevelAsyncIoProvider::ALREADY_NONBLOCK;
+  auto connection = kj::heap<RpcConnection>(context_, io_.lowLevelProvider->wrapSocketFd(kj::mv(socket), kFlags));
+  const std::uint64_t id = ++last_connection_;
+  const auto close = [this, id] { close_connection(id); };
+  tasks_.add(connection->finished().then(close, [close](kj::Exception&& exception) {
+    spdlog::debug("a connection failed: {}", exception.getDescription().cStr());
+    close();
+  }));
+  connections_.emplace(id, kj::mv(connection));
+}
+
+void Loop::close_connection(std::uint64_t id) {
+  if (connections_.erase(id) > 0) --parts_.connections;
+  if (stopping_ && connections_.empty()) stopped_->fulfill();
+}
+
+// One timer for all connections, since almost none of them has anything under way at any time.
+kj::Promise<void> Loop::check_times() {
+  const std::uint64_t interval_ms =
+      std::max<std::uint64_t>(1, std::min(parts_.options.write_timeout_ms, parts_.options.call_timeout_ms) / 4);
+  return context_.timer.afterDelay(interval_ms * kj::MILLISECONDS).then([this] {
+    for (auto& [id, connection] : connections_) connection->check_times();
+    return check_times();
+  });
+}
+
+void Loop::stop() {
+  if (stopping_) return;
+  stopping_ = true;
+  accepting_ = nullptr;
+  acceptor_ = nullptr;
+  const Error reason{ErrorCode::kUnavailable, "", "the node is shutting down", limits::kRetryAfterMs};
+  for (auto& [id, connection] : connections_) connection->end(reason);
+  if (connections_.empty()) return stopped_->fulfill();
+  // Each takes at most the linger to be told and the linger to be written out.
+  tasks_.add(context_.timer.afterDelay(2 * parts_.options.close_linger_ms * kj::MILLISECONDS).then([this] {
+    stopped_->fulfill();
+  }));
+}
+
+void Loop::taskFailed(kj::Exception&& exception) {
+  spdlog::error("a task of a gateway thread failed: {}", exception.getDescription().cStr());
+}
+
+void serve(RpcServer::Parts parts) {
+  KjLog log;
+  const std::shared_ptr<Bridge> bridge = parts.bridge;
+  try {
+    auto io = kj::setupAsyncIo();
+    io.waitScope.setBusyPollInterval(kBusyPollInterval);
+    Loop loop(std::move(parts), io);
+    loop.run().wait(io.waitScope);
+    bridge->close();
+  } catch (const kj::Exception& exception) {
+    invariant_broken("a gateway thread handles its exceptions", __FILE__, __LINE__, exception.getDescription().cStr());
+  }
+}
+
+}  // namespace
+
+RpcServer::RpcServer(Parts parts) : bridge_(parts.bridge), thread_(serve, std::move(parts)) {}
+
+RpcServer::~RpcServer() {
+  bridge_->post_stop();
+  join();
+}
+
+void RpcServer::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace earshot::gateway

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include "actors/broker.hpp"
+#include "gateway/auth.hpp"
+#include "gateway/bridge.hpp"
+#include "gateway/gateway.hpp"
+#include "gateway/listener.hpp"
+
+namespace earshot::gateway {
+
+// One KJ thread that serves connections; one of a gateway's threads also accepts them. It ends by post_stop() on its
+// bridge, after its connections are closed.
+class RpcServer {
+ public:
+  struct Parts {
+    actors::Broker& broker;
+    const Authenticator& authenticator;
+    GatewayOptions options;
+    std::shared_ptr<Bridge> bridge;
+    std::atomic<std::size_t>& connections;      // of all threads; counted up by whoever accepts, down here
+    std::optional<Listener> listener;           // set in the thread that accepts
+    std::function<void(kj::AutoCloseFd)> take;  // where that thread puts what it accepts
+  };
+
+  explicit RpcServer(Parts parts);
+  ~RpcServer();
+  RpcServer(const RpcServer&) = delete;
+  RpcServer& operator=(const RpcServer&) = delete;
+
+  // Waits for the thread to end; post_stop() first.
+  void join();
+
+ private:
+  std::shared_ptr<Bridge> bridge_;
+  std::thread thread_;
+};
+
+}  // namespace earshot::gateway

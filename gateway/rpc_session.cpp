@@ -1,0 +1,374 @@
+#include "gateway/rpc_session.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+#include "base/limits.hpp"
+#include "gateway/message_size.hpp"
+
+namespace earshot::gateway {
+namespace {
+
+Error overloaded(std::string field, std::string detail) {
+  return Error{ErrorCode::kOverloaded, std::move(field), std::move(detail), limits::kRetryAfterMs};
+}
+
+kj::Exception to_exception(const Error& error) {
+  return {kj::Exception::Type::FAILED, __FILE__, __LINE__, kj::heapString(error.to_string().c_str())};
+}
+
+std::vector<SendAnswer> held(std::size_t messages, const Error& error) {
+  return std::vector<SendAnswer>(messages, SendAnswer{SendAnswer::Held{error}});
+}
+
+// A send call, taken apart: what goes to the session, and what is refused here because it has no place in a lane.
+struct SendPlan {
+  std::vector<actors::LaneItem> items;
+  std::vector<std::pair<std::size_t, Error>> refused;  // with its index in the call
+};
+
+SendPlan plan_of(capnp::List<schema::Outgoing>::Reader messages, std::uint16_t shard_count) {
+  SendPlan plan;
+  plan.items.reserve(messages.size());
+  for (capnp::uint i = 0; i < messages.size(); ++i) {
+    auto message = wire::read(messages[i]);
+    if (message) {
+      const ShardId shard = shard_of(message->recipient, shard_count);
+      plan.items.push_back({shard, SendItem{std::move(*message), std::nullopt}});
+      continue;
+    }
+    // Its number must be used up, or the lane would wait for it for ever: the shard commits the refusal in its place.
+    auto place = wire::read_refused(messages[i]);
+    if (place) {
+      plan.items.push_back(
+          {wire::lane_of(messages[i], shard_count), SendItem{std::move(*place), std::move(message.error())}});
+    } else {
+      plan.refused.emplace_back(i, std::move(place.error()));
+    }
+  }
+  return plan;
+}
+
+// Puts the answers given here between those of the session.
+std::vector<SendAnswer> merge(std::vector<SendAnswer> answers, std::vector<std::pair<std::size_t, Error>> refused) {
+  std::vector<SendAnswer> merged;
+  merged.reserve(answers.size() + refused.size());
+  auto answer = answers.begin();
+  for (auto& [index, error] : refused) {
+    while (merged.size() < index) merged.push_back(std::move(*answer++));
+    merged.push_back(SendAnswer{SendAnswer::Refused{std::move(error)}});
+  }
+  std::move(answer, answers.end(), std::back_inserter(merged));
+  return merged;
+}
+
+template <class T>
+T take(Answer& answer) {
+  T* given = std::get_if<T>(&answer);
+  EARSHOT_INVARIANT(given != nullptr, "a call is answered in its own kind");
+  return std::move(*given);
+}
+
+// Room for the whole call in one segment, so that nothing is allocated twice.
+capnp::MessageSize size_of(const actors::Delivery& delivery) {
+  std::size_t words = kBatchWords + kLostRangeWords * delivery.lost.size();
+  for (const auto& item : delivery.items) words += words_of(*item.message);
+  return {words, 0};
+}
+
+void write(const actors::Delivery& from, schema::Batch::Builder to) {
+  to.setEpoch(from.epoch.value);
+  to.setLastSequence(from.last_sequence.value);
+  auto messages = to.initMessages(static_cast<capnp::uint>(from.items.size()));
+  for (capnp::uint i = 0; i < messages.size(); ++i)
+    wire::write(*from.items[i].message, from.items[i].attempt, messages[i]);
+  auto lost = to.initLost(static_cast<capnp::uint>(from.lost.size()));
+  for (capnp::uint i = 0; i < lost.size(); ++i) wire::write(from.lost[i], lost[i]);
+}
+
+}  // namespace
+
+RpcSession::RpcSession(SessionContext& context, ConnectionControl& control)
+    : context_(context), control_(&control), tasks_(*this) {}
+
+// ---- login and the end
+
+kj::Promise<Result<Welcome>> RpcSession::login(Result<LoginRequest> request) {
+  if (!request) return Result<Welcome>(fail(std::move(request.error())));
+  switch (state_) {
+    case State::kNew: break;
+    case State::kLoggingIn:
+    case State::kOpen: return Result<Welcome>(fail(ErrorCode::kConflict, "", "this connection has a session already"));
+    case State::kClosed: return Result<Welcome>(fail(*closed_reason_));
+  }
+  if (auto protocol = common_protocol(request->protocol_min, request->protocol_max); !protocol)
+    return Result<Welcome>(fail(std::move(protocol.error())));
+  auto user = context_.authenticator.authenticate(request->token);
+  if (!user) return Result<Welcome>(fail(std::move(user.error())));
+  request->token.clear();  // no floor above needs it, and it is a secret
+
+  state_ = State::kLoggingIn;
+  port_ = ++context_.last_port;
+  context_.ports.emplace(port_, this);
+  auto paf = kj::newPromiseAndFulfiller<Result<Welcome>>();
+  login_waiter_ = kj::mv(paf.fulfiller);
+  inbox_ = context_.broker.open_session(std::move(*user), std::move(*request),
+                                        std::make_shared<BridgePort>(context_.bridge, port_));
+  return kj::mv(paf.promise);
+}
+
+void RpcSession::handle_event(LoggedIn event) {
+  if (state_ != State::kLoggingIn) return;
+  if (event.welcome) {
+    state_ = State::kOpen;
+    shard_count_ = event.welcome->shard_count;
+    EARSHOT_INVARIANT(shard_count_ > 0, "a welcome tells the number of shards");
+    control_->session_opened();
+  } else {
+    inbox_.reset();
+    leave_port();
+    state_ = State::kNew;
+  }
+  login_waiter_->fulfill(std::move(event.welcome));
+  login_waiter_ = nullptr;
+}
+
+void RpcSession::logout() {
+  if (state_ != State::kOpen) return;
+  tell_gone();
+  receiver_.reset();
+  close(Error{ErrorCode::kClosed, "", "logged out"});
+}
+
+void RpcSession::end(Error reason) {
+  if (state_ == State::kClosed) return;
+  tell_gone();
+  close(std::move(reason));
+}
+
+void RpcSession::handle_event(Closed event) {
+  inbox_.reset();
+  close(std::move(event.reason));
+}
+
+void RpcSession::close(Error reason) {
+  if (state_ == State::kClosed) return;
+  state_ = State::kClosed;
+  closed_reason_ = std::make_unique<Error>(std::move(reason));
+  leave_port();
+  fail_all(*closed_reason_);
+  if (control_ == nullptr) return;
+  if (!receiver_) return control_->close_soon();
+  auto request = receiver_->closedRequest();
+  wire::write(*closed_reason_, request.initReason());
+  receiver_.reset();
+  const auto close_connection = [this] {
+    if (control_ != nullptr) control_->close_soon();
+  };
+  tasks_.add(request.send()
+                 .ignoreResult()
+                 .exclusiveJoin(context_.timer.afterDelay(context_.options.close_linger_ms * kj::MILLISECONDS))
+                 .then(close_connection, [close_connection](kj::Exception&&) { close_connection(); }));
+}
+
+void RpcSession::detach() {
+  if (control_ == nullptr) return;
+  control_ = nullptr;
+  tell_gone();
+  receiver_.reset();
+  close(Error{ErrorCode::kClosed, "", "the connection is closed"});
+}
+
+void RpcSession::tell_gone() {
+  if (inbox_ != nullptr) inbox_->post(actors::ClientGone{});
+  inbox_.reset();
+}
+
+void RpcSession::leave_port() {
+  context_.ports.erase(port_);
+  port_ = 0;
+}
+
+// ---- calls
+
+std::optional<Error> RpcSession::refusal() const {
+  if (state_ == State::kClosed) return *closed_reason_;
+  EARSHOT_INVARIANT(state_ == State::kOpen, "the session capability is given out by a login");
+  if (pending_.size() >= limits::kCallsInFlightMax)
+    return overloaded("callsInFlight",
+                      "the limit is " + std::to_string(limits::kCallsInFlightMax) + " unanswered calls");
+  // Room in the bridge for every answer, and as much again for deliveries.
+  if (context_.calls_in_flight >= limits::kBridgeQueueItemsMax / 2)
+    return overloaded("", "the node has too many unanswered calls");
+  return std::nullopt;
+}
+
+template <class T, class Waiter, class Message>
+kj::Promise<T> RpcSession::forward(Waiter waiter_of, Message message) {
+  auto paf = kj::newPromiseAndFulfiller<T>();
+  message.call = ++last_call_;
+  pending_.emplace(message.call, Pending{waiter_of(kj::mv(paf.fulfiller)), context_.timer.now()});
+  ++context_.calls_in_flight;
+  inbox_->post(std::move(message));
+  return kj::mv(paf.promise);
+}
+
+kj::Promise<std::vector<SendAnswer>> RpcSession::send(capnp::List<schema::Outgoing>::Reader messages) {
+  if (auto fits = wire::check_size(messages); !fits) return to_exception(fits.error());
+  if (messages.size() == 0) return std::vector<SendAnswer>{};
+  if (auto why = refusal()) return held(messages.size(), *why);
+  SendPlan plan = plan_of(messages, shard_count_);
+  if (plan.items.empty()) return merge({}, std::move(plan.refused));
+  const std::size_t count = plan.items.size();
+  auto answers = forward<std::vector<SendAnswer>>(
+      [count](auto fulfiller) {
+        return PendingSend{kj::mv(fulfiller), count};
+      },
+      actors::ClientSend{0, std::move(plan.items)});
+  if (plan.refused.empty()) return answers;
+  return answers.then([refused = std::move(plan.refused)](std::vector<SendAnswer>&& given) mutable {
+    return merge(std::move(given), std::move(refused));
+  });
+}
+
+kj::Promise<Status> RpcSession::subscribe(std::optional<schema::Receiver::Client> receiver,
+                                          Result<SubscribeRequest> request) {
+  if (!request) return Status(fail(std::move(request.error())));
+  if (!receiver) return Status(fail(ErrorCode::kInvalidArgument, "receiver", "must not be null"));
+  if (auto why = refusal()) return Status(fail(std::move(*why)));
+  if (receiver_) return Status(fail(ErrorCode::kConflict, "", "this session has subscribed already"));
+  receiver_ = std::move(receiver);
+  subscribe_call_ = last_call_ + 1;
+  return forward<Status>([](auto fulfiller) { return fulfiller; },
+                         actors::ClientSubscribe{0, request->mode, request->window_messages});
+}
+
+kj::Promise<Result<Sequence>> RpcSession::ack(Result<AckRequest> request) {
+  if (!request) return Result<Sequence>(fail(std::move(request.error())));
+  if (auto why = refusal()) return Result<Sequence>(fail(std::move(*why)));
+  return forward<Result<Sequence>>([](auto fulfiller) { return fulfiller; }, actors::ClientAck{0, std::move(*request)});
+}
+
+kj::Promise<Status> RpcSession::nack(Result<NackRequest> request) {
+  if (!request) return Status(fail(std::move(request.error())));
+  if (auto why = refusal()) return Status(fail(std::move(*why)));
+  return forward<Status>([](auto fulfiller) { return fulfiller; }, actors::ClientNack{0, std::move(*request)});
+}
+
+kj::Promise<Result<Batch>> RpcSession::fetch(Result<FetchRequest> request) {
+  if (!request) return Result<Batch>(fail(std::move(request.error())));
+  return forward_fetch(actors::ClientFetch{0, request->after, request->limit, request->cause});
+}
+
+kj::Promise<Result<Batch>> RpcSession::history(Result<HistoryRequest> request) {
+  if (!request) return Result<Batch>(fail(std::move(request.error())));
+  return forward_fetch(actors::ClientHistory{0, request->before, request->limit});
+}
+
+template <class Message>
+kj::Promise<Result<Batch>> RpcSession::forward_fetch(Message message) {
+  if (auto why = refusal()) return Result<Batch>(fail(std::move(*why)));
+  // Their answers are the largest: without a bound of their own a client could have gigabytes read for it at once.
+  if (fetches_in_flight_ >= limits::kFetchesInFlightMax)
+    return Result<Batch>(
+        fail(overloaded("fetchesInFlight",
+                        "the limit is " + std::to_string(limits::kFetchesInFlightMax) + " fetch and history calls")));
+  ++fetches_in_flight_;
+  return forward<Result<Batch>>([](auto fulfiller) { return PendingBatch{kj::mv(fulfiller)}; }, std::move(message));
+}
+
+// ---- answers
+
+void RpcSession::forget(std::unordered_map<actors::CallId, Pending>::iterator pending) {
+  if (std::holds_alternative<PendingBatch>(pending->second.waiter)) --fetches_in_flight_;
+  pending_.erase(pending);
+  --context_.calls_in_flight;
+}
+
+void RpcSession::handle_event(Answered event) {
+  const auto found = pending_.find(event.call);
+  if (found == pending_.end()) return;  // answered before: it had waited too long
+  if (event.call == subscribe_call_) {
+    const auto* status = std::get_if<Status>(&event.answer);
+    if (status != nullptr && !status->has_value()) receiver_.reset();  // nothing was started: it may be tried again
+  }
+  struct Fulfil {
+    Answer& answer;
+    void operator()(PendingSend& pending) {
+      auto answers = take<std::vector<SendAnswer>>(answer);
+      EARSHOT_INVARIANT(answers.size() == pending.messages, "every message of a send has one answer");
+      pending.fulfiller->fulfill(std::move(answers));
+    }
+    void operator()(Fulfiller<Status>& fulfiller) { fulfiller->fulfill(take<Status>(answer)); }
+    void operator()(Fulfiller<Result<Sequence>>& fulfiller) { fulfiller->fulfill(take<Result<Sequence>>(answer)); }
+    void operator()(PendingBatch& pending) { pending.fulfiller->fulfill(take<Result<Batch>>(answer)); }
+  };
+  std::visit(Fulfil{event.answer}, found->second.waiter);
+  forget(found);
+}
+
+void RpcSession::answer_with_error(Pending& pending, const Error& error) {
+  struct Fulfil {
+    const Error& error;
+    // Held: the outcome is unknown, and sending again gets the first answer or makes it.
+    void operator()(PendingSend& pending) { pending.fulfiller->fulfill(held(pending.messages, error)); }
+    void operator()(Fulfiller<Status>& fulfiller) { fulfiller->fulfill(fail(error)); }
+    void operator()(Fulfiller<Result<Sequence>>& fulfiller) { fulfiller->fulfill(fail(error)); }
+    void operator()(PendingBatch& pending) { pending.fulfiller->fulfill(fail(error)); }
+  };
+  std::visit(Fulfil{error}, pending.waiter);
+}
+
+void RpcSession::fail_all(const Error& error) {
+  if (login_waiter_.get() != nullptr) {
+    login_waiter_->fulfill(fail(error));
+    login_waiter_ = nullptr;
+  }
+  while (!pending_.empty()) {
+    answer_with_error(pending_.begin()->second, error);
+    forget(pending_.begin());
+  }
+}
+
+void RpcSession::expire_calls() {
+  const auto oldest_allowed = context_.timer.now() - context_.options.call_timeout_ms * kj::MILLISECONDS;
+  for (auto pending = pending_.begin(); pending != pending_.end();) {
+    const auto current = pending++;
+    if (current->second.since > oldest_allowed) continue;
+    answer_with_error(current->second, Error{ErrorCode::kDeadlineExceeded, "", "the session did not answer in time",
+                                             limits::kRetryAfterMs});
+    forget(current);
+  }
+}
+
+// ---- deliveries
+
+void RpcSession::handle(ClientEvent event) {
+  std::visit([this](auto&& kind) { handle_event(std::move(kind)); }, std::move(event));
+}
+
+void RpcSession::handle_event(actors::Delivery delivery) {
+  if (!receiver_ || inbox_ == nullptr) return;
+  auto request = receiver_->deliverRequest(size_of(delivery));
+  write(delivery, request.initBatch());
+  tasks_.add(request.send().ignoreResult().then(
+      [this, number = delivery.number] {
+        if (inbox_ != nullptr) inbox_->post(actors::ClientDelivered{number});
+      },
+      [this](kj::Exception&& exception) { receiver_failed(exception); }));
+}
+
+void RpcSession::receiver_failed(const kj::Exception& exception) {
+  if (state_ != State::kOpen) return;
+  spdlog::info("a client's receiver failed, its session ends: {}", exception.getDescription().cStr());
+  end(Error{ErrorCode::kClosed, "receiver", std::string("deliver failed: ") + exception.getDescription().cStr()});
+}
+
+void RpcSession::taskFailed(kj::Exception&& exception) {
+  spdlog::error("a task of a client's session failed: {}", exception.getDescription().cStr());
+}
+
+}  // namespace earshot::gateway

@@ -1,0 +1,141 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include <kj/async.h>
+#include <kj/refcount.h>
+#include <kj/timer.h>
+
+#include "actors/broker.hpp"
+#include "actors/ports.hpp"
+#include "base/error.hpp"
+#include "gateway/auth.hpp"
+#include "gateway/bridge.hpp"
+#include "gateway/gateway.hpp"
+#include "schema/wire.hpp"
+
+namespace earshot::gateway {
+
+class RpcSession;
+
+// What the sessions of one KJ thread share. Owned by the thread; sessions leave it before it goes.
+struct SessionContext {
+  actors::Broker& broker;
+  const Authenticator& authenticator;
+  std::shared_ptr<Bridge> bridge;
+  kj::Timer& timer;
+  GatewayOptions options;
+  PortId last_port = 0;
+  std::unordered_map<PortId, RpcSession*> ports;  // where the events from the bridge go
+  std::size_t calls_in_flight = 0;                // of all sessions here; each may put one answer into the bridge
+};
+
+// What a session asks of its connection.
+class ConnectionControl {
+ public:
+  virtual ~ConnectionControl() noexcept(false) = default;
+  virtual void session_opened() = 0;  // the login timeout no longer applies
+  // Closes the connection once what is queued for it is written, or after close_linger_ms.
+  virtual void close_soon() = 0;
+};
+
+// The session of one connection, seen from its KJ thread: forwards calls to the session's actor, keeps who waits for
+// which answer, and brings deliveries to the client's receiver.
+//
+//   kNew ──login──► kLoggingIn ──welcome──► kOpen ──closed / logout / receiver fails──► kClosed
+//     ▲                  │ error
+//     └──────────────────┘
+//
+//  * Every call is answered exactly once: by the session, by call_timeout_ms, or with the reason when the session ends.
+//  * The actor hears ClientGone exactly once, and not when it ended the session itself.
+//  * It outlives the connection only as long as the RPC system holds calls on it; detach() makes it inert.
+// KJ thread only.
+class RpcSession final : public kj::Refcounted, private kj::TaskSet::ErrorHandler {
+ public:
+  RpcSession(SessionContext& context, ConnectionControl& control);
+  ~RpcSession() noexcept(false) override = default;
+
+  // ---- calls of the client
+  kj::Promise<Result<Welcome>> login(Result<LoginRequest> request);
+  // One answer per message, in order. Rejects (an RPC exception) when the call as a whole breaks a limit: no answer of
+  // a message would be true, since nothing was looked at and no lane number used up.
+  kj::Promise<std::vector<SendAnswer>> send(capnp::List<schema::Outgoing>::Reader messages);
+  kj::Promise<Status> subscribe(std::optional<schema::Receiver::Client> receiver, Result<SubscribeRequest> request);
+  kj::Promise<Result<Sequence>> ack(Result<AckRequest> request);
+  kj::Promise<Status> nack(Result<NackRequest> request);
+  kj::Promise<Result<Batch>> fetch(Result<FetchRequest> request);
+  kj::Promise<Result<Batch>> history(Result<HistoryRequest> request);
+  void logout();
+
+  // ---- from the KJ thread around it
+  void handle(ClientEvent event);
+  // The gateway ends the session: tells the actor and the client.
+  void end(Error reason);
+  // Answers calls that have waited longer than call_timeout_ms.
+  void expire_calls();
+  // The connection is gone.
+  void detach();
+  [[nodiscard]] bool open() const { return state_ == State::kOpen; }
+
+ private:
+  enum class State : std::uint8_t { kNew, kLoggingIn, kOpen, kClosed };
+  template <class T>
+  using Fulfiller = kj::Own<kj::PromiseFulfiller<T>>;
+  struct PendingSend {
+    Fulfiller<std::vector<SendAnswer>> fulfiller;
+    std::size_t messages = 0;
+  };
+  struct PendingBatch {  // fetch or history
+    Fulfiller<Result<Batch>> fulfiller;
+  };
+  struct Pending {
+    std::variant<PendingSend, Fulfiller<Status>, Fulfiller<Result<Sequence>>, PendingBatch> waiter;
+    kj::TimePoint since;
+  };
+
+  void handle_event(LoggedIn event);
+  void handle_event(Answered event);
+  void handle_event(actors::Delivery delivery);
+  void handle_event(Closed event);
+
+  // Why no further call is taken now, if so.
+  [[nodiscard]] std::optional<Error> refusal() const;
+  template <class T, class Waiter, class Message>
+  kj::Promise<T> forward(Waiter waiter_of, Message message);
+  template <class Message>
+  kj::Promise<Result<Batch>> forward_fetch(Message message);
+  void answer(actors::CallId call, Answer answer);
+  void answer_with_error(Pending& pending, const Error& error);
+  void forget(std::unordered_map<actors::CallId, Pending>::iterator pending);
+  void fail_all(const Error& error);
+
+  void tell_gone();
+  void leave_port();
+  // Ends the client's side: calls are answered with the reason, the receiver is told, the connection closes.
+  void close(Error reason);
+  void receiver_failed(const kj::Exception& exception);
+  void taskFailed(kj::Exception&& exception) override;
+
+  SessionContext& context_;
+  ConnectionControl* control_;                   // null once the connection is gone
+  std::shared_ptr<actors::SessionInbox> inbox_;  // null: there is no session, or it has ended
+  PortId port_ = 0;
+  State state_ = State::kNew;
+  std::uint16_t shard_count_ = 0;
+  std::uint32_t fetches_in_flight_ = 0;
+  actors::CallId last_call_ = 0;
+  actors::CallId subscribe_call_ = 0;
+  std::unordered_map<actors::CallId, Pending> pending_;
+  Fulfiller<Result<Welcome>> login_waiter_;
+  std::optional<schema::Receiver::Client> receiver_;
+  std::unique_ptr<Error> closed_reason_;  // set when kClosed; apart, since an idle session does without
+  kj::TaskSet tasks_;                     // deliveries under way; gone before what they use
+};
+
+}  // namespace earshot::gateway
