@@ -292,7 +292,7 @@ void Outbox::finish(Sent sent, Entry& entry, SendOutcome outcome, std::vector<Se
   entry.answered = true;
   reports.push_back(SendReport{entry.kept.message.id, std::move(outcome)});
   answered_.emplace_back(entry.kept.ticket, sent);
-  removable_.push_back(entry.kept.ticket);
+  remove(entry.kept);
 }
 
 //   outOfOrder(expected)   the lane goes back to what is expected; what is not there any more cannot be sent: new
@@ -322,6 +322,16 @@ void Outbox::hold(Sent sent, const StreamSender<Entry>::Ticket& ticket, const Er
   if (lane.attempt < UINT32_MAX) ++lane.attempt;
   lane.resume_at_ms =
       std::max<std::uint64_t>(lane.resume_at_ms, now_ms + std::max<std::uint64_t>(rest, error.retry_after_ms));
+}
+
+void Outbox::remove(const OutboxMessage& message) {
+  removable_.tickets.push_back(message.ticket);
+  removable_.bytes += message.message.body.size();
+}
+
+void Outbox::give_back(Removals removals) {
+  removable_.tickets.insert(removable_.tickets.end(), removals.tickets.begin(), removals.tickets.end());
+  removable_.bytes += removals.bytes;
 }
 
 void Outbox::removed(std::span<const Ticket> tickets) {

@@ -88,10 +88,15 @@ class Outbox {
 
   // Messages handed back uncertain, each given once; to be remove()d when the application has them.
   std::vector<OutboxMessage> take_uncertain() { return std::exchange(uncertain_, {}); }
-  // Tickets to take out of the store, each given once until give_back().
-  std::vector<Ticket> take_removable() { return std::exchange(removable_, {}); }
-  void give_back(std::vector<Ticket> tickets) { removable_.insert(removable_.end(), tickets.begin(), tickets.end()); }
-  void remove(Ticket ticket) { removable_.push_back(ticket); }
+  // What to take out of the store, each given once until give_back().
+  struct Removals {
+    std::vector<Ticket> tickets;
+    std::size_t bytes = 0;  // of their bodies
+  };
+  [[nodiscard]] bool has_removable() const { return !removable_.tickets.empty(); }
+  Removals take_removable() { return std::exchange(removable_, {}); }
+  void give_back(Removals removals);
+  void remove(const OutboxMessage& message);
   // The store has forgotten them.
   void removed(std::span<const Ticket> tickets);
 
@@ -148,7 +153,7 @@ class Outbox {
   std::deque<CallUnderWay> calls_;
   std::vector<CallUnderWay> spare_;  // memory of answered calls
   std::vector<OutboxMessage> uncertain_;
-  std::vector<Ticket> removable_;
+  Removals removable_;
   std::deque<std::pair<Ticket, Sent>> answered_;  // not yet forgotten by the store, by when they were answered
   std::uint64_t next_call_ = 1;
   std::size_t numbered_ = 0;   // entries in lanes

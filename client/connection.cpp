@@ -1,0 +1,280 @@
+#include "client/connection.hpp"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "base/clock.hpp"
+#include "base/limits.hpp"
+#include "schema/flat.hpp"
+#include "schema/wire.hpp"
+
+namespace earshot::client {
+namespace {
+
+constexpr std::size_t kDeliveriesWaitingMax = 16;  // a server waits for each; more means that it does not
+constexpr std::size_t kOutgoingWords = 24;         // of one message beside its body: a hint for the first segment
+constexpr int kKeepAliveIdleS = 30;                // a silent peer is found dead within about a minute
+constexpr int kKeepAliveIntervalS = 10;
+constexpr int kKeepAliveProbes = 3;
+
+std::uint64_t now_ms() { return SystemClock().monotonic_ms(); }
+
+Error error_of(const kj::Exception& exception) {
+  ErrorCode code = ErrorCode::kUnavailable;
+  if (exception.getType() == kj::Exception::Type::OVERLOADED) code = ErrorCode::kOverloaded;
+  if (exception.getType() == kj::Exception::Type::UNIMPLEMENTED) code = ErrorCode::kUnsupportedVersion;
+  return Error{code, "", exception.getDescription().cStr(), 0, 0};
+}
+
+Status read_status(schema::StatusAnswer::Reader answer) {
+  if (answer.isError()) return fail(wire::read(answer.getError()));
+  return {};
+}
+
+// Batches are small calls that must not wait for one another, and a peer that vanished must be noticed without traffic.
+// Streams that are no TCP sockets refuse; they have no such needs.
+void prepare(kj::AsyncIoStream& stream) {
+  const auto set = [&](int level, int option, int value) {
+    kj::runCatchingExceptions([&] { stream.setsockopt(level, option, &value, sizeof value); });
+  };
+  set(IPPROTO_TCP, TCP_NODELAY, 1);
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, kKeepAliveIdleS);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, kKeepAliveIntervalS);
+  set(IPPROTO_TCP, TCP_KEEPCNT, kKeepAliveProbes);
+}
+
+}  // namespace
+
+// What the server calls. It lives as long as the RPC system wants, hence may outlive the connection.
+class Connection::ReceiverServer final : public schema::Receiver::Server {
+ public:
+  explicit ReceiverServer(std::shared_ptr<Connection*> connection) : connection_(std::move(connection)) {}
+
+  kj::Promise<void> deliver(DeliverContext context) override {
+    Connection* connection = *connection_;
+    if (connection == nullptr || connection->events_ == nullptr) return kj::READY_NOW;
+    if (connection->deliveries_ >= kDeliveriesWaitingMax)
+      return KJ_EXCEPTION(OVERLOADED, "earlier batches are not taken in yet");
+    Result<Batch> batch = wire::read(context.getParams().getBatch());
+    context.releaseParams();
+    if (!batch) {
+      connection->loop_->post([link = connection_, error = batch.error()] {
+        if (*link != nullptr) (*link)->fail_with(error);
+      });
+      return kj::READY_NOW;
+    }
+    ++connection->deliveries_;
+    auto pair = kj::newPromiseAndFulfiller<void>();
+    // std::function wants to be copied; the fulfiller has one owner.
+    auto fulfiller = std::make_shared<kj::Own<kj::PromiseFulfiller<void>>>(kj::mv(pair.fulfiller));
+    connection->events_->delivered(std::move(*batch), [fulfiller, link = connection_] {
+      if (*link != nullptr) --(*link)->deliveries_;
+      (*fulfiller)->fulfill();
+    });
+    return kj::mv(pair.promise);
+  }
+
+  kj::Promise<void> closed(ClosedContext context) override {
+    Connection* connection = *connection_;
+    if (connection != nullptr && connection->events_ != nullptr)
+      connection->events_->closed(wire::read(context.getParams().getReason()));
+    return kj::READY_NOW;
+  }
+
+ private:
+  const std::shared_ptr<Connection*> connection_;
+};
+
+Connection::Connection(std::shared_ptr<Loop> loop, ConnectionEvents& events, std::uint64_t timeout_ms)
+    : loop_(std::move(loop)),
+      events_(&events),
+      timeout_ms_(timeout_ms),
+      self_(std::make_shared<Connection*>(this)),
+      tasks_(kj::heap<kj::TaskSet>(static_cast<kj::TaskSet::ErrorHandler&>(*this))) {}
+
+Connection::~Connection() { *self_ = nullptr; }
+
+// ---- from connecting to logged in
+
+void Connection::open(const std::string& address, LoginRequest request) {
+  const CallNumber call = begin_call();
+  tasks_->add(loop_->network()
+                  .parseAddress(address.c_str(), 7400)
+                  .then([](kj::Own<kj::NetworkAddress> parsed) {
+                    auto connecting = parsed->connect();
+                    return connecting.attach(kj::mv(parsed));
+                  })
+                  .then([this, request = std::move(request)](kj::Own<kj::AsyncIoStream> stream) mutable {
+                    return login(kj::mv(stream), std::move(request));
+                  })
+                  .then([this, call] { end_call(call); }));
+}
+
+kj::Promise<void> Connection::login(kj::Own<kj::AsyncIoStream> stream, LoginRequest request) {
+  prepare(*stream);
+  stream_ = kj::mv(stream);
+  capnp::ReaderOptions options;
+  options.traversalLimitInWords = limits::kCallWordsMax;
+  options.nestingLimit = limits::kCallNestingMax;
+  network_ = kj::heap<capnp::TwoPartyVatNetwork>(*stream_, capnp::rpc::twoparty::Side::CLIENT, options);
+  rpc_ = kj::heap<capnp::RpcSystem<capnp::rpc::twoparty::VatId>>(capnp::makeRpcClient(*network_));
+  tasks_->add(network_->onDisconnect().then([this] {
+    fail_with(Error{ErrorCode::kUnavailable, "", "the server closed the connection", 0, 0});
+  }));
+
+  capnp::MallocMessageBuilder scratch(8);
+  auto server = scratch.initRoot<capnp::rpc::twoparty::VatId>();
+  server.setSide(capnp::rpc::twoparty::Side::SERVER);
+  auto broker = rpc_->bootstrap(server).castAs<schema::Broker>();
+  auto call = broker.loginRequest();
+  wire::write(request, call);
+  return call.send().then([this](capnp::Response<schema::LoginAnswer> response) {
+    if (events_ == nullptr) return;
+    if (response.isError()) {
+      events_->logged_in(fail(wire::read(response.getError())));
+      return;
+    }
+    Result<Welcome> welcome = wire::read(response.getOk().getWelcome());
+    if (welcome) session_ = response.getOk().getSession();
+    events_->logged_in(std::move(welcome));
+  });
+}
+
+void Connection::subscribe(DeliveryMode mode, std::uint32_t window_messages) {
+  auto request = session_.subscribeRequest();
+  request.setReceiver(kj::heap<ReceiverServer>(self_));
+  request.setMode(static_cast<schema::Mode>(mode));
+  request.setWindowMessages(window_messages);
+  const CallNumber call = begin_call();
+  tasks_->add(request.send().then([this, call](auto response) {
+    end_call(call);
+    const Status status = read_status(response);
+    if (!status) fail_with(status.error());
+  }));
+}
+
+// ---- calls
+
+void Connection::send(const Outbox::Call& call) {
+  capnp::MessageSize size{call.bytes / sizeof(capnp::word) + call.items.size() * kOutgoingWords, 0};
+  auto request = session_.sendRequest(size);
+  auto messages = request.initMessages(static_cast<capnp::uint>(call.items.size()));
+  for (capnp::uint i = 0; i < messages.size(); ++i) {
+    auto to = messages[i];
+    wire::write(*call.items[i].message, to);
+    to.setAnsweredBelow(call.items[i].answered_below.value);
+  }
+  const CallNumber number = begin_call();
+  tasks_->add(request.send().then([this, number, id = call.id](auto response) {
+    end_call(number);
+    if (events_ == nullptr) return;
+    answers_.clear();
+    for (const auto answer : response.getAnswers()) answers_.push_back(wire::read(answer));
+    events_->sent(id, answers_);
+  }));
+}
+
+void Connection::ack(const AckRequest& ack) {
+  auto request = session_.ackRequest();
+  request.setUpTo(ack.up_to.value);
+  auto above = request.initAbove(static_cast<capnp::uint>(ack.above.size()));
+  for (capnp::uint i = 0; i < above.size(); ++i) above.set(i, ack.above[i].value);
+  const CallNumber number = begin_call();
+  tasks_->add(request.send().then([this, number](auto response) {
+    end_call(number);
+    if (events_ == nullptr) return;
+    events_->acked(response.isError() ? Status(fail(wire::read(response.getError()))) : Status());
+  }));
+}
+
+void Connection::nack(const NackRequest& nack) {
+  auto request = session_.nackRequest();
+  auto sequences = request.initSequences(static_cast<capnp::uint>(nack.sequences.size()));
+  for (capnp::uint i = 0; i < sequences.size(); ++i) sequences.set(i, nack.sequences[i].value);
+  request.setDelayMs(nack.delay_ms);
+  const CallNumber number = begin_call();
+  // A refused nack changes nothing: what is not acked comes again when its timer fires.
+  tasks_->add(request.send().then([this, number](auto) { end_call(number); }));
+}
+
+void Connection::fetch(Sequence after, std::uint32_t limit, FetchCause cause, FetchDone done) {
+  auto request = session_.fetchRequest();
+  request.setAfter(after.value);
+  request.setLimit(limit);
+  request.setCause(static_cast<schema::FetchCause>(cause));
+  const CallNumber number = begin_call(std::move(done));
+  tasks_->add(request.send().then([this, number](auto response) {
+    fetched(number, response.isError() ? Result<Batch>(fail(wire::read(response.getError())))
+                                       : wire::read(response.getBatch()));
+  }));
+}
+
+void Connection::history(Sequence before, std::uint32_t limit, FetchDone done) {
+  auto request = session_.historyRequest();
+  request.setBefore(before.value);
+  request.setLimit(limit);
+  const CallNumber number = begin_call(std::move(done));
+  tasks_->add(request.send().then([this, number](auto response) {
+    fetched(number, response.isError() ? Result<Batch>(fail(wire::read(response.getError())))
+                                       : wire::read(response.getBatch()));
+  }));
+}
+
+void Connection::fetched(CallNumber call, Result<Batch> batch) {
+  const auto found = calls_.find(call);
+  if (found == calls_.end()) return;
+  const FetchDone done = std::move(found->second.done);
+  calls_.erase(found);
+  if (done) done(std::move(batch));
+}
+
+void Connection::logout(std::function<void()> done) {
+  auto request = session_.logoutRequest();
+  tasks_->add(request.send().then([done](auto) { done(); }, [done](kj::Exception&&) { done(); }));
+}
+
+void Connection::detach() {
+  events_ = nullptr;
+  std::map<CallNumber, Call> calls;
+  calls.swap(calls_);
+  for (auto& [number, call] : calls)
+    if (call.done) call.done(fail(ErrorCode::kUnavailable, "", "the connection is lost"));
+}
+
+// ---- deadlines and failures
+
+Connection::CallNumber Connection::begin_call(FetchDone done) {
+  const CallNumber number = next_call_++;
+  calls_.emplace_hint(calls_.end(), number, Call{now_ms() + timeout_ms_, std::move(done)});
+  watch();
+  return number;
+}
+
+void Connection::end_call(CallNumber call) { calls_.erase(call); }
+
+// One timer for all calls: when it fires, the oldest either is too old or says when to look again.
+void Connection::watch() {
+  if (watching_ || calls_.empty() || events_ == nullptr) return;
+  watching_ = true;
+  const std::uint64_t now = now_ms();
+  const std::uint64_t deadline = calls_.begin()->second.deadline_ms;
+  loop_->after(deadline > now ? deadline - now : 0, [link = self_] {
+    if (*link == nullptr) return;
+    Connection& self = **link;
+    self.watching_ = false;
+    if (!self.calls_.empty() && self.calls_.begin()->second.deadline_ms <= now_ms())
+      self.fail_with(Error{ErrorCode::kDeadlineExceeded, "", "the server does not answer", 0, 0});
+    else
+      self.watch();
+  });
+}
+
+void Connection::fail_with(Error reason) {
+  if (events_ != nullptr) events_->lost(std::move(reason));
+}
+
+void Connection::taskFailed(kj::Exception&& exception) { fail_with(error_of(exception)); }
+
+}  // namespace earshot::client

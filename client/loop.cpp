@@ -1,0 +1,102 @@
+#include "client/loop.hpp"
+
+#include <future>
+#include <system_error>
+
+namespace earshot::client {
+Result<std::shared_ptr<Loop>> Loop::start() {
+  std::shared_ptr<Loop> loop(new Loop);
+  std::promise<Status> started;
+  try {
+    // The thread keeps the loop: the last owner outside may be gone before it has ended.
+    loop->thread_ = std::thread([loop, &started] { loop->run(started); });
+  } catch (const std::system_error& error) {
+    return fail(ErrorCode::kInternal, "", std::string("cannot start a thread: ") + error.what());
+  }
+  Status status = started.get_future().get();
+  if (!status) {
+    loop->thread_.join();
+    return fail(status.error());
+  }
+  return loop;
+}
+
+void Loop::run(std::promise<Status>& started) {
+  thread_id_ = std::this_thread::get_id();
+  bool running = false;
+  auto failure = kj::runCatchingExceptions([&] {
+    auto io = kj::setupAsyncIo();
+    kj::TaskSet timers(*this);
+    io_ = &io, timers_ = &timers;
+    running = true;
+    started.set_value({});
+    run_until_stopped();
+    io_ = nullptr, timers_ = nullptr;
+  });
+  KJ_IF_MAYBE (exception, failure) {
+    EARSHOT_INVARIANT(!running, exception->getDescription().cStr());
+    started.set_value(fail(ErrorCode::kInternal, "", exception->getDescription().cStr()));
+  }
+}
+
+// Every turn waits for the doorbell, also when tasks are queued already: the wait lets the events and sockets that are
+// ready have their turn, and returns in turn with them, however busy they are.
+void Loop::run_until_stopped() {
+  std::vector<std::function<void()>> tasks;
+  for (;;) {
+    auto bell = kj::newPromiseAndCrossThreadFulfiller<void>();
+    bool ring = false;
+    {
+      const std::lock_guard lock(mutex_);
+      if (stopping_ && queue_.empty()) return;
+      ring = stopping_ || !queue_.empty();
+      if (!ring) doorbell_ = kj::mv(bell.fulfiller);
+    }
+    if (ring) bell.fulfiller->fulfill();
+    bell.promise.wait(io_->waitScope);
+    {
+      const std::lock_guard lock(mutex_);
+      tasks.swap(queue_);
+    }
+    for (std::function<void()>& task : tasks) task();
+    tasks.clear();
+  }
+}
+
+void Loop::post(std::function<void()> task) {
+  kj::Own<kj::CrossThreadPromiseFulfiller<void>> bell;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return;
+    queue_.push_back(std::move(task));
+    bell = kj::mv(doorbell_);
+  }
+  if (bell.get() != nullptr) bell->fulfill();
+}
+
+void Loop::stop() {
+  kj::Own<kj::CrossThreadPromiseFulfiller<void>> bell;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    bell = kj::mv(doorbell_);
+  }
+  if (bell.get() != nullptr) bell->fulfill();
+  if (!thread_.joinable()) return;
+  if (is_current_thread()) {
+    thread_.detach();
+  } else {
+    thread_.join();
+  }
+}
+
+void Loop::after(std::uint64_t delay_ms, std::function<void()> task) {
+  auto& timer = io_->provider->getTimer();
+  timers_->add(timer.afterDelay(delay_ms * kj::MILLISECONDS).then([task = std::move(task)] { task(); }));
+}
+
+void Loop::taskFailed(kj::Exception&& exception) {
+  EARSHOT_INVARIANT(false, exception.getDescription().cStr());  // timers do not fail, and tasks do not throw
+}
+
+}  // namespace earshot::client
