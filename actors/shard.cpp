@@ -92,6 +92,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   // Acts on what the replica's last call brought up: answers, pushes, drains, flushes, sets the timer.
   void settle(std::uint64_t now_ms);
   void act_on_applied(std::uint64_t now_ms);
+  void report(const cluster::Effects& effects) const;
   void act_on_role(std::uint64_t now_ms);
   void begin_draining(std::uint64_t now_ms);
   void flush_if_due(std::uint64_t now_ms);
@@ -341,10 +342,17 @@ void ShardImpl::act_on_applied(std::uint64_t now_ms) {
         answer(entry->waiters[i], std::move(results[i]), id_, router_.get());
     }
     presence_.push(applied.effects.delivered);
+    report(applied.effects);
     if (!drains()) continue;
     for (const ShardId target : applied.effects.outbox_targets) drain_->written(target, *router_, now_ms);
   }
   applied_.clear();
+}
+
+// What the state machine could not do must not pass in silence.
+void ShardImpl::report(const cluster::Effects& effects) const {
+  if (effects.damaged > 0) spdlog::error("shard {}: {} damaged records met", id_.value, effects.damaged);
+  if (effects.dropped > 0) spdlog::warn("shard {}: {} copies found no room in a mailbox", id_.value, effects.dropped);
 }
 
 void ShardImpl::act_on_role(std::uint64_t now_ms) {

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "actors/ports.hpp"
+#include "base/checksum.hpp"
+
+// Ports that record, and the values that tests of shards send through them.
+namespace earshot::tests {
+
+inline constexpr std::uint16_t kShardCount = 4;
+
+// The n-th user (from 0) whose name hashes to the shard.
+inline UserId user_in(ShardId shard, std::size_t n = 0, std::uint16_t shard_count = kShardCount) {
+  for (std::size_t i = 0;; ++i) {
+    UserId user = UserId::trusted("user-" + std::to_string(i));
+    if (shard_of(user, shard_count) == shard && n-- == 0) return user;
+  }
+}
+
+inline DeviceId device(std::string_view name) { return DeviceId::trusted(name); }
+
+inline OutgoingMessage outgoing(UserId recipient, std::uint64_t number, std::string body = "hello") {
+  OutgoingMessage message;
+  message.recipient = std::move(recipient);
+  message.number = LaneNumber(number);
+  message.id = MessageId{number * 7919, number};
+  message.checksum = checksum_of(body);
+  message.body = std::move(body);
+  return message;
+}
+
+// A session that writes down what it is told.
+class RecordingSession final : public actors::SessionPort {
+ public:
+  void post(actors::SendsAnswered message) override { sends.push_back(std::move(message)); }
+  void post(actors::LoginAnswered message) override { logins.push_back(std::move(message)); }
+  void post(actors::AckAnswered message) override { acks.push_back(std::move(message)); }
+  void post(actors::FetchAnswered message) override { fetches.push_back(std::move(message)); }
+  void post(actors::MailboxPush message) override { pushes.push_back(std::move(message)); }
+  void post(actors::SessionEvicted message) override { evicted = std::move(message.reason); }
+  void post(actors::LeaderAnnounced) override {}
+
+  // Sequences that were pushed, in their order.
+  [[nodiscard]] std::vector<std::uint64_t> pushed() const {
+    std::vector<std::uint64_t> sequences;
+    for (const auto& push : pushes) {
+      for (const auto& message : push.messages) sequences.push_back(message->sequence.value);
+    }
+    return sequences;
+  }
+  // Sequences under which sent messages were stored, in the order of the answers; 0 for one that was not.
+  [[nodiscard]] std::vector<std::uint64_t> stored() const {
+    std::vector<std::uint64_t> sequences;
+    for (const auto& answered : sends) {
+      for (const auto& answer : answered.answers) {
+        const auto* stored = std::get_if<Stored>(&answer.value);
+        sequences.push_back(stored != nullptr ? stored->sequence.value : 0);
+      }
+    }
+    return sequences;
+  }
+  // Why the newest message was held; nothing when it was not.
+  [[nodiscard]] std::optional<ErrorCode> held() const {
+    if (sends.empty() || sends.back().answers.empty()) return std::nullopt;
+    const auto* held = std::get_if<SendAnswer::Held>(&sends.back().answers.back().value);
+    return held != nullptr ? std::optional(held->error.code) : std::nullopt;
+  }
+
+  std::vector<actors::SendsAnswered> sends;
+  std::vector<actors::LoginAnswered> logins;
+  std::vector<actors::AckAnswered> acks;
+  std::vector<actors::FetchAnswered> fetches;
+  std::vector<actors::MailboxPush> pushes;
+  std::optional<Error> evicted;
+};
+
+// A shard elsewhere that writes down what it is sent.
+class RecordingShard final : public actors::ShardInbox {
+ public:
+  void post(actors::ShardSend) override {}
+  void post(actors::ShardLogin) override {}
+  void post(actors::ShardAck) override {}
+  void post(actors::ShardFetch) override {}
+  void post(actors::ShardHistory) override {}
+  void post(actors::ShardRegister) override {}
+  void post(actors::ShardUnregister) override {}
+  void post(actors::ShardTransfer message) override { transfers.push_back(std::move(message.command)); }
+  void post(actors::ShardTransferred message) override { answers.push_back(message); }
+
+  std::vector<TransferCommand> transfers;
+  std::vector<actors::ShardTransferred> answers;
+};
+
+}  // namespace earshot::tests

@@ -1,0 +1,106 @@
+#include "actors/presence.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/shard_ports.hpp"
+
+namespace earshot::actors {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using tests::device;
+using tests::RecordingSession;
+
+const UserId kAlice = UserId::trusted("alice");
+const UserId kBob = UserId::trusted("bob");
+
+class PresenceTest : public testing::Test {
+ protected:
+  ShardRegister registration(const std::shared_ptr<RecordingSession>& port, SessionId session,
+                             std::string_view name = "phone", bool push = true, const UserId& user = kAlice) {
+    return ShardRegister{port, session, user, device(name), push};
+  }
+  static cluster::NewMessage message(const UserId& user, std::uint64_t sequence) {
+    IncomingMessage incoming;
+    incoming.sequence = Sequence(sequence);
+    return {user, std::make_shared<const IncomingMessage>(std::move(incoming))};
+  }
+
+  Presence presence;
+  std::shared_ptr<RecordingSession> older = std::make_shared<RecordingSession>();
+  std::shared_ptr<RecordingSession> newer = std::make_shared<RecordingSession>();
+};
+
+TEST_F(PresenceTest, NewerSessionEvictsOlder) {
+  presence.add(registration(older, 1));
+  presence.add(registration(newer, 2));
+  ASSERT_TRUE(older->evicted.has_value());
+  EXPECT_EQ(older->evicted->code, ErrorCode::kSessionReplaced);
+  EXPECT_FALSE(newer->evicted.has_value());
+  presence.push({message(kAlice, 1)});
+  EXPECT_THAT(older->pushed(), IsEmpty());
+  EXPECT_THAT(newer->pushed(), ElementsAre(1));
+  EXPECT_EQ(presence.size(), 1u);
+}
+
+// The older session asked for pushes before it heard that it was replaced: its word arrives last and must not win.
+TEST_F(PresenceTest, LateWordOfAnOlderSessionDoesNotEvictTheNewer) {
+  presence.add(registration(older, 1, "phone", false));
+  presence.add(registration(newer, 2));
+  older->evicted.reset();
+  presence.add(registration(older, 1, "phone", true));
+  EXPECT_TRUE(older->evicted.has_value());
+  EXPECT_FALSE(newer->evicted.has_value());
+  presence.push({message(kAlice, 1)});
+  EXPECT_THAT(newer->pushed(), ElementsAre(1));
+}
+
+TEST_F(PresenceTest, UnregisterOfAnOldSessionDoesNotRemoveTheNewOne) {
+  presence.add(registration(older, 1));
+  presence.add(registration(newer, 2));
+  presence.remove(ShardUnregister{1, kAlice, device("phone")});
+  presence.push({message(kAlice, 1)});
+  EXPECT_THAT(newer->pushed(), ElementsAre(1));
+  presence.remove(ShardUnregister{2, kAlice, device("phone")});
+  EXPECT_TRUE(presence.empty());
+}
+
+TEST_F(PresenceTest, TwoDevicesOfAUserBothHear) {
+  presence.add(registration(older, 1, "phone"));
+  presence.add(registration(newer, 2, "laptop"));
+  presence.push({message(kAlice, 1), message(kBob, 1), message(kAlice, 2)});
+  EXPECT_THAT(older->pushed(), ElementsAre(1, 2));
+  EXPECT_THAT(newer->pushed(), ElementsAre(1, 2));
+  EXPECT_EQ(newer->pushes.size(), 1u) << "one push per session for all messages of one entry";
+  EXPECT_EQ(newer->pushes[0].messages[0], older->pushes[0].messages[0]) << "the message is shared";
+}
+
+TEST_F(PresenceTest, PushesOnlyAfterAskedTo) {
+  presence.add(registration(older, 1, "phone", false));
+  presence.push({message(kAlice, 1)});
+  EXPECT_THAT(older->pushed(), IsEmpty());
+  presence.add(registration(older, 1, "phone", true));
+  presence.push({message(kAlice, 2)});
+  EXPECT_THAT(older->pushed(), ElementsAre(2));
+  EXPECT_FALSE(older->evicted.has_value()) << "a session does not replace itself";
+}
+
+TEST_F(PresenceTest, RegistrationBeyondTheBoundIsEvictedAndSaysWhy) {
+  Presence small(1);
+  small.add(registration(older, 1));
+  small.add(registration(newer, 2, "laptop"));
+  ASSERT_TRUE(newer->evicted.has_value());
+  EXPECT_EQ(newer->evicted->code, ErrorCode::kOverloaded);
+  EXPECT_GT(newer->evicted->retry_after_ms, 0u);
+  auto replacing = std::make_shared<RecordingSession>();
+  small.add(registration(replacing, 3, "phone"));
+  EXPECT_FALSE(replacing->evicted.has_value()) << "a replacement takes no more room";
+  small.remove(ShardUnregister{3, kAlice, device("phone")});
+  small.add(registration(newer, 4, "tablet", true, kBob));
+  EXPECT_EQ(small.size(), 1u);
+}
+
+}  // namespace
+}  // namespace earshot::actors

@@ -1,0 +1,316 @@
+#include "actors/shard.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/shard_world.hpp"
+
+namespace earshot::actors {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+using tests::device;
+using tests::RecordingSession;
+using tests::ShardWorld;
+
+class ShardTest : public testing::Test {
+ protected:
+  ShardTest() { world.settle(); }
+
+  static std::shared_ptr<RecordingSession> session() { return std::make_shared<RecordingSession>(); }
+  void subscribe(const std::shared_ptr<RecordingSession>& port, SessionId id, const UserId& user,
+                 std::string_view name = "phone") {
+    world->handle(ShardRegister{port, id, user, device(name), true});
+  }
+  void login(const std::shared_ptr<RecordingSession>& port, const UserId& user) {
+    world->handle(
+        ShardLogin{port, ++world.requests, LoginCommand{user, device("phone"), {}, {}, {}, StartAt::kOldest}});
+  }
+
+  ShardWorld world;
+  std::shared_ptr<RecordingSession> port = session();
+};
+
+TEST_F(ShardTest, AnswersOnlyAfterTheLogIsSynced) {
+  auto receiver = session();
+  subscribe(receiver, 1, world.alice);
+  world.send(port, world.alice, 1);
+  world.gather();
+  EXPECT_EQ(world.entries_waiting(), 1u);
+  EXPECT_THAT(port->sends, IsEmpty()) << "stored before said";
+  EXPECT_THAT(receiver->pushes, IsEmpty());
+  EXPECT_THAT(world.bodies(world.alice), IsEmpty());
+  world.sync();
+  EXPECT_THAT(port->stored(), ElementsAre(1));
+  EXPECT_THAT(receiver->pushed(), ElementsAre(1));
+}
+
+TEST_F(ShardTest, RequestsGatherUntilTheMailboxIsEmpty) {
+  world.send(port, world.alice, 1);
+  world.send(port, world.alice, 2);
+  world.send(port, world.bob, 3);
+  world.gather();
+  EXPECT_EQ(world.entries_waiting(), 1u) << "what had arrived goes into one entry";
+  world.sync();
+  EXPECT_THAT(port->stored(), ElementsAre(1, 2, 1));
+}
+
+TEST_F(ShardTest, RequestsGatherWhileTheDiskIsBusy) {
+  std::uint64_t number = 0;
+  for (std::uint32_t entry = 0; entry < limits::kEntriesInFlightMax; ++entry) {
+    world.send(port, world.alice, ++number);
+    ASSERT_TRUE(world.gather());
+  }
+  EXPECT_EQ(world.entries_waiting(), limits::kEntriesInFlightMax);
+  for (int i = 0; i < 100; ++i) world.send(port, world.alice, ++number);
+  EXPECT_FALSE(world.gather_asked()) << "no more entries while so many are under way";
+  world.sync_one();
+  ASSERT_TRUE(world.gather());
+  EXPECT_EQ(world.entries_waiting(), limits::kEntriesInFlightMax) << "a hundred requests, one entry";
+  world.settle();
+  ASSERT_THAT(port->stored(), SizeIs(number));
+  for (std::uint64_t i = 0; i < number; ++i) EXPECT_EQ(port->stored()[i], i + 1) << "a producer's order is kept";
+}
+
+TEST_F(ShardTest, EntriesAreBoundedAndSeveralGoOutTogether) {
+  const std::size_t requests = limits::kEntryCommandsMax + 10;
+  for (std::size_t i = 1; i <= requests; ++i) world.send(port, world.alice, i);
+  world.gather();
+  EXPECT_EQ(world.entries_waiting(), 2u);
+  world.settle();
+  EXPECT_THAT(port->stored(), SizeIs(requests));
+}
+
+TEST_F(ShardTest, RepeatedSendGetsItsFirstAnswer) {
+  world.send(port, world.alice, 1, 3);
+  world.settle();
+  world.send(port, world.alice, 2, 2);
+  world.settle();
+  EXPECT_THAT(port->stored(), ElementsAre(1, 2, 3, 2, 3));
+  EXPECT_THAT(world.bodies(world.alice), SizeIs(3));
+}
+
+TEST_F(ShardTest, RestartAppliesTheLogAgain) {
+  for (std::uint64_t i = 1; i <= 50; ++i) world.send(port, world.alice, i), world.settle();
+  ASSERT_FALSE(world.write_overlay()) << "nothing was ever flushed";
+  const auto before = world.bodies(world.alice);
+  world.restart();
+  EXPECT_EQ(world.bodies(world.alice), before);
+  world.send(port, world.alice, 50);
+  world.send(port, world.alice, 51);
+  world.settle();
+  EXPECT_EQ(port->stored().back(), 51u);
+  EXPECT_EQ(port->stored()[50], 50u) << "the repeat of a message from before the crash gets its answer";
+}
+
+TEST_F(ShardTest, RestartWithoutSyncForgetsOnlyWhatWasNotAnswered) {
+  world.send(port, world.alice, 1);
+  world.settle();
+  world.send(port, world.alice, 2);
+  world.gather();
+  EXPECT_THAT(port->stored(), ElementsAre(1));
+  world.restart();
+  EXPECT_THAT(world.bodies(world.alice), ElementsAre("body 1"));
+  world.send(port, world.alice, 2);
+  world.settle();
+  EXPECT_THAT(port->stored(), ElementsAre(1, 2));
+}
+
+TEST_F(ShardTest, OverlayDroppedOnlyAfterCommit) {
+  world.send(port, world.alice, 1);
+  world.settle();
+  world.advance(limits::kFlushIntervalMs);
+  ASSERT_TRUE(world.has_overlay());
+  EXPECT_THAT(world.bodies(world.alice), ElementsAre("body 1")) << "readable while it is under way";
+  world.send(port, world.alice, 2);
+  world.settle();
+  EXPECT_THAT(world.bodies(world.alice), ElementsAre("body 1", "body 2"));
+  EXPECT_EQ(world.writes(), 0u) << "the log is not cut before the state is on disk";
+  world.write_overlay();
+  EXPECT_THAT(world.bodies(world.alice), ElementsAre("body 1", "body 2"));
+  ASSERT_GT(world.writes(), 0u);
+  EXPECT_TRUE(world.last_write().snapshot.has_value()) << "now the log may be cut";
+  world.settle();
+  world.restart();
+  EXPECT_THAT(world.bodies(world.alice), ElementsAre("body 1", "body 2"));
+}
+
+TEST_F(ShardTest, CrashBetweenFlushAndCutIsHarmless) {
+  world.send(port, world.alice, 1, 5);
+  world.settle();
+  world.advance(limits::kFlushIntervalMs);
+  ASSERT_TRUE(world.write_overlay());
+  world.restart();  // the write that cuts the log is lost
+  EXPECT_THAT(world.bodies(world.alice), SizeIs(5));
+  world.send(port, world.alice, 6);
+  world.settle();
+  EXPECT_EQ(port->stored().back(), 6u);
+}
+
+TEST_F(ShardTest, IdleShardHasNoTimer) {
+  world.advance(limits::kFlushIntervalMs);
+  while (world.write_overlay()) world.settle();
+  EXPECT_EQ(world.wake_at_ms, 0u);
+  world.send(port, world.alice, 1);
+  world.settle();
+  EXPECT_NE(world.wake_at_ms, 0u);
+  EXPECT_LE(world.wake_at_ms, world.clock.monotonic_ms() + limits::kFlushIntervalMs);
+  world.advance(limits::kFlushIntervalMs);
+  world.write_overlay();
+  world.settle();
+  EXPECT_EQ(world.wake_at_ms, 0u) << "everything is flushed: nothing to wake up for";
+}
+
+TEST_F(ShardTest, PressureOnTheNodesBudgetFlushesBeforeTheInterval) {
+  world.budgets = std::make_shared<NodeBudgets>(2'000, limits::kLogQueueBytesMax);
+  world.restart();
+  world.send(port, world.alice, 1, 10);
+  world.settle();
+  EXPECT_TRUE(world.has_overlay());
+}
+
+TEST_F(ShardTest, OverloadedWhileUnflushedStateIsAtItsBound) {
+  world.budgets = std::make_shared<NodeBudgets>(2'000, limits::kLogQueueBytesMax);
+  world.restart();
+  std::uint64_t number = 0;
+  while (port->held() != ErrorCode::kOverloaded && number < 1'000)
+    world.send(port, world.alice, ++number), world.settle();
+  ASSERT_EQ(port->held(), ErrorCode::kOverloaded);
+  EXPECT_THAT(world.bodies(world.alice), SizeIs(number - 1)) << "reads go on";
+  while (world.write_overlay()) world.settle();
+  world.send(port, world.alice, number);
+  world.settle();
+  EXPECT_EQ(port->stored().back(), number);
+}
+
+TEST_F(ShardTest, PushesEachNewMessageOnceInOrder) {
+  auto receiver = session();
+  subscribe(receiver, 1, world.alice);
+  for (std::uint64_t i = 1; i <= 20; ++i) {
+    world.send(port, world.alice, 2 * i - 1);
+    world.send(port, world.bob, 2 * i);
+    if (i % 3 == 0) world.settle();
+  }
+  world.send(port, world.alice, 1);  // a repeat
+  world.settle();
+  std::vector<std::uint64_t> expected;
+  for (std::uint64_t i = 1; i <= 20; ++i) expected.push_back(i);
+  EXPECT_EQ(receiver->pushed(), expected);
+}
+
+TEST_F(ShardTest, NewerSessionEvictsOlder) {
+  auto older = session();
+  auto newer = session();
+  subscribe(older, 1, world.alice);
+  subscribe(newer, 2, world.alice);
+  ASSERT_TRUE(older->evicted.has_value());
+  EXPECT_EQ(older->evicted->code, ErrorCode::kSessionReplaced);
+  world->handle(ShardUnregister{1, world.alice, device("phone")});
+  world.send(port, world.alice, 1);
+  world.settle();
+  EXPECT_THAT(newer->pushed(), ElementsAre(1));
+  EXPECT_THAT(older->pushed(), IsEmpty());
+}
+
+TEST_F(ShardTest, LoginAndAckAreAnsweredWhenCommitted) {
+  login(port, world.alice);
+  world.gather();
+  EXPECT_THAT(port->logins, IsEmpty());
+  world.settle();
+  ASSERT_THAT(port->logins, SizeIs(1));
+  ASSERT_TRUE(port->logins[0].outcome.has_value());
+  EXPECT_NE(port->logins[0].outcome->producer, ProducerId());
+
+  world.send(port, world.alice, 1, 3);
+  world.settle();
+  world->handle(ShardAck{port, ++world.requests, AckCommand{world.alice, device("phone"), Sequence(2), {}}});
+  world.gather();
+  EXPECT_THAT(port->acks, IsEmpty());
+  world.settle();
+  EXPECT_EQ(port->acks.at(0).cursor.value(), Sequence(2));
+}
+
+TEST_F(ShardTest, OverloadedAtThePendingBound) {
+  for (std::size_t i = 1; i <= limits::kShardPendingCommandsMax; ++i) world.send(port, world.alice, i);
+  EXPECT_THAT(port->sends, IsEmpty());
+  auto refused = session();
+  world.send(refused, world.alice, limits::kShardPendingCommandsMax + 1);
+  EXPECT_EQ(refused->held(), ErrorCode::kOverloaded);
+  const auto& held = std::get<SendAnswer::Held>(refused->sends.at(0).answers.at(0).value);
+  EXPECT_GT(held.error.retry_after_ms, 0u);
+  world.settle();
+  EXPECT_THAT(port->stored(), SizeIs(limits::kShardPendingCommandsMax)) << "what was let in is done";
+}
+
+TEST_F(ShardTest, OverloadedAtTheNodesAdmissionBoundAndGivesTheRoomBack) {
+  world.budgets = std::make_shared<NodeBudgets>(limits::kOverlayBytesMax, 2'000);
+  world.restart();
+  std::uint64_t number = 0;
+  while (port->held() != ErrorCode::kOverloaded && number < 1'000) world.send(port, world.alice, ++number);
+  ASSERT_EQ(port->held(), ErrorCode::kOverloaded);
+  world.settle();
+  EXPECT_EQ(world.budgets->admitted.used(), 0u);
+  world.send(port, world.alice, number);
+  world.settle();
+  EXPECT_EQ(port->stored().back(), number);
+}
+
+TEST_F(ShardTest, StorageFullRefusesNewAndKeepsAdmitted) {
+  world.send(port, world.alice, 1);
+  world.gather();
+  world.budgets->disk.set_log_full(true);
+  auto refused = session();
+  world.send(refused, world.alice, 2);
+  EXPECT_EQ(refused->held(), ErrorCode::kStorageFull);
+  login(refused, world.bob);
+  EXPECT_EQ(refused->logins.at(0).outcome.error().code, ErrorCode::kStorageFull);
+  EXPECT_TRUE(world.fetch(world.alice).has_value()) << "reads go on";
+  EXPECT_THAT(port->sends, IsEmpty());
+  world.sync();  // there is room again
+  EXPECT_THAT(port->stored(), ElementsAre(1));
+  world.budgets->disk.set_log_full(false);
+  world.send(port, world.alice, 2);
+  world.settle();
+  EXPECT_THAT(port->stored(), ElementsAre(1, 2));
+}
+
+TEST_F(ShardTest, StopRefusesFlushesAndDrains) {
+  world.send(port, world.alice, 1);
+  world.gather();
+  auto waiting = session();
+  world.send(waiting, world.alice, 2);
+  world->stop();
+  EXPECT_EQ(waiting->held(), ErrorCode::kUnavailable) << "what is not in the log yet is refused";
+  EXPECT_FALSE(world->drained());
+  auto late = session();
+  world.send(late, world.alice, 3);
+  EXPECT_EQ(late->held(), ErrorCode::kUnavailable);
+  world.settle();
+  EXPECT_THAT(port->stored(), ElementsAre(1)) << "what is in the log is answered";
+  EXPECT_FALSE(world->drained()) << "not flushed";
+  ASSERT_TRUE(world.write_overlay()) << "the flush does not wait for its interval";
+  world.settle();
+  EXPECT_TRUE(world->drained());
+  EXPECT_EQ(world.wake_at_ms, 0u);
+}
+
+TEST_F(ShardTest, ClockThatJumpsGivesNoTick) {
+  world.send(port, world.alice, 1);
+  world.settle();
+  const auto sane_ms = world.fetch(world.alice).value().messages.at(0).stored_at_ms;
+  EXPECT_EQ(sane_ms, world.clock.wall_ms());
+  world.clock.jump_wall(3'600'000);
+  world.send(port, world.alice, 2);
+  world.settle();
+  EXPECT_EQ(world.fetch(world.alice).value().messages.at(1).stored_at_ms, sane_ms) << "time stands still";
+  world.clock.jump_wall(-3'600'000 + 30'000);
+  world.send(port, world.alice, 3);
+  world.settle();
+  EXPECT_EQ(world.fetch(world.alice).value().messages.at(2).stored_at_ms, sane_ms + 30'000)
+      << "small steps are followed";
+}
+
+}  // namespace
+}  // namespace earshot::actors
