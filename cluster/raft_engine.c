@@ -237,7 +237,11 @@ static enum raft_engine_result step(raft_engine* engine, uint64_t now_ms, struct
   event->time = now_ms;
   event->capacity = engine->capacity;
 
+  const raft_index committed = engine->raft.commit_index;
   const int rv = raft_step(&engine->raft, event, &result);
+  /* A late AppendEntries with a newer leader_commit makes a follower's commit index min(leader_commit, its last entry),
+   * although it knew of more: the thesis' figure 3.1 never lets it go back, nor do we. */
+  if (engine->raft.commit_index < committed) engine->raft.commit_index = committed;
   switch (rv) {
     case 0: break;
     case RAFT_NOTLEADER: return RAFT_ENGINE_NOT_LEADER;

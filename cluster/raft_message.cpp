@@ -133,9 +133,17 @@ Result<InstallSnapshot> read(schema::InstallSnapshot::Reader from) {
 }
 
 template <class Content>
-Result<RaftMessage> with_term(Term term, Result<Content> content) {
+Result<RaftMessage> whole(Term term, Content content) {
+  RaftMessage message;
+  message.term = term;
+  message.content = std::move(content);
+  return message;
+}
+
+template <class Content>
+Result<RaftMessage> whole(Term term, Result<Content> content) {
   if (!content) return fail(std::move(content.error()));
-  return RaftMessage{term, std::move(*content)};
+  return whole(term, std::move(*content));
 }
 
 Result<RaftMessage> read(schema::RaftMessage::Reader from) {
@@ -143,24 +151,24 @@ Result<RaftMessage> read(schema::RaftMessage::Reader from) {
   switch (from.which()) {
     case schema::RaftMessage::REQUEST_VOTE: {
       const auto vote = from.getRequestVote();
-      return RaftMessage{term, RequestVote{LogIndex(vote.getLastIndex()), Term(vote.getLastTerm()),
-                                           vote.getDisruptLeader(), vote.getPreVote()}};
+      return whole(term, RequestVote{LogIndex(vote.getLastIndex()), Term(vote.getLastTerm()), vote.getDisruptLeader(),
+                                     vote.getPreVote()});
     }
     case schema::RaftMessage::REQUEST_VOTE_RESULT: {
       const auto result = from.getRequestVoteResult();
-      return RaftMessage{term, RequestVoteResult{result.getGranted(), result.getPreVote(), result.getFeatures(),
-                                                 result.getCapacity()}};
+      return whole(term, RequestVoteResult{result.getGranted(), result.getPreVote(), result.getFeatures(),
+                                           result.getCapacity()});
     }
-    case schema::RaftMessage::APPEND_ENTRIES: return with_term(term, read(from.getAppendEntries()));
+    case schema::RaftMessage::APPEND_ENTRIES: return whole(term, read(from.getAppendEntries()));
     case schema::RaftMessage::APPEND_ENTRIES_RESULT: {
       const auto result = from.getAppendEntriesResult();
-      return RaftMessage{term, AppendEntriesResult{LogIndex(result.getRejected()), LogIndex(result.getLastIndex()),
-                                                   result.getFeatures(), result.getCapacity()}};
+      return whole(term, AppendEntriesResult{LogIndex(result.getRejected()), LogIndex(result.getLastIndex()),
+                                             result.getFeatures(), result.getCapacity()});
     }
-    case schema::RaftMessage::INSTALL_SNAPSHOT: return with_term(term, read(from.getInstallSnapshot()));
+    case schema::RaftMessage::INSTALL_SNAPSHOT: return whole(term, read(from.getInstallSnapshot()));
     case schema::RaftMessage::TIMEOUT_NOW: {
       const auto timeout = from.getTimeoutNow();
-      return RaftMessage{term, TimeoutNow{LogIndex(timeout.getLastIndex()), Term(timeout.getLastTerm())}};
+      return whole(term, TimeoutNow{LogIndex(timeout.getLastIndex()), Term(timeout.getLastTerm())});
     }
   }
   return fail(ErrorCode::kUnsupportedVersion, "raftMessage", "a kind of message that this version does not know");

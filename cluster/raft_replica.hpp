@@ -95,7 +95,10 @@ class RaftReplica final : public Replica {
   void receive_append(NodeId from, Term term, AppendEntries append);
   void feed(const raft_engine_message& message, std::vector<storage::LogEntry> given);
   void send_all(const raft_engine_message* messages, unsigned count);
-  [[nodiscard]] std::optional<RaftMessage> filled(const raft_engine_message& message);
+  // False when there is nothing to send after all.
+  [[nodiscard]] bool fill(const raft_engine_message& from, RaftMessage& to);
+  [[nodiscard]] bool fill_append(const raft_engine_message& from, AppendEntries& to) const;
+  [[nodiscard]] bool fill_install(const raft_engine_message& from, InstallSnapshot& to);
   void post(PeerMessage message);
   void release_messages();
 

@@ -122,56 +122,62 @@ void RaftReplica::feed(const raft_engine_message& message, std::vector<storage::
 // Entries and snapshots are filled in now: by the time a message may leave, the log can be another.
 void RaftReplica::send_all(const raft_engine_message* messages, unsigned count) {
   for (unsigned i = 0; i < count; ++i) {
-    if (const auto message = filled(messages[i])) {
-      post({options_.self, NodeId(messages[i].peer), encode(*message)});
-    }
+    RaftMessage message;
+    message.term = Term(messages[i].term);
+    if (fill(messages[i], message)) post({options_.self, NodeId(messages[i].peer), encode(message)});
   }
 }
 
-std::optional<RaftMessage> RaftReplica::filled(const raft_engine_message& message) {
-  const Term term(message.term);
-  switch (message.type) {
+bool RaftReplica::fill(const raft_engine_message& from, RaftMessage& to) {
+  switch (from.type) {
     case RAFT_ENGINE_REQUEST_VOTE: {
-      const auto& vote = message.request_vote;
-      return RaftMessage{
-          term, RequestVote{LogIndex(vote.last_index), Term(vote.last_term), vote.disrupt_leader, vote.pre_vote}};
+      const auto& vote = from.request_vote;
+      to.content = RequestVote{LogIndex(vote.last_index), Term(vote.last_term), vote.disrupt_leader, vote.pre_vote};
+      return true;
     }
     case RAFT_ENGINE_REQUEST_VOTE_RESULT: {
-      const auto& result = message.request_vote_result;
-      return RaftMessage{term, RequestVoteResult{result.granted, result.pre_vote, result.features, result.capacity}};
+      const auto& result = from.request_vote_result;
+      to.content = RequestVoteResult{result.granted, result.pre_vote, result.features, result.capacity};
+      return true;
     }
-    case RAFT_ENGINE_APPEND_ENTRIES: {
-      const auto& append = message.append_entries;
-      AppendEntries full{
-          LogIndex(append.previous_index), Term(append.previous_term), LogIndex(append.leader_commit), {}};
-      if (append.entries_n > 0) {
-        // Fewer than libraft meant when they are too large for one message, or when the first was released while there
-        // was nobody to keep it for: the member then misses some, says so, and libraft steps back.
-        full.entries = log_.copy(full.previous_index.next(), append.entries_n, kAppendBytesMax);
-        if (full.entries.empty()) return std::nullopt;
-      }
-      return RaftMessage{term, std::move(full)};
-    }
+    case RAFT_ENGINE_APPEND_ENTRIES: return fill_append(from, to.content.emplace<AppendEntries>());
     case RAFT_ENGINE_APPEND_ENTRIES_RESULT: {
-      const auto& result = message.append_entries_result;
-      return RaftMessage{term, AppendEntriesResult{LogIndex(result.rejected), LogIndex(result.last_index),
-                                                   result.features, result.capacity}};
+      const auto& result = from.append_entries_result;
+      to.content =
+          AppendEntriesResult{LogIndex(result.rejected), LogIndex(result.last_index), result.features, result.capacity};
+      return true;
     }
-    case RAFT_ENGINE_INSTALL_SNAPSHOT: {
-      EARSHOT_INVARIANT(log_.snapshot() && log_.snapshot_index().value == message.install_snapshot.index,
-                        "the engine sends the snapshot that there is");
-      auto data = host_.read_snapshot(*log_.snapshot());
-      // Not now; libraft asks again when the member answers a heartbeat.
-      if (!data || data->size() > kSnapshotBytesMax) return std::nullopt;
-      sent_[NodeId(message.peer)] = {log_.snapshot_index(), now_ms_};
-      return RaftMessage{term, InstallSnapshot{*log_.snapshot(), std::move(*data)}};
-    }
+    case RAFT_ENGINE_INSTALL_SNAPSHOT: return fill_install(from, to.content.emplace<InstallSnapshot>());
     case RAFT_ENGINE_TIMEOUT_NOW: {
-      const auto& timeout = message.timeout_now;
-      return RaftMessage{term, TimeoutNow{LogIndex(timeout.last_index), Term(timeout.last_term)}};
+      const auto& timeout = from.timeout_now;
+      to.content = TimeoutNow{LogIndex(timeout.last_index), Term(timeout.last_term)};
+      return true;
     }
-    default: return std::nullopt;
+    default: return false;
   }
+}
+
+// Fewer entries than libraft meant when they are too large for one message, none when the first was released while
+// there was nobody to keep it for: the member then misses some, says so, and libraft steps back.
+bool RaftReplica::fill_append(const raft_engine_message& from, AppendEntries& to) const {
+  to.previous_index = LogIndex(from.append_entries.previous_index);
+  to.previous_term = Term(from.append_entries.previous_term);
+  to.leader_commit = LogIndex(from.append_entries.leader_commit);
+  if (from.append_entries.entries_n == 0) return true;
+  to.entries = log_.copy(to.previous_index.next(), from.append_entries.entries_n, kAppendBytesMax);
+  return !to.entries.empty();
+}
+
+// When the host cannot read the snapshot now, nothing is sent; libraft tries again when the member answers a heartbeat.
+bool RaftReplica::fill_install(const raft_engine_message& from, InstallSnapshot& to) {
+  EARSHOT_INVARIANT(log_.snapshot() && log_.snapshot_index().value == from.install_snapshot.index,
+                    "the engine sends the snapshot that there is");
+  auto data = host_.read_snapshot(*log_.snapshot());
+  if (!data || data->size() > kSnapshotBytesMax) return false;
+  sent_[NodeId(from.peer)] = {log_.snapshot_index(), now_ms_};
+  to.metadata = *log_.snapshot();
+  to.data = std::move(*data);
+  return true;
 }
 
 // Thesis, figure 3.1: term and vote are on stable storage before anybody hears of them. One queue keeps the order also

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "base/checksum.hpp"
+#include "base/ids.hpp"
+#include "storage/log_types.hpp"
+
+namespace earshot::tests {
+
+// What one group of replicas promised so far, kept apart from the replicas and from the workload. The first broken
+// promise stays as violation().
+class RaftChecker {
+ public:
+  // The state of a model state machine: a hash over every command applied, in order.
+  static std::uint64_t chain(std::uint64_t state, const storage::LogEntry& entry) {
+    return checksum_of(*entry.data, state ^ entry.index.value * 0x9e3779b97f4a7c15 ^ entry.term.value);
+  }
+
+  // Election safety (thesis, figure 3.2): at most one leader per term.
+  void leads(NodeId node, Term term) {
+    const auto [known, fresh] = leaders_.try_emplace(term, node);
+    if (!fresh && known->second != node) {
+      violate("two leaders in term " + std::to_string(term.value) + ": " + std::to_string(known->second.value) +
+              " and " + std::to_string(node.value));
+    }
+  }
+
+  // State machine safety: whatever is applied at an index is the same everywhere and for ever, and so is the state
+  // after it. `synced_here`: the node's own disk holds it; `holders`: voters whose disk does.
+  void applied(NodeId node, const storage::LogEntry& entry, std::uint64_t state, bool synced_here, std::size_t holders,
+               std::size_t voters) {
+    const std::string name = "entry " + std::to_string(entry.index.value) + "^" + std::to_string(entry.term.value) +
+                             " applied by " + std::to_string(node.value);
+    const auto [known, fresh] = history_.try_emplace(entry.index, Applied{entry.term, checksum_of(*entry.data), state});
+    if (!fresh && (known->second.term != entry.term || known->second.bytes != checksum_of(*entry.data))) {
+      violate(name + " is not the one applied before");
+    }
+    if (!fresh && known->second.state != state) violate(name + " leads to another state than before");
+    if (!synced_here) violate(name + " is not synced there");
+    if (fresh && holders * 2 <= voters) {
+      violate(name + " is synced by " + std::to_string(holders) + " of " + std::to_string(voters) + " only");
+    }
+  }
+
+  // A state that was handed on or read back is the one that the history has at this index.
+  void holds_state(NodeId node, LogIndex index, std::uint64_t state) {
+    const auto after = history_.upper_bound(index);
+    const std::uint64_t expected = after == history_.begin() ? 0 : std::prev(after)->second.state;
+    if (state != expected) {
+      violate("node " + std::to_string(node.value) + " has a wrong state at " + std::to_string(index.value));
+    }
+  }
+
+  void violate(std::string what) {
+    if (violation_.empty()) violation_ = std::move(what);
+  }
+
+  [[nodiscard]] const std::string& violation() const { return violation_; }
+  [[nodiscard]] std::size_t committed() const { return history_.size(); }
+  [[nodiscard]] bool was_applied(LogIndex index, Term term) const {
+    const auto found = history_.find(index);
+    return found != history_.end() && found->second.term == term;
+  }
+
+ private:
+  struct Applied {
+    Term term;
+    std::uint64_t bytes = 0;
+    std::uint64_t state = 0;
+  };
+
+  std::map<Term, NodeId> leaders_;
+  std::map<LogIndex, Applied> history_;
+  std::string violation_;
+};
+
+}  // namespace earshot::tests
