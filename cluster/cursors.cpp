@@ -50,7 +50,8 @@ Result<LoginOutcome> Cursors::login(const LoginCommand& command, ShardId shard, 
   const auto mailbox = mailboxes_.head(command.user);
   if (!mailbox.has_value()) return fail(mailbox.error());
 
-  auto& entry = cache_.require({command.user, command.device});
+  const CursorKey key{command.user, command.device};
+  auto& entry = cache_.require(key);
   const bool is_absent = entry.get() == nullptr;
   const bool is_new = is_absent && !entry.is_damaged();
   if (is_new && mailbox->devices >= devices_max_) {
@@ -76,7 +77,8 @@ Result<LoginOutcome> Cursors::login(const LoginCommand& command, ShardId shard, 
 Result<Sequence> Cursors::ack(const AckCommand& command) {
   const auto mailbox = mailboxes_.head(command.user);
   if (!mailbox.has_value()) return fail(mailbox.error());
-  auto& entry = cache_.require({command.user, command.device});
+  const CursorKey key{command.user, command.device};
+  auto& entry = cache_.require(key);
   if (entry.is_damaged()) return fail(ErrorCode::kCorrupt, "cursor", "the device's cursor is damaged: log in again");
   const CursorRecord* before = entry.get();
   if (before == nullptr) return fail(ErrorCode::kNotFound, "device", "this device never logged in");

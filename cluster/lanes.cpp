@@ -60,9 +60,9 @@ std::optional<SendAnswer> Lanes::Visit::judge(const OutgoingMessage& message) {
   if (is_foreign()) return reset("this producer belongs to another device");
   release(message.answered_below);
 
-  static const Lane kNewLane;
+  static const Lane::Stream kNew(limits::kLaneWindowMax);
   const Lane* lane = entry_.get();
-  const Lane::Stream& stream = lane != nullptr ? lane->stream : kNewLane.stream;
+  const Lane::Stream& stream = lane != nullptr ? lane->stream : kNew;
   switch (stream.judge(message.number.value, message.id)) {
     case StreamVerdict::kRepeat: return again(stream.find(message.number.value)->answer);
     case StreamVerdict::kReset: return reset("the answer to this number is forgotten or belongs to another message");

@@ -80,6 +80,7 @@ class Machine final : public ShardMachine {
   SendAnswer refuse(Lanes::Visit& lane, MessageId id, Error error);
   [[nodiscard]] SelfCopy self_copy_of(const SendCommand& command, const OutgoingMessage& message) const;
   void deliver_copy(const UserId& user, MailboxRecord record, Effects& effects);
+  void send_copy(const UserId& user, MailboxRecord record, Effects& effects);
 
   [[nodiscard]] bool is_ours(const UserId& user) const { return shard_of(user, shard_count_) == shard_; }
   [[nodiscard]] std::uint64_t damaged_met() const {
@@ -166,20 +167,11 @@ SendAnswer Machine::take(const SendCommand& command, SendItem& item, Lanes::Visi
   auto stored = mailboxes_.append(message.recipient, std::move(record));
   if (!stored.has_value()) return refuse(lane, message.id, std::move(stored.error()));
 
-  if (self_copy == SelfCopy::kHere) {
-    effects.delivered.push_back(NewMessage{message.recipient, *stored});
-    deliver_copy(command.user, std::move(copy), effects);
-  } else {
-    if (self_copy == SelfCopy::kOutbox) {
-      const ShardId target = shard_of(command.user, shard_count_);
-      copy.stored_at_ms = 0;  // the target's to say
-      outbox_.push(target, OutboxRecord{OutboxCause::kCopyToSelf, {command.user}, std::move(copy)});
-      effects.outbox_targets.push_back(target);
-    }
-    effects.delivered.push_back(NewMessage{std::move(message.recipient), *stored});
-  }
   const Stored answer{(*stored)->sequence, head_.epoch};
   lane.record(message.id, answer, head_.tick_ms);
+  effects.delivered.push_back(NewMessage{std::move(message.recipient), std::move(*stored)});
+  if (self_copy == SelfCopy::kHere) deliver_copy(command.user, std::move(copy), effects);
+  if (self_copy == SelfCopy::kOutbox) send_copy(command.user, std::move(copy), effects);
   return SendAnswer{answer};
 }
 
@@ -201,6 +193,13 @@ void Machine::deliver_copy(const UserId& user, MailboxRecord record, Effects& ef
   } else {
     ++effects.dropped;
   }
+}
+
+void Machine::send_copy(const UserId& user, MailboxRecord record, Effects& effects) {
+  const ShardId target = shard_of(user, shard_count_);
+  record.stored_at_ms = 0;  // the target's to say
+  outbox_.push(target, OutboxRecord{OutboxCause::kCopyToSelf, {user}, std::move(record)});
+  effects.outbox_targets.push_back(target);
 }
 
 CommandResult Machine::run(LoginCommand& command, Effects&) {
