@@ -1,7 +1,8 @@
 @0xe1c04fd27a9b3355;
 # What a client calls. The bootstrap capability of a connection is a Broker.
 #
-# Rules of evolution: fields and methods are only ever appended; a default value means "as before"; nothing is renumbered.
+# Rules of evolution (docs/schema-evolution.md): fields and methods are only ever appended; a default value means "as
+# before"; nothing is renumbered.
 # Batches everywhere: one call carries many messages, since a call costs far more than a message.
 
 using Cxx = import "/capnp/c++.capnp";
@@ -69,18 +70,20 @@ struct Limits {
 
 interface Session {
   send @0 (messages :List(Outgoing)) -> (answers :List(SendAnswer));
-  # Stores messages in their recipients' mailboxes. One answer per message, in order; each is given only when the message
-  # is committed and synced. Messages of one lane must stand in the order of their numbers.
+  # Stores messages in their recipients' mailboxes. One answer per message, in order; each is given only when the
+  # message is committed and synced. Messages of one lane must stand in the order of their numbers.
 
   subscribe @1 (receiver :Receiver, mode :Mode, windowMessages :UInt32) -> StatusAnswer;
   # Starts delivery from the device's cursor, once per session.
 
   ack @2 (upTo :UInt64, above :List(UInt64)) -> AckAnswer;
-  # Everything up to `upTo`, and in `unordered` mode also `above`, is in the client's database. Stops retransmission when
-  # received; answers when the cursor is committed. In `sequenceOnly` mode: the client's report of LastReceivedSeqID.
+  # Everything up to `upTo`, and in `unordered` mode also `above` (ascending), is in the client's database. Stops
+  # retransmission when received; answers when the cursor is committed. In `sequenceOnly` mode: the client's report of
+  # LastReceivedSeqID.
 
   nack @3 (sequences :List(UInt64), delayMs :UInt32) -> StatusAnswer;
-  # Not taken; deliver again after the delay. In `ordered` mode delivery resumes from the first of them.
+  # Not taken (ascending, at least one): deliver again after the delay. In `ordered` mode delivery resumes from the first
+  # of them.
 
   fetch @4 (after :UInt64, limit :UInt32, cause :FetchCause) -> FetchAnswer;
   # The messages that follow `after`, without holes, at most `limit`. What is gone is said in `lost`.

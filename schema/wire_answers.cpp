@@ -6,8 +6,6 @@
 namespace earshot::wire {
 namespace {
 
-constexpr auto kLastCode = static_cast<std::uint16_t>(ErrorCode::kConflict);
-
 // At most `bytes_max` bytes of a text, never cutting a UTF-8 character in two.
 std::string cut(std::string_view text, std::size_t bytes_max) {
   if (text.size() <= bytes_max) return std::string(text);
@@ -17,17 +15,20 @@ std::string cut(std::string_view text, std::size_t bytes_max) {
 
 Error unknown_answer() { return Error{ErrorCode::kInternal, "answer", "an answer of an unknown kind"}; }
 
-Result<SendAnswer> read_send_answer(schema::SendAnswer::Reader from) {
+Status read_value(schema::SendAnswer::Reader from, SendAnswer& answer) {
   switch (from.which()) {
     case schema::SendAnswer::STORED: {
-      const auto stored = from.getStored();
       Fields fields(Fields::Source::kWire);
-      SendAnswer answer{Stored{Sequence(fields.positive(stored.getSequence(), "sequence")),
-                               Epoch(fields.positive(stored.getEpoch(), "epoch"))}};
-      return fields.finish(std::move(answer));
+      answer.value = Stored{Sequence(fields.positive(from.getStored().getSequence(), "sequence")),
+                            Epoch(fields.positive(from.getStored().getEpoch(), "epoch"))};
+      return fields.finish();
     }
-    case schema::SendAnswer::REFUSED: return SendAnswer{SendAnswer::Refused{read(from.getRefused())}};
-    case schema::SendAnswer::HELD: return SendAnswer{SendAnswer::Held{read(from.getHeld())}};
+    case schema::SendAnswer::REFUSED:
+      answer.value.emplace<SendAnswer::Refused>(SendAnswer::Refused{read(from.getRefused())});
+      return {};
+    case schema::SendAnswer::HELD:
+      answer.value.emplace<SendAnswer::Held>(SendAnswer::Held{read(from.getHeld())});
+      return {};
   }
   return fail(unknown_answer());
 }
@@ -45,8 +46,8 @@ void write(const Error& from, schema::Error::Builder to) {
 Error read(schema::Error::Reader from) {
   const auto read_fields = [&]() -> Result<Error> {
     Error error;
-    const auto code = static_cast<std::uint16_t>(from.getCode());
-    error.code = code <= kLastCode ? ErrorCode(code) : ErrorCode::kInternal;
+    const auto code = static_cast<ErrorCode>(from.getCode());
+    error.code = name_of(code) != "unknown" ? code : ErrorCode::kInternal;
     error.field = cut(flat::view(from.getField()), limits::kErrorTextBytesMax);
     error.detail = cut(flat::view(from.getDetail()), limits::kErrorTextBytesMax);
     error.retry_after_ms = from.getRetryAfterMs();
@@ -71,13 +72,15 @@ void write(const SendAnswer& from, schema::SendAnswer::Builder to) {
 }
 
 SendAnswer read(schema::SendAnswer::Reader from) {
-  Result<SendAnswer> answer = guarded("answer", [&] { return read_send_answer(from); });
-  if (answer) {
-    answer->repeat = from.getRepeat();
-    return std::move(*answer);
+  SendAnswer answer;
+  Status status = guarded("answer", [&] { return read_value(from, answer); });
+  if (status) {
+    answer.repeat = from.getRepeat();
+  } else {
+    status.error().code = ErrorCode::kInternal;
+    answer.value.emplace<SendAnswer::Held>(SendAnswer::Held{std::move(status.error())});
   }
-  answer.error().code = ErrorCode::kInternal;
-  return SendAnswer{SendAnswer::Held{std::move(answer.error())}};
+  return answer;
 }
 
 void write(const Status& from, schema::StatusAnswer::Builder to) {

@@ -129,7 +129,7 @@ Result<LostRange> read(schema::LostRange::Reader from) {
     range.last = Sequence(from.getLast());
     fields.require(range.first <= range.last, "last", "must not be below first");
     const auto reason = static_cast<LostReason>(from.getReason());
-    range.reason = reason <= LostReason::kTrimmed ? reason : LostReason::kUnknown;
+    range.reason = name_of(reason) != "unknown" ? reason : LostReason::kUnknown;
     return fields.finish(std::move(range));
   });
 }

@@ -126,7 +126,7 @@ Result<SubscribeRequest> read(schema::Session::SubscribeParams::Reader from) {
     Fields fields(Fields::Source::kWire);
     SubscribeRequest request;
     request.mode = static_cast<DeliveryMode>(from.getMode());
-    fields.require(request.mode <= DeliveryMode::kSequenceOnly, "mode", "is unknown to this server");
+    fields.require(name_of(request.mode) != "unknown", "mode", "is unknown to this server");
     if (from.getWindowMessages() > 0) request.window_messages = from.getWindowMessages();
     fields.at_most(request.window_messages, limits::kWindowMessagesMax, "windowMessages");
     return fields.finish(std::move(request));
@@ -179,7 +179,7 @@ Result<FetchRequest> read(schema::Session::FetchParams::Reader from) {
     request.limit = read_count(from.getLimit(), fields);
     // A cause is only counted: one that a newer client invented must not cost it the answer.
     const auto cause = static_cast<FetchCause>(from.getCause());
-    request.cause = cause <= FetchCause::kCatchUp ? cause : FetchCause::kUnspecified;
+    request.cause = name_of(cause) != "unknown" ? cause : FetchCause::kUnspecified;
     return fields.finish(std::move(request));
   });
 }

@@ -66,7 +66,13 @@ TEST(WireSendAnswer, ComesBackWhole) {
   for (const SendAnswer& answer :
        {SendAnswer{Stored{Sequence(7), Epoch(2)}}, SendAnswer{SendAnswer::Refused{values.error()}},
         SendAnswer{SendAnswer::Held{values.error()}}})
-    EXPECT_EQ(through<schema::SendAnswer>(answer), answer);
+    for (const bool repeat : {false, true}) {
+      SendAnswer sent = answer;
+      sent.repeat = repeat;
+      const SendAnswer back = through<schema::SendAnswer>(sent);
+      EXPECT_EQ(back, sent);
+      EXPECT_EQ(back.repeat, repeat);
+    }
 }
 
 TEST(WireSendAnswer, ThatMakesNoSenseHoldsTheMessageInsteadOfEndingIt) {
