@@ -66,6 +66,7 @@ class RaftReplica final : public Replica {
   struct Sent {  // a snapshot under way to a member
     LogIndex index;
     std::uint64_t since_ms = 0;
+    std::uint64_t heard_ms = 0;  // from the member
   };
   struct EngineDeleter {
     void operator()(raft_engine* engine) const { raft_engine_free(engine); }
@@ -93,7 +94,9 @@ class RaftReplica final : public Replica {
 
   // ---- messages (replica_messages.cpp)
   void receive_append(NodeId from, Term term, AppendEntries append);
-  void feed(const raft_engine_message& message, std::vector<storage::LogEntry> given);
+  void receive_append_result(NodeId from, Term term, AppendEntriesResult result);
+  // Whether the engine had something to send in answer.
+  bool feed(const raft_engine_message& message, std::vector<storage::LogEntry> given);
   void send_all(const raft_engine_message* messages, unsigned count);
   // False when there is nothing to send after all.
   [[nodiscard]] bool fill(const raft_engine_message& from, RaftMessage& to);
@@ -105,7 +108,8 @@ class RaftReplica final : public Replica {
   // ---- snapshots (replica_snapshots.cpp)
   [[nodiscard]] static raft_engine_snapshot engine_snapshot(const storage::SnapshotMetadata& metadata);
   void cut_when_possible();
-  [[nodiscard]] LogIndex cut_below(LogIndex snapshot);
+  [[nodiscard]] bool snapshot_under_way();
+  [[nodiscard]] LogIndex cut_below(LogIndex snapshot) const;
   void snapshot_synced(const Write& write);
   void begin_install(InstallSnapshot install);
   void proceed_with_install();

@@ -53,6 +53,7 @@ void RaftReplica::receive(const PeerMessage& message, std::uint64_t now_ms) {
   auto decoded = decode_raft_message(message.body);
   if (!decoded) return;
   const Term term = decoded->term;
+  if (const auto sent = sent_.find(message.from); sent != sent_.end()) sent->second.heard_ms = now_ms_;
   if (auto* append = std::get_if<AppendEntries>(&decoded->content)) {
     receive_append(message.from, term, std::move(*append));
   } else if (auto* install = std::get_if<InstallSnapshot>(&decoded->content)) {
@@ -70,7 +71,7 @@ void RaftReplica::receive(const PeerMessage& message, std::uint64_t now_ms) {
   } else if (auto* vote_result = std::get_if<RequestVoteResult>(&decoded->content)) {
     feed(engine_message(message.from, term, *vote_result), {});
   } else if (auto* append_result = std::get_if<AppendEntriesResult>(&decoded->content)) {
-    feed(engine_message(message.from, term, *append_result), {});
+    receive_append_result(message.from, term, *append_result);
   } else if (auto* timeout = std::get_if<TimeoutNow>(&decoded->content)) {
     feed(engine_message(message.from, term, *timeout), {});
   }
@@ -101,7 +102,18 @@ void RaftReplica::receive_append(NodeId from, Term term, AppendEntries append) {
   } while (begin != append.entries.end() && log_.term_of(previous) == previous_term);
 }
 
-void RaftReplica::feed(const raft_engine_message& message, std::vector<storage::LogEntry> given) {
+// A snapshot that got lost shows by a member that rejects the snapshot's index, whereupon libraft sends it again; but
+// only if that is the very snapshot it sent, and not a newer one that it has since: then it would wait for the install
+// to time out. So an answer that moved nothing is repeated in the terms that libraft remembers.
+void RaftReplica::receive_append_result(NodeId from, Term term, AppendEntriesResult result) {
+  if (feed(engine_message(from, term, result), {}) || result.rejected.value == 0 || role() != Role::kLeader) return;
+  const auto sent = sent_.find(from);
+  if (sent == sent_.end() || result.rejected != log_.snapshot_index() || sent->second.index == result.rejected) return;
+  result.rejected = sent->second.index;
+  feed(engine_message(from, term, result), {});
+}
+
+bool RaftReplica::feed(const raft_engine_message& message, std::vector<storage::LogEntry> given) {
   raft_engine_message fed = message;
   if (fed.type == RAFT_ENGINE_APPEND_ENTRIES) {
     scratch_.clear();
@@ -111,10 +123,11 @@ void RaftReplica::feed(const raft_engine_message& message, std::vector<storage::
     fed.append_entries.entries = scratch_.data();
     fed.append_entries.entries_n = static_cast<unsigned>(scratch_.size());
   }
-  if (raft_engine_objection(engine_.get(), &fed) != nullptr) return;
+  if (raft_engine_objection(engine_.get(), &fed) != nullptr) return false;
   raft_engine_update update;
   raft_engine_receive(engine_.get(), now_ms_, &fed, &update);
   absorb(update, std::move(given));
+  return update.messages_n > 0;
 }
 
 // ---- outgoing
@@ -172,9 +185,9 @@ bool RaftReplica::fill_append(const raft_engine_message& from, AppendEntries& to
 bool RaftReplica::fill_install(const raft_engine_message& from, InstallSnapshot& to) {
   EARSHOT_INVARIANT(log_.snapshot() && log_.snapshot_index().value == from.install_snapshot.index,
                     "the engine sends the snapshot that there is");
+  sent_[NodeId(from.peer)] = {log_.snapshot_index(), now_ms_, now_ms_};
   auto data = host_.read_snapshot(*log_.snapshot());
   if (!data || data->size() > kSnapshotBytesMax) return false;
-  sent_[NodeId(from.peer)] = {log_.snapshot_index(), now_ms_};
   to.metadata = *log_.snapshot();
   to.data = std::move(*data);
   return true;

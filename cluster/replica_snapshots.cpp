@@ -25,6 +25,7 @@ void RaftReplica::snapshot_flushed(LogIndex flushed, std::uint64_t now_ms) {
 void RaftReplica::cut_when_possible() {
   if (cutting_ || install_ || flushed_ <= log_.snapshot_index()) return;
   if (flushed_ > std::min(commit_index(), synced_)) return;
+  if (snapshot_under_way() && log_.bytes() <= limits::kLogBytesMax) return;
   const ReplicaLog::Configuration* configuration = log_.configuration_at(flushed_);
   EARSHOT_INVARIANT(configuration != nullptr, "a log with entries has a configuration");
   Write record;
@@ -38,22 +39,23 @@ void RaftReplica::cut_when_possible() {
   issue(std::move(write), std::move(record));
 }
 
-// Entries are kept behind a snapshot only for members that lag: some for those that lag a little, and those that a
-// member needs after the snapshot that is under way to it; none of them beyond the size limit.
-LogIndex RaftReplica::cut_below(LogIndex snapshot) {
+// The snapshot that a live member is being given must not be cut away, nor exchanged for a newer one: the member goes
+// on from its index, and libraft tells by that index whether it got lost.
+bool RaftReplica::snapshot_under_way() {
+  std::erase_if(sent_, [&](const auto& each) {
+    const auto& [member, sent] = each;
+    // libraft gives the install up as well: at once when the member falls silent, at last after its timeout.
+    return role() != Role::kLeader || raft_engine_match_index(engine_.get(), member.value) >= sent.index.value ||
+           now_ms_ - sent.heard_ms >= options_.election_timeout_ms ||
+           now_ms_ - sent.since_ms >= limits::kInstallTimeoutMs;
+  });
+  return !sent_.empty();
+}
+
+// Entries are kept behind a snapshot only for other members that lag a little, and not beyond the size limit.
+LogIndex RaftReplica::cut_below(LogIndex snapshot) const {
   if (!membership_.others || log_.bytes() > limits::kLogBytesMax) return snapshot;
-  LogIndex cut(snapshot.value - std::min(snapshot.value, options_.trailing_entries));
-  for (auto sent = sent_.begin(); sent != sent_.end();) {
-    const bool arrived = raft_engine_match_index(engine_.get(), sent->first.value) >= sent->second.index.value;
-    const bool given_up = now_ms_ - sent->second.since_ms >= limits::kInstallTimeoutMs;
-    if (role() != Role::kLeader || arrived || given_up) {
-      sent = sent_.erase(sent);
-      continue;
-    }
-    // The entry at the snapshot's index stays: libraft wants its term to go on from there.
-    cut = std::min(cut, sent->second.index.previous());
-    ++sent;
-  }
+  const LogIndex cut(snapshot.value - std::min(snapshot.value, options_.trailing_entries));
   return std::max(cut, log_.cut());
 }
 

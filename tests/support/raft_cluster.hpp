@@ -75,10 +75,24 @@ class RaftCluster {
     drop_ = drop, twice_ = twice, delay_ms_max_ = delay_ms_max;
   }
 
+  // The leader keeps taking commands that nobody else hears of, and its disk is slow: what it appends will be
+  // truncated, some of it after the truncation only reported as synced.
+  void strand_leader() {
+    const auto stranded = leader();
+    if (!stranded) return;
+    heal();
+    set_disk_ms(*stranded, random_.between(50, 600));
+    for (std::size_t j = 0; j < nodes_.size(); ++j) {
+      block(*stranded, j);
+      if (random_.chance(0.5)) block(j, *stranded);
+    }
+    after(random_.between(300, 1'500), [this] { heal(); });
+  }
+
   // One random fault, or the end of one.
   void misbehave() {
     const std::size_t i = random_.below(nodes_.size());
-    switch (random_.below(10)) {
+    switch (random_.below(12)) {
       case 0:
       case 1:
       case 2:
@@ -91,6 +105,8 @@ class RaftCluster {
           if (random_.chance(0.7)) block(j, i);
         }
         break;
+      case 10:
+      case 11: strand_leader(); break;
       case 4: block(i, random_.below(nodes_.size())); break;
       case 5: heal(); break;
       case 6: set_disk_ms(i, random_.between(50, 600)); break;
