@@ -3,8 +3,10 @@
 #include <cstdint>
 #include <memory>
 
+#include "actors/counters.hpp"
 #include "actors/ports.hpp"
 #include "base/backoff.hpp"
+#include "base/limits.hpp"
 #include "base/random.hpp"
 
 namespace earshot::actors {
@@ -24,29 +26,35 @@ struct SessionOptions {
   UserId user;
   LoginRequest request;
   NodeId node;
-  BackoffPolicy retransmit;
+  BackoffPolicy retransmit{limits::kRetransmitFirstMs, limits::kRetransmitMaxMs};
   std::uint64_t request_timeout_ms = limits::kRequestTimeoutMs;
+  std::shared_ptr<SessionCounters> counters;  // of the node; null: the session counts for itself
 };
 
 // One connected device, from login to logout: forwards lanes unchanged, keeps what is outstanding and sends it again.
 //
 //   kLoggingIn ──outcome──► kOpen ──subscribe──► kDelivering ──gone / evicted──► kEnded
 //
-//  * Sends are grouped by shard in their order and answered per call when every part is answered. A body whose checksum does
+//  * Sends are grouped by shard in their order and answered per call when every part is answered. A body whose checksum
+//  does
 //    not fit is held back (kChecksumMismatch) and so is the rest of its lane in that call. At most sends_in_flight_max
-//    messages are under way, beyond: Held(kOverloaded). A shard that does not answer in time: Held(kDeadlineExceeded); the
-//    client sends again, the lane makes that safe.
-//  * Delivery, `ordered`: the window slides over contiguous sequences; cumulative acks; a timeout or nack sends again from the
-//    first unacked; pushes beyond the window are only noted and read back from the shard when there is room. `unordered`: acks and
-//    nacks per message, each with its own retransmit time. `sequenceOnly`: nothing outstanding; only flow control.
-//  * A batch is sent again only after the client has taken in the one before (ClientDelivered): a slow reader is not flooded.
-//  * Acks stop retransmission at once and are answered when committed; those that arrive while one is under way are merged.
+//    messages are under way, beyond: Held(kOverloaded). A shard that does not answer in time: Held(kDeadlineExceeded);
+//    the client sends again, the lane makes that safe.
+//  * Delivery, `ordered`: the window slides over contiguous sequences; cumulative acks; a timeout or nack sends again
+//  from the
+//    first unacked; pushes beyond the window are only noted and read back from the shard when there is room.
+//    `unordered`: acks and nacks per message, each with its own retransmit time. `sequenceOnly`: nothing outstanding;
+//    only flow control.
+//  * A batch is sent again only after the client has taken in the one before (ClientDelivered): a slow reader is not
+//  flooded.
+//  * Acks stop retransmission at once and are answered when committed; those that arrive while one is under way are
+//  merged.
 //  * A timer is armed only while something is outstanding or under way.
 // Thread: its actor's. Time comes in as monotonic ms.
 class Session {
  public:
-  Session(SessionOptions options, SessionHost& host, std::shared_ptr<ClientPort> client, std::shared_ptr<SessionPort> self,
-          std::shared_ptr<const Router> router, Random random);
+  Session(SessionOptions options, SessionHost& host, std::shared_ptr<ClientPort> client,
+          std::shared_ptr<SessionPort> self, std::shared_ptr<const Router> router, Random random);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;

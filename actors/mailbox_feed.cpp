@@ -1,0 +1,71 @@
+#include "actors/mailbox_feed.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "base/limits.hpp"
+
+namespace earshot::actors {
+
+bool MailboxFeed::push(const MailboxPush& push, Outstanding& window) {
+  bool any = false;
+  for (const auto& message : push.messages) {
+    last_known_ = std::max(last_known_, message->sequence);
+    if (message->sequence != taken_.next()) continue;
+    OutstandingEntry entry = OutstandingEntry::of(message);
+    if (!window.fits(entry.bytes())) continue;
+    taken_ = entry.last;
+    window.take(std::move(entry));
+    any = true;
+  }
+  return any;
+}
+
+std::optional<MailboxRead> MailboxFeed::next_read(const Outstanding& window, std::uint64_t now_ms) {
+  if (is_reading_ || (retry_at_ms_ != 0 && now_ms < retry_at_ms_)) return std::nullopt;
+  retry_at_ms_ = 0;
+  if (!must_read_ && taken_ >= last_known_) return std::nullopt;
+  if (!window.is_worth_reading()) return std::nullopt;
+  is_reading_ = true;
+  must_read_ = false;
+  const std::size_t limit = std::min(window.free_messages(), limits::kFetchMessagesMax);
+  return MailboxRead{taken_, static_cast<std::uint32_t>(limit), std::min(window.free_bytes(), limits::kBatchBytesMax)};
+}
+
+void MailboxFeed::read_answered(Result<Batch> answer, Outstanding& window, Random& random, std::uint64_t now_ms) {
+  is_reading_ = false;
+  const bool progress = answer && take(*answer, window);
+  if (progress) {
+    failures_ = 0;
+    return;
+  }
+  must_read_ = true;
+  retry_at_ms_ = now_ms + backoff_ms(BackoffPolicy{}, ++failures_, random);
+}
+
+// Messages and lost ranges are two ascending lists; together they must continue at taken_ + 1. What was pushed
+// meanwhile is skipped. False when the answer leaves us where we were though there is more and room for it.
+bool MailboxFeed::take(Batch& batch, Outstanding& window) {
+  const Sequence before = taken_;
+  auto message = batch.messages.begin();
+  auto lost = batch.lost.begin();
+  last_known_ = std::max(last_known_, batch.last_sequence);
+  while (true) {
+    while (message != batch.messages.end() && message->sequence <= taken_) ++message;
+    while (lost != batch.lost.end() && lost->last <= taken_) ++lost;
+    OutstandingEntry entry;
+    if (lost != batch.lost.end() && lost->first <= taken_.next()) {
+      entry = OutstandingEntry::of(LostRange{taken_.next(), lost->last, lost->reason});
+    } else if (message != batch.messages.end() && message->sequence == taken_.next()) {
+      entry = OutstandingEntry::of(std::make_shared<const IncomingMessage>(std::move(*message)));
+    } else {
+      return taken_ > before || taken_ >= last_known_;
+    }
+    if (!window.fits(entry.bytes())) return true;
+    taken_ = entry.last;
+    window.take(std::move(entry));
+  }
+}
+
+}  // namespace earshot::actors

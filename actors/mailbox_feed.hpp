@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "actors/outstanding.hpp"
+#include "actors/ports.hpp"
+#include "base/backoff.hpp"
+#include "base/random.hpp"
+
+namespace earshot::actors {
+
+// What to read from the mailbox: the messages after this one.
+struct MailboxRead {
+  Sequence after;
+  std::uint32_t limit = 0;
+  std::size_t bytes_max = 0;
+};
+
+// Fills a session's window from its mailbox, in sequence, without a hole or a double, out of two sources: what the
+// shard pushes and what is read back from it. A push is taken when it is the very next sequence and fits; otherwise it
+// only tells how long the mailbox is, and the difference is read when there is room.
+//
+// One read is under way at a time. A read that fails, or that does not continue where we are, is tried again with
+// back-off.
+class MailboxFeed {
+ public:
+  // Everything up to `cursor` is done with. The first read happens in any case: what arrived before the registration is
+  // known to nobody.
+  MailboxFeed(Sequence cursor, Sequence last_known) : taken_(cursor), last_known_(last_known) {}
+
+  // Takes what fits; true when something was taken.
+  bool push(const MailboxPush& push, Outstanding& window);
+  // The read that should start now, if any; it is under way after that.
+  std::optional<MailboxRead> next_read(const Outstanding& window, std::uint64_t now_ms);
+  // The answer to that read. Takes what fits.
+  void read_answered(Result<Batch> answer, Outstanding& window, Random& random, std::uint64_t now_ms);
+  // The client has everything up to here, wherever from.
+  void skip_to(Sequence sequence) { taken_ = std::max(taken_, sequence); }
+  // Pushes may have gone nowhere: read once more even if nothing seems to be missing.
+  void doubt() { must_read_ = true; }
+
+  // When next_read() may want something that it does not want now; 0: not before something else happens.
+  [[nodiscard]] std::uint64_t wake_at() const { return retry_at_ms_; }
+  // The newest sequence known to be in the mailbox.
+  [[nodiscard]] Sequence last_known() const { return std::max(last_known_, taken_); }
+
+ private:
+  bool take(Batch& batch, Outstanding& window);
+
+  Sequence taken_;  // the window has had everything up to here
+  Sequence last_known_;
+  bool must_read_ = true;
+  bool is_reading_ = false;
+  std::uint32_t failures_ = 0;     // in a row
+  std::uint64_t retry_at_ms_ = 0;  // no read before then; 0: any time
+};
+
+}  // namespace earshot::actors

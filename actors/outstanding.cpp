@@ -1,0 +1,62 @@
+#include "actors/outstanding.hpp"
+
+#include <utility>
+
+namespace earshot::actors {
+namespace {
+// What a message takes besides its body: names, ids, numbers.
+constexpr std::size_t kMessageOverheadBytes = 256;
+}  // namespace
+
+OutstandingEntry OutstandingEntry::of(std::shared_ptr<const IncomingMessage> message) {
+  const Sequence sequence = message->sequence;
+  return OutstandingEntry{std::move(message), sequence, sequence};
+}
+
+OutstandingEntry OutstandingEntry::of(const LostRange& lost) {
+  return OutstandingEntry{nullptr, lost.first, lost.last, lost.reason};
+}
+
+std::size_t OutstandingEntry::bytes() const { return kMessageOverheadBytes + (message ? message->body.size() : 0); }
+
+bool Outstanding::is_worth_reading() const {
+  const std::size_t usable = window_max_ - std::min(parked(), window_max_);
+  if (free_messages() < std::max<std::size_t>(1, usable / 4)) return false;
+  return fits(limits::kBodyBytesMax + kMessageOverheadBytes);
+}
+
+std::uint64_t InFlight::begin(Sequence first, Sequence last) {
+  deliveries_.push_back(One{++last_number_, first, last});
+  return last_number_;
+}
+
+std::optional<InFlight::One> InFlight::end(std::uint64_t number) {
+  const auto found = std::ranges::find(deliveries_, number, &One::number);
+  if (found == deliveries_.end()) return std::nullopt;
+  const One one = *found;
+  deliveries_.erase(found);
+  return one;
+}
+
+bool DeliveryBuilder::add(OutstandingEntry& entry) {
+  const std::size_t count = delivery_.items.size() + delivery_.lost.size();
+  const std::size_t bytes = bytes_ + entry.bytes();
+  if (count >= limits::kBatchMessagesMax || (count > 0 && bytes > limits::kBatchBytesMax)) return false;
+  if (count == 0) first_ = entry.first;
+  last_ = std::max(last_, entry.last);
+  bytes_ = bytes;
+  ++entry.attempts;
+  if (entry.message) {
+    delivery_.items.push_back(DeliveryItem{entry.message, entry.attempts});
+  } else {
+    delivery_.lost.push_back(LostRange{entry.first, entry.last, entry.reason});
+  }
+  return true;
+}
+
+Delivery DeliveryBuilder::finish(InFlight& in_flight) {
+  delivery_.number = in_flight.begin(first_, last_);
+  return std::move(delivery_);
+}
+
+}  // namespace earshot::actors

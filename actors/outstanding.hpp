@@ -1,0 +1,157 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "actors/counters.hpp"
+#include "actors/ports.hpp"
+#include "base/backoff.hpp"
+#include "base/limits.hpp"
+#include "base/random.hpp"
+
+namespace earshot::actors {
+
+// Deliveries given to a client and not yet taken in. More would only fill the socket of a client that cannot follow.
+inline constexpr std::size_t kDeliveriesInFlightMax = 4;
+
+// What one sequence, or one range that is gone, is to a session from the mailbox until its ack. A lost range is kept
+// like a message: the client has to know it for good before the cursor may pass over it. It is acked by its last
+// sequence.
+struct OutstandingEntry {
+  std::shared_ptr<const IncomingMessage> message;  // null: a lost range
+  Sequence first;
+  Sequence last;  // == first for a message
+  LostReason reason = LostReason::kUnknown;
+  std::uint32_t attempts = 0;
+
+  static OutstandingEntry of(std::shared_ptr<const IncomingMessage> message);
+  static OutstandingEntry of(const LostRange& lost);
+  [[nodiscard]] std::size_t bytes() const;
+};
+
+// The delivery window of a subscribed session: what the mailbox gave and the client has not finished with. Decides what
+// goes to the client next and when it goes again. One implementation per delivery mode.
+//
+//   take ──► new ──next_delivery──► in flight ──taken_in──► waiting for its ack ──acked──► gone
+//                        ▲                                     │ time is up, or nacked
+//                        └─────────────────────────────────────┘
+//
+// Rules of every mode:
+//  * entries come in ascending sequence, without holes, only while they fit; the window never holds more;
+//  * at most kDeliveriesInFlightMax deliveries are in flight; a repeat goes out only when none is;
+//  * new entries wait while a repeat is due, and follow it in the same delivery: the unacked go before the new;
+//  * when new messages come while something has waited for more than half its time, that counts as its time being up.
+// Thread: its session's. Times are monotonic ms.
+class Outstanding {
+ public:
+  virtual ~Outstanding() = default;
+
+  [[nodiscard]] virtual std::size_t free_messages() const { return window_max_ - std::min(messages_, window_max_); }
+  [[nodiscard]] std::size_t free_bytes() const {
+    return limits::kWindowBytesMax - std::min(bytes_, limits::kWindowBytesMax);
+  }
+  // Whether an entry of this size may be taken. One entry always fits an empty window.
+  [[nodiscard]] bool fits(std::size_t bytes) const {
+    return free_messages() > 0 && (messages_ == 0 || bytes <= free_bytes());
+  }
+  // Whether so much is free that reading from the mailbox is worth a request: a quarter of what nacks leave of the
+  // window. Reading for every single ack would cost a request per message.
+  [[nodiscard]] bool is_worth_reading() const;
+
+  // Appends an entry that fits.
+  virtual void take(OutstandingEntry entry) = 0;
+  // Entries were appended because they are new in the mailbox, not because there is room again.
+  virtual void new_came(std::uint64_t now_ms) = 0;
+  // The client has these for good.
+  virtual void acked(const AckRequest& ack, std::uint64_t now_ms) = 0;
+  // The client wants these again. kInvalidArgument for what was not delivered; what is acked already is left out.
+  virtual Status nacked(const NackRequest& nack, std::uint64_t now_ms) = 0;
+  // The client has taken a delivery in.
+  virtual void taken_in(std::uint64_t number, std::uint64_t now_ms) = 0;
+
+  // The next delivery that may go out now, if any; epoch and last_sequence are the caller's to fill. Call until there
+  // is none.
+  virtual std::optional<Delivery> next_delivery(std::uint64_t now_ms) = 0;
+  // When next_delivery() may have something that it has not now; 0: not before something else happens.
+  [[nodiscard]] virtual std::uint64_t wake_at() const = 0;
+
+  // The newest sequence that went out.
+  [[nodiscard]] Sequence delivered() const { return delivered_; }
+
+ protected:
+  explicit Outstanding(std::size_t window_max) : window_max_(window_max) {}
+
+  void occupy(const OutstandingEntry& entry) { ++messages_, bytes_ += entry.bytes(); }
+  void release(const OutstandingEntry& entry) { --messages_, bytes_ -= entry.bytes(); }
+  void note_delivered(Sequence last) { delivered_ = std::max(delivered_, last); }
+  // Entries that only wait for the delay of a nack.
+  [[nodiscard]] virtual std::size_t parked() const { return 0; }
+
+ private:
+  std::size_t window_max_;
+  std::size_t messages_ = 0;  // entries that count against the window
+  std::size_t bytes_ = 0;     // of them
+  Sequence delivered_;
+};
+
+// What the modes need. Outlives the window.
+struct OutstandingContext {
+  BackoffPolicy retransmit;
+  Random& random;
+  SessionCounters& counters;
+};
+
+std::unique_ptr<Outstanding> make_ordered(std::size_t window_max, const OutstandingContext& context);
+std::unique_ptr<Outstanding> make_unordered(std::size_t window_max, const OutstandingContext& context);
+std::unique_ptr<Outstanding> make_sequence_only(std::size_t window_max);
+
+// ---- shared by the modes
+
+// The deliveries that the client has not yet taken in.
+class InFlight {
+ public:
+  struct One {
+    std::uint64_t number = 0;
+    Sequence first;
+    Sequence last;
+    bool covers(Sequence sequence) const { return first <= sequence && sequence <= last; }
+  };
+
+  [[nodiscard]] bool empty() const { return deliveries_.empty(); }
+  [[nodiscard]] bool full() const { return deliveries_.size() >= kDeliveriesInFlightMax; }
+  [[nodiscard]] bool covers(Sequence sequence) const {
+    return std::ranges::any_of(deliveries_, [&](const One& one) { return one.covers(sequence); });
+  }
+  // A new delivery leaves; returns its number.
+  std::uint64_t begin(Sequence first, Sequence last);
+  // The delivery of this number, which is in flight no more; nothing for an unknown number.
+  std::optional<One> end(std::uint64_t number);
+
+ private:
+  std::uint64_t last_number_ = 0;
+  std::vector<One> deliveries_;  // at most kDeliveriesInFlightMax
+};
+
+// Fills one delivery within the limits of a batch.
+class DeliveryBuilder {
+ public:
+  // Counts the attempt. False when the batch has no room for it: it must go with another delivery.
+  bool add(OutstandingEntry& entry);
+  [[nodiscard]] bool empty() const { return delivery_.items.empty() && delivery_.lost.empty(); }
+  [[nodiscard]] Sequence first() const { return first_; }
+  [[nodiscard]] Sequence last() const { return last_; }
+  // Registers the delivery as in flight.
+  Delivery finish(InFlight& in_flight);
+
+ private:
+  Delivery delivery_;
+  std::size_t bytes_ = 0;
+  Sequence first_;
+  Sequence last_;
+};
+
+}  // namespace earshot::actors

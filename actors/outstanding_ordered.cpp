@@ -1,0 +1,168 @@
+#include <algorithm>
+#include <deque>
+#include <string>
+#include <utility>
+
+#include "actors/outstanding.hpp"
+
+namespace earshot::actors {
+namespace {
+
+// `ordered`: the entries are one contiguous run of sequences that slides over the mailbox. Acks are cumulative; a
+// repeat goes back to the first unacked and comes forward again, as TCP's go-back-N does.
+//
+//        acked │ first unacked ... next_ ... sent_ ... newest
+//              └ sent, unacked ─┘└─ to be ──┘└─ never ──┘
+//                                 sent again     sent
+//
+// One clock runs for the first unacked entry, from the moment when the client had taken it in: what is still on its way
+// is not late. It stands still during a repeat and while the entry is nacked.
+class Ordered final : public Outstanding {
+ public:
+  Ordered(std::size_t window_max, const OutstandingContext& context)
+      : Outstanding(window_max),
+        retransmit_(context.retransmit),
+        random_(context.random),
+        counters_(context.counters) {}
+
+  void take(OutstandingEntry entry) override {
+    occupy(entry);
+    entries_.push_back(std::move(entry));
+  }
+
+  void new_came(std::uint64_t now_ms) override {
+    if (clock_ && now_ms - clock_->since_ms >= clock_->delay_ms / 2) go_back_when_possible(RetransmitCause::kWithNew);
+  }
+
+  void acked(const AckRequest& ack, std::uint64_t now_ms) override {
+    std::size_t gone = 0;
+    for (; !entries_.empty() && entries_.front().last <= ack.up_to; ++gone) {
+      release(entries_.front());
+      entries_.pop_front();
+    }
+    if (gone == 0) return;
+    next_ -= std::min(next_, gone);
+    sent_ -= std::min(sent_, gone);
+    if (hold_ && hold_->at <= ack.up_to) hold_.reset();
+    // Progress: the client is alive and stores. What is left gets its full time again.
+    fruitless_rounds_ = 0;
+    is_due_ = false;
+    clock_.reset();
+    run_clock(now_ms);
+  }
+
+  Status nacked(const NackRequest& nack, std::uint64_t now_ms) override {
+    std::optional<Sequence> first;  // the lowest that is still unacked
+    for (const Sequence sequence : nack.sequences) {
+      if (sequence > delivered()) {
+        return fail(ErrorCode::kInvalidArgument, "sequences", "not delivered: " + std::to_string(sequence.value));
+      }
+      if (entries_.empty() || sequence < entries_.front().first) continue;
+      if (!first || sequence < *first) first = sequence;
+    }
+    // A nack behind one that already holds is covered by it: delivery resumes before it.
+    if (!first || (hold_ && hold_->at < *first)) return {};
+    hold_ = Hold{*first, now_ms + nack.delay_ms};
+    next_ = std::min(next_, place_of(*first));
+    run_clock(now_ms);
+    return {};
+  }
+
+  void taken_in(std::uint64_t number, std::uint64_t now_ms) override {
+    in_flight_.end(number);
+    run_clock(now_ms);
+  }
+
+  std::optional<Delivery> next_delivery(std::uint64_t now_ms) override {
+    look_at_the_time(now_ms);
+    if (is_due_) {
+      if (!in_flight_.empty()) return std::nullopt;
+      is_due_ = false;
+      ++fruitless_rounds_;
+      next_ = 0;
+    }
+    const std::size_t end = send_end();
+    if (next_ >= end) return std::nullopt;
+    if (next_ < sent_ ? !in_flight_.empty() : in_flight_.full()) return std::nullopt;
+    DeliveryBuilder builder;
+    std::size_t repeats = 0;
+    for (; next_ < end && builder.add(entries_[next_]); ++next_) {
+      if (entries_[next_].attempts > 1) ++repeats;
+    }
+    if (repeats > 0) count(counters_.retransmits_of(cause_), repeats);
+    sent_ = std::max(sent_, next_);
+    note_delivered(builder.last());
+    Delivery delivery = builder.finish(in_flight_);
+    run_clock(now_ms);
+    return delivery;
+  }
+
+  [[nodiscard]] std::uint64_t wake_at() const override {
+    const std::uint64_t clock_at = clock_ ? clock_->since_ms + clock_->delay_ms : 0;
+    if (!hold_) return clock_at;
+    return clock_at == 0 ? hold_->until_ms : std::min(clock_at, hold_->until_ms);
+  }
+
+ private:
+  struct Clock {
+    std::uint64_t since_ms;
+    std::uint64_t delay_ms;
+  };
+  struct Hold {  // nothing from this sequence on goes out before that time
+    Sequence at;
+    std::uint64_t until_ms;
+  };
+
+  void look_at_the_time(std::uint64_t now_ms) {
+    if (hold_ && hold_->until_ms <= now_ms) {
+      hold_.reset();
+      cause_ = RetransmitCause::kNack;
+    }
+    if (clock_ && clock_->since_ms + clock_->delay_ms <= now_ms) go_back_when_possible(RetransmitCause::kTimer);
+  }
+
+  void go_back_when_possible(RetransmitCause cause) {
+    clock_.reset();
+    is_due_ = true;
+    cause_ = cause;
+  }
+
+  // Starts the clock when the first unacked entry is with the client and nothing else is about to bring it again; stops
+  // it when that is no longer so.
+  void run_clock(std::uint64_t now_ms) {
+    const bool runs = !is_due_ && sent_ > 0 && next_ >= std::min(sent_, send_end()) &&
+                      !in_flight_.covers(entries_.front().first) && !(hold_ && hold_->at <= entries_.front().last);
+    if (!runs) {
+      clock_.reset();
+    } else if (!clock_) {
+      clock_ = Clock{now_ms, backoff_ms(retransmit_, fruitless_rounds_ + 1, random_)};
+    }
+  }
+
+  [[nodiscard]] std::size_t place_of(Sequence sequence) const {
+    const auto entry = std::ranges::lower_bound(entries_, sequence, {}, &OutstandingEntry::last);
+    return static_cast<std::size_t>(entry - entries_.begin());
+  }
+  [[nodiscard]] std::size_t send_end() const { return hold_ ? place_of(hold_->at) : entries_.size(); }
+
+  BackoffPolicy retransmit_;
+  Random& random_;
+  SessionCounters& counters_;
+  std::deque<OutstandingEntry> entries_;
+  std::size_t next_ = 0;  // place of the next to go out, at most sent_
+  std::size_t sent_ = 0;  // entries before this place have gone out at least once
+  InFlight in_flight_;
+  std::optional<Clock> clock_;
+  std::optional<Hold> hold_;
+  bool is_due_ = false;                              // go back to the first as soon as nothing is in flight
+  RetransmitCause cause_ = RetransmitCause::kTimer;  // of the repeat under way
+  std::uint32_t fruitless_rounds_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Outstanding> make_ordered(std::size_t window_max, const OutstandingContext& context) {
+  return std::make_unique<Ordered>(window_max, context);
+}
+
+}  // namespace earshot::actors

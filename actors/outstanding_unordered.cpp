@@ -1,0 +1,238 @@
+#include <algorithm>
+#include <deque>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "actors/outstanding.hpp"
+
+namespace earshot::actors {
+namespace {
+
+// `unordered`: every message has its own ack, nack and time to be sent again. New messages still go out in sequence.
+//
+// Acked entries stay as place holders until everything before them is acked: they are what the device's cursor keeps as
+// "acked above", and bounded like it.
+class Unordered final : public Outstanding {
+ public:
+  Unordered(std::size_t window_max, const OutstandingContext& context)
+      : Outstanding(window_max),
+        retransmit_(context.retransmit),
+        random_(context.random),
+        counters_(context.counters) {}
+
+  [[nodiscard]] std::size_t free_messages() const override {
+    return std::min(Outstanding::free_messages(), limits::kSelectiveAcksMax - slots_.size());
+  }
+
+  void take(OutstandingEntry entry) override {
+    occupy(entry);
+    slots_.push_back(Slot{std::move(entry)});
+  }
+
+  void new_came(std::uint64_t now_ms) override { collect_due(now_ms, true); }
+
+  void acked(const AckRequest& ack, std::uint64_t) override {
+    for (std::size_t i = 0; i < slots_.size() && slots_[i].entry.last <= ack.up_to; ++i) retire(slots_[i]);
+    for (const Sequence sequence : ack.above) {
+      Slot* slot = find(sequence);
+      // A lost range is acked by its last sequence.
+      if (slot != nullptr && slot->entry.last == sequence) retire(*slot);
+    }
+    while (!slots_.empty() && slots_.front().state == State::kAcked) {
+      slots_.pop_front();
+      if (sent_ > 0) --sent_;
+    }
+    drop_stale_alarms();
+  }
+
+  Status nacked(const NackRequest& nack, std::uint64_t now_ms) override {
+    for (const Sequence sequence : nack.sequences) {
+      if (sequence > delivered()) {
+        return fail(ErrorCode::kInvalidArgument, "sequences", "not delivered: " + std::to_string(sequence.value));
+      }
+    }
+    for (const Sequence sequence : nack.sequences) {
+      Slot* slot = find(sequence);
+      if (slot == nullptr || slot->state == State::kAcked || slot->state == State::kNew) continue;
+      set_state(*slot, State::kNacked);
+      set_alarm(*slot, now_ms + nack.delay_ms, now_ms + nack.delay_ms);
+    }
+    drop_stale_alarms();
+    return {};
+  }
+
+  void taken_in(std::uint64_t number, std::uint64_t now_ms) override {
+    const auto delivery = in_flight_.end(number);
+    if (!delivery) return;
+    // Equal attempts of one delivery get one delay, so that they come due, and go out, together.
+    std::uint32_t timeouts = 0;
+    std::uint64_t delay_ms = backoff_ms(retransmit_, 1, random_);
+    for (std::size_t i = place_of(delivery->first); i < slots_.size() && slots_[i].entry.first <= delivery->last; ++i) {
+      Slot& slot = slots_[i];
+      if (slot.state != State::kInFlight || slot.delivery != number) continue;
+      if (slot.timeouts != timeouts) {
+        timeouts = slot.timeouts;
+        delay_ms = backoff_ms(retransmit_, timeouts + 1, random_);
+      }
+      set_state(slot, State::kWaiting);
+      set_alarm(slot, now_ms + delay_ms, now_ms + delay_ms / 2);
+    }
+  }
+
+  std::optional<Delivery> next_delivery(std::uint64_t now_ms) override {
+    collect_due(now_ms, false);
+    std::erase_if(due_, [this](Sequence sequence) { return !is_due(sequence); });
+    if (due_.empty() ? in_flight_.full() : !in_flight_.empty()) return std::nullopt;
+    DeliveryBuilder builder;
+    const std::size_t repeats_left = add_due(builder);
+    if (repeats_left == 0) add_new(builder);
+    if (builder.empty()) return std::nullopt;
+    note_delivered(builder.last());
+    return finish(builder);
+  }
+
+  [[nodiscard]] std::uint64_t wake_at() const override { return alarms_.empty() ? 0 : alarms_.front().at_ms; }
+
+ private:
+  enum class State : std::uint8_t { kNew, kInFlight, kWaiting, kNacked, kDue, kAcked };
+  struct Slot {
+    OutstandingEntry entry;
+    State state = State::kNew;
+    RetransmitCause cause = RetransmitCause::kTimer;  // in kDue
+    std::uint32_t timeouts = 0;                       // repeats that nobody asked for: they double the delay
+    std::uint64_t delivery = 0;                       // in kInFlight
+    std::uint64_t alarm_ms = 0;                       // in kWaiting and kNacked
+  };
+  struct Alarm {
+    std::uint64_t at_ms;
+    std::uint64_t half_ms;  // from then on it goes along with new messages
+    Sequence sequence;
+  };
+  static bool is_later(const Alarm& a, const Alarm& b) { return a.at_ms > b.at_ms; }
+
+  [[nodiscard]] std::size_t parked() const override { return nacked_; }
+
+  void set_state(Slot& slot, State state) {
+    if (slot.state == State::kNacked) --nacked_;
+    if (state == State::kNacked) ++nacked_;
+    slot.state = state;
+  }
+
+  void retire(Slot& slot) {
+    if (slot.state == State::kAcked) return;
+    release(slot.entry);
+    slot.entry.message.reset();
+    set_state(slot, State::kAcked);
+  }
+
+  // Alarms of slots that were acked or got another alarm stay inside the heap; they are known by not fitting the slot.
+  // The first one is never stale, and they are swept when they outnumber the slots.
+  void set_alarm(Slot& slot, std::uint64_t at_ms, std::uint64_t half_ms) {
+    slot.alarm_ms = at_ms;
+    alarms_.push_back(Alarm{at_ms, half_ms, slot.entry.first});
+    std::ranges::push_heap(alarms_, is_later);
+    if (alarms_.size() <= 2 * slots_.size() + kStaleAlarmsMax) return;
+    std::erase_if(alarms_, [this](const Alarm& alarm) { return !rings(alarm); });
+    std::ranges::make_heap(alarms_, is_later);
+  }
+
+  void drop_stale_alarms() {
+    while (!alarms_.empty() && !rings(alarms_.front())) pop_alarm();
+  }
+  void pop_alarm() {
+    std::ranges::pop_heap(alarms_, is_later);
+    alarms_.pop_back();
+  }
+
+  [[nodiscard]] bool rings(const Alarm& alarm) {
+    const Slot* slot = find(alarm.sequence);
+    return slot != nullptr && slot->alarm_ms == alarm.at_ms &&
+           (slot->state == State::kWaiting || slot->state == State::kNacked);
+  }
+
+  // Moves what is due to due_; with `halves` also what is past half its time, as far as it stands first in the heap.
+  void collect_due(std::uint64_t now_ms, bool halves) {
+    for (; !alarms_.empty(); drop_stale_alarms()) {
+      const Alarm alarm = alarms_.front();
+      if (alarm.at_ms > now_ms && !(halves && alarm.half_ms <= now_ms)) return;
+      pop_alarm();
+      Slot& slot = *find(alarm.sequence);
+      if (slot.state == State::kNacked) {
+        slot.cause = RetransmitCause::kNack;
+      } else {
+        slot.cause = alarm.at_ms > now_ms ? RetransmitCause::kWithNew : RetransmitCause::kTimer;
+        ++slot.timeouts;
+      }
+      set_state(slot, State::kDue);
+      due_.push_back(alarm.sequence);
+    }
+  }
+
+  // Returns how many are left over for another delivery.
+  std::size_t add_due(DeliveryBuilder& builder) {
+    std::ranges::sort(due_);
+    std::size_t added = 0;
+    for (; added < due_.size(); ++added) {
+      Slot& slot = *find(due_[added]);
+      if (!builder.add(slot.entry)) break;
+      set_state(slot, State::kInFlight);
+      slot.delivery = 0;  // set by finish()
+      count(counters_.retransmits_of(slot.cause));
+    }
+    due_.erase(due_.begin(), due_.begin() + static_cast<std::ptrdiff_t>(added));
+    return due_.size();
+  }
+
+  void add_new(DeliveryBuilder& builder) {
+    for (; sent_ < slots_.size(); ++sent_) {
+      Slot& slot = slots_[sent_];
+      if (slot.state != State::kNew) continue;  // acked through a fetch before it went out
+      if (!builder.add(slot.entry)) return;
+      set_state(slot, State::kInFlight);
+      slot.delivery = 0;
+    }
+  }
+
+  Delivery finish(DeliveryBuilder& builder) {
+    Delivery delivery = builder.finish(in_flight_);
+    for (std::size_t i = place_of(builder.first()); i < slots_.size() && slots_[i].entry.first <= builder.last(); ++i) {
+      if (slots_[i].state == State::kInFlight && slots_[i].delivery == 0) slots_[i].delivery = delivery.number;
+    }
+    return delivery;
+  }
+
+  [[nodiscard]] std::size_t place_of(Sequence sequence) const {
+    const auto last_of = [](const Slot& slot) { return slot.entry.last; };
+    return static_cast<std::size_t>(std::ranges::lower_bound(slots_, sequence, {}, last_of) - slots_.begin());
+  }
+  [[nodiscard]] Slot* find(Sequence sequence) {
+    const std::size_t place = place_of(sequence);
+    if (place == slots_.size() || slots_[place].entry.first > sequence) return nullptr;
+    return &slots_[place];
+  }
+  [[nodiscard]] bool is_due(Sequence sequence) {
+    const Slot* slot = find(sequence);
+    return slot != nullptr && slot->state == State::kDue;
+  }
+
+  static constexpr std::size_t kStaleAlarmsMax = 64;
+
+  BackoffPolicy retransmit_;
+  Random& random_;
+  SessionCounters& counters_;
+  std::deque<Slot> slots_;  // ascending, without holes; the first one is unacked; at most kSelectiveAcksMax
+  std::size_t sent_ = 0;    // slots before this place have gone out
+  std::size_t nacked_ = 0;
+  std::vector<Alarm> alarms_;  // a heap, the earliest first
+  std::vector<Sequence> due_;  // first sequences of the slots to go out again
+  InFlight in_flight_;
+};
+
+}  // namespace
+
+std::unique_ptr<Outstanding> make_unordered(std::size_t window_max, const OutstandingContext& context) {
+  return std::make_unique<Unordered>(window_max, context);
+}
+
+}  // namespace earshot::actors
