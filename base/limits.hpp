@@ -81,6 +81,7 @@ inline constexpr std::size_t kSnapshotChunkBytes = 1 << 20;    // one chunk of a
 inline constexpr std::size_t kBridgeQueueItemsMax = 65'536;  // events waiting for one KJ thread
 
 // ---- client connections
+inline constexpr std::uint32_t kGatewayThreadsMax = 256;             // threads that speak with clients
 inline constexpr int kListenBacklog = 4096;                       // connections the kernel completes ahead of accept
 inline constexpr std::uint64_t kAcceptRetryMs = 100;              // out of file descriptors: accept again after this
 inline constexpr std::size_t kFetchesInFlightMax = 4;             // fetch and history calls of a connection: large answers

@@ -16,8 +16,6 @@
 namespace earshot::gateway {
 namespace {
 
-constexpr std::uint32_t kGatewayThreadsMax = 256;
-
 class ServingGateway final : public Gateway {
  public:
   ServingGateway(Listener listener, std::unique_ptr<Authenticator> authenticator, std::uint32_t threads,
@@ -75,10 +73,10 @@ class ServingGateway final : public Gateway {
 
 Result<std::unique_ptr<Gateway>> Gateway::start(const NodeConfig& config, actors::Broker& broker,
                                                 const GatewayOptions& options) {
-  if (config.gateway_threads == 0 || config.gateway_threads > kGatewayThreadsMax)
-    return fail(
-        ErrorCode::kInvalidArgument, "gateway_threads",
-        "must be 1 to " + std::to_string(kGatewayThreadsMax) + ", is " + std::to_string(config.gateway_threads));
+  if (config.gateway_threads == 0 || config.gateway_threads > limits::kGatewayThreadsMax)
+    return fail(ErrorCode::kInvalidArgument, "gateway_threads",
+                "must be 1 to " + std::to_string(limits::kGatewayThreadsMax) + ", is " +
+                    std::to_string(config.gateway_threads));
   auto listener = open_listener(config.client_address, config.client_port);
   if (!listener) return fail(std::move(listener.error()));
   auto authenticator = make_authenticator(config.auth, listener->loopback);

@@ -1,0 +1,99 @@
+#include "app/config_file.hpp"
+
+#include <cerrno>
+#include <fstream>
+#include <optional>
+#include <sstream>
+#include <system_error>
+#include <utility>
+
+#include <toml++/toml.h>
+
+#include "app/settings.hpp"
+
+namespace earshot::app {
+namespace {
+
+std::string place_of(std::string_view source, const toml::source_region& region) {
+  return std::string(source) + ":" + std::to_string(region.begin.line) + ": ";
+}
+
+Status set_from(NodeConfig& config, const Setting& setting, const toml::node& node) {
+  if (const auto text = node.value_exact<std::string>()) return set(config, setting, *text);
+  if (const auto number = node.value_exact<std::int64_t>()) return set(config, setting, *number);
+  return fail(ErrorCode::kInvalidArgument, std::string(setting.key),
+              is_number(setting) ? "must be a whole number" : "must be a text in quotes");
+}
+
+std::string quoted_toml(std::string_view text) {
+  std::ostringstream out;
+  out << toml::value<std::string>(std::string(text));
+  return out.str();
+}
+
+}  // namespace
+
+Result<NodeConfig> parse_config(std::string_view text, std::string_view source, NodeConfig config) {
+  toml::table table;
+  try {
+    table = toml::parse(text, source);
+  } catch (const toml::parse_error& error) {
+    return fail(ErrorCode::kInvalidArgument, "config",
+                place_of(source, error.source()) + std::string(error.description()));
+  }
+  for (const auto& [key, node] : table) {
+    const std::string name(key.str());
+    const Setting* setting = find_setting(name);
+    if (setting == nullptr)
+      return fail(ErrorCode::kInvalidArgument, name, place_of(source, key.source()) + "there is no such setting");
+    if (auto done = set_from(config, *setting, node); !done) {
+      done.error().detail = place_of(source, node.source()) + done.error().detail;
+      return fail(std::move(done.error()));
+    }
+  }
+  return config;
+}
+
+Result<NodeConfig> read_config_file(const std::string& path, NodeConfig defaults) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  // An empty file fails the insertion too, but leaves the stream good; a directory opens and fails the reading.
+  if (file.is_open() && file.peek() != std::ifstream::traits_type::eof()) text << file.rdbuf();
+  if (!file.is_open() || file.bad() || text.bad())
+    return fail(ErrorCode::kNotFound, "config", "cannot read " + path + ": " + std::generic_category().message(errno));
+  return parse_config(text.str(), path, std::move(defaults));
+}
+
+Status set_setting(NodeConfig& config, std::string_view key, std::string_view text) {
+  const Setting* setting = find_setting(key);
+  if (setting == nullptr) return fail(ErrorCode::kInvalidArgument, std::string(key), "there is no such setting");
+  return set(config, *setting, text);
+}
+
+Status check_config(const NodeConfig& config) {
+  const auto at_most = [](std::uint64_t smaller, const char* smaller_key, std::uint64_t larger,
+                          const char* larger_key) -> Status {
+    if (smaller <= larger) return {};
+    return fail(
+        ErrorCode::kInvalidArgument, smaller_key,
+        "is " + std::to_string(smaller) + ", must not exceed " + larger_key + " (" + std::to_string(larger) + ")");
+  };
+  if (auto fits =
+          at_most(config.retransmit_first_ms, "retransmit_first_ms", config.retransmit_max_ms, "retransmit_max_ms");
+      !fits)
+    return fits;
+  return at_most(config.overlay_flush_bytes, "overlay_flush_bytes", config.overlay_bytes_max, "overlay_bytes_max");
+}
+
+std::string to_toml(const NodeConfig& config) {
+  std::string text;
+  for (const Setting& setting : settings()) {
+    const std::string value = value_of(config, setting);
+    text += "# " + std::string(setting.help) + "\n";
+    text += std::string(setting.key) + " = " + (is_number(setting) ? value : quoted_toml(value)) + "\n\n";
+  }
+  if (!text.empty()) text.pop_back();
+  return text;
+}
+
+}  // namespace earshot::app

@@ -1,0 +1,89 @@
+// The node program: settings in, a node and its gateway up, signals out. Everything is wired here.
+#include <csignal>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+
+#include "actors/node.hpp"
+#include "app/node_command_line.hpp"
+#include "base/clock.hpp"
+#include "gateway/gateway.hpp"
+
+namespace earshot::app {
+namespace {
+
+// Blocked before any thread starts, so that all of them leave these signals to the one that waits.
+sigset_t block_stop_signals() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  ::sigaddset(&signals, SIGINT);
+  ::sigaddset(&signals, SIGTERM);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);  // a lost connection is an error of its write
+  return signals;
+}
+
+// A connection is a descriptor; the usual soft limit of 1024 would be the first thing to run out.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (limit.rlim_max != RLIM_INFINITY && limit.rlim_max < limits::kConnectionsMax)
+    spdlog::info("at most {} descriptors may be open (ulimit -Hn): that bounds the connections", limit.rlim_max);
+}
+
+void set_up_log(const NodeConfig& config) {
+  auto log = spdlog::stderr_color_mt("earshotd");
+  log->set_level(spdlog::level::from_str(config.log_level));
+  log->set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
+  spdlog::set_default_logger(std::move(log));
+}
+
+NodeExit failed(NodeExit exit, const char* what, const Error& error) {
+  spdlog::critical("{}: {}", what, error.to_string());
+  return error.code == ErrorCode::kInvalidArgument ? NodeExit::kUsage : exit;
+}
+
+std::string address_of(const NodeConfig& config, std::uint16_t port) {
+  const bool bare_v6 = config.client_address.find(':') != std::string::npos && config.client_address.front() != '[';
+  return (bare_v6 ? "[" + config.client_address + "]" : config.client_address) + ":" + std::to_string(port);
+}
+
+NodeExit run(const NodeConfig& config) {
+  const sigset_t stop_signals = block_stop_signals();
+  set_up_log(config);
+  raise_descriptor_limit();
+  const SystemClock clock;
+  auto node = actors::Node::start(config, clock);
+  if (!node) return failed(NodeExit::kNoData, "the data cannot be opened", node.error());
+  auto gateway = gateway::Gateway::start(config, **node);
+  if (!gateway) return failed(NodeExit::kNotListening, "the gateway cannot start", gateway.error());
+  std::cout << "earshotd ready: clients " << address_of(config, (*gateway)->port()) << ", data " << config.data_dir
+            << ", node " << (*node)->id().value << ", shards " << (*node)->shard_count() << std::endl;
+  int signal = 0;
+  ::sigwait(&stop_signals, &signal);
+  spdlog::info("stopping on signal {}", signal);
+  // The door first: while it closes, sessions still answer what was asked.
+  (*gateway)->stop();
+  (*node)->stop();
+  spdlog::info("stopped");
+  return NodeExit::kDone;
+}
+
+}  // namespace
+}  // namespace earshot::app
+
+int main(int argc, char** argv) {
+  using namespace earshot::app;
+  const NodeCommandLine command = read_node_command_line(std::vector<std::string>(argv + 1, argv + argc));
+  std::cout << command.output << std::flush;
+  std::cerr << command.error << std::flush;
+  return static_cast<int>(command.config ? run(*command.config) : command.exit);
+}

@@ -1,0 +1,116 @@
+#include "app/settings.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "base/limits.hpp"
+
+namespace earshot::app {
+namespace {
+
+constexpr std::uint64_t kHourMs = 3'600'000;
+constexpr std::uint64_t kMinuteMs = 60'000;
+constexpr std::uint64_t kMebibyte = 1 << 20;
+constexpr std::uint64_t kTebibyte = 1ull << 40;
+constexpr std::uint64_t kSchedulerThreadsMax = 1024;
+
+constexpr std::array<std::string_view, 6> kLogLevels{"trace", "debug", "info", "warn", "error", "off"};
+constexpr std::string_view kAuthNone = "none";
+
+const std::array kSettings{
+    Setting{"data_dir", "Where the node keeps its data; made when missing.", TextRule{&NodeConfig::data_dir}},
+    Setting{"client_address", "The address that clients connect to: IPv4 or IPv6, for example 0.0.0.0 or ::1.",
+            TextRule{&NodeConfig::client_address}},
+    Setting{"client_port", "The port that clients connect to; 0 picks a free one.",
+            NumberRule{&NodeConfig::client_port, 0, 65'535}},
+    Setting{"auth", "How logins are checked. none: a login names its user; on loopback addresses only.", AuthRule{}},
+    Setting{"shard_count", "Shards of the data, fixed when the data directory is made.",
+            NumberRule{&NodeConfig::shard_count, 1, limits::kShardsMax}},
+    Setting{"gateway_threads", "Threads that speak with clients.",
+            NumberRule{&NodeConfig::gateway_threads, 1, limits::kGatewayThreadsMax}},
+    Setting{"scheduler_threads", "Threads that sessions and shards run on; 0: one per core.",
+            NumberRule{&NodeConfig::scheduler_threads, 0, kSchedulerThreadsMax}},
+    Setting{"log_level", "How much is logged, to standard error.", TextRule{&NodeConfig::log_level, kLogLevels}},
+    Setting{"retransmit_first_ms", "An unacked message is sent again after this; the time doubles with every attempt.",
+            NumberRule{&NodeConfig::retransmit_first_ms, 1, kHourMs}},
+    Setting{"retransmit_max_ms", "The longest time between two attempts.",
+            NumberRule{&NodeConfig::retransmit_max_ms, 1, kHourMs}},
+    Setting{"flush_interval_ms", "Applied state is written to its tables at least this often.",
+            NumberRule{&NodeConfig::flush_interval_ms, 1, kMinuteMs}},
+    Setting{"overlay_bytes_max", "Applied state not yet in its tables, in memory; at the limit senders are held back.",
+            NumberRule{&NodeConfig::overlay_bytes_max, kMebibyte, kTebibyte}},
+    Setting{"overlay_flush_bytes", "So much of it is written to its tables at once.",
+            NumberRule{&NodeConfig::overlay_flush_bytes, kMebibyte / 16, kTebibyte}},
+};
+
+tl::unexpected<Error> refuse(const Setting& setting, std::string why) {
+  return fail(ErrorCode::kInvalidArgument, std::string(setting.key), std::move(why));
+}
+
+std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
+
+Status set_number(NodeConfig& config, const Setting& setting, const NumberRule& rule, std::uint64_t number) {
+  if (number < rule.min || number > rule.max)
+    return refuse(setting, "is " + std::to_string(number) + ", must be " + std::to_string(rule.min) + " to " +
+                               std::to_string(rule.max));
+  std::visit(
+      [&](auto member) { config.*member = static_cast<std::remove_reference_t<decltype(config.*member)>>(number); },
+      rule.member);
+  return {};
+}
+
+Status set_text(NodeConfig& config, const Setting& setting, const TextRule& rule, std::string_view text) {
+  if (text.empty()) return refuse(setting, "must not be empty");
+  if (!rule.choices.empty() && std::ranges::find(rule.choices, text) == rule.choices.end()) {
+    std::string allowed;
+    for (const std::string_view choice : rule.choices) allowed += (allowed.empty() ? "" : ", ") + std::string(choice);
+    return refuse(setting, "is " + quoted(text) + ", must be one of " + allowed);
+  }
+  config.*rule.member = text;
+  return {};
+}
+
+}  // namespace
+
+std::span<const Setting> settings() { return kSettings; }
+
+const Setting* find_setting(std::string_view key) {
+  const auto found = std::ranges::find(kSettings, key, &Setting::key);
+  return found == kSettings.end() ? nullptr : &*found;
+}
+
+bool is_number(const Setting& setting) { return std::holds_alternative<NumberRule>(setting.rule); }
+
+Status set(NodeConfig& config, const Setting& setting, std::string_view text) {
+  if (const auto* rule = std::get_if<TextRule>(&setting.rule)) return set_text(config, setting, *rule, text);
+  if (const auto* rule = std::get_if<NumberRule>(&setting.rule)) {
+    std::uint64_t number = 0;
+    const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (status != std::errc{} || end != text.data() + text.size())
+      return refuse(setting, "is " + quoted(text) + ", must be a whole number from " + std::to_string(rule->min) +
+                                 " to " + std::to_string(rule->max));
+    return set_number(config, setting, *rule, number);
+  }
+  if (text != kAuthNone) return refuse(setting, "is " + quoted(text) + ", must be one of " + std::string(kAuthNone));
+  config.auth = AuthMode::kNone;
+  return {};
+}
+
+Status set(NodeConfig& config, const Setting& setting, std::int64_t number) {
+  const auto* rule = std::get_if<NumberRule>(&setting.rule);
+  if (rule == nullptr) return refuse(setting, "is a number, must be a text");
+  if (number < 0)
+    return refuse(setting, "is " + std::to_string(number) + ", must be " + std::to_string(rule->min) + " to " +
+                               std::to_string(rule->max));
+  return set_number(config, setting, *rule, static_cast<std::uint64_t>(number));
+}
+
+std::string value_of(const NodeConfig& config, const Setting& setting) {
+  if (const auto* rule = std::get_if<TextRule>(&setting.rule)) return config.*rule->member;
+  if (const auto* rule = std::get_if<NumberRule>(&setting.rule))
+    return std::visit([&](auto member) { return std::to_string(config.*member); }, rule->member);
+  return std::string(kAuthNone);
+}
+
+}  // namespace earshot::app
