@@ -1,5 +1,6 @@
 #include "storage/log_store.hpp"
 
+#include <algorithm>
 #include <mutex>
 #include <shared_mutex>
 #include <unordered_map>
@@ -141,9 +142,16 @@ Result<LoadedLog> DiskLogStore::load(GroupId group) {
     if (!loaded.snapshot) return damaged("the snapshot's metadata of " + name);
   }
 
-  const auto known = groups_.find(group);
-  if (known == groups_.end() || known->second.numbers.empty()) return loaded;
-  auto entries = read(group, known->second.first, known->second.last(), SIZE_MAX);
+  LogIndex first;
+  LogIndex last;
+  {
+    const std::shared_lock guard(mutex_);
+    const auto known = groups_.find(group);
+    if (known == groups_.end() || known->second.numbers.empty()) return loaded;
+    first = known->second.first;
+    last = known->second.last();
+  }
+  auto entries = read(group, first, last, SIZE_MAX);
   if (!entries) return fail(std::move(entries.error()));
   loaded.entries = std::move(*entries);
   return loaded;

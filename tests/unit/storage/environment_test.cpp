@@ -1,7 +1,9 @@
 // The contract of storage/environment.hpp, held by LMDB and by the model alike.
 #include "storage/environment.hpp"
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <map>
 #include <optional>
 #include <thread>

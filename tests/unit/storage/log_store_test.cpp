@@ -4,6 +4,7 @@
 #include <deque>
 #include <map>
 #include <thread>
+#include <tuple>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,6 @@
 #include "storage/shard_state.hpp"
 
+#include <algorithm>
 #include <map>
 
 #include <gmock/gmock.h>
