@@ -1,0 +1,486 @@
+#include "cluster/replica.hpp"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "cluster/raft_message.hpp"
+#include "cluster/replica_recovery.hpp"
+
+namespace earshot::cluster {
+namespace {
+
+using storage::EntryType;
+using storage::LogEntry;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+// Writes down what the replica asks for.
+struct RecordingHost final : ReplicaHost {
+  void write_log(storage::LogWrite write) override { writes.push_back(std::move(write)); }
+  void send(PeerMessage message) override { sent.push_back(std::move(message)); }
+  void apply(const LogEntry& entry) override {
+    applied.push_back(std::to_string(entry.index.value) + ":" + *entry.data);
+  }
+  void role_changed(Role role, Term) override { roles.push_back(role); }
+  void wake_at(std::uint64_t monotonic_ms) override { wakes.push_back(monotonic_ms); }
+  Result<std::string> read_snapshot(const storage::SnapshotMetadata&) override { return "state"; }
+  void install_snapshot(const storage::SnapshotMetadata& metadata, std::string data) override {
+    installs.emplace_back(metadata, std::move(data));
+  }
+
+  // The messages sent since the last call, decoded.
+  std::vector<RaftMessage> take_sent() {
+    std::vector<RaftMessage> messages;
+    for (const auto& message : sent) messages.push_back(*decode_raft_message(message.body));
+    sent.clear();
+    return messages;
+  }
+
+  std::vector<storage::LogWrite> writes;
+  std::vector<PeerMessage> sent;
+  std::vector<std::string> applied;
+  std::vector<Role> roles;
+  std::vector<std::uint64_t> wakes;
+  std::vector<std::pair<storage::SnapshotMetadata, std::string>> installs;
+};
+
+storage::SharedBytes bytes(std::string text) { return std::make_shared<const std::string>(std::move(text)); }
+
+std::vector<Member> members(std::size_t count) {
+  std::vector<Member> all;
+  for (std::size_t i = 1; i <= count; ++i) all.push_back({NodeId(i), "node-" + std::to_string(i), true});
+  return all;
+}
+
+Replica::Options options_for(std::size_t voters) {
+  Replica::Options options;
+  options.bootstrap = members(voters);
+  options.trailing_entries = 2;
+  return options;
+}
+
+LogEntry configuration(std::size_t voters) {
+  return {LogIndex(1), Term(1), EntryType::kConfiguration, bytes(encode_members(members(voters)))};
+}
+LogEntry command(std::uint64_t index, std::uint64_t term, std::string text) {
+  return {LogIndex(index), Term(term), EntryType::kCommand, bytes(std::move(text))};
+}
+storage::SnapshotMetadata snapshot_at(std::uint64_t index, std::uint64_t term, std::size_t voters) {
+  return {LogIndex(index), Term(term), encode_members(members(voters)), LogIndex(1)};
+}
+
+PeerMessage from(std::uint64_t node, std::uint64_t term, decltype(RaftMessage::content) content) {
+  RaftMessage message;
+  message.term = Term(term);
+  message.content = std::move(content);
+  return {NodeId(node), NodeId(1), encode(message)};
+}
+PeerMessage append(std::uint64_t node, std::uint64_t term, std::uint64_t previous, std::uint64_t previous_term,
+                   std::vector<LogEntry> entries, std::uint64_t commit) {
+  return from(node, term, AppendEntries{LogIndex(previous), Term(previous_term), LogIndex(commit), std::move(entries)});
+}
+
+class ReplicaTest : public testing::Test {
+ protected:
+  void start(std::size_t voters, storage::LoadedLog loaded = {}, std::uint64_t applied = 0) {
+    auto started = Replica::start(options_for(voters), host, std::move(loaded), LogIndex(applied), now);
+    ASSERT_TRUE(started) << started.error().to_string();
+    replica = std::move(*started);
+  }
+  std::string start_error(std::size_t voters, storage::LoadedLog loaded, std::uint64_t applied) {
+    auto started = Replica::start(options_for(voters), host, std::move(loaded), LogIndex(applied), now);
+    if (started) return "started";
+    EXPECT_EQ(started.error().code, ErrorCode::kCorrupt);
+    return started.error().to_string();
+  }
+  void persist_all() {
+    while (done < host.writes.size()) replica->persisted(host.writes[done++].ticket, ++now);
+  }
+  LogIndex submit(std::string text) {
+    const auto index = replica->submit({bytes(std::move(text))}, ++now);
+    EXPECT_TRUE(index);
+    return index.value_or(LogIndex{});
+  }
+  // A follower of three whose first entry is synced.
+  void start_follower() {
+    start(3);
+    persist_all();
+    host.take_sent();
+  }
+  void tick_when_due() {
+    now = std::max(now + 1, host.wakes.back());
+    replica->tick(now);
+  }
+
+  RecordingHost host;
+  std::unique_ptr<Replica> replica;
+  std::uint64_t now = 1'000;
+  std::size_t done = 0;
+};
+
+// ---- a sole voter
+
+TEST_F(ReplicaTest, SoleVoterLeadsAtOnce) {
+  start(1);
+  EXPECT_EQ(replica->role(), Role::kLeader);
+  EXPECT_EQ(replica->leader(), NodeId(1));
+  EXPECT_THAT(host.roles, ElementsAre(Role::kLeader));
+}
+
+TEST_F(ReplicaTest, SoleVoterNeedsNoTimer) {
+  start(1);
+  persist_all();
+  submit("a");
+  persist_all();
+  EXPECT_THAT(host.wakes, IsEmpty());
+}
+
+TEST_F(ReplicaTest, NothingIsAppliedBeforeItIsSynced) {
+  start(1);
+  EXPECT_EQ(submit("a"), LogIndex(2));
+  EXPECT_EQ(submit("b"), LogIndex(3));
+  EXPECT_THAT(host.applied, IsEmpty());
+  ASSERT_EQ(host.writes.size(), 3u);
+  replica->persisted(host.writes[0].ticket, ++now);
+  EXPECT_THAT(host.applied, IsEmpty());
+  replica->persisted(host.writes[1].ticket, ++now);
+  EXPECT_THAT(host.applied, ElementsAre("2:a"));
+  replica->persisted(host.writes[2].ticket, ++now);
+  EXPECT_THAT(host.applied, ElementsAre("2:a", "3:b"));
+  EXPECT_EQ(replica->applied_index(), LogIndex(3));
+}
+
+TEST_F(ReplicaTest, LastTicketOfAGroupCommitCompletesAllBefore) {
+  start(1);
+  submit("a");
+  submit("b");
+  replica->persisted(host.writes.back().ticket, ++now);
+  EXPECT_THAT(host.applied, ElementsAre("2:a", "3:b"));
+}
+
+TEST_F(ReplicaTest, SoleVoterKeepsNothingOnceApplied) {
+  start(1);
+  for (int i = 0; i < 100; ++i) submit(std::string(1'000, 'x'));
+  EXPECT_GT(replica->log_bytes(), 100'000u);
+  persist_all();
+  EXPECT_EQ(replica->log_bytes(), 0u);
+}
+
+TEST_F(ReplicaTest, SubmissionsBeyondTheRulesAreRefused) {
+  start(1);
+  EXPECT_EQ(replica->submit({}, now).error().code, ErrorCode::kInvalidArgument);
+  const auto large = replica->submit({bytes(std::string(limits::kEntryBytesMax + 1, 'x'))}, now);
+  EXPECT_EQ(large.error().code, ErrorCode::kTooLarge);
+}
+
+TEST_F(ReplicaTest, RestartAppliesExactlyFromWhereTheStateStands) {
+  start(1, {{Term(4), NodeId(1)}, {}, {configuration(1), command(2, 1, "a"), command(3, 2, "b"), command(4, 4, "c")}},
+        2);
+  EXPECT_EQ(replica->role(), Role::kLeader);
+  EXPECT_THAT(host.applied, ElementsAre("3:b", "4:c"));
+  EXPECT_EQ(submit("d"), LogIndex(5));
+}
+
+// libraft would lead again in the old term: (index, term) of an entry that a crash took back would come a second time.
+TEST_F(ReplicaTest, EveryLifeOfASoleVoterHasItsOwnTerm) {
+  start(1, {{Term(4), NodeId(1)}, {}, {configuration(1), command(2, 4, "a")}}, 2);
+  EXPECT_EQ(replica->term(), Term(5));
+  ASSERT_EQ(host.writes.size(), 1u);
+  EXPECT_EQ(host.writes[0].hard_state, (storage::HardState{Term(5), NodeId(1)}));
+}
+
+TEST_F(ReplicaTest, LogIsCutWhenTheSnapshotIsSyncedAndNotBefore) {
+  start(1);
+  submit("a");
+  submit("b");
+  persist_all();
+  replica->snapshot_flushed(LogIndex(3), ++now);
+  ASSERT_EQ(host.writes.size(), 4u);
+  EXPECT_EQ(host.writes[3].snapshot, snapshot_at(3, 1, 1));
+  EXPECT_EQ(host.writes[3].cut_through, LogIndex(3));
+  EXPECT_EQ(replica->snapshot_index(), LogIndex(0));
+  persist_all();
+  EXPECT_EQ(replica->snapshot_index(), LogIndex(3));
+  EXPECT_EQ(submit("c"), LogIndex(4));
+  persist_all();
+  EXPECT_THAT(host.applied, ElementsAre("2:a", "3:b", "4:c"));
+}
+
+TEST_F(ReplicaTest, FlushesDuringACutAreOneCut) {
+  start(1);
+  for (const char* text : {"a", "b", "c"}) submit(text);
+  persist_all();
+  for (std::uint64_t index = 2; index <= 4; ++index) replica->snapshot_flushed(LogIndex(index), ++now);
+  EXPECT_EQ(host.writes.size(), 5u);
+  persist_all();
+  EXPECT_EQ(host.writes.size(), 6u);
+  EXPECT_EQ(replica->snapshot_index(), LogIndex(4));
+}
+
+TEST_F(ReplicaTest, RestartFromSnapshotAloneGoesOn) {
+  start(1, {{Term(2), NodeId(1)}, snapshot_at(50, 2, 1), {}}, 50);
+  EXPECT_THAT(host.applied, IsEmpty());
+  EXPECT_EQ(submit("a"), LogIndex(51));
+  persist_all();
+  EXPECT_THAT(host.applied, ElementsAre("51:a"));
+}
+
+// ---- what the disk holds
+
+TEST_F(ReplicaTest, EntriesThatDoNotJoinTheSnapshotAreDropped) {
+  start(3, {{Term(4), {}}, snapshot_at(50, 4, 3), {configuration(3), command(2, 1, "old"), command(3, 1, "old")}}, 50);
+  EXPECT_EQ(replica->last_index(), LogIndex(50));
+  ASSERT_FALSE(host.writes.empty());
+  EXPECT_TRUE(host.writes[0].drop_log);
+  EXPECT_EQ(host.writes[0].snapshot, snapshot_at(50, 4, 3));
+}
+
+TEST_F(ReplicaTest, EntriesWithAnotherTermAtTheSnapshotAreDropped) {
+  start(3, {{Term(4), {}}, snapshot_at(3, 4, 3), {command(3, 1, "old"), command(4, 1, "old")}}, 3);
+  EXPECT_EQ(replica->last_index(), LogIndex(3));
+  EXPECT_TRUE(host.writes.at(0).drop_log);
+}
+
+TEST_F(ReplicaTest, HoleInTheLogIsSaid) {
+  EXPECT_THAT(start_error(1, {{Term(1), {}}, {}, {configuration(1), command(3, 1, "a")}}, 0), HasSubstr("entry 3"));
+  EXPECT_THAT(start_error(1, {{Term(1), {}}, snapshot_at(5, 1, 1), {command(7, 1, "a")}}, 5), HasSubstr("hole"));
+  EXPECT_THAT(start_error(1, {{Term(1), {}}, {}, {command(4, 1, "a")}}, 0), HasSubstr("begin at 1"));
+}
+
+TEST_F(ReplicaTest, DamagedTermsAndConfigurationsAreSaid) {
+  EXPECT_THAT(start_error(1, {{Term(1), {}}, {}, {configuration(1), command(2, 3, "a")}}, 0), HasSubstr("newer"));
+  EXPECT_THAT(start_error(1, {{Term(3), {}}, {}, {configuration(1), command(2, 3, "a"), command(3, 2, "b")}}, 0),
+              HasSubstr("goes back"));
+  LogEntry damaged = configuration(1);
+  damaged.data = bytes(damaged.data->substr(0, 8));
+  EXPECT_THAT(start_error(1, {{Term(1), {}}, {}, {damaged}}, 0), HasSubstr("configuration is damaged"));
+}
+
+TEST_F(ReplicaTest, StateBelowItsSnapshotIsSaid) {
+  EXPECT_THAT(start_error(1, {{Term(1), {}}, snapshot_at(5, 1, 1), {}}, 4), HasSubstr("below the snapshot"));
+}
+
+TEST_F(ReplicaTest, SoleVotersStateAheadOfItsLogIsSaid) {
+  EXPECT_THAT(start_error(1, {{Term(1), {}}, {}, {configuration(1), command(2, 1, "a")}}, 3),
+              HasSubstr("log ends at 2"));
+  EXPECT_THAT(start_error(1, {}, 3), HasSubstr("log is empty"));
+}
+
+// What a crash between the swap of the state and the log write of an install leaves.
+TEST_F(ReplicaTest, FollowersStateAheadOfItsLogIsNotAppliedAgain) {
+  start(3, {{Term(2), {}}, {}, {configuration(3)}}, 3);
+  replica->receive(append(2, 2, 1, 1, {command(2, 2, "a"), command(3, 2, "b"), command(4, 2, "c")}, 4), ++now);
+  persist_all();
+  EXPECT_THAT(host.applied, ElementsAre("4:c"));
+}
+
+// ---- three voters
+
+TEST_F(ReplicaTest, NotLeadingIsUnavailable) {
+  start_follower();
+  EXPECT_EQ(replica->submit({bytes("a")}, now).error().code, ErrorCode::kUnavailable);
+}
+
+TEST_F(ReplicaTest, NothingIsSaidBeforeTheFirstEntryIsSynced) {
+  start(3);
+  tick_when_due();
+  EXPECT_THAT(host.sent, IsEmpty());
+  persist_all();
+  EXPECT_FALSE(host.sent.empty());
+}
+
+TEST_F(ReplicaTest, MessagesWaitForTermAndVote) {
+  start_follower();
+  tick_when_due();
+  for (const auto& message : host.take_sent()) EXPECT_TRUE(std::get<RequestVote>(message.content).pre_vote);
+  replica->receive(from(2, 2, RequestVoteResult{true, true, 0, 0}), ++now);
+  EXPECT_EQ(replica->term(), Term(2));
+  EXPECT_EQ(host.writes.back().hard_state, (storage::HardState{Term(2), NodeId(1)}));
+  // A message of a later step, without a change of term or vote, must not pass either.
+  replica->receive(append(3, 1, 1, 1, {}, 1), ++now);
+  EXPECT_THAT(host.sent, IsEmpty());
+
+  persist_all();
+  const auto sent = host.take_sent();
+  ASSERT_EQ(sent.size(), 3u);
+  EXPECT_FALSE(std::get<RequestVote>(sent[0].content).pre_vote);
+  EXPECT_FALSE(std::get<RequestVote>(sent[1].content).pre_vote);
+  EXPECT_TRUE(std::holds_alternative<AppendEntriesResult>(sent[2].content));
+}
+
+TEST_F(ReplicaTest, GrantedVoteWaitsForItsWrite) {
+  start_follower();
+  replica->receive(from(2, 7, RequestVote{LogIndex(1), Term(1), false, false}), ++now);
+  EXPECT_EQ(host.writes.back().hard_state, (storage::HardState{Term(7), NodeId(2)}));
+  EXPECT_THAT(host.sent, IsEmpty());
+  persist_all();
+  const auto sent = host.take_sent();
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_TRUE(std::get<RequestVoteResult>(sent[0].content).granted);
+}
+
+TEST_F(ReplicaTest, StaleCompletionAfterTruncationAcksNothing) {
+  start_follower();
+  replica->receive(
+      append(2, 2, 1, 1, {command(2, 2, "a"), command(3, 2, "b"), command(4, 2, "c"), command(5, 2, "d")}, 1), ++now);
+  const auto of_term_2 = host.writes.back();
+  ASSERT_EQ(of_term_2.entries.size(), 4u);
+  replica->receive(append(3, 3, 4, 2, {command(5, 3, "other")}, 1), ++now);
+  const auto of_term_3 = host.writes.back();
+  EXPECT_EQ(of_term_3.truncate_from, LogIndex(5));
+
+  replica->persisted(of_term_2.ticket, ++now);
+  EXPECT_LT(replica->synced_index(), LogIndex(5));
+  for (const auto& message : host.take_sent()) {
+    const auto& result = std::get<AppendEntriesResult>(message.content);
+    EXPECT_TRUE(result.rejected.value != 0 || result.last_index < LogIndex(5));
+  }
+  replica->persisted(of_term_3.ticket, ++now);
+  EXPECT_EQ(replica->synced_index(), LogIndex(5));
+  EXPECT_EQ(std::get<AppendEntriesResult>(host.take_sent().back().content).last_index, LogIndex(5));
+}
+
+TEST_F(ReplicaTest, CommittedButUnsyncedEntriesWait) {
+  start_follower();
+  replica->receive(append(2, 2, 1, 1, {command(2, 2, "a"), command(3, 2, "b")}, 3), ++now);
+  EXPECT_EQ(replica->commit_index(), LogIndex(3));
+  EXPECT_THAT(host.applied, IsEmpty());
+  persist_all();
+  EXPECT_THAT(host.applied, ElementsAre("2:a", "3:b"));
+}
+
+// libraft takes min(leader_commit, last entry of the message), also when that is less than it knew.
+TEST_F(ReplicaTest, CommitIndexNeverGoesBack) {
+  start_follower();
+  replica->receive(append(2, 2, 1, 1, {command(2, 2, "a"), command(3, 2, "b"), command(4, 2, "c")}, 3), ++now);
+  replica->receive(append(2, 2, 1, 1, {command(2, 2, "a")}, 4), ++now);
+  EXPECT_EQ(replica->commit_index(), LogIndex(3));
+}
+
+TEST_F(ReplicaTest, NewLeaderStoresABarrierAndSkipsItWhenApplying) {
+  start_follower();
+  replica->receive(append(2, 2, 1, 1, {command(2, 2, "a")}, 1), ++now);
+  persist_all();
+  tick_when_due();
+  ASSERT_EQ(replica->role(), Role::kCandidate);
+  replica->receive(from(2, 3, RequestVoteResult{true, true, 0, 0}), ++now);
+  persist_all();
+  replica->receive(from(2, 3, RequestVoteResult{true, false, 0, 0}), ++now);
+  ASSERT_EQ(replica->role(), Role::kLeader);
+  ASSERT_EQ(host.writes.back().entries.size(), 1u);
+  EXPECT_EQ(host.writes.back().entries[0].type, EntryType::kBarrier);
+  persist_all();
+  replica->receive(from(2, 3, AppendEntriesResult{{}, LogIndex(3), 0, 0}), ++now);
+  EXPECT_THAT(host.applied, ElementsAre("2:a"));
+  EXPECT_EQ(replica->applied_index(), LogIndex(3));
+}
+
+TEST_F(ReplicaTest, TrailingEntriesAreKeptForOtherMembers) {
+  start_follower();
+  replica->receive(append(2, 2, 1, 1, {command(2, 2, "a"), command(3, 2, "b"), command(4, 2, "c")}, 4), ++now);
+  persist_all();
+  replica->snapshot_flushed(LogIndex(4), ++now);
+  EXPECT_EQ(host.writes.back().cut_through, LogIndex(2));
+  persist_all();
+  EXPECT_EQ(replica->snapshot_index(), LogIndex(4));
+  EXPECT_GT(replica->log_bytes(), 0u);
+}
+
+// libraft knows no terms below the cut and would put these entries at the log's end.
+TEST_F(ReplicaTest, LateFirstEntriesAfterACutChangeNothing) {
+  start_follower();
+  const auto first = append(2, 2, 0, 0, {configuration(3), command(2, 2, "a")}, 1);
+  replica->receive(first, ++now);
+  replica->receive(append(2, 2, 2, 2, {command(3, 2, "b"), command(4, 2, "c")}, 4), ++now);
+  persist_all();
+  replica->snapshot_flushed(LogIndex(4), ++now);
+  persist_all();
+  const std::size_t writes = host.writes.size();
+  replica->receive(first, ++now);
+  EXPECT_EQ(host.writes.size(), writes);
+  EXPECT_EQ(replica->last_index(), LogIndex(4));
+}
+
+TEST_F(ReplicaTest, MessagesThatMakeNoSenseAreDropped) {
+  start_follower();
+  const std::size_t writes = host.writes.size();
+  PeerMessage damaged = append(2, 9, 1, 1, {command(2, 9, "a")}, 1);
+  damaged.body[20] = static_cast<char>(damaged.body[20] ^ 1);
+  replica->receive(damaged, ++now);
+  PeerMessage for_another = append(2, 9, 1, 1, {command(2, 9, "a")}, 1);
+  for_another.to = NodeId(3);
+  replica->receive(for_another, ++now);
+  replica->receive(append(1, 9, 1, 1, {command(2, 9, "a")}, 1), ++now);       // from itself
+  replica->receive(append(2, 0, 1, 1, {}, 1), ++now);                         // no term
+  replica->receive(append(2, 9, 1, 1, {command(2, 10, "a")}, 1), ++now);      // from the future
+  replica->receive(append(2, 9, 1, 5, {command(2, 4, "a")}, 1), ++now);       // terms go back
+  replica->receive(append(2, 9, 0, 0, {command(1, 9, "a")}, 1), ++now);       // no configuration first
+  replica->receive(from(2, 9, RequestVoteResult{true, false, 0, 0}), ++now);  // unasked
+  replica->receive(from(2, 9, InstallSnapshot{{LogIndex(5), Term(9), "x", LogIndex(1)}, ""}), ++now);
+  EXPECT_EQ(host.writes.size(), writes);
+  EXPECT_EQ(replica->term(), Term(1));
+  EXPECT_THAT(host.sent, IsEmpty());
+}
+
+// ---- installing a snapshot
+
+TEST_F(ReplicaTest, InstallGoesStateThenLogThenLeader) {
+  start_follower();
+  replica->receive(from(2, 4, InstallSnapshot{snapshot_at(90, 3, 3), "the state"}), ++now);
+  EXPECT_THAT(host.installs, IsEmpty()) << "the term is not on disk yet";
+  persist_all();
+  ASSERT_EQ(host.installs.size(), 1u);
+  EXPECT_EQ(host.installs[0].second, "the state");
+  EXPECT_THAT(host.take_sent(), IsEmpty());
+
+  replica->snapshot_installed(++now);
+  EXPECT_EQ(host.writes.back().snapshot, snapshot_at(90, 3, 3));
+  EXPECT_TRUE(host.writes.back().drop_log);
+  EXPECT_THAT(host.take_sent(), IsEmpty());
+  persist_all();
+  EXPECT_EQ(std::get<AppendEntriesResult>(host.take_sent().back().content).last_index, LogIndex(90));
+  EXPECT_EQ(replica->snapshot_index(), LogIndex(90));
+  EXPECT_EQ(replica->applied_index(), LogIndex(90));
+
+  replica->receive(append(2, 4, 90, 3, {command(91, 4, "next")}, 91), ++now);
+  persist_all();
+  EXPECT_THAT(host.applied, ElementsAre("91:next"));
+}
+
+TEST_F(ReplicaTest, CompletionsFromBeforeAnInstallAreOfNoLog) {
+  start_follower();
+  replica->receive(append(2, 2, 1, 1, {command(2, 2, "a")}, 1), ++now);
+  replica->receive(from(3, 3, InstallSnapshot{snapshot_at(90, 3, 3), "s"}), ++now);
+  persist_all();
+  EXPECT_EQ(replica->synced_index(), LogIndex(0));
+  replica->snapshot_installed(++now);
+  persist_all();
+  EXPECT_EQ(replica->synced_index(), LogIndex(90));
+}
+
+TEST_F(ReplicaTest, SecondSnapshotDuringAnInstallIsIgnored) {
+  start_follower();
+  replica->receive(from(2, 4, InstallSnapshot{snapshot_at(90, 3, 3), "one"}), ++now);
+  persist_all();
+  replica->receive(from(2, 4, InstallSnapshot{snapshot_at(95, 4, 3), "two"}), ++now);
+  persist_all();
+  EXPECT_EQ(host.installs.size(), 1u);
+}
+
+TEST_F(ReplicaTest, StateThatHasTheSnapshotAlreadyIsKept) {
+  start(3, {{Term(2), {}}, {}, {configuration(3)}}, 95);
+  replica->receive(from(2, 2, InstallSnapshot{snapshot_at(90, 2, 3), "old"}), ++now);
+  persist_all();
+  EXPECT_THAT(host.installs, IsEmpty());
+  EXPECT_EQ(replica->snapshot_index(), LogIndex(90));
+  EXPECT_EQ(replica->applied_index(), LogIndex(95));
+}
+
+}  // namespace
+}  // namespace earshot::cluster
