@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "actors/broker.hpp"
+#include "actors/counters.hpp"
 #include "base/clock.hpp"
 #include "base/config.hpp"
 #include "base/error.hpp"
@@ -18,6 +19,7 @@ class Node : public Broker {
   static Result<std::unique_ptr<Node>> start(const NodeConfig& config, const Clock& clock);
   [[nodiscard]] virtual NodeId id() const = 0;
   [[nodiscard]] virtual std::uint16_t shard_count() const = 0;
+  [[nodiscard]] virtual const SessionCounters& counters() const = 0;  // what its sessions have done since it started
   // Ends in order: sessions are told kUnavailable, shards flush. Idempotent; the destructor calls it.
   virtual void stop() = 0;
 };

@@ -1,0 +1,32 @@
+#include "actors/node_system.hpp"
+
+#include <algorithm>
+#include <thread>
+
+#include <caf/all.hpp>
+
+#include "actors/interfaces.hpp"
+
+namespace earshot::actors {
+namespace {
+
+// After so many messages an actor goes to the back of the line: a busy shard does not starve the sessions on few cores.
+constexpr std::size_t kMessagesPerTurnMax = 256;
+
+}  // namespace
+
+SystemConfig::SystemConfig(std::uint32_t scheduler_threads) {
+  add_message_types<caf::id_block::earshot>();
+  const std::size_t threads =
+      scheduler_threads > 0 ? scheduler_threads : std::max(1u, std::thread::hardware_concurrency());
+  // "sharing" halves the latency on few cores and burns nothing while idle, at equal throughput.
+  set("scheduler.policy", caf::atom("sharing"));
+  set("scheduler.max-threads", threads);
+  set("scheduler.max-throughput", kMessagesPerTurnMax);
+  // The node logs by itself.
+  set("logger.console", caf::atom("none"));
+  set("logger.verbosity", caf::atom("quiet"));
+  set("logger.file-verbosity", caf::atom("quiet"));
+}
+
+}  // namespace earshot::actors
