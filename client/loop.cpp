@@ -48,8 +48,11 @@ void Loop::run_until_stopped() {
     bool ring = false;
     {
       const std::lock_guard lock(mutex_);
-      if (stopping_ && queue_.empty()) return;
-      ring = stopping_ || !queue_.empty();
+      if (stopping_ && queue_.empty() && holds_ == 0) {
+        ended_ = true;
+        return;
+      }
+      ring = !queue_.empty();
       if (!ring) doorbell_ = kj::mv(bell.fulfiller);
     }
     if (ring) bell.fulfiller->fulfill();
@@ -67,7 +70,7 @@ void Loop::post(std::function<void()> task) {
   kj::Own<kj::CrossThreadPromiseFulfiller<void>> bell;
   {
     const std::lock_guard lock(mutex_);
-    if (stopping_) return;
+    if (ended_) return;
     queue_.push_back(std::move(task));
     bell = kj::mv(doorbell_);
   }
@@ -88,6 +91,11 @@ void Loop::stop() {
   } else {
     thread_.join();
   }
+}
+
+void Loop::release() {
+  --holds_;
+  post([] {});  // the loop looks whether it may end
 }
 
 void Loop::after(std::uint64_t delay_ms, std::function<void()> task) {

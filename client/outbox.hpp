@@ -86,7 +86,7 @@ class Outbox {
 
   // ---- forgetting
 
-  // Messages handed back uncertain, each given once; to be remove()d when the application has them.
+  // Messages handed back uncertain, each given once; to be removed as by give_back() when the application has them.
   std::vector<OutboxMessage> take_uncertain() { return std::exchange(uncertain_, {}); }
   // What to take out of the store, each given once until give_back().
   struct Removals {
@@ -96,7 +96,6 @@ class Outbox {
   [[nodiscard]] bool has_removable() const { return !removable_.tickets.empty(); }
   Removals take_removable() { return std::exchange(removable_, {}); }
   void give_back(Removals removals);
-  void remove(const OutboxMessage& message);
   // The store has forgotten them.
   void removed(std::span<const Ticket> tickets);
 
@@ -137,6 +136,7 @@ class Outbox {
   bool fill(ShardId shard, Lane& lane, Call& call, CallUnderWay& under_way);
   void answer_one(Sent sent, const StreamSender<Entry>::Ticket& ticket, SendAnswer& answer, std::uint64_t now_ms,
                   std::vector<SendReport>& reports);
+  void remove(const OutboxMessage& message);
   void finish(Sent sent, Entry& entry, SendOutcome outcome, std::vector<SendReport>& reports);
   void hold(Sent sent, const StreamSender<Entry>::Ticket& ticket, const Error& error, std::uint64_t now_ms);
 

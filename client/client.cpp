@@ -1,0 +1,184 @@
+#include "client/client.hpp"
+
+#include <atomic>
+
+#include "base/checksum.hpp"
+#include "client/engine.hpp"
+#include "client/intake.hpp"
+#include "client/loop.hpp"
+
+namespace earshot::client {
+namespace {
+
+tl::unexpected<Error> invalid(std::string field, std::string why) {
+  return fail(ErrorCode::kInvalidArgument, std::move(field), std::move(why));
+}
+
+Status check(const Options& options) {
+  if (options.addresses.empty()) return invalid("addresses", "must not be empty");
+  for (const std::string& address : options.addresses)
+    if (address.empty()) return invalid("addresses", "must not hold an empty one");
+  if (options.token.empty() || options.token.size() > limits::kTokenBytesMax)
+    return invalid("token", "must have 1 to " + std::to_string(limits::kTokenBytesMax) + " bytes");
+  if (options.agent.size() > limits::kNameBytesMax) return invalid("agent", "is too long");
+  if (options.window_messages == 0) return invalid("window_messages", "must not be 0");
+  if (options.send_window_messages == 0) return invalid("send_window_messages", "must not be 0");
+  if (options.report_messages == 0) return invalid("report_messages", "must not be 0");
+  if (options.request_timeout_ms == 0) return invalid("request_timeout_ms", "must not be 0");
+  if (options.reconnect.first_ms == 0 || options.reconnect.max_ms < options.reconnect.first_ms)
+    return invalid("reconnect", "first_ms must be above 0 and not above max_ms");
+  return {};
+}
+
+Status check(const Letter& letter) {
+  if (letter.recipient.empty()) return invalid("recipient", "must not be empty");
+  if (letter.body.size() > limits::kBodyBytesMax)
+    return fail(
+        ErrorCode::kTooLarge, "body",
+        "has " + std::to_string(letter.body.size()) + " bytes, the limit is " + std::to_string(limits::kBodyBytesMax));
+  return {};
+}
+
+// Random ids without a lock: each thread has its own source.
+MessageId new_id() {
+  thread_local Random random = Random::from_system();
+  return random.message_id();
+}
+
+}  // namespace
+
+class Client::Impl {
+ public:
+  Impl(std::shared_ptr<Runtime> runtime, std::shared_ptr<Intake> intake, std::shared_ptr<Engine> engine)
+      : runtime_(std::move(runtime)), intake_(std::move(intake)), engine_(std::move(engine)) {}
+
+  const std::shared_ptr<Runtime> runtime_;
+  const std::shared_ptr<Intake> intake_;
+  const std::shared_ptr<Engine> engine_;
+  std::atomic<bool> closed_ = false;
+
+  [[nodiscard]] Loop& loop() const { return *runtime_->loop(); }
+};
+
+Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Result<std::unique_ptr<Client>> Client::open(Options options, std::shared_ptr<Store> store, Handlers handlers,
+                                             std::shared_ptr<Runtime> runtime) {
+  if (const Status status = check(options); !status) return fail(status.error());
+  Result<DeviceId> device = DeviceId::parse(options.device, "device");
+  if (!device) return fail(std::move(device.error()));
+  Result<StoredState> state = store->load();
+  if (!state) return fail(std::move(state.error()));
+  if (const Status status = Outbox::check(state->outbox_head, state->outbox); !status) return fail(status.error());
+  if (!state->inbox_head.device.empty() && state->inbox_head.device != *device)
+    return fail(ErrorCode::kConflict, "device", "this store belongs to device " + state->inbox_head.device.text());
+  if (!options.user.empty() && !state->inbox_head.user.empty() && state->inbox_head.user.text() != options.user)
+    return fail(ErrorCode::kConflict, "user", "this store belongs to user " + state->inbox_head.user.text());
+
+  const std::shared_ptr<Loop>& loop = runtime->loop();
+  auto intake = std::make_shared<Intake>(
+      store, *state, Intake::Bounds{options.outbox_messages_max, options.outbox_bytes_max}, loop->thread_id());
+  auto engine = std::make_shared<Engine>(options, std::move(*device), std::move(store), std::move(handlers), loop,
+                                         intake, std::move(*state));
+  const std::weak_ptr<Engine> weak = engine;
+  const auto call = [weak, loop](void (Engine::*function)()) {
+    loop->post([weak, function] {
+      if (const auto strong = weak.lock()) (*strong.*function)();
+    });
+  };
+  intake->on_committed([call] { call(&Engine::take_committed); }, [call] { call(&Engine::try_welcome); });
+  loop->hold();  // until the engine is shut down
+  call(&Engine::start);
+  return std::unique_ptr<Client>(
+      new Client(std::make_unique<Impl>(std::move(runtime), std::move(intake), std::move(engine))));
+}
+
+Client::~Client() { close(); }
+
+Result<MessageId> Client::send(UserId recipient, std::string body, SendOptions options) {
+  std::vector<Letter> letters;
+  letters.push_back(Letter{std::move(recipient), std::move(body), options});
+  Result<std::vector<MessageId>> ids = send(std::move(letters));
+  if (!ids) return fail(std::move(ids.error()));
+  return ids->front();
+}
+
+Result<std::vector<MessageId>> Client::send(std::vector<Letter> letters) {
+  if (letters.empty()) return std::vector<MessageId>();
+  if (letters.size() > limits::kBatchMessagesMax)
+    return fail(
+        ErrorCode::kTooLarge, "letters",
+        "are " + std::to_string(letters.size()) + ", the limit is " + std::to_string(limits::kBatchMessagesMax));
+  std::vector<MessageId> ids;
+  ids.reserve(letters.size());
+  std::vector<OutboxMessage> messages(letters.size());
+  const std::uint64_t now_ms = SystemClock().wall_ms();
+  for (std::size_t i = 0; i < letters.size(); ++i) {
+    Letter& letter = letters[i];
+    if (Status status = check(letter); !status) return fail(std::move(status.error()));
+    OutgoingMessage& message = messages[i].message;
+    message.recipient = std::move(letter.recipient);
+    message.id = letter.options.id.value_or(MessageId());
+    if (!letter.options.id) message.id = new_id();
+    message.checksum = checksum_of(letter.body);
+    message.body = std::move(letter.body);
+    message.sent_at_ms = now_ms;
+    message.copy_to_self = letter.options.copy_to_self;
+    ids.push_back(message.id);
+  }
+  if (Status status = impl_->intake_->add(messages); !status) return fail(std::move(status.error()));
+  return ids;
+}
+
+Status Client::wait_connected(std::uint64_t timeout_ms) { return impl_->engine_->wait_connected(timeout_ms); }
+
+Status Client::flush(std::uint64_t timeout_ms) { return impl_->intake_->flush(timeout_ms); }
+
+void Client::fetch(Sequence after, std::uint32_t limit, FetchDone done) {
+  impl_->loop().post([engine = impl_->engine_, after, limit, done = std::move(done)]() mutable {
+    engine->fetch(after, limit, std::move(done));
+  });
+}
+
+std::future<Result<Batch>> Client::fetch(Sequence after, std::uint32_t limit) {
+  auto promise = std::make_shared<std::promise<Result<Batch>>>();
+  fetch(after, limit, [promise](Result<Batch> batch) { promise->set_value(std::move(batch)); });
+  return promise->get_future();
+}
+
+void Client::history(Sequence before, std::uint32_t limit, FetchDone done) {
+  impl_->loop().post([engine = impl_->engine_, before, limit, done = std::move(done)]() mutable {
+    engine->history(before, limit, std::move(done));
+  });
+}
+
+std::future<Result<Batch>> Client::history(Sequence before, std::uint32_t limit) {
+  auto promise = std::make_shared<std::promise<Result<Batch>>>();
+  history(before, limit, [promise](Result<Batch> batch) { promise->set_value(std::move(batch)); });
+  return promise->get_future();
+}
+
+Stats Client::stats() const {
+  Stats stats = impl_->engine_->stats();
+  const Intake::Level level = impl_->intake_->level();
+  stats.accepted = level.accepted;
+  stats.outbox_messages = level.messages, stats.outbox_bytes = level.bytes;
+  return stats;
+}
+
+void Client::close() {
+  if (impl_->closed_.exchange(true)) return;
+  impl_->intake_->close();
+  const std::shared_ptr<Engine> engine = impl_->engine_;
+  if (impl_->loop().is_current_thread()) {
+    engine->shut_down([engine] {});  // which keeps the engine until it is done
+    engine->close_handlers();
+    return;
+  }
+  auto done = std::make_shared<std::promise<void>>();
+  impl_->loop().post([engine, done] { engine->shut_down([done] { done->set_value(); }); });
+  done->get_future().wait();
+  engine->close_handlers();
+}
+
+}  // namespace earshot::client

@@ -1,0 +1,328 @@
+#include "client/engine.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+namespace earshot::client {
+namespace {
+
+constexpr std::uint64_t kLogoutTimeoutMs =
+    500;  // a logout that is not answered by then is left to the server to notice
+
+bool is_final(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kUnauthenticated:
+    case ErrorCode::kPermissionDenied:
+    case ErrorCode::kInvalidArgument:
+    case ErrorCode::kUnsupportedVersion:
+    case ErrorCode::kConflict: return true;
+    default: return false;
+  }
+}
+
+}  // namespace
+
+Engine::Engine(const Options& options, DeviceId device, std::shared_ptr<Store> store, Handlers handlers,
+               std::shared_ptr<Loop> loop, std::shared_ptr<Intake> intake, StoredState state)
+    : options_(options),
+      device_(std::move(device)),
+      store_(std::move(store)),
+      loop_(std::move(loop)),
+      intake_(std::move(intake)),
+      announcer_(std::move(handlers), options.executor),
+      random_(Random::from_system()),
+      outbox_(Outbox::Limits{.messages_under_way_max = options.send_window_messages, .held = options.reconnect},
+              Random(random_.next())),
+      inbox_(options.mode,
+             [&] {
+               InboxHead head = std::move(state.inbox_head);
+               head.device = device_;
+               return head;
+             }()),
+      acks_(options.mode, options.report_messages, options.report_interval_ms),
+      reconnector_(options.addresses, options.reconnect, Random(random_.next())) {
+  counters_.last_received.set(inbox_.head().last_received.value);
+  outbox_.load(state.outbox_head, std::move(state.outbox));
+}
+
+void Engine::start() {
+  hand_over_uncertain();
+  if (state_ == State::kWaiting) connect();
+}
+
+void Engine::connect() {
+  state_ = State::kConnecting;
+  ++generation_;
+  LoginRequest request;
+  request.token = options_.token;
+  request.device = device_;
+  request.producer = outbox_.needs_new_producer() ? ProducerId() : intake_->head().producer;
+  request.epoch = inbox_.head().epoch;
+  request.last_received = inbox_.head().last_received;
+  request.start_at = options_.start_at;
+  request.agent = options_.agent;
+  connection_ = std::make_unique<Connection>(loop_, static_cast<ConnectionEvents&>(*this), options_.request_timeout_ms);
+  connection_->open(reconnector_.address(), std::move(request));
+}
+
+// ---- login
+
+void Engine::logged_in(Result<Welcome> welcome) {
+  if (state_ != State::kConnecting) return;
+  if (!welcome) {
+    if (is_final(welcome.error().code)) {
+      stop(ConnectionChange::Kind::kRefused, std::move(welcome.error()));
+    } else {
+      lost(std::move(welcome.error()));
+    }
+    return;
+  }
+  if (!options_.user.empty() && welcome->user.text() != options_.user) {
+    stop(ConnectionChange::Kind::kRefused,
+         Error{ErrorCode::kPermissionDenied, "user", "the token is " + welcome->user.text() + "'s", 0, 0});
+    return;
+  }
+  welcome_ = std::move(*welcome);
+  state_ = State::kWelcoming;
+  try_welcome();
+}
+
+// Commits what the welcome changes, when nothing else is under way.
+void Engine::try_welcome() {
+  if (state_ != State::kWelcoming || planning_) return;
+  pump_removals();  // what is answered must be forgotten before its number may be given out again
+  if (removing_ || outbox_.has_removable() || storing_) return;
+  Result<InboxHead> inbox_head = inbox_.head_after(*welcome_);
+  if (!inbox_head) {
+    stop(ConnectionChange::Kind::kRefused, std::move(inbox_head.error()));
+    return;
+  }
+  if (!intake_->try_reserve()) return;
+  take_committed();
+  planning_ = true;
+  struct Change {
+    Outbox::Plan plan;
+    InboxHead head;
+  };
+  auto change = std::make_shared<Change>(Change{outbox_.plan(*welcome_, intake_->head()), std::move(*inbox_head)});
+  store_->welcome(change->plan.head, change->head, change->plan.changed,
+                  [self = shared_from_this(), change, generation = generation_](Status status) {
+                    // The intake is released here, not on the loop: a handler there may be waiting in send().
+                    // welcome_stored() is queued first, so that messages with the new numbers cannot overtake it.
+                    OutboxHead head = change->plan.head;
+                    const bool stored = status.has_value();
+                    const auto adopt = [self, change, generation, status = std::move(status)] {
+                      self->welcome_stored(generation, std::move(change->plan), std::move(change->head), status);
+                    };
+                    const bool later = !self->loop_->is_current_thread();
+                    if (later) self->loop_->post(adopt);
+                    if (stored) self->intake_->set_online(true);
+                    self->intake_->release(stored ? &head : nullptr);
+                    if (!later) adopt();
+                  });
+}
+
+void Engine::welcome_stored(std::uint64_t generation, Outbox::Plan plan, InboxHead head, Status status) {
+  planning_ = false;
+  if (status) {
+    const MailboxRestored restored{inbox_.head().epoch, head.epoch, head.last_received};
+    outbox_.adopt(std::move(plan));
+    inbox_.adopt(std::move(head));
+    counters_.last_received.set(restored.last_received.value);
+    take_committed();
+    if (restored.before != Epoch() && restored.before != restored.now)
+      announcer_.run([restored](const Handlers& h) {
+        if (h.on_restored) h.on_restored(restored);
+      });
+    hand_over_uncertain();
+  } else {
+    ++counters_.store_failures;
+    outbox_.abandon(std::move(plan));
+    take_committed();
+  }
+  check_shut_down();
+  if (state_ != State::kWelcoming) return;
+  if (!status) {
+    lost(std::move(status.error()));
+  } else if (generation != generation_) {
+    try_welcome();  // that welcome was of an earlier connection
+  } else {
+    open_session();
+  }
+}
+
+void Engine::open_session() {
+  state_ = State::kOpen;
+  reconnector_.connected(now_ms());
+  ++counters_.connects;
+  counters_.connected.set(1);
+  {
+    const std::lock_guard lock(status_mutex_);
+    connected_ = true;
+  }
+  status_changed_.notify_all();
+  outbox_.connected(welcome_->limits);
+  acks_.reconnected(inbox_.head().last_received, inbox_.head().received_above);
+  ConnectionChange change{ConnectionChange::Kind::kConnected, reconnector_.address(), {}, 0, welcome_};
+  if (options_.receive) {
+    connection_->subscribe(options_.mode, std::min(options_.window_messages, welcome_->limits.window_messages_max));
+    const Sequence cursor = welcome_->login.cursor;
+    if (cursor > inbox_.head().last_received && welcome_->login.epoch == inbox_.head().epoch)
+      begin_repair({FetchCause::kReconnect, inbox_.head().last_received, cursor, 0}, true);
+  }
+  announce(std::move(change));
+  pump();
+}
+
+// ---- endings
+
+void Engine::closed(Error reason) {
+  if (state_ == State::kStopped) return;
+  if (reason.code == ErrorCode::kSessionReplaced) {
+    stop(ConnectionChange::Kind::kReplaced, std::move(reason));
+  } else if (reason.code == ErrorCode::kUnauthenticated || reason.code == ErrorCode::kPermissionDenied) {
+    stop(ConnectionChange::Kind::kRefused, std::move(reason));
+  } else {
+    lost(std::move(reason));
+  }
+}
+
+void Engine::lost(Error reason) {
+  if (state_ == State::kStopped || state_ == State::kWaiting) return;
+  wait_and_reconnect({ConnectionChange::Kind::kDisconnected, reconnector_.address(), std::move(reason), 0, {}});
+}
+
+void Engine::stop(ConnectionChange::Kind kind, Error reason) {
+  ConnectionChange change{kind, reconnector_.address(), std::move(reason), 0, {}};
+  if (options_.reconnect_when_refused) {
+    change.reason.retry_after_ms = std::max(change.reason.retry_after_ms, options_.reconnect.max_ms);
+    wait_and_reconnect(std::move(change));
+    return;
+  }
+  drop_connection();
+  state_ = State::kStopped;
+  {
+    const std::lock_guard lock(status_mutex_);
+    stopped_ = change.reason;
+  }
+  status_changed_.notify_all();
+  announce(std::move(change));
+}
+
+void Engine::wait_and_reconnect(ConnectionChange change) {
+  drop_connection();
+  state_ = State::kWaiting;
+  change.retry_in_ms = reconnector_.failed(now_ms(), change.reason.retry_after_ms);
+  loop_->after(change.retry_in_ms, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (self && self->state_ == State::kWaiting) self->connect();
+  });
+  announce(std::move(change));
+}
+
+void Engine::drop_connection() {
+  counters_.connected.set(0);
+  {
+    const std::lock_guard lock(status_mutex_);
+    connected_ = false;
+  }
+  if (state_ == State::kWelcoming && !planning_) intake_->withdraw();
+  if (!planning_) intake_->set_online(false);
+  outbox_.disconnected();
+  work_.clear();
+  taken_ = nullptr;
+  store_again_.reset();
+  if (!storing_ && store_retry_at_ms_ != 0) working_ = false, store_retry_at_ms_ = 0;
+  repair_.reset();
+  fetching_ = false;
+  repair_at_ms_ = 0, repair_attempts_ = 0;
+  if (!connection_) return;
+  // We may be inside one of its events: it goes when the loop has come back from them.
+  std::shared_ptr<Connection> connection = std::move(connection_);
+  connection->detach();
+  loop_->post([connection]() mutable { connection.reset(); });
+}
+
+void Engine::shut_down(std::function<void()> done) {
+  shutting_down_ = true;
+  shut_down_done_ = std::move(done);
+  const bool open = state_ == State::kOpen;
+  if (state_ == State::kWelcoming && !planning_) intake_->withdraw();
+  state_ = State::kStopped;
+  {
+    const std::lock_guard lock(status_mutex_);
+    if (!stopped_) stopped_ = Error{ErrorCode::kClosed, "", "the client is closed", 0, 0};
+  }
+  status_changed_.notify_all();
+  if (!open) {
+    finish_shut_down();
+    return;
+  }
+  if (const auto ack = acks_.next(UINT64_MAX)) connection_->ack(*ack);
+  const auto finish = [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->finish_shut_down();
+  };
+  connection_->logout(finish);
+  loop_->after(kLogoutTimeoutMs, finish);
+}
+
+void Engine::finish_shut_down() {
+  if (!shut_down_done_) return;
+  drop_connection();
+  check_shut_down();
+}
+
+void Engine::check_shut_down() {
+  if (!shut_down_done_ || connection_ || removing_ || storing_ || planning_) return;
+  // Behind the farewell of the connection, so that whoever waits may stop the loop.
+  loop_->post(std::exchange(shut_down_done_, nullptr));
+  loop_->release();
+}
+
+Status Engine::wait_connected(std::uint64_t timeout_ms) {
+  if (loop_->is_current_thread())
+    return fail(ErrorCode::kInvalidArgument, "", "the runtime's thread cannot wait for itself");
+  std::unique_lock lock(status_mutex_);
+  status_changed_.wait_for(lock, std::chrono::milliseconds(timeout_ms), [&] { return connected_ || stopped_; });
+  if (connected_) return {};
+  if (stopped_) return fail(*stopped_);
+  return fail(ErrorCode::kDeadlineExceeded, "", "not connected");
+}
+
+void Engine::announce(ConnectionChange change) {
+  if (!announcer_.handlers().on_state) return;
+  announcer_.run([change = std::move(change)](const Handlers& h) { h.on_state(change); });
+}
+
+void Engine::fetch(Sequence after, std::uint32_t limit, FetchDone done) {
+  if (state_ != State::kOpen) return done(fail(ErrorCode::kUnavailable, "", "not connected"));
+  ++counters_.fetches[static_cast<std::size_t>(FetchCause::kCatchUp)];
+  connection_->fetch(after, std::clamp(limit, 1u, welcome_->limits.fetch_messages_max), FetchCause::kCatchUp,
+                     std::move(done));
+}
+
+void Engine::history(Sequence before, std::uint32_t limit, FetchDone done) {
+  if (state_ != State::kOpen) return done(fail(ErrorCode::kUnavailable, "", "not connected"));
+  connection_->history(before, std::clamp(limit, 1u, welcome_->limits.fetch_messages_max), std::move(done));
+}
+
+// One timer for everything that waits for a time; an earlier time asks for another one.
+void Engine::arm() {
+  std::uint64_t at = 0;
+  const auto consider = [&](std::uint64_t when) {
+    if (when != 0 && (at == 0 || when < at)) at = when;
+  };
+  if (state_ == State::kOpen) consider(outbox_.wake_at_ms()), consider(acks_.wake_at_ms()), consider(repair_at_ms_);
+  consider(remove_retry_at_ms_), consider(store_retry_at_ms_);
+  if (at == 0 || (armed_at_ms_ != 0 && armed_at_ms_ <= at)) return;
+  armed_at_ms_ = at;
+  const std::uint64_t now = now_ms();
+  loop_->after(at > now ? at - now : 0, [weak = weak_from_this(), at] {
+    const auto self = weak.lock();
+    if (!self) return;
+    if (self->armed_at_ms_ == at) self->armed_at_ms_ = 0;
+    self->pump();
+  });
+}
+
+}  // namespace earshot::client

@@ -1,0 +1,170 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "client/ack_queue.hpp"
+#include "client/announcer.hpp"
+#include "client/client.hpp"
+#include "client/connection.hpp"
+#include "client/counters.hpp"
+#include "client/inbox.hpp"
+#include "client/intake.hpp"
+#include "client/loop.hpp"
+#include "client/outbox.hpp"
+#include "client/reconnector.hpp"
+
+namespace earshot::client {
+
+// One client's life on the loop: moves events between the connection, the store, the application and the classes that
+// know what they mean (Outbox, Inbox, AckQueue, Reconnector).
+//
+//   kWaiting ──delay──► kConnecting ──logged in──► kWelcoming ──committed──► kOpen
+//      ▲                    │                         │                       │
+//      └────────────────────┴───────── lost ──────────┴───────────────────────┤
+//                                                                             ▼
+//                            kStopped ◄── replaced, refused, closed ──────────┘
+//
+// kWelcoming waits until no other transaction is under way, then commits what the welcome changes, alone.
+//
+// Thread safety: the loop's thread; stats() and wait_connected() from any.
+class Engine final : public std::enable_shared_from_this<Engine>, private ConnectionEvents {
+ public:
+  Engine(const Options& options, DeviceId device, std::shared_ptr<Store> store, Handlers handlers,
+         std::shared_ptr<Loop> loop, std::shared_ptr<Intake> intake, StoredState state);
+
+  void start();
+  // The intake has committed messages, or can be reserved again.
+  void take_committed();
+  void try_welcome();
+  void fetch(Sequence after, std::uint32_t limit, FetchDone done);
+  void history(Sequence before, std::uint32_t limit, FetchDone done);
+  // Logs out and calls `done` when the store has nothing more to do for this client.
+  void shut_down(std::function<void()> done);
+
+  [[nodiscard]] Stats stats() const { return counters_.snapshot(); }
+  Status wait_connected(std::uint64_t timeout_ms);
+  // From any thread.
+  void close_handlers() { announcer_.close(); }
+
+ private:
+  enum class State : std::uint8_t { kWaiting, kConnecting, kWelcoming, kOpen, kStopped };
+
+  // A batch on its way: judged, offered, stored, acked, shown, taken.
+  struct Work {
+    Batch batch;
+    bool fetched = false;
+    std::uint64_t generation = 0;  // the connection that it came by
+    std::function<void()> taken;   // moved to taken_ when its turn comes: it must die on the loop
+    Inbox::Judgement judgement;
+    InboxHead head;
+    std::vector<Rejection> rejections;
+  };
+
+  // ---- engine.cpp: the life of connections
+  void logged_in(Result<Welcome> welcome) override;
+  void closed(Error reason) override;
+  void lost(Error reason) override;
+  void connect();
+  void welcome_stored(std::uint64_t generation, Outbox::Plan plan, InboxHead head, Status status);
+  void open_session();
+  void drop_connection();
+  void wait_and_reconnect(ConnectionChange change);
+  void stop(ConnectionChange::Kind kind, Error reason);
+  void finish_shut_down();
+  void check_shut_down();
+  void announce(ConnectionChange change);
+  void arm();
+
+  // ---- engine_sending.cpp
+  void sent(std::uint64_t call, std::span<SendAnswer> answers) override;
+  void acked(Status status) override;
+  void pump();
+  void pump_sends();
+  void pump_removals();
+  void removal_done(Outbox::Removals removals, Status status);
+  void hand_over_uncertain();
+  void report(std::vector<SendReport> reports);
+
+  // ---- engine_receiving.cpp
+  void delivered(Batch batch, std::function<void()> taken) override;
+  void process_next();
+  void offer(std::shared_ptr<Work> work);
+  void store(std::shared_ptr<Work> work);
+  void stored(std::shared_ptr<Work> work, Status status);
+  void show(std::shared_ptr<Work> work);
+  void finish(const std::shared_ptr<Work>& work);
+  void nack(Work& work);
+  void begin_repair(const Inbox::Repair& repair, bool in_haste);
+  void pump_repair();
+  void repair_fetched(std::uint64_t generation, Result<Batch> batch);
+
+  // Runs `task` now when this is the loop's thread, else later there.
+  template <class Task>
+  void on_loop(Task task) {
+    if (loop_->is_current_thread()) {
+      task();
+    } else {
+      loop_->post(std::move(task));
+    }
+  }
+  [[nodiscard]] std::uint64_t now_ms() const { return clock_.monotonic_ms(); }
+
+  const Options options_;
+  const DeviceId device_;
+  const std::shared_ptr<Store> store_;
+  const std::shared_ptr<Loop> loop_;
+  const std::shared_ptr<Intake> intake_;
+  const SystemClock clock_;
+  Announcer announcer_;
+  Random random_;
+  Outbox outbox_;
+  Inbox inbox_;
+  AckQueue acks_;
+  Reconnector reconnector_;
+  Counters counters_;
+
+  State state_ = State::kWaiting;
+  std::unique_ptr<Connection> connection_;
+  std::uint64_t generation_ = 0;  // counts connections
+  std::optional<Welcome> welcome_;
+  bool planning_ = false;  // Store::welcome is under way
+  std::uint64_t armed_at_ms_ = 0;
+
+  Outbox::Call call_;  // reused memory
+  bool pumping_ = false;
+  bool pump_again_ = false;
+  bool removing_ = false;  // Store::remove is under way
+  std::uint32_t remove_failures_ = 0;
+  std::uint64_t remove_retry_at_ms_ = 0;
+
+  std::deque<std::shared_ptr<Work>> work_;
+  bool working_ = false;               // on the batch taken from work_
+  std::function<void()> taken_;        // of that batch
+  bool storing_ = false;               // Store::receive is under way
+  std::shared_ptr<Work> store_again_;  // the store refused it
+  std::uint64_t store_retry_at_ms_ = 0;
+  std::uint32_t receive_failures_ = 0;
+
+  std::optional<Inbox::Repair> repair_;
+  bool fetching_ = false;
+  std::uint32_t repair_attempts_ = 0;
+  std::uint64_t repair_at_ms_ = 0;
+
+  std::function<void()> shut_down_done_;
+  bool shutting_down_ = false;
+
+  std::mutex status_mutex_;
+  std::condition_variable status_changed_;
+  bool connected_ = false;
+  std::optional<Error> stopped_;
+};
+
+}  // namespace earshot::client
