@@ -1,0 +1,155 @@
+#include "base/limits.hpp"
+#include "tests/support/session_fakes.hpp"
+
+namespace earshot::tests {
+namespace {
+
+class SessionAck : public SessionTest {};
+
+TEST_F(SessionAck, AckIsAnsweredOnlyWhenCommitted) {
+  deliver_from(0, DeliveryMode::kOrdered);
+  push(1, 3);
+  const CallId call = ack(2);
+  EXPECT_EQ(home().acks.back().command.up_to, seq(2));
+  EXPECT_EQ(cursor_of(call), nullptr);
+  answer_ack(seq(2));
+  EXPECT_EQ(**cursor_of(call), seq(2));
+}
+
+TEST_F(SessionAck, AckStopsRetransmissionBeforeItIsCommitted) {
+  deliver_from(0, DeliveryMode::kOrdered);
+  push(1, 3);
+  take_in();
+  ack(3);
+  advance(kTimeoutMs - 1);
+  EXPECT_EQ(deliveries(), 1u);
+}
+
+TEST_F(SessionAck, MergedAcksAreAllAnswered) {
+  deliver_from(0, DeliveryMode::kUnordered);
+  push(1, 9);
+  const CallId first = ack(1);
+  const CallId second = ack(1, {4, 6});
+  const CallId third = ack(2, {5});
+  EXPECT_EQ(home().acks.size(), 1u);
+  answer_ack(seq(1));
+  EXPECT_NE(cursor_of(first), nullptr);
+  EXPECT_EQ(cursor_of(second), nullptr);
+  ASSERT_EQ(home().acks.size(), 2u);
+  EXPECT_EQ(home().acks[1].command.up_to, seq(2));
+  EXPECT_EQ(home().acks[1].command.above, (std::vector<Sequence>{seq(4), seq(5), seq(6)}));
+  answer_ack(seq(2));
+  EXPECT_EQ(**cursor_of(second), seq(2));
+  EXPECT_EQ(**cursor_of(third), seq(2));
+}
+
+TEST_F(SessionAck, FailedCommitIsToldAndCarriedByTheNext) {
+  deliver_from(0, DeliveryMode::kUnordered);
+  push(1, 9);
+  const CallId failed = ack(2, {5});
+  answer_ack(fail(ErrorCode::kOverloaded, "", ""));
+  EXPECT_EQ(cursor_of(failed)->error().code, ErrorCode::kOverloaded);
+  EXPECT_EQ(home().acks.size(), 1u) << "the client decides when to try again";
+  ack(0, {7});
+  EXPECT_EQ(home().acks.at(1).command.up_to, seq(2));
+  EXPECT_EQ(home().acks[1].command.above, (std::vector<Sequence>{seq(5), seq(7)}));
+}
+
+TEST_F(SessionAck, UnansweredCommitFailsAtItsDeadlineAndItsLateAnswerIsIgnored) {
+  deliver_from(0, DeliveryMode::kOrdered);
+  push(1, 3);
+  const CallId call = ack(3);
+  const RequestId request = home().acks.back().request;
+  advance(kTimeoutMs);
+  EXPECT_EQ(cursor_of(call)->error().code, ErrorCode::kDeadlineExceeded);
+  const CallId again = ack(3);
+  session_->handle(AckAnswered{request, seq(3)}, now_);
+  EXPECT_EQ(cursor_of(again), nullptr) << "that was the answer to the other request";
+  answer_ack(seq(3));
+  EXPECT_EQ(**cursor_of(again), seq(3));
+}
+
+TEST_F(SessionAck, RefusedAckDoesNotSpoilTheNext) {
+  open(0, 9);
+  const CallId bad = ack(9);
+  answer_ack(fail(ErrorCode::kInvalidArgument, "upTo", ""));
+  EXPECT_FALSE(*cursor_of(bad));
+  ack(4);
+  EXPECT_EQ(home().acks.back().command.up_to, seq(4));
+}
+
+TEST_F(SessionAck, AckOfWhatIsCommittedIsAnsweredAtOnce) {
+  open(5, 9);
+  const CallId call = ack(3);
+  EXPECT_EQ(**cursor_of(call), seq(5));
+  EXPECT_TRUE(home().acks.empty());
+}
+
+TEST_F(SessionAck, AckBeforeSubscribeReachesTheShard) {
+  open(3, 9);
+  ack(7);
+  EXPECT_EQ(home().acks.at(0).command.up_to, seq(7));
+  const CallId beyond = ack(10);
+  EXPECT_EQ(cursor_of(beyond)->error().field, "upTo");
+}
+
+TEST_F(SessionAck, AckBeyondWhatWasDeliveredNamesTheLast) {
+  deliver_from(4, DeliveryMode::kOrdered);
+  push(5, 6);
+  const CallId call = ack(7);
+  ASSERT_FALSE(*cursor_of(call));
+  EXPECT_EQ(cursor_of(call)->error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(cursor_of(call)->error().field, "upTo");
+  EXPECT_NE(cursor_of(call)->error().detail.find("6"), std::string::npos);
+  EXPECT_TRUE(home().acks.empty());
+}
+
+TEST_F(SessionAck, WhatTheClientFetchedItselfMayBeAckedAndIsNotDelivered) {
+  deliver_from(0, DeliveryMode::kOrdered, 4);
+  push(1, 20);
+  session_->handle(ClientFetch{99, seq(4), 0, FetchCause::kGap}, now_);
+  answer_read(batch_of(5, 12, 20));
+  take_in();
+  const CallId call = ack(12);
+  EXPECT_EQ(cursor_of(call), nullptr);
+  EXPECT_EQ(home().fetches.back().after, seq(12));
+  answer_read(batch_of(13, 16, 20));
+  EXPECT_EQ(last_delivered(), numbers(13, 16));
+}
+
+TEST_F(SessionAck, HistoryDoesNotMakeAckable) {
+  deliver_from(0, DeliveryMode::kOrdered, 4);
+  push(1, 20);
+  session_->handle(ClientHistory{99, seq(0), 2}, now_);
+  session_->handle(FetchAnswered{home().histories.back().request, batch_of(19, 20, 20)}, now_);
+  EXPECT_FALSE(*cursor_of(ack(20)));
+}
+
+TEST_F(SessionAck, SelectiveAcksAreForUnorderedOnly) {
+  deliver_from(0, DeliveryMode::kOrdered);
+  push(1, 5);
+  EXPECT_EQ(cursor_of(ack(1, {3}))->error().field, "above");
+}
+
+TEST_F(SessionAck, SelectiveAcksMustAscendAndBeDelivered) {
+  deliver_from(0, DeliveryMode::kUnordered);
+  push(1, 5);
+  EXPECT_EQ(cursor_of(ack(1, {4, 3}))->error().field, "above");
+  EXPECT_EQ(cursor_of(ack(1, {3, 3}))->error().field, "above");
+  EXPECT_EQ(cursor_of(ack(1, {6}))->error().field, "above");
+  EXPECT_EQ(cursor_of(ack(1, numbers(2, limits::kSelectiveAcksMax + 2)))->error().field, "above");
+  EXPECT_TRUE(home().acks.empty());
+  EXPECT_EQ(cursor_of(ack(0, {2, 4})), nullptr);
+}
+
+TEST_F(SessionAck, SequenceOnlyReportsMoveTheCursor) {
+  deliver_from(0, DeliveryMode::kSequenceOnly);
+  push(1, 5);
+  take_in();
+  ack(5);
+  EXPECT_EQ(home().acks.at(0).command.up_to, seq(5));
+  EXPECT_EQ(cursor_of(ack(5, {5}))->error().field, "above");
+}
+
+}  // namespace
+}  // namespace earshot::tests
