@@ -89,10 +89,18 @@ class RaftCluster {
     after(random_.between(300, 1'500), [this] { heal(); });
   }
 
+  // A node that is back before the others miss it may have forgotten whom it voted for: its disk is slow.
+  void flicker() {
+    const std::size_t i = random_.below(nodes_.size());
+    set_disk_ms(i, random_.between(100, 600));
+    crash(i);
+    after(random_.between(1, 60), [this, i] { restart(i); });
+  }
+
   // One random fault, or the end of one.
   void misbehave() {
     const std::size_t i = random_.below(nodes_.size());
-    switch (random_.below(12)) {
+    switch (random_.below(13)) {
       case 0:
       case 1:
       case 2:
@@ -107,6 +115,7 @@ class RaftCluster {
         break;
       case 10:
       case 11: strand_leader(); break;
+      case 12: flicker(); break;
       case 4: block(i, random_.below(nodes_.size())); break;
       case 5: heal(); break;
       case 6: set_disk_ms(i, random_.between(50, 600)); break;

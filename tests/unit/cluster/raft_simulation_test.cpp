@@ -8,6 +8,17 @@
 #include "base/random.hpp"
 #include "tests/support/raft_cluster.hpp"
 
+// A group of replicas through faults, seed after seed. EARSHOT_SEEDS=n tries n seeds instead of 200, EARSHOT_SEED=s
+// replays one.
+//
+// Planted bugs it was shown to see, most of them within the first hundred seeds:
+//   * messages that do not wait for term and vote (two leaders in one term): a test below
+//   * raw write completions passed on (an entry applied that its node has not synced): a test below
+//   * committed entries applied before they are synced: a test below
+//   * a commit index that goes back, as libraft's does when an old AppendEntries comes late (the engine's precondition
+//   stops it)
+//   * a snapshot exchanged for a newer one while it is under way and lost (the replicas do not come to the same state)
+
 namespace earshot::cluster {
 namespace {
 
@@ -16,7 +27,10 @@ using tests::RaftCluster;
 
 constexpr std::uint64_t kFaultsForMs = 8'000;
 constexpr std::uint64_t kRecoveryMsMax = 15'000;
-constexpr std::uint64_t kMutationSeedsMax = 5'000;
+constexpr std::uint64_t kMutationSeedsMax = 2'000;
+
+// What most of the faults are.
+enum class Weather { kMixed, kStrandedLeaders, kFlicker };
 
 struct Outcome {
   std::string violation;
@@ -33,6 +47,13 @@ void submit_now_and_then(RaftCluster& cluster, const bool& working) {
   });
 }
 
+void misbehave(RaftCluster& cluster, Weather weather) {
+  const bool usual = weather == Weather::kMixed || cluster.random().chance(0.5);
+  if (usual) cluster.misbehave();
+  if (!usual && weather == Weather::kStrandedLeaders) cluster.strand_leader();
+  if (!usual && weather == Weather::kFlicker) cluster.flicker();
+}
+
 // Whether a command is committed within the time; it is submitted again while the outcome of the last one stays open.
 bool commits_a_new_command(RaftCluster& cluster) {
   std::optional<std::pair<LogIndex, Term>> last;
@@ -45,7 +66,7 @@ bool commits_a_new_command(RaftCluster& cluster) {
 }
 
 // The whole life of a cluster from one seed: faults, then peace, in which it must take new commands and agree.
-Outcome live(std::uint64_t seed, ReplicaFaults faults = {}) {
+Outcome live(std::uint64_t seed, ReplicaFaults faults = {}, Weather weather = Weather::kMixed) {
   Random choice(seed);
   RaftCluster::Settings settings;
   settings.seed = seed;
@@ -59,7 +80,7 @@ Outcome live(std::uint64_t seed, ReplicaFaults faults = {}) {
   submit_now_and_then(cluster, working);
   while (cluster.now_ms() < kFaultsForMs && checker.violation().empty()) {
     cluster.run_for(cluster.random().between(20, 400));
-    cluster.misbehave();
+    misbehave(cluster, weather);
   }
   cluster.end_faults();
   if (!commits_a_new_command(cluster)) checker.violate("no new command is committed after the faults ended");
@@ -81,7 +102,7 @@ TEST(RaftSimulation, KeepsEveryPromiseUnderFaults) {
   const std::uint64_t count = replay ? 1 : number_from("EARSHOT_SEEDS", 200);
   Outcome sum;
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
-    const Outcome outcome = live(seed);
+    const Outcome outcome = live(seed, {}, static_cast<Weather>(seed % 3));
     ASSERT_EQ(outcome.violation, "") << "replay: EARSHOT_SEED=" << seed
                                      << " cluster-tests --gtest_filter=RaftSimulation.KeepsEveryPromiseUnderFaults";
     sum.committed += outcome.committed;
@@ -94,10 +115,10 @@ TEST(RaftSimulation, KeepsEveryPromiseUnderFaults) {
 
 // A rule is switched off and the seeds are gone through until somebody notices: a checker, or an invariant that stops
 // the process. Runs in a child, which exits with 0 when nobody did.
-void expect_noticed(ReplicaFaults faults) {
+void expect_noticed(ReplicaFaults faults, Weather weather) {
   const auto go_through_seeds = [&] {
     for (std::uint64_t seed = 1; seed <= kMutationSeedsMax; ++seed) {
-      const Outcome outcome = live(seed, faults);
+      const Outcome outcome = live(seed, faults, weather);
       if (outcome.violation.empty()) continue;
       std::cerr << "seed " << seed << ": " << outcome.violation << std::endl;
       std::_Exit(1);
@@ -108,9 +129,13 @@ void expect_noticed(ReplicaFaults faults) {
   EXPECT_EXIT(go_through_seeds(), failed, "");
 }
 
-TEST(RaftSimulation, NoticesMessagesThatDoNotWaitForTermAndVote) { expect_noticed({.send_before_hard_state = true}); }
-TEST(RaftSimulation, NoticesStaleCompletions) { expect_noticed({.report_stale_completions = true}); }
-TEST(RaftSimulation, NoticesStateAheadOfTheSyncedLog) { expect_noticed({.apply_unsynced = true}); }
+TEST(RaftSimulation, NoticesMessagesThatDoNotWaitForTermAndVote) {
+  expect_noticed({.send_before_hard_state = true}, Weather::kFlicker);
+}
+TEST(RaftSimulation, NoticesStaleCompletions) {
+  expect_noticed({.report_stale_completions = true}, Weather::kStrandedLeaders);
+}
+TEST(RaftSimulation, NoticesStateAheadOfTheSyncedLog) { expect_noticed({.apply_unsynced = true}, Weather::kMixed); }
 
 }  // namespace
 }  // namespace earshot::cluster
