@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <map>
 #include <thread>
 #include <tuple>
@@ -344,6 +345,73 @@ TEST_P(LogStoreTest, ReadersOnOtherThreadsNeverSeeACutAsDamage) {
   }
   done = true;
   reader.join();
+}
+
+// An environment that lets the test in between a commit and whoever waits for it.
+class HookedEnvironment final : public Environment {
+ public:
+  explicit HookedEnvironment(Environment& inner) : inner_(inner) {}
+
+  Result<std::unique_ptr<ReadTransaction>> begin_read() override { return inner_.begin_read(); }
+  Result<std::unique_ptr<WriteTransaction>> begin_write() override {
+    return std::make_unique<Transaction>(*this, must(inner_.begin_write()));
+  }
+  DiskUsage usage() override { return inner_.usage(); }
+
+  std::function<void()> after_commit = [] {};
+
+ private:
+  class Transaction final : public WriteTransaction {
+   public:
+    Transaction(HookedEnvironment& owner, std::unique_ptr<WriteTransaction> inner)
+        : owner_(owner), inner_(std::move(inner)) {}
+    Result<std::optional<std::string_view>> get(Table table, std::string_view key) override {
+      return inner_->get(table, key);
+    }
+    Status scan(Table table, std::string_view from, std::string_view to, const Visit& visit) override {
+      return inner_->scan(table, from, to, visit);
+    }
+    Status scan_back(Table table, std::string_view from, std::string_view to, const Visit& visit) override {
+      return inner_->scan_back(table, from, to, visit);
+    }
+    Status put(Table table, std::string_view key, std::string_view value) override {
+      return inner_->put(table, key, value);
+    }
+    Status append(Table table, std::string_view key, std::string_view value) override {
+      return inner_->append(table, key, value);
+    }
+    Result<bool> erase(Table table, std::string_view key) override { return inner_->erase(table, key); }
+    Status commit() override {
+      const Status committed = inner_->commit();
+      owner_.after_commit();
+      return committed;
+    }
+
+   private:
+    HookedEnvironment& owner_;
+    std::unique_ptr<WriteTransaction> inner_;
+  };
+
+  Environment& inner_;
+};
+
+TEST_P(LogStoreTest, RecordCutBeforeTheIndexKnowsIsNotFoundAndNoDamage) {
+  HookedEnvironment hooked(*environment);
+  store = must(LogStore::open(hooked));
+  write(append(kGroup, 1, 5));
+  int reads = 0;
+  hooked.after_commit = [&] {
+    const auto cut = store->read(kGroup, LogIndex(2), LogIndex(5), 1 << 20);
+    ASSERT_FALSE(cut);
+    EXPECT_EQ(cut.error().code, ErrorCode::kNotFound) << cut.error().to_string();
+    EXPECT_EQ(must(store->read(kGroup, LogIndex(4), LogIndex(5), 1 << 20)).size(), 2u);
+    ++reads;
+  };
+  LogWrite cut = snapshot(kGroup, 3);
+  cut.cut_through = LogIndex(3);
+  write(cut);
+  EXPECT_EQ(reads, 1);
+  store = nullptr;
 }
 
 using LogStoreDeathTest = LogStoreTest;
