@@ -1,0 +1,190 @@
+#include "actors/node.hpp"
+
+#include <set>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/shard_client.hpp"
+#include "tests/support/temporary_directory.hpp"
+
+namespace earshot::actors {
+namespace {
+
+using testing::ElementsAre;
+using testing::SizeIs;
+using tests::TestClient;
+using tests::user_in;
+
+constexpr std::uint16_t kShards = 4;
+
+// A whole node, from a connection's port down to LMDB.
+class NodeTest : public testing::Test {
+ protected:
+  void start(std::uint16_t shards = kShards) {
+    NodeConfig config;
+    config.data_dir = directory / "data";
+    config.shard_count = shards;
+    config.scheduler_threads = 2;
+    auto started = Node::start(config, clock);
+    ASSERT_TRUE(started.has_value()) << started.error().to_string();
+    node = std::move(*started);
+  }
+  void restart(std::uint16_t shards = kShards) { node.reset(), start(shards); }
+
+  tests::TemporaryDirectory directory;
+  SystemClock clock;
+  std::unique_ptr<Node> node;
+  const UserId alice = user_in(ShardId(1));
+  const UserId bob = user_in(ShardId(2));
+};
+
+TEST_F(NodeTest, SaysWhatItIsAndServesAgainAfterAStop) {
+  start();
+  EXPECT_EQ(node->id(), NodeId(1));
+  EXPECT_EQ(node->shard_count(), kShards);
+  node->stop();
+  node->stop();
+  restart();
+  TestClient client(*node, alice, "phone");
+  EXPECT_EQ(client.welcome().shard_count, kShards);
+  EXPECT_NE(client.welcome().login.producer, ProducerId());
+}
+
+TEST_F(NodeTest, WhatWasAnsweredIsThereAfterARestart) {
+  start();
+  ProducerId producer;
+  {
+    TestClient sender(*node, alice, "phone");
+    producer = sender.welcome().login.producer;
+    TestClient receiver(*node, bob, "phone");
+    receiver.subscribe();
+    EXPECT_THAT(sender.send(bob, 1, 3), ElementsAre(1, 2, 3));
+    ASSERT_TRUE(receiver.receive(3));
+    EXPECT_EQ(receiver->delivered().at(2)->body, alice.text() + " says 2");
+    EXPECT_EQ(receiver.ack(2).value(), Sequence(2));
+  }
+  restart();
+  TestClient receiver(*node, bob, "phone");
+  EXPECT_EQ(receiver.welcome().login.cursor, Sequence(2)) << "the ack was committed";
+  EXPECT_THAT(receiver.mailbox(), SizeIs(3));
+  receiver.subscribe();
+  ASSERT_TRUE(receiver.receive(1));
+  EXPECT_TRUE(receiver->delivered().contains(3)) << "what was not acked comes again";
+  TestClient sender(*node, alice, "phone", producer);
+  EXPECT_FALSE(sender.welcome().login.new_producer);
+  EXPECT_THAT(sender.send(bob, 3, 2), ElementsAre(3, 4)) << "a repeat gets its first answer";
+}
+
+TEST_F(NodeTest, CopyToOwnDevicesCrossesShards) {
+  start();
+  TestClient phone(*node, alice, "phone");
+  TestClient laptop(*node, alice, "laptop");
+  laptop.subscribe();
+  EXPECT_THAT(phone.send(bob, 1, 2, true), ElementsAre(1, 2));
+  ASSERT_TRUE(laptop.receive(2));
+  EXPECT_EQ(laptop->delivered().at(1)->copy_of, bob);
+  EXPECT_EQ(laptop->delivered().at(2)->body, alice.text() + " says 2");
+  restart();
+  TestClient again(*node, alice, "laptop");
+  EXPECT_THAT(again.mailbox(), SizeIs(2)) << "each copy once";
+}
+
+TEST_F(NodeTest, SecondLoginOfADeviceEndsTheFirst) {
+  start();
+  TestClient first(*node, alice, "phone");
+  first.subscribe();
+  TestClient second(*node, alice, "phone");
+  ASSERT_TRUE(first->wait([&] { return first->closed_with.has_value(); }));
+  EXPECT_EQ(first->closed_with->code, ErrorCode::kSessionReplaced);
+  second.subscribe();
+  TestClient sender(*node, bob, "phone");
+  sender.send(alice, 1);
+  EXPECT_TRUE(second.receive(1));
+}
+
+TEST_F(NodeTest, SixtyFourShardsServeManyUsersAndComeBack) {
+  constexpr std::uint16_t kMany = 64;
+  start(kMany);
+  std::map<std::uint16_t, std::uint64_t> lanes;
+  {
+    TestClient sender(*node, alice, "phone");
+    for (int user = 0; user < 200; ++user) {
+      const UserId to = UserId::trusted("recipient-" + std::to_string(user));
+      const auto first = lanes[shard_of(to, kMany).value] + 1;
+      lanes[shard_of(to, kMany).value] += 2;
+      sender.post(to, first, 2, true);
+    }
+    ASSERT_TRUE(sender->wait([&] { return sender->sends.size() == 200; }));
+  }
+  restart(kMany);
+  for (int user = 0; user < 200; user += 20) {
+    TestClient reader(*node, UserId::trusted("recipient-" + std::to_string(user)), "phone");
+    EXPECT_THAT(reader.mailbox(), SizeIs(2));
+  }
+  TestClient self(*node, alice, "laptop");
+  self.subscribe();
+  ASSERT_TRUE(self.receive(200)) << "copies that were under way at the stop arrive after it";
+  EXPECT_EQ(self.ack(200).value(), Sequence(200));
+  ASSERT_TRUE(self.receive(400));
+  EXPECT_THAT(self.mailbox(), SizeIs(400));
+}
+
+TEST_F(NodeTest, StopUnderLoadDoesNotHangAndLosesNothingAnswered) {
+  start();
+  constexpr std::uint64_t kCalls = 400;
+  constexpr std::uint64_t kPerCall = 8;
+  std::set<std::uint64_t> answered;
+  {
+    TestClient sender(*node, alice, "phone");
+    TestClient receiver(*node, bob, "phone");
+    receiver.subscribe();
+    for (std::uint64_t call = 0; call < kCalls; ++call) sender.post(bob, 1 + call * kPerCall, kPerCall);
+    ASSERT_TRUE(sender->wait([&] { return sender->sends.size() >= 10; }));
+    node->stop();
+    ASSERT_TRUE(sender->closed_with.has_value());
+    EXPECT_EQ(sender->closed_with->code, ErrorCode::kUnavailable);
+    ASSERT_TRUE(receiver->closed_with.has_value());
+    for (const auto& [call, answers] : sender->sends) {
+      for (const auto& answer : answers) {
+        if (const auto* stored = std::get_if<Stored>(&answer.value)) answered.insert(stored->sequence.value);
+      }
+    }
+  }
+  ASSERT_FALSE(answered.empty());
+  restart();
+  TestClient reader(*node, bob, "phone");
+  std::uint64_t expected = 0;
+  std::set<std::string> bodies;
+  for (const auto& message : reader.mailbox()) {
+    EXPECT_EQ(message.sequence.value, ++expected) << "no hole";
+    EXPECT_EQ(message.body, alice.text() + " says " + std::to_string(expected)) << "in the sender's order";
+    answered.erase(message.sequence.value);
+  }
+  EXPECT_TRUE(answered.empty()) << answered.size() << " answered messages are gone";
+}
+
+TEST_F(NodeTest, SessionsAreRefusedAfterAStop) {
+  start();
+  node->stop();
+  auto client = std::make_shared<tests::RecordingClient>();
+  auto inbox = node->open_session(alice, LoginRequest{}, client);
+  ASSERT_NE(inbox, nullptr);
+  ASSERT_TRUE(client->welcome.has_value());
+  EXPECT_EQ(client->welcome->error().code, ErrorCode::kUnavailable);
+  inbox->post(ClientGone{});
+}
+
+TEST_F(NodeTest, DirectoryBelongsToOneNodeAtATime) {
+  start();
+  NodeConfig config;
+  config.data_dir = directory / "data";
+  config.shard_count = kShards;
+  const auto second = Node::start(config, clock);
+  ASSERT_FALSE(second.has_value());
+  EXPECT_EQ(second.error().code, ErrorCode::kConflict);
+}
+
+}  // namespace
+}  // namespace earshot::actors
