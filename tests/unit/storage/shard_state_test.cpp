@@ -242,15 +242,17 @@ TEST_P(ShardStateTest, VisitorStopsTheMergedScan) {
   }
 }
 
-TEST_P(ShardStateTest, FullDiskLeavesTheOverlayForAnotherTry) {
-  if (GetParam() != Backend::kModel) GTEST_SKIP() << "the model says when its disk is full";
+TEST(ShardStateOnFullDisk, OverlayWaitsForAnotherTry) {
+  ModelDisk disk(1);
+  auto environment = disk.open();
+  ShardState state(*environment, kShard);
   state.put("a", std::string(1000, 'x'));
   const auto overlay = state.freeze(LogIndex(1));
-  disk.model().set_capacity(500);
+  disk.set_capacity(500);
   EXPECT_EQ(write_overlays(*environment, std::span(&overlay, 1)).error().code, ErrorCode::kStorageFull);
   EXPECT_EQ(must(state.get("a")), std::string(1000, 'x'));
-  disk.model().set_capacity(0);
-  write(overlay);
+  disk.set_capacity(0);
+  must(write_overlays(*environment, std::span(&overlay, 1)));
   state.flushed();
   EXPECT_EQ(must(state.get("a")), std::string(1000, 'x'));
 }
