@@ -132,7 +132,7 @@ void Loop::open_connection(kj::AutoCloseFd socket) {
   auto connection = kj::heap<RpcConnection>(context_, io_.lowLevelProvider->wrapSocketFd(kj::mv(socket), kFlags));
   const std::uint64_t id = ++last_connection_;
   const auto close = [this, id] { close_connection(id); };
-  tasks_.add(connection->finished().then(close, [close](kj::Exception&& exception) {
+  tasks_.add(connection->finished().then(kj::cp(close), [close](kj::Exception&& exception) {
     spdlog::debug("a connection failed: {}", exception.getDescription().cStr());
     close();
   }));

@@ -171,7 +171,7 @@ void RpcSession::close(Error reason) {
   tasks_.add(request.send()
                  .ignoreResult()
                  .exclusiveJoin(context_.timer.afterDelay(context_.options.close_linger_ms * kj::MILLISECONDS))
-                 .then(close_connection, [close_connection](kj::Exception&&) { close_connection(); }));
+                 .then(kj::cp(close_connection), [close_connection](kj::Exception&&) { close_connection(); }));
 }
 
 void RpcSession::detach() {

@@ -1,0 +1,136 @@
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include "tests/support/gateway_client.hpp"
+
+namespace earshot::gateway {
+namespace {
+
+using tests::FakeBroker;
+using tests::GatewayTest;
+using tests::TestClient;
+
+Error error_of_start(const NodeConfig& config) {
+  FakeBroker broker;
+  auto started = Gateway::start(config, broker);
+  return started ? Error{} : started.error();
+}
+
+TEST(Start, RefusesNoAuthenticationBeyondThisMachine) {
+  for (const char* address : {"0.0.0.0", "::", "[::]"}) {
+    NodeConfig config;
+    config.client_address = address;
+    config.client_port = 0;
+    const Error error = error_of_start(config);
+    EXPECT_EQ(error.code, ErrorCode::kInvalidArgument) << address;
+    EXPECT_EQ(error.field, "auth") << address;
+    EXPECT_NE(error.detail.find("loopback"), std::string::npos);
+  }
+}
+
+TEST(Start, ServesOnEveryLoopbackAddress) {
+  for (const char* address : {"127.0.0.1", "127.1.2.3", "localhost"}) {
+    NodeConfig config;
+    config.client_address = address;
+    config.client_port = 0;
+    FakeBroker broker;
+    auto started = Gateway::start(config, broker);
+    ASSERT_TRUE(started) << address << ": " << started.error().to_string();
+    EXPECT_NE((*started)->port(), 0);
+  }
+}
+
+TEST(Start, NamesTheAddressThatIsNone) {
+  for (const char* address : {"", "nowhere.example", "127.0.0.1:7400", "300.0.0.1", "[::1"}) {
+    NodeConfig config;
+    config.client_address = address;
+    const Error error = error_of_start(config);
+    EXPECT_EQ(error.code, ErrorCode::kInvalidArgument) << address;
+    EXPECT_EQ(error.field, "client_address") << address;
+  }
+}
+
+TEST(Start, SaysInTheSystemsWordsThatThePortIsTaken) {
+  NodeConfig config;
+  config.client_port = 0;
+  FakeBroker broker;
+  auto first = Gateway::start(config, broker);
+  ASSERT_TRUE(first);
+  config.client_port = (*first)->port();
+  const Error error = error_of_start(config);
+  EXPECT_EQ(error.code, ErrorCode::kUnavailable);
+  EXPECT_EQ(error.field, "client_port");
+  EXPECT_NE(error.detail.find("in use"), std::string::npos) << error.detail;
+}
+
+TEST(Start, RefusesToRunWithoutThreads) {
+  NodeConfig config;
+  config.client_port = 0;
+  config.gateway_threads = 0;
+  EXPECT_EQ(error_of_start(config).field, "gateway_threads");
+}
+
+TEST_F(GatewayTest, StopsTwiceAndFreesThePort) {
+  start();
+  const std::uint16_t port = gateway_->port();
+  gateway_->stop();
+  gateway_->stop();
+  NodeConfig config;
+  config.client_port = port;
+  auto again = Gateway::start(config, *broker_);
+  EXPECT_TRUE(again) << again.error().to_string();
+}
+
+TEST_F(GatewayTest, SpreadsConnectionsOverItsThreads) {
+  start({}, 3);
+  std::vector<std::unique_ptr<TestClient>> clients;
+  for (int i = 0; i < 9; ++i) {
+    clients.push_back(std::make_unique<TestClient>(io_, gateway_->port()));
+    clients.back()->login("user" + std::to_string(i));
+  }
+  EXPECT_EQ(gateway_->connections(), 9u);
+  EXPECT_EQ(broker_->sessions(), 9u);
+}
+
+TEST_F(GatewayTest, ClosesAConnectionBeyondTheLimitAtOnce) {
+  GatewayOptions options;
+  options.connections_max = 2;
+  start(options);
+  TestClient first = connect();
+  TestClient second = connect();
+  first.login("alice");
+  second.login("bob");
+  TestClient third = connect();
+  EXPECT_TRUE(third.wait_until_closed());
+  second.login_raw("bob");  // the others do not notice
+}
+
+// Every kind of leak of a connection shows here: its descriptor, its entry, its session.
+TEST_F(GatewayTest, AThousandConnectionsLeaveNothingBehind) {
+  const auto descriptors = [] {
+    std::size_t count = 0;
+    for (int fd = 0; fd < 4096; ++fd) {
+      int type = 0;
+      socklen_t size = sizeof type;
+      if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0) ++count;
+    }
+    return count;
+  };
+  start({}, 2);
+  const std::size_t before = descriptors();
+  for (std::size_t round = 0; round < 100; ++round) {
+    std::vector<std::unique_ptr<TestClient>> clients;
+    for (int i = 0; i < 10; ++i) {
+      clients.push_back(std::make_unique<TestClient>(io_, gateway_->port()));
+      if (i % 2 == 0) clients.back()->login("alice");
+    }
+    clients.clear();
+  }
+  for (std::size_t i = 0; i < 500; ++i) broker_->session(i)->next<actors::ClientGone>();
+  gateway_->stop();
+  EXPECT_EQ(gateway_->connections(), 0u);
+  EXPECT_LE(descriptors(), before);
+}
+
+}  // namespace
+}  // namespace earshot::gateway
