@@ -105,20 +105,16 @@ void Engine::try_welcome() {
     InboxHead head;
   };
   auto change = std::make_shared<Change>(Change{outbox_.plan(*welcome_, intake_->head()), std::move(*inbox_head)});
+  // The intake is released where the store reports, not on the loop: a handler there may be waiting in send(). Messages
+  // with the new numbers do not overtake welcome_stored(): take_committed() waits for it.
   store_->welcome(change->plan.head, change->head, change->plan.changed,
-                  [self = shared_from_this(), change, generation = generation_](Status status) {
-                    // The intake is released here, not on the loop: a handler there may be waiting in send().
-                    // welcome_stored() is queued first, so that messages with the new numbers cannot overtake it.
-                    OutboxHead head = change->plan.head;
-                    const bool stored = status.has_value();
-                    const auto adopt = [self, change, generation, status = std::move(status)] {
-                      self->welcome_stored(generation, std::move(change->plan), std::move(change->head), status);
-                    };
-                    const bool later = !self->loop_->is_current_thread();
-                    if (later) self->loop_->post(adopt);
-                    if (stored) self->intake_->set_online(true);
-                    self->intake_->release(stored ? &head : nullptr);
-                    if (!later) adopt();
+                  [self = shared_from_this(), change, generation = generation_](Status status) mutable {
+                    const OutboxHead head = change->plan.head;
+                    if (status) self->intake_->set_online(true);
+                    self->intake_->release(status ? &head : nullptr);
+                    on_loop(self, [change, generation, status = std::move(status)](Engine& e) {
+                      e.welcome_stored(generation, std::move(change->plan), std::move(change->head), status);
+                    });
                   });
 }
 

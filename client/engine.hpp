@@ -106,13 +106,17 @@ class Engine final : public std::enable_shared_from_this<Engine>, private Connec
   void pump_repair();
   void repair_fetched(std::uint64_t generation, Result<Batch> batch);
 
-  // Runs `task` now when this is the loop's thread, else later there.
+  // Runs task(engine) on the loop: now when this is its thread, else later. The engine goes along: what calls back from
+  // another thread must not end up as its last owner, since the engine owns the store, which cannot end on a thread of
+  // its own.
   template <class Task>
-  void on_loop(Task task) {
-    if (loop_->is_current_thread()) {
-      task();
+  static void on_loop(std::shared_ptr<Engine>& self, Task task) {
+    const std::shared_ptr<Loop> loop = self->loop_;
+    auto run = [self = std::move(self), task = std::move(task)]() mutable { task(*self); };
+    if (loop->is_current_thread()) {
+      run();
     } else {
-      loop_->post(std::move(task));
+      loop->post(std::move(run));
     }
   }
   [[nodiscard]] std::uint64_t now_ms() const { return clock_.monotonic_ms(); }

@@ -39,10 +39,10 @@ void Engine::process_next() {
 
 void Engine::offer(std::shared_ptr<Work> work) {
   const auto offer = [work](const Handlers& h) { h.on_offer(work->judgement.messages, work->rejections); };
-  announcer_.run(offer, [self = shared_from_this(), work] {
-    self->on_loop([self, work] {
-      if (!work->rejections.empty() && work->generation == self->generation_) self->nack(*work);
-      self->store(work);
+  announcer_.run(offer, [self = shared_from_this(), work]() mutable {
+    on_loop(self, [work](Engine& e) {
+      if (!work->rejections.empty() && work->generation == e.generation_) e.nack(*work);
+      e.store(work);
     });
   });
 }
@@ -80,9 +80,10 @@ void Engine::store(std::shared_ptr<Work> work) {
   }
   work->head = inbox_.head_after(judgement);
   storing_ = true;
-  store_->receive(work->head, judgement.messages, judgement.lost, [self = shared_from_this(), work](Status status) {
-    self->on_loop([self, work, status = std::move(status)] { self->stored(work, status); });
-  });
+  store_->receive(work->head, judgement.messages, judgement.lost,
+                  [self = shared_from_this(), work](Status status) mutable {
+                    on_loop(self, [work, status = std::move(status)](Engine& e) { e.stored(work, status); });
+                  });
 }
 
 // Here, and nowhere earlier, the ack goes out: everything in `work` is committed.
@@ -124,7 +125,8 @@ void Engine::show(std::shared_ptr<Work> work) {
     if (h.on_lost && !work->judgement.lost.empty()) h.on_lost(work->judgement.lost);
     if (h.on_messages && !work->judgement.messages.empty()) h.on_messages(work->judgement.messages);
   };
-  announcer_.run(show, [self = shared_from_this(), work] { self->on_loop([self, work] { self->finish(work); }); });
+  announcer_.run(show,
+                 [self = shared_from_this(), work]() mutable { on_loop(self, [work](Engine& e) { e.finish(work); }); });
 }
 
 void Engine::finish(const std::shared_ptr<Work>& work) {

@@ -71,8 +71,8 @@ void Engine::pump_removals() {
   remove_retry_at_ms_ = 0;
   removing_ = true;
   auto removals = std::make_shared<Outbox::Removals>(outbox_.take_removable());
-  store_->remove(removals->tickets, [self = shared_from_this(), removals](Status status) {
-    self->on_loop([self, removals, status = std::move(status)] { self->removal_done(std::move(*removals), status); });
+  store_->remove(removals->tickets, [self = shared_from_this(), removals](Status status) mutable {
+    on_loop(self, [removals, status = std::move(status)](Engine& e) { e.removal_done(std::move(*removals), status); });
   });
 }
 
@@ -108,9 +108,9 @@ void Engine::hand_over_uncertain() {
     if (h.on_sent) h.on_sent(reports);
   };
   announcer_.run(tell, [self = shared_from_this(), removals = std::move(removals)]() mutable {
-    self->on_loop([self, removals = std::move(removals)]() mutable {
-      self->outbox_.give_back(std::move(removals));
-      self->pump();
+    on_loop(self, [removals = std::move(removals)](Engine& e) mutable {
+      e.outbox_.give_back(std::move(removals));
+      e.pump();
     });
   });
 }
