@@ -133,6 +133,16 @@ TEST_F(SessionFeed, FailedReadIsTriedAgainWithBackoff) {
   EXPECT_EQ(counters_->mailbox_reads, home().fetches.size());
 }
 
+TEST_F(SessionFeed, FailedFirstReadIsTriedAgainThoughNothingSeemsToBeMissing) {
+  open(5, 5);
+  subscribe(DeliveryMode::kOrdered);
+  answer_read(fail(ErrorCode::kUnavailable, "", ""));
+  advance(100);
+  ASSERT_EQ(home().fetches.size(), 2u);
+  answer_read(batch_of(6, 6, 6));
+  EXPECT_EQ(delivered(0), numbers(6, 6));
+}
+
 TEST_F(SessionFeed, LostRangesAreDeliveredInTheirPlaceAndPassedOver) {
   open(0, 9);
   subscribe(DeliveryMode::kOrdered);

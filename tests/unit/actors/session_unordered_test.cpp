@@ -82,6 +82,30 @@ TEST_F(SessionUnordered, NewMessagesWaitBehindARepeatThatIsDue) {
   EXPECT_EQ(last_delivered(), (Numbers{1, 3}));
 }
 
+TEST_F(SessionUnordered, NewMessagesDoNotSlipInBeforeTheRestOfARepeat) {
+  subscribe_at(0);
+  push(1, 5, std::string(1 << 20, 'x'));
+  take_in();
+  advance(kFirstMs);
+  EXPECT_EQ(last_delivered(), numbers(1, 3)) << "a batch holds three of them";
+  push(6, 6, "small");
+  EXPECT_EQ(last_delivered(), numbers(1, 3));
+  take_in_one();
+  EXPECT_EQ(last_delivered(), numbers(4, 6));
+}
+
+TEST_F(SessionUnordered, SmallNewMessageDoesNotFillUpARepeat) {
+  subscribe_at(0);
+  push(1, 4, std::string(1 << 20, 'x'));
+  take_in();
+  push(5, 5, "small");  // in flight until the repeat is due
+  advance(kFirstMs);
+  push(6, 6, "small");
+  take_in();
+  EXPECT_EQ(delivered(3), numbers(1, 3));
+  EXPECT_EQ(delivered(4), (Numbers{4, 6}));
+}
+
 TEST_F(SessionUnordered, SlowReaderIsNotFlooded) {
   subscribe_at(0);
   for (std::uint64_t n = 1; n <= 9; ++n) push(n, n);
