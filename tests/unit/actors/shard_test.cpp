@@ -240,6 +240,8 @@ TEST_F(ShardTest, OverloadedAtThePendingBound) {
   EXPECT_EQ(refused->held(), ErrorCode::kOverloaded);
   const auto& held = std::get<SendAnswer::Held>(refused->sends.at(0).answers.at(0).value);
   EXPECT_GT(held.error.retry_after_ms, 0u);
+  world.gather();
+  EXPECT_EQ(world.entries_waiting(), limits::kEntriesInFlightMax) << "however much waits";
   world.settle();
   EXPECT_THAT(port->stored(), SizeIs(limits::kShardPendingCommandsMax)) << "what was let in is done";
 }
