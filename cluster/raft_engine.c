@@ -13,9 +13,6 @@ enum {
   VERSION_OTHER = 0
 };
 
-/* Indexes beyond this come from no honest log; below it, sums of an index and a count cannot overflow. */
-static const uint64_t index_max = UINT64_MAX / 4;
-
 struct raft_engine {
   struct raft raft;
   uint64_t now_ms;
@@ -44,11 +41,6 @@ static void* enough(void* memory) {
 
 /* ---- configurations */
 
-static bool is_configuration(const void* bytes, size_t size) {
-  raft_engine_member members[RAFT_ENGINE_MEMBERS_MAX];
-  return bytes != NULL && raft_engine_configuration_decode(bytes, size, members) > 0;
-}
-
 void raft_engine_configuration_encode(const raft_engine_member* members, unsigned members_n, void** bytes,
                                       size_t* size) {
   struct raft_configuration configuration;
@@ -72,22 +64,16 @@ void raft_engine_release(void* bytes) { raft_free(bytes); }
 static struct raft_configuration decoded(const void* bytes, size_t size) {
   struct raft_configuration configuration;
   const struct raft_buffer buffer = {(void*)bytes, size};
-  require(is_configuration(bytes, size), "a configuration is well-formed");
+  require(raft_engine_is_configuration(bytes, size), "a configuration is well-formed");
   const int rv = raft_configuration_decode(&buffer, &configuration);
   if (rv != 0) stop("configuration", raft_strerror(rv));
   return configuration;
 }
 
-static bool is_snapshot(const raft_engine_snapshot* snapshot) {
-  return snapshot->index > 0 && snapshot->index <= index_max && snapshot->term > 0 &&
-         snapshot->configuration_index > 0 && snapshot->configuration_index <= snapshot->index &&
-         is_configuration(snapshot->configuration, snapshot->configuration_size);
-}
-
 /* The configuration inside belongs to libraft once the event was taken. */
 static struct raft_snapshot_metadata metadata_of(const raft_engine_snapshot* snapshot) {
   struct raft_snapshot_metadata metadata;
-  require(is_snapshot(snapshot), "snapshot metadata is whole");
+  require(raft_engine_is_snapshot(snapshot), "snapshot metadata is whole");
   metadata.index = snapshot->index;
   metadata.term = snapshot->term;
   metadata.configuration = decoded(snapshot->configuration, snapshot->configuration_size);
@@ -142,58 +128,58 @@ static struct raft_entry* scratch_entries(raft_engine* engine, size_t n) {
   return engine->entries;
 }
 
-static void copy_message(const struct raft_message* from, raft_engine_message* to) {
-  memset(to, 0, sizeof *to);
-  to->peer = from->server_id;
+static raft_engine_message copy_message(const struct raft_message* from) {
+  raft_engine_message to;
+  memset(&to, 0, sizeof to);
+  to.peer = from->server_id;
   switch (from->type) {
-    case RAFT_APPEND_ENTRIES:
-      to->type = RAFT_ENGINE_APPEND_ENTRIES;
-      to->term = from->append_entries.term;
-      to->append_entries.previous_index = from->append_entries.prev_log_index;
-      to->append_entries.previous_term = from->append_entries.prev_log_term;
-      to->append_entries.leader_commit = from->append_entries.leader_commit;
-      to->append_entries.entries_n = from->append_entries.n_entries;
-      return;
-    case RAFT_APPEND_ENTRIES_RESULT:
-      to->type = RAFT_ENGINE_APPEND_ENTRIES_RESULT;
-      to->term = from->append_entries_result.term;
-      to->append_entries_result.rejected = from->append_entries_result.rejected;
-      /* libraft leaves this one unset, hence anything, when it refuses an old term; the receiver looks at the term
-       * only. */
-      to->append_entries_result.last_index = from->append_entries_result.last_log_index;
-      if (to->append_entries_result.last_index > index_max) to->append_entries_result.last_index = 0;
-      to->append_entries_result.features = from->append_entries_result.features;
-      to->append_entries_result.capacity = from->append_entries_result.capacity;
-      return;
-    case RAFT_REQUEST_VOTE:
-      to->type = RAFT_ENGINE_REQUEST_VOTE;
-      to->term = from->request_vote.term;
-      to->request_vote.last_index = from->request_vote.last_log_index;
-      to->request_vote.last_term = from->request_vote.last_log_term;
-      to->request_vote.disrupt_leader = from->request_vote.disrupt_leader;
-      to->request_vote.pre_vote = from->request_vote.pre_vote;
-      return;
-    case RAFT_REQUEST_VOTE_RESULT:
-      to->type = RAFT_ENGINE_REQUEST_VOTE_RESULT;
-      to->term = from->request_vote_result.term;
-      to->request_vote_result.granted = from->request_vote_result.vote_granted;
-      to->request_vote_result.pre_vote = from->request_vote_result.pre_vote;
-      to->request_vote_result.features = from->request_vote_result.features;
-      to->request_vote_result.capacity = from->request_vote_result.capacity;
-      return;
+    case RAFT_APPEND_ENTRIES: {
+      const struct raft_append_entries* append = &from->append_entries;
+      to.type = RAFT_ENGINE_APPEND_ENTRIES;
+      to.term = append->term;
+      to.append_entries = (raft_engine_append){append->prev_log_index, append->prev_log_term, append->leader_commit,
+                                               NULL, append->n_entries};
+      return to;
+    }
+    case RAFT_APPEND_ENTRIES_RESULT: {
+      const struct raft_append_entries_result* result = &from->append_entries_result;
+      to.type = RAFT_ENGINE_APPEND_ENTRIES_RESULT;
+      to.term = result->term;
+      /* libraft leaves last_log_index unset, hence anything, when it refuses an old term; the receiver looks at the
+       * term only. */
+      to.append_entries_result = (raft_engine_append_result){
+          result->rejected, result->last_log_index <= RAFT_ENGINE_INDEX_MAX ? result->last_log_index : 0,
+          result->features, result->capacity};
+      return to;
+    }
+    case RAFT_REQUEST_VOTE: {
+      const struct raft_request_vote* vote = &from->request_vote;
+      to.type = RAFT_ENGINE_REQUEST_VOTE;
+      to.term = vote->term;
+      to.request_vote =
+          (raft_engine_vote){vote->last_log_index, vote->last_log_term, vote->disrupt_leader, vote->pre_vote};
+      return to;
+    }
+    case RAFT_REQUEST_VOTE_RESULT: {
+      const struct raft_request_vote_result* result = &from->request_vote_result;
+      to.type = RAFT_ENGINE_REQUEST_VOTE_RESULT;
+      to.term = result->term;
+      to.request_vote_result =
+          (raft_engine_vote_result){result->vote_granted, result->pre_vote, result->features, result->capacity};
+      return to;
+    }
     case RAFT_INSTALL_SNAPSHOT:
-      to->type = RAFT_ENGINE_INSTALL_SNAPSHOT;
-      to->term = from->install_snapshot.term;
-      to->install_snapshot.index = from->install_snapshot.last_index;
-      to->install_snapshot.term = from->install_snapshot.last_term;
-      to->install_snapshot.configuration_index = from->install_snapshot.conf_index;
-      return;
+      to.type = RAFT_ENGINE_INSTALL_SNAPSHOT;
+      to.term = from->install_snapshot.term;
+      to.install_snapshot.index = from->install_snapshot.last_index;
+      to.install_snapshot.term = from->install_snapshot.last_term;
+      to.install_snapshot.configuration_index = from->install_snapshot.conf_index;
+      return to;
     case RAFT_TIMEOUT_NOW:
-      to->type = RAFT_ENGINE_TIMEOUT_NOW;
-      to->term = from->timeout_now.term;
-      to->timeout_now.last_index = from->timeout_now.last_log_index;
-      to->timeout_now.last_term = from->timeout_now.last_log_term;
-      return;
+      to.type = RAFT_ENGINE_TIMEOUT_NOW;
+      to.term = from->timeout_now.term;
+      to.timeout_now = (raft_engine_position){from->timeout_now.last_log_index, from->timeout_now.last_log_term};
+      return to;
   }
   stop("message", "unknown type");
 }
@@ -204,7 +190,7 @@ static void copy_messages(raft_engine* engine, const struct raft_update* from, r
     engine->messages = enough(realloc(engine->messages, n * sizeof *engine->messages));
     engine->messages_capacity = n;
   }
-  for (unsigned i = 0; i < n; ++i) copy_message(&from->messages.batch[i], &engine->messages[i]);
+  for (unsigned i = 0; i < n; ++i) engine->messages[i] = copy_message(&from->messages.batch[i]);
   to->messages = engine->messages;
   to->messages_n = n;
 }
@@ -274,24 +260,6 @@ static void fill_entries(struct raft_entry* to, const raft_engine_entry* from, u
   }
 }
 
-static const char* entries_objection(const raft_engine_entry* entries, unsigned n, uint64_t previous_term,
-                                     uint64_t term) {
-  for (unsigned i = 0; i < n; ++i) {
-    if (entries[i].term == 0 || entries[i].term > term) return "an entry's term is out of bounds";
-    if (entries[i].term < previous_term) return "terms of entries go back";
-    previous_term = entries[i].term;
-    switch (entries[i].type) {
-      case RAFT_ENGINE_COMMAND:
-      case RAFT_ENGINE_BARRIER: break;
-      case RAFT_ENGINE_CHANGE:
-        if (!is_configuration(entries[i].data, entries[i].size)) return "a configuration is damaged";
-        break;
-      default: return "an entry's type is unknown";
-    }
-  }
-  return NULL;
-}
-
 void raft_engine_start(raft_engine* engine, uint64_t now_ms, uint64_t term, uint64_t voted_for,
                        const raft_engine_snapshot* snapshot, uint64_t first_index, const raft_engine_entry* entries,
                        unsigned entries_n, raft_engine_update* update) {
@@ -300,9 +268,9 @@ void raft_engine_start(raft_engine* engine, uint64_t now_ms, uint64_t term, uint
   memset(&event, 0, sizeof event);
   require(!engine->started, "an engine starts once");
   require(term > 0 || (voted_for == 0 && snapshot == NULL && entries_n == 0), "without a term nothing is stored");
-  require(first_index > 0 && first_index <= index_max, "the log begins somewhere");
+  require(first_index > 0 && first_index <= RAFT_ENGINE_INDEX_MAX, "the log begins somewhere");
   if (snapshot != NULL) {
-    require(is_snapshot(snapshot) && snapshot->term <= term, "the snapshot is whole");
+    require(raft_engine_is_snapshot(snapshot) && snapshot->term <= term, "the snapshot is whole");
     require(first_index <= snapshot->index + 1, "no hole between snapshot and log");
     require(first_index + entries_n > snapshot->index, "the log reaches the snapshot");
     metadata = metadata_of(snapshot);
@@ -310,7 +278,7 @@ void raft_engine_start(raft_engine* engine, uint64_t now_ms, uint64_t term, uint
     require(first_index == 1, "a log without snapshot begins at 1");
     require(entries_n == 0 || entries[0].type == RAFT_ENGINE_CHANGE, "entry 1 is a configuration");
   }
-  const char* objection = entries_objection(entries, entries_n, 0, term);
+  const char* objection = raft_engine_entries_objection(entries, entries_n, 0, term);
   require(objection == NULL, objection == NULL ? "" : objection);
 
   event.type = RAFT_START;
@@ -331,76 +299,6 @@ void raft_engine_start(raft_engine* engine, uint64_t now_ms, uint64_t term, uint
 }
 
 /* ---- messages from other nodes */
-
-static bool pair_is_whole(uint64_t index, uint64_t pair_term, uint64_t term) {
-  return (index == 0) == (pair_term == 0) && index <= index_max && pair_term <= term;
-}
-
-static const char* append_objection(const raft_engine* engine, const raft_engine_message* message) {
-  const uint64_t previous = message->append_entries.previous_index;
-  const unsigned n = message->append_entries.entries_n;
-  if (!pair_is_whole(previous, message->append_entries.previous_term, message->term))
-    return "the previous entry is out of bounds";
-  if (previous == 0 && n > 0) {
-    if (message->append_entries.entries[0].type != RAFT_ENGINE_CHANGE) return "entry 1 is a configuration";
-    /* A late message of the beginning. libraft knows no terms below the cut, takes these entries for new ones and puts
-     * them at the log's end. */
-    if (engine->raft.trail.offset > 0) return "the log was cut beyond these entries";
-  }
-  for (unsigned i = 1; i < n; ++i) {
-    /* libraft takes a configuration among new entries for one at the index of the first of them: it would neither see
-     * it committed nor roll it back. */
-    if (message->append_entries.entries[i].type == RAFT_ENGINE_CHANGE) return "a configuration may only stand first";
-  }
-  return entries_objection(message->append_entries.entries, n, message->append_entries.previous_term, message->term);
-}
-
-const char* raft_engine_objection(const raft_engine* engine, const raft_engine_message* message) {
-  const struct raft* raft = &engine->raft;
-  if (message->peer == 0 || message->peer == raft->id) return "it comes from no other member";
-  if (message->term == 0) return "its term is 0";
-  if (message->term > index_max) return "its term is out of bounds";
-  const bool from_rival = raft->state == RAFT_LEADER && message->term == raft->current_term;
-  switch (message->type) {
-    case RAFT_ENGINE_APPEND_ENTRIES:
-      if (from_rival) return "another leader in this term";
-      return append_objection(engine, message);
-    case RAFT_ENGINE_APPEND_ENTRIES_RESULT:
-      if (message->append_entries_result.rejected > index_max) return "an index is out of bounds";
-      /* A rejection of what this member stored since is old. libraft sees that only while it streams to the member;
-       * while it probes, it would step behind the known match and send nothing but heartbeats for ever. */
-      if (from_rival && message->append_entries_result.rejected > 0 &&
-          message->append_entries_result.rejected <= raft_engine_match_index(engine, message->peer)) {
-        return "an old rejection";
-      }
-      return NULL;
-    case RAFT_ENGINE_REQUEST_VOTE:
-      if (!pair_is_whole(message->request_vote.last_index, message->request_vote.last_term, message->term)) {
-        return "the last entry is out of bounds";
-      }
-      return NULL;
-    case RAFT_ENGINE_REQUEST_VOTE_RESULT:
-      /* libraft reads the candidate's part of a union before it asks whether this is a candidate. */
-      if (raft->state != RAFT_CANDIDATE) return "not a candidate";
-      /* A member that grants a pre-vote answers with the term it was asked for, never with a later one. */
-      if (message->request_vote_result.granted && message->term > raft->current_term + 1)
-        return "a vote for a later term";
-      return NULL;
-    case RAFT_ENGINE_INSTALL_SNAPSHOT:
-      if (from_rival) return "another leader in this term";
-      /* libraft would take it and leak it. */
-      if (raft->snapshot.installing) return "a snapshot is being installed";
-      if (!is_snapshot(&message->install_snapshot)) return "snapshot metadata is damaged";
-      if (message->install_snapshot.term > message->term) return "the snapshot is out of bounds";
-      return NULL;
-    case RAFT_ENGINE_TIMEOUT_NOW:
-      if (!pair_is_whole(message->timeout_now.last_index, message->timeout_now.last_term, message->term)) {
-        return "the last entry is out of bounds";
-      }
-      return NULL;
-    default: return "its type is unknown";
-  }
-}
 
 /* The batch is freed by libraft unless it wants the entries stored. */
 static void receive_entries(raft_engine* engine, uint64_t now_ms, const raft_engine_message* from,
@@ -439,42 +337,30 @@ static void receive_snapshot(raft_engine* engine, uint64_t now_ms, const raft_en
   if (update->install_snapshot) raft_configuration_close(&to->conf);
 }
 
-static void fill_result(const raft_engine* engine, const raft_engine_message* from, struct raft_message* message) {
-  struct raft_append_entries_result* to = &message->append_entries_result;
-  message->type = RAFT_APPEND_ENTRIES_RESULT;
-  to->version = VERSION_APPEND_ENTRIES_RESULT;
-  to->term = from->term;
-  to->rejected = from->append_entries_result.rejected;
-  to->last_log_index = from->append_entries_result.last_index;
-  if (to->rejected > 0) {
+static struct raft_append_entries_result append_result(const raft_engine* engine, const raft_engine_message* from) {
+  const raft_engine_append_result* result = &from->append_entries_result;
+  uint64_t last_index = result->last_index;
+  if (result->rejected > 0) {
     /* The hint is not below what the member is known to have, for the reason given at "an old rejection". */
     const uint64_t match = raft_engine_match_index(engine, from->peer);
-    if (to->last_log_index < match) to->last_log_index = match;
-    if (to->last_log_index >= to->rejected) to->last_log_index = to->rejected - 1;
+    if (last_index < match) last_index = match;
+    if (last_index >= result->rejected) last_index = result->rejected - 1;
   }
-  to->features = from->append_entries_result.features;
-  to->capacity = from->append_entries_result.capacity;
+  return (struct raft_append_entries_result){
+      VERSION_APPEND_ENTRIES_RESULT, from->term, result->rejected, last_index, result->features, result->capacity};
 }
 
-static void fill_vote(const raft_engine_message* from, struct raft_message* message) {
-  if (from->type == RAFT_ENGINE_REQUEST_VOTE) {
-    message->type = RAFT_REQUEST_VOTE;
-    message->request_vote.version = VERSION_REQUEST_VOTE;
-    message->request_vote.term = from->term;
-    message->request_vote.candidate_id = from->peer;
-    message->request_vote.last_log_index = from->request_vote.last_index;
-    message->request_vote.last_log_term = from->request_vote.last_term;
-    message->request_vote.disrupt_leader = from->request_vote.disrupt_leader;
-    message->request_vote.pre_vote = from->request_vote.pre_vote;
-    return;
-  }
-  message->type = RAFT_REQUEST_VOTE_RESULT;
-  message->request_vote_result.version = VERSION_REQUEST_VOTE_RESULT;
-  message->request_vote_result.term = from->term;
-  message->request_vote_result.vote_granted = from->request_vote_result.granted;
-  message->request_vote_result.pre_vote = from->request_vote_result.pre_vote;
-  message->request_vote_result.features = from->request_vote_result.features;
-  message->request_vote_result.capacity = from->request_vote_result.capacity;
+static struct raft_request_vote vote(const raft_engine_message* from) {
+  const raft_engine_vote* asked = &from->request_vote;
+  return (struct raft_request_vote){VERSION_REQUEST_VOTE, from->term,       from->peer,
+                                    asked->last_index,    asked->last_term, asked->disrupt_leader,
+                                    asked->pre_vote};
+}
+
+static struct raft_request_vote_result vote_result(const raft_engine_message* from) {
+  const raft_engine_vote_result* result = &from->request_vote_result;
+  return (struct raft_request_vote_result){
+      VERSION_REQUEST_VOTE_RESULT, from->term, result->granted, result->pre_vote, result->features, result->capacity};
 }
 
 void raft_engine_receive(raft_engine* engine, uint64_t now_ms, const raft_engine_message* from,
@@ -499,16 +385,22 @@ void raft_engine_receive(raft_engine* engine, uint64_t now_ms, const raft_engine
       message.type = RAFT_INSTALL_SNAPSHOT;
       receive_snapshot(engine, now_ms, from, &message, &event, update);
       return;
-    case RAFT_ENGINE_APPEND_ENTRIES_RESULT: fill_result(engine, from, &message); break;
+    case RAFT_ENGINE_APPEND_ENTRIES_RESULT:
+      message.type = RAFT_APPEND_ENTRIES_RESULT;
+      message.append_entries_result = append_result(engine, from);
+      break;
     case RAFT_ENGINE_REQUEST_VOTE:
-    case RAFT_ENGINE_REQUEST_VOTE_RESULT: fill_vote(from, &message); break;
+      message.type = RAFT_REQUEST_VOTE;
+      message.request_vote = vote(from);
+      break;
+    case RAFT_ENGINE_REQUEST_VOTE_RESULT:
+      message.type = RAFT_REQUEST_VOTE_RESULT;
+      message.request_vote_result = vote_result(from);
+      break;
     default:
       message.type = RAFT_TIMEOUT_NOW;
-      message.timeout_now.version = VERSION_OTHER;
-      message.timeout_now.term = from->term;
-      message.timeout_now.last_log_index = from->timeout_now.last_index;
-      message.timeout_now.last_log_term = from->timeout_now.last_term;
-      break;
+      message.timeout_now = (struct raft_timeout_now){VERSION_OTHER, from->term, from->timeout_now.last_index,
+                                                      from->timeout_now.last_term};
   }
   must_step(engine, now_ms, &event, update);
 }
@@ -612,10 +504,13 @@ enum raft_engine_state raft_engine_state_of(const raft_engine* engine) {
   }
 }
 
+uint64_t raft_engine_id(const raft_engine* engine) { return engine->raft.id; }
 uint64_t raft_engine_term(const raft_engine* engine) { return engine->raft.current_term; }
 uint64_t raft_engine_voted_for(const raft_engine* engine) { return engine->raft.voted_for; }
 uint64_t raft_engine_commit_index(const raft_engine* engine) { return engine->raft.commit_index; }
 uint64_t raft_engine_last_stored(const raft_engine* engine) { return engine->raft.last_stored; }
+uint64_t raft_engine_cut(const raft_engine* engine) { return engine->raft.trail.offset; }
+bool raft_engine_installing(const raft_engine* engine) { return engine->raft.snapshot.installing; }
 uint64_t raft_engine_timeout(const raft_engine* engine) { return raft_timeout(&engine->raft); }
 
 /* libraft takes its object as non-const where it only reads. */

@@ -64,33 +64,43 @@ enum raft_engine_message_type {
   RAFT_ENGINE_TIMEOUT_NOW
 };
 
+typedef struct raft_engine_vote {
+  uint64_t last_index, last_term; /* the candidate's last entry */
+  bool disrupt_leader, pre_vote;
+} raft_engine_vote;
+
+typedef struct raft_engine_vote_result {
+  bool granted, pre_vote;
+  uint16_t features, capacity;
+} raft_engine_vote_result;
+
+typedef struct raft_engine_append {
+  uint64_t previous_index, previous_term, leader_commit;
+  const raft_engine_entry* entries; /* NULL in one to send: the caller fills them from its log */
+  unsigned entries_n;
+} raft_engine_append;
+
+typedef struct raft_engine_append_result {
+  uint64_t rejected, last_index;
+  uint16_t features, capacity;
+} raft_engine_append_result;
+
+typedef struct raft_engine_position {
+  uint64_t last_index, last_term;
+} raft_engine_position;
+
 /* A message without its payload. `peer` is the sender of a received one and the receiver of one to send. */
 typedef struct raft_engine_message {
   int type; /* raft_engine_message_type */
   uint64_t peer;
   uint64_t term;
   union {
-    struct {
-      uint64_t last_index, last_term;
-      bool disrupt_leader, pre_vote;
-    } request_vote;
-    struct {
-      bool granted, pre_vote;
-      uint16_t features, capacity;
-    } request_vote_result;
-    struct {
-      uint64_t previous_index, previous_term, leader_commit;
-      const raft_engine_entry* entries; /* NULL in one to send: the caller fills them from its log */
-      unsigned entries_n;
-    } append_entries;
-    struct {
-      uint64_t rejected, last_index;
-      uint16_t features, capacity;
-    } append_entries_result;
+    raft_engine_vote request_vote;
+    raft_engine_vote_result request_vote_result;
+    raft_engine_append append_entries;
+    raft_engine_append_result append_entries_result;
     raft_engine_snapshot install_snapshot; /* without configuration in one to send */
-    struct {
-      uint64_t last_index, last_term;
-    } timeout_now;
+    raft_engine_position timeout_now;
   };
 } raft_engine_message;
 
@@ -122,7 +132,7 @@ void raft_engine_start(raft_engine* engine, uint64_t now_ms, uint64_t term, uint
 
 /* NULL when the message may be received now, else why it must be dropped. */
 const char* raft_engine_objection(const raft_engine* engine, const raft_engine_message* message);
-/* A configuration may stand only first among the entries of a message (see raft_engine.c). */
+/* A configuration may stand only first among the entries of a message (see raft_engine_checks.c). */
 void raft_engine_receive(raft_engine* engine, uint64_t now_ms, const raft_engine_message* message,
                          raft_engine_update* update);
 /* The log is synced through `index`, which is more than was reported since the last truncation. */
@@ -143,12 +153,15 @@ enum raft_engine_result raft_engine_submit(raft_engine* engine, uint64_t now_ms,
                                            raft_engine_update* update);
 
 enum raft_engine_state raft_engine_state_of(const raft_engine* engine);
+uint64_t raft_engine_id(const raft_engine* engine);
 uint64_t raft_engine_term(const raft_engine* engine);
 uint64_t raft_engine_voted_for(const raft_engine* engine);
 uint64_t raft_engine_leader(const raft_engine* engine); /* 0: unknown */
 uint64_t raft_engine_commit_index(const raft_engine* engine);
 uint64_t raft_engine_last_index(const raft_engine* engine);
 uint64_t raft_engine_last_stored(const raft_engine* engine);
+uint64_t raft_engine_cut(const raft_engine* engine); /* terms are known above it */
+bool raft_engine_installing(const raft_engine* engine);
 uint64_t raft_engine_timeout(const raft_engine* engine);
 /* As leader: the highest index known to be stored by a member; 0 when unknown. */
 uint64_t raft_engine_match_index(const raft_engine* engine, uint64_t member);
@@ -170,6 +183,18 @@ void raft_engine_release(void* bytes);
 /* Number of members, or -1 when the bytes are no valid configuration. Addresses point into the bytes. */
 int raft_engine_configuration_decode(const void* bytes, size_t size,
                                      raft_engine_member members[RAFT_ENGINE_MEMBERS_MAX]);
+
+bool raft_engine_is_configuration(const void* bytes, size_t size);
+
+/* ---- rules of raft_engine_checks.c that hold for own data too */
+
+/* Indexes beyond this come from no honest log; below it, sums of an index and a count cannot overflow. */
+#define RAFT_ENGINE_INDEX_MAX (UINT64_MAX / 4)
+
+bool raft_engine_is_snapshot(const raft_engine_snapshot* snapshot);
+/* NULL when the entries may follow one of previous_term in a log of this term. */
+const char* raft_engine_entries_objection(const raft_engine_entry* entries, unsigned entries_n, uint64_t previous_term,
+                                          uint64_t term);
 
 #ifdef __cplusplus
 }

@@ -117,10 +117,7 @@ std::string encode_members(std::span<const Member> members) {
   return encoded;
 }
 
-bool is_configuration(std::string_view bytes) {
-  raft_engine_member members[RAFT_ENGINE_MEMBERS_MAX];
-  return raft_engine_configuration_decode(bytes.data(), bytes.size(), members) > 0;
-}
+bool is_configuration(std::string_view bytes) { return raft_engine_is_configuration(bytes.data(), bytes.size()); }
 
 Membership membership_of(std::string_view configuration, NodeId self) {
   raft_engine_member members[RAFT_ENGINE_MEMBERS_MAX];
