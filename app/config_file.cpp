@@ -19,8 +19,11 @@ std::string place_of(std::string_view source, const toml::source_region& region)
 }
 
 Status set_from(NodeConfig& config, const Setting& setting, const toml::node& node) {
-  if (const auto text = node.value_exact<std::string>()) return set(config, setting, *text);
-  if (const auto number = node.value_exact<std::int64_t>()) return set(config, setting, *number);
+  if (is_number(setting)) {
+    if (const auto number = node.value_exact<std::int64_t>()) return set(config, setting, *number);
+  } else {
+    if (const auto text = node.value_exact<std::string>()) return set(config, setting, *text);
+  }
   return fail(ErrorCode::kInvalidArgument, std::string(setting.key),
               is_number(setting) ? "must be a whole number" : "must be a text in quotes");
 }

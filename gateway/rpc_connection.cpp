@@ -60,6 +60,12 @@ void RpcConnection::check_times() {
 
 void RpcConnection::session_opened() { timer_ = nullptr; }
 
+void RpcConnection::close_later() {
+  timer_ = context_.timer.afterDelay(context_.options.close_linger_ms * kj::MILLISECONDS)
+               .then([this] { close_now(); })
+               .eagerlyEvaluate(nullptr);
+}
+
 void RpcConnection::close_soon() {
   // After all that is ready now: answers just given are then in the queue that has to drain.
   auto written = kj::evalLast([this] { return guard_.drained(0); });

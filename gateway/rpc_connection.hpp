@@ -28,6 +28,7 @@ class RpcConnection final : public ConnectionControl {
  private:
   void session_opened() override;
   void close_soon() override;
+  void close_later() override;
   void close_now();
 
   SessionContext& context_;

@@ -141,17 +141,28 @@ void RpcSession::logout() {
   tell_gone();
   receiver_.reset();
   close(Error{ErrorCode::kClosed, "", "logged out"});
+  if (control_ != nullptr) control_->close_later();
 }
 
 void RpcSession::end(Error reason) {
   if (state_ == State::kClosed) return;
   tell_gone();
   close(std::move(reason));
+  close_connection();
 }
 
 void RpcSession::handle_event(Closed event) {
+  if (state_ == State::kClosed) return;
   inbox_.reset();
   close(std::move(event.reason));
+  close_connection();
+}
+
+void RpcSession::detach() {
+  control_ = nullptr;
+  tell_gone();
+  receiver_.reset();
+  close(Error{ErrorCode::kClosed, "", "the connection is closed"});
 }
 
 void RpcSession::close(Error reason) {
@@ -160,26 +171,20 @@ void RpcSession::close(Error reason) {
   closed_reason_ = std::make_unique<Error>(std::move(reason));
   leave_port();
   fail_all(*closed_reason_);
-  if (control_ == nullptr) return;
+}
+
+void RpcSession::close_connection() {
   if (!receiver_) return control_->close_soon();
   auto request = receiver_->closedRequest();
   wire::write(*closed_reason_, request.initReason());
   receiver_.reset();
-  const auto close_connection = [this] {
+  const auto close = [this] {
     if (control_ != nullptr) control_->close_soon();
   };
   tasks_.add(request.send()
                  .ignoreResult()
                  .exclusiveJoin(context_.timer.afterDelay(context_.options.close_linger_ms * kj::MILLISECONDS))
-                 .then(kj::cp(close_connection), [close_connection](kj::Exception&&) { close_connection(); }));
-}
-
-void RpcSession::detach() {
-  if (control_ == nullptr) return;
-  control_ = nullptr;
-  tell_gone();
-  receiver_.reset();
-  close(Error{ErrorCode::kClosed, "", "the connection is closed"});
+                 .then(kj::cp(close), [close](kj::Exception&&) { close(); }));
 }
 
 void RpcSession::tell_gone() {

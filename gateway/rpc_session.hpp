@@ -43,6 +43,8 @@ class ConnectionControl {
   virtual void session_opened() = 0;  // the login timeout no longer applies
   // Closes the connection once what is queued for it is written, or after close_linger_ms.
   virtual void close_soon() = 0;
+  // Closes it after close_linger_ms, for a client that is about to do so itself.
+  virtual void close_later() = 0;
 };
 
 // The session of one connection, seen from its KJ thread: forwards calls to the session's actor, keeps who waits for
@@ -117,8 +119,10 @@ class RpcSession final : public kj::Refcounted, private kj::TaskSet::ErrorHandle
 
   void tell_gone();
   void leave_port();
-  // Ends the client's side: calls are answered with the reason, the receiver is told, the connection closes.
+  // Ends the client's side: calls are answered with the reason.
   void close(Error reason);
+  // And the receiver is told, then the connection closes.
+  void close_connection();
   void receiver_failed(const kj::Exception& exception);
   void taskFailed(kj::Exception&& exception) override;
 

@@ -138,7 +138,9 @@ TEST_F(LoginTest, TheLoginTimeoutDoesNotEndASession) {
 }
 
 TEST_F(LoginTest, LogoutEndsTheSessionOnceAndClosesTheConnection) {
-  start();
+  GatewayOptions options;
+  options.close_linger_ms = 20;
+  start(options);
   TestClient client = connect();
   client.login("alice");
   client.session().logoutRequest().send().wait(io_.waitScope);

@@ -1,0 +1,82 @@
+#include "app/node_command_line.hpp"
+
+#include <algorithm>
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+#include "app/config_file.hpp"
+#include "app/settings.hpp"
+#include "tests/support/temporary_directory.hpp"
+
+namespace earshot::app {
+namespace {
+
+TEST(NodeCommandLine, WithoutFlagsTheDefaultsRun) {
+  const auto command = read_node_command_line({});
+  ASSERT_TRUE(command.config);
+  EXPECT_EQ(to_toml(*command.config), to_toml(NodeConfig{}));
+}
+
+TEST(NodeCommandLine, AFlagWinsOverTheFileAndTheFileOverTheDefault) {
+  const tests::TemporaryDirectory directory;
+  std::ofstream(directory / "node.toml") << "client_port = 1111\nshard_count = 16\n";
+  const auto command =
+      read_node_command_line({"--config", directory / "node.toml", "--client-port", "2222", "--data", "/srv/x"});
+  ASSERT_TRUE(command.config) << command.error;
+  EXPECT_EQ(command.config->client_port, 2222);
+  EXPECT_EQ(command.config->shard_count, 16);
+  EXPECT_EQ(command.config->data_dir, "/srv/x");
+  EXPECT_EQ(command.config->gateway_threads, 1u);
+}
+
+TEST(NodeCommandLine, EverySettingHasAFlag) {
+  for (const Setting& setting : settings()) {
+    std::string flag = "--" + std::string(setting.key);
+    std::ranges::replace(flag, '_', '-');
+    const auto command = read_node_command_line({flag + "=" + value_of(NodeConfig{}, setting)});
+    EXPECT_TRUE(command.config) << flag << ": " << command.error;
+  }
+}
+
+TEST(NodeCommandLine, BadUsageIsNamedOnStandardErrorWithItsExitCode) {
+  const tests::TemporaryDirectory directory;
+  std::ofstream(directory / "bad.toml") << "nonsense = 1\n";
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases{
+      {{"--no-such-flag"}, "--no-such-flag"},
+      {{"stray"}, "stray"},
+      {{"--client-port", "70000"}, "0 to 65535"},
+      {{"--client-port", "seven"}, "client_port"},
+      {{"--client-port=-1"}, "client_port"},
+      {{"--auth", "magic"}, "auth"},
+      {{"--retransmit-first-ms", "5000", "--retransmit-max-ms", "1000"}, "retransmit_first_ms"},
+      {{"--config", directory / "bad.toml"}, "bad.toml:1"},
+      {{"--config", directory / "none.toml"}, "none.toml"},
+  };
+  for (const auto& [arguments, expected] : cases) {
+    const auto command = read_node_command_line(arguments);
+    EXPECT_FALSE(command.config) << expected;
+    EXPECT_EQ(command.exit, NodeExit::kUsage) << expected;
+    EXPECT_NE(command.error.find(expected), std::string::npos) << command.error;
+    EXPECT_TRUE(command.output.empty());
+  }
+}
+
+TEST(NodeCommandLine, HelpVersionAndSettingsArePrintedAndNothingRuns) {
+  const auto help = read_node_command_line({"--help"});
+  EXPECT_FALSE(help.config);
+  EXPECT_EQ(help.exit, NodeExit::kDone);
+  for (const char* expected : {"--data", "--config", "Exit codes", "--client-port", "7400"})
+    EXPECT_NE(help.output.find(expected), std::string::npos) << expected << "\n" << help.output;
+  const auto version = read_node_command_line({"--version"});
+  EXPECT_EQ(version.exit, NodeExit::kDone);
+  EXPECT_NE(version.output.find("earshotd"), std::string::npos);
+  const auto printed = read_node_command_line({"--print-config", "--client-port", "5"});
+  EXPECT_FALSE(printed.config);
+  const auto read = parse_config(printed.output, "printed");
+  ASSERT_TRUE(read) << read.error().to_string();
+  EXPECT_EQ(read->client_port, 5);
+}
+
+}  // namespace
+}  // namespace earshot::app
