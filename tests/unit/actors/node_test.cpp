@@ -6,6 +6,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "storage/keys.hpp"
+#include "storage/lmdb_environment.hpp"
+#include "storage/state_store.hpp"
 #include "tests/support/shard_client.hpp"
 #include "tests/support/temporary_directory.hpp"
 
@@ -184,6 +187,25 @@ TEST_F(NodeTest, DirectoryBelongsToOneNodeAtATime) {
   const auto second = Node::start(config, clock);
   ASSERT_FALSE(second.has_value());
   EXPECT_EQ(second.error().code, ErrorCode::kConflict);
+}
+
+TEST_F(NodeTest, DamagedShardIsNamedAndNothingHangs) {
+  start();
+  node.reset();
+  {
+    auto state = storage::open_lmdb({directory / "data/state", storage::state_tables()}).value();
+    auto write = state->begin_write().value();
+    const auto key = storage::state_key(ShardId(2), storage::keys::shard_head());
+    ASSERT_TRUE(write->put(storage::kStateTable, key, "neither sealed nor a head").has_value());
+    ASSERT_TRUE(write->commit().has_value());
+  }
+  NodeConfig config;
+  config.data_dir = directory / "data";
+  config.shard_count = kShards;
+  const auto damaged = Node::start(config, clock);
+  ASSERT_FALSE(damaged.has_value());
+  EXPECT_EQ(damaged.error().code, ErrorCode::kCorrupt);
+  EXPECT_THAT(damaged.error().detail, testing::HasSubstr("shard 2"));
 }
 
 }  // namespace
