@@ -128,6 +128,7 @@ struct Stats {
   std::uint64_t refused = 0;                          // answered: finally refused
   std::uint64_t uncertain = 0;                        // handed back without an answer
   std::uint64_t resent = 0;                           // put on the wire again
+  std::uint64_t repeats_answered = 0;                 // sent again, and were stored before: got the first answer again
   std::uint64_t held = 0;                             // answered: not now
   std::uint64_t send_calls = 0;                       //
   std::uint64_t received = 0;                         // stored

@@ -22,14 +22,15 @@ class Counter {
 
 // What Stats shows, less what the intake knows.
 struct Counters {
-  Counter sent, refused, uncertain, resent, held, send_calls, received, repeats_dropped, rejected, lost, gaps_repaired,
+  Counter sent, refused, uncertain, resent, repeats_answered, held, send_calls, received, repeats_dropped, rejected, lost, gaps_repaired,
       checksum_failures, store_failures, acks, connects, last_received, connected;
   std::array<Counter, kFetchCauses> fetches;
 
   [[nodiscard]] Stats snapshot() const {
     Stats stats;
     stats.sent = sent.get(), stats.refused = refused.get(), stats.uncertain = uncertain.get();
-    stats.resent = resent.get(), stats.held = held.get(), stats.send_calls = send_calls.get();
+    stats.resent = resent.get(), stats.repeats_answered = repeats_answered.get(), stats.held = held.get();
+    stats.send_calls = send_calls.get();
     stats.received = received.get(), stats.repeats_dropped = repeats_dropped.get(), stats.rejected = rejected.get();
     stats.lost = lost.get(), stats.gaps_repaired = gaps_repaired.get();
     stats.checksum_failures = checksum_failures.get(), stats.store_failures = store_failures.get();

@@ -46,11 +46,13 @@ void Engine::sent(std::uint64_t call, std::span<SendAnswer> answers) {
   std::vector<SendReport> reports;
   reports.reserve(answers.size());
   const std::uint64_t held = outbox_.held();
+  const std::uint64_t repeats = outbox_.repeats_answered();
   if (!outbox_.answered(call, answers, now_ms(), reports)) {
     lost(Error{ErrorCode::kInternal, "answers", "the server answered another number of messages", 0, 0});
     return;
   }
   counters_.held += outbox_.held() - held;
+  counters_.repeats_answered += outbox_.repeats_answered() - repeats;
   report(std::move(reports));
   pump();
 }

@@ -273,6 +273,7 @@ void Outbox::answer_one(Sent sent, const StreamSender<Entry>::Ticket& ticket, Se
   Lane& lane = *lanes_[sent.lane.value];
   Entry* entry = lane.stream.find(sent.number.value);
   if (entry == nullptr || entry->answered) return;  // answered since
+  if (answer.repeat) ++repeats_answered_;
   if (auto* stored = std::get_if<Stored>(&answer.value)) {
     lane.attempt = 0;
     finish(sent, *entry, *stored, reports);

@@ -100,6 +100,7 @@ class Outbox {
   void removed(std::span<const Ticket> tickets);
 
   [[nodiscard]] std::uint64_t held() const { return held_; }
+  [[nodiscard]] std::uint64_t repeats_answered() const { return repeats_answered_; }
 
  private:
   struct Entry {
@@ -160,6 +161,7 @@ class Outbox {
   std::size_t under_way_ = 0;  // messages of calls_
   std::size_t under_way_bytes_ = 0;
   std::uint64_t held_ = 0;
+  std::uint64_t repeats_answered_ = 0;
 };
 
 }  // namespace earshot::client

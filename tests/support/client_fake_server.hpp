@@ -56,6 +56,7 @@ class FakeServer {
   };
   struct Seen {  // what clients did, in order of arrival
     int logins = 0;
+    int subscribes = 0;
     std::vector<LoginRequest> login_requests;
     std::vector<std::uint64_t> acks;
     std::vector<std::vector<std::uint64_t>> acks_above;
@@ -156,7 +157,11 @@ class FakeServer {
   void accept(kj::Own<kj::AsyncIoStream> stream);
   void drop_connections() {
     receiver_ = std::nullopt;
-    for (auto& connection : connections_) connection->stream->shutdownWrite(), connection->stream->abortRead();
+    for (auto& connection : connections_) {
+      // One that the client has closed already refuses.
+      kj::runCatchingExceptions([&] { connection->stream->shutdownWrite(); });
+      kj::runCatchingExceptions([&] { connection->stream->abortRead(); });
+    }
     // They may be on the stack of one of their own calls: they go in a later turn.
     auto dead = kj::heap<std::vector<kj::Own<Connection>>>(std::move(connections_));
     connections_.clear();
@@ -254,6 +259,7 @@ class FakeServer::SessionServer final : public schema::Session::Server {
     Batch batch;
     {
       const std::lock_guard lock(server_.mutex_);
+      ++server_.seen_.subscribes;
       if (!server_.script_.deliver) return kj::READY_NOW;
       for (std::size_t i = server_.cursor_; i < server_.mailbox_.size(); ++i)
         batch.messages.push_back(server_.mailbox_[i]);
@@ -343,6 +349,7 @@ class FakeServer::BrokerServer final : public schema::Broker::Server {
     welcome.login.producer = welcome.login.new_producer ? ProducerId(server_.next_producer_++) : request->producer;
     welcome.login.epoch = script.epoch;
     welcome.login.restored_up_to = script.restored_up_to;
+    if (script.epoch > Epoch(1)) server_.cursor_ = std::min(server_.cursor_, script.restored_up_to.value);
     welcome.login.cursor = Sequence(server_.cursor_);
     welcome.login.last_sequence = Sequence(server_.mailbox_.size());
     welcome.node = NodeId(1);

@@ -1,0 +1,303 @@
+#include "client/outbox.hpp"
+
+#include <map>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "base/checksum.hpp"
+#include "tests/support/seed.hpp"
+
+namespace earshot::client {
+namespace {
+
+constexpr std::uint16_t kShards = 4;
+
+// An outbox with the intake's numbering beside it, and time that the test moves.
+class OutboxTest : public testing::Test {
+ protected:
+  OutboxTest() {
+    welcome_.shard_count = kShards, welcome_.login.producer = ProducerId(1), welcome_.login.new_producer = true;
+  }
+
+  void add(const std::string& body, const std::string& to = "bob") {
+    OutboxMessage message;
+    message.ticket = head_.next_ticket;
+    head_.next_ticket = head_.next_ticket.next();
+    message.message.recipient = UserId::trusted(to);
+    message.message.id = MessageId{1, message.ticket.value};
+    message.message.body = body;
+    message.message.checksum = checksum_of(body);
+    if (head_.shard_count != 0) {
+      message.lane = shard_of(message.message.recipient, kShards);
+      LaneNumber& next = head_.next[message.lane.value];
+      message.message.number = next;
+      next = next.next();
+    }
+    outbox_.add(std::move(message));
+  }
+  void log_in() {
+    forget();
+    auto plan = outbox_.plan(welcome_, head_);
+    head_ = plan.head;
+    outbox_.adopt(std::move(plan));
+    outbox_.connected(limits_);
+    welcome_.login.new_producer = false;
+  }
+  // The numbers in the next call; empty when there is none.
+  std::vector<std::uint64_t> next_call() {
+    std::vector<std::uint64_t> numbers;
+    if (!outbox_.next_call(now_ms_, call_)) return numbers;
+    for (const auto& item : call_.items) numbers.push_back(item.message->number.value);
+    return numbers;
+  }
+  void answer(std::vector<SendAnswer> answers) { answer(call_.id, std::move(answers)); }
+  void answer(std::uint64_t call, std::vector<SendAnswer> answers) {
+    ASSERT_TRUE(outbox_.answered(call, answers, now_ms_, reports_));
+  }
+  void forget() { outbox_.removed(outbox_.take_removable().tickets); }
+  static SendAnswer stored() { return {Stored{Sequence(1), Epoch(1)}}; }
+  static SendAnswer held(ErrorCode code, std::uint64_t expected = 0) {
+    return {SendAnswer::Held{Error{code, "", "", 0, expected}}};
+  }
+
+  std::uint64_t now_ms_ = 1'000;
+  Outbox outbox_{Outbox::Limits{}, Random(1)};
+  OutboxHead head_;
+  Welcome welcome_;
+  ServerLimits limits_;
+  Outbox::Call call_;
+  std::vector<SendReport> reports_;
+};
+
+using Numbers = std::vector<std::uint64_t>;
+
+TEST_F(OutboxTest, WhatWasAddedBeforeTheFirstLoginIsNumberedThen) {
+  add("a"), add("b");
+  EXPECT_TRUE(next_call().empty());
+  log_in();
+  EXPECT_EQ(next_call(), (Numbers{1, 2}));
+}
+
+TEST_F(OutboxTest, AnsweredBelowMovesOnlyWhenTheStoreHasForgotten) {
+  log_in();
+  add("a");
+  ASSERT_EQ(next_call(), Numbers{1});
+  answer({stored()});
+  add("b");
+  ASSERT_EQ(next_call(), Numbers{2});
+  EXPECT_EQ(call_.items[0].answered_below, LaneNumber(1));
+  answer({stored()});
+  forget();
+  add("c");
+  ASSERT_EQ(next_call(), Numbers{3});
+  EXPECT_EQ(call_.items[0].answered_below, LaneNumber(3));
+}
+
+TEST_F(OutboxTest, AHeldLaneRestsThenGoesOnFromThere) {
+  log_in();
+  add("a"), add("b"), add("c");
+  ASSERT_EQ(next_call(), (Numbers{1, 2, 3}));
+  answer({stored(), held(ErrorCode::kOverloaded), held(ErrorCode::kOutOfOrder, 2)});
+  EXPECT_TRUE(next_call().empty());
+  const std::uint64_t wake = outbox_.wake_at_ms();
+  ASSERT_GT(wake, now_ms_);
+  now_ms_ = wake;
+  EXPECT_EQ(next_call(), (Numbers{2, 3}));
+  EXPECT_EQ(reports_.size(), 1u);
+}
+
+TEST_F(OutboxTest, RetryAfterIsObeyed) {
+  log_in();
+  add("a");
+  next_call();
+  answer({{SendAnswer::Held{Error{ErrorCode::kStorageFull, "", "", 5'000, 0}}}});
+  EXPECT_TRUE(next_call().empty());
+  EXPECT_GE(outbox_.wake_at_ms(), now_ms_ + 5'000);
+}
+
+TEST_F(OutboxTest, OutOfOrderGoesBackAtOnceAndOnce) {
+  log_in();
+  add("a");
+  ASSERT_EQ(next_call(), Numbers{1});
+  const std::uint64_t first = call_.id;
+  add("b"), add("c");
+  ASSERT_EQ(next_call(), (Numbers{2, 3}));
+  const std::uint64_t second = call_.id;
+  answer(second, {held(ErrorCode::kOutOfOrder, 1), held(ErrorCode::kOutOfOrder, 1)});
+  EXPECT_EQ(next_call(), (Numbers{1, 2, 3}));
+  answer(first, {stored()});
+  answer({stored(), stored(), stored()});
+  EXPECT_EQ(reports_.size(), 3u);  // one report each, however often it was answered
+}
+
+TEST_F(OutboxTest, AnExpectationBelowWhatWasForgottenAsksForANewProducer) {
+  log_in();
+  add("a"), add("b");
+  next_call();
+  answer({stored(), stored()});
+  forget();
+  add("c");
+  ASSERT_EQ(next_call(), Numbers{3});
+  answer({held(ErrorCode::kOutOfOrder, 1)});
+  EXPECT_TRUE(outbox_.needs_new_producer());
+}
+
+TEST_F(OutboxTest, ANewProducerTakesTheUnsentAndHandsBackTheSent) {
+  log_in();
+  limits_.batch_messages_max = 2;
+  log_in();
+  add("a"), add("b"), add("c");
+  ASSERT_EQ(next_call(), (Numbers{1, 2}));
+  outbox_.disconnected();
+  welcome_.login.producer = ProducerId(2), welcome_.login.new_producer = true;
+  log_in();
+  const auto uncertain = outbox_.take_uncertain();
+  ASSERT_EQ(uncertain.size(), 2u);
+  EXPECT_EQ(uncertain[0].message.body, "a");
+  EXPECT_EQ(next_call(), Numbers{1});
+  EXPECT_EQ(call_.items[0].message->body, "c");
+}
+
+TEST_F(OutboxTest, AnAbandonedPlanForgetsNothing) {
+  log_in();
+  add("sent");
+  next_call();
+  outbox_.disconnected();
+  add("unsent");
+  welcome_.login.producer = ProducerId(2), welcome_.login.new_producer = true;
+  outbox_.abandon(outbox_.plan(welcome_, head_));
+  log_in();
+  EXPECT_EQ(outbox_.take_uncertain().size(), 1u);
+  EXPECT_EQ(next_call(), Numbers{1});
+  EXPECT_EQ(call_.items[0].message->body, "unsent");
+}
+
+TEST_F(OutboxTest, TheLaneWindowIsNeverExceeded) {
+  limits_.lane_window_max = 3;
+  log_in();
+  for (int i = 0; i < 5; ++i) add("x");
+  ASSERT_EQ(next_call(), (Numbers{1, 2, 3}));
+  answer({stored(), stored(), stored()});
+  EXPECT_TRUE(next_call().empty());  // answered, but the store has not forgotten
+  forget();
+  EXPECT_EQ(next_call(), (Numbers{4, 5}));
+}
+
+TEST_F(OutboxTest, CallsKeepTheServersLimits) {
+  limits_.batch_messages_max = 3, limits_.batch_bytes_max = 1'000;
+  log_in();
+  add(std::string(2'000, 'x'));  // larger than a call should be: alone
+  for (int i = 0; i < 5; ++i) add("y");
+  EXPECT_EQ(next_call(), Numbers{1});
+  EXPECT_EQ(next_call(), (Numbers{2, 3, 4}));
+}
+
+TEST_F(OutboxTest, ALoadedOutboxGoesOnWithItsHoles) {
+  std::vector<OutboxMessage> kept(3);
+  const std::uint64_t numbers[] = {4, 5, 8};
+  for (int i = 0; i < 3; ++i) {
+    kept[i].ticket = Ticket(i + 1);
+    kept[i].message.recipient = UserId::trusted("bob");
+    kept[i].lane = shard_of(kept[i].message.recipient, kShards);
+    kept[i].message.number = LaneNumber(numbers[i]);
+  }
+  head_ = OutboxHead{ProducerId(1), kShards, Ticket(4), Ticket(3), std::vector<LaneNumber>(kShards, LaneNumber(9))};
+  ASSERT_TRUE(Outbox::check(head_, kept));
+  outbox_.load(head_, kept);
+  welcome_.login.new_producer = false;
+  log_in();
+  add("x");
+  EXPECT_EQ(next_call(), (Numbers{4, 5, 8, 9}));
+  EXPECT_EQ(call_.items[0].answered_below, LaneNumber(4));
+  EXPECT_EQ(call_.resent, 3u);
+}
+
+TEST_F(OutboxTest, AnImpossibleOutboxIsCorrupt) {
+  OutboxMessage message;
+  message.ticket = Ticket(1), message.message.number = LaneNumber(1);
+  const OutboxHead good{ProducerId(1), 1, Ticket(2), Ticket(), {LaneNumber(2)}};
+  EXPECT_TRUE(Outbox::check(good, {&message, 1}));
+  const std::vector<OutboxMessage> twice(2, message);
+  EXPECT_FALSE(Outbox::check(good, twice));
+  OutboxHead lanes_missing = good;
+  lanes_missing.next.clear();
+  EXPECT_FALSE(Outbox::check(lanes_missing, {}));
+  OutboxHead behind = good;
+  behind.next[0] = LaneNumber(1);
+  EXPECT_FALSE(Outbox::check(behind, {&message, 1}));
+}
+
+// The model: a server that keeps the lane rules, a network that loses connections, a store that forgets late.
+TEST_F(OutboxTest, EveryMessageIsTakenOnceAndInOrderWhateverHappens) {
+  Random random(tests::seed_of_test());
+  limits_.lane_window_max = 16, limits_.batch_messages_max = 5;
+  std::map<std::uint16_t, StreamReceiver<MessageId, SendAnswer>> lanes;
+  std::map<std::string, std::vector<std::string>> taken;
+  const auto serve = [&](const Outbox::Call& call) {
+    std::vector<SendAnswer> answers;
+    for (const auto& item : call.items) {
+      const OutgoingMessage& m = *item.message;
+      auto& lane = lanes.try_emplace(shard_of(m.recipient, kShards).value, 16).first->second;
+      lane.forget_below(item.answered_below.value);
+      switch (lane.judge(m.number.value, m.id)) {
+        case StreamVerdict::kReset: ADD_FAILURE() << "the lane was reset"; [[fallthrough]];
+        case StreamVerdict::kOutOfOrder: answers.push_back(held(ErrorCode::kOutOfOrder, lane.expected())); break;
+        case StreamVerdict::kRepeat: answers.push_back(lane.find(m.number.value)->answer); break;
+        case StreamVerdict::kAccept:
+          if (random.chance(0.1)) {
+            answers.push_back(held(ErrorCode::kOverloaded));
+          } else {
+            lane.record(m.id, stored()), answers.push_back(stored());
+            taken[m.recipient.text()].push_back(m.body);
+          }
+      }
+    }
+    return answers;
+  };
+  log_in();
+  std::deque<std::pair<std::uint64_t, std::vector<SendAnswer>>> on_the_way;
+  constexpr int kMessages = 3'000;
+  int added = 0;
+  for (int step = 0; reports_.size() < kMessages && step < 1'000'000; ++step) {
+    now_ms_ += random.below(20);
+    switch (random.below(8)) {
+      case 0:
+      case 1:
+        if (added < kMessages) add(std::to_string(added), "user" + std::to_string(random.below(6))), ++added;
+        break;
+      case 2:
+      case 3:
+        while (outbox_.next_call(now_ms_, call_)) on_the_way.emplace_back(call_.id, serve(call_));
+        break;
+      case 4:
+      case 5:
+        if (!on_the_way.empty()) {
+          auto it = on_the_way.begin() + static_cast<std::ptrdiff_t>(random.below(on_the_way.size()));
+          answer(it->first, std::move(it->second)), on_the_way.erase(it);
+        }
+        break;
+      case 6: forget(); break;
+      case 7:
+        if (random.chance(0.05)) {
+          outbox_.disconnected();
+          on_the_way.clear();
+          log_in();
+        }
+    }
+    ASSERT_FALSE(outbox_.needs_new_producer());
+  }
+  ASSERT_EQ(reports_.size(), std::size_t{kMessages});
+  std::set<MessageId> ids;
+  for (const SendReport& report : reports_) ids.insert(report.id);
+  EXPECT_EQ(ids.size(), std::size_t{kMessages});
+  std::size_t total = 0;
+  for (const auto& [user, bodies] : taken) {
+    total += bodies.size();
+    for (std::size_t i = 1; i < bodies.size(); ++i) EXPECT_LT(std::stoi(bodies[i - 1]), std::stoi(bodies[i]));
+  }
+  EXPECT_EQ(total, std::size_t{kMessages});
+}
+
+}  // namespace
+}  // namespace earshot::client

@@ -1,0 +1,102 @@
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "client/ack_queue.hpp"
+#include "client/reconnector.hpp"
+
+namespace earshot::client {
+namespace {
+
+TEST(AckQueue, OneCallIsUnderWayAndTheNextCarriesTheNewest) {
+  AckQueue acks(DeliveryMode::kOrdered, 1, 1);
+  EXPECT_FALSE(acks.next(0));
+  acks.received(Sequence(1), {}, 1, 0);
+  EXPECT_EQ(acks.next(0)->up_to, Sequence(1));
+  acks.received(Sequence(2), {}, 1, 0);
+  acks.received(Sequence(3), {}, 1, 0);
+  EXPECT_FALSE(acks.next(0));
+  acks.answered(true, 0, 0);
+  EXPECT_EQ(acks.next(0)->up_to, Sequence(3));
+  acks.answered(true, 0, 0);
+  EXPECT_FALSE(acks.next(0));
+}
+
+TEST(AckQueue, AFailedAckIsMadeAgainAfterAWhile) {
+  AckQueue acks(DeliveryMode::kUnordered, 1, 1);
+  const std::vector above = {Sequence(7), Sequence(5)};
+  acks.received(Sequence(1), above, 1, 0);
+  EXPECT_EQ(acks.next(0)->above, (std::vector{Sequence(5), Sequence(7)}));
+  acks.answered(false, 100, 0);
+  EXPECT_FALSE(acks.next(99));
+  EXPECT_EQ(acks.wake_at_ms(), 100u);
+  EXPECT_EQ(acks.next(100)->above, (std::vector{Sequence(5), Sequence(7)}));
+}
+
+TEST(AckQueue, SequenceOnlyReportsByCountOrTime) {
+  AckQueue acks(DeliveryMode::kSequenceOnly, 3, 1'000);
+  acks.received(Sequence(1), {}, 1, 0);
+  EXPECT_FALSE(acks.next(999));
+  EXPECT_EQ(acks.next(1'000)->up_to, Sequence(1));
+  acks.answered(true, 0, 1'000);
+  acks.received(Sequence(4), {}, 3, 2'000);
+  EXPECT_EQ(acks.next(2'000)->up_to, Sequence(4));
+  acks.answered(true, 0, 2'000);
+  acks.received(Sequence(4), {}, 0, 2'000);  // repeats are nothing to report
+  EXPECT_EQ(acks.wake_at_ms(), 0u);
+}
+
+TEST(AckQueue, ANewConnectionIsToldWhatIsBeyondTheLogin) {
+  AckQueue acks(DeliveryMode::kUnordered, 1, 1);
+  acks.received(Sequence(3), {}, 1, 0);
+  acks.next(0);
+  acks.reconnected(Sequence(3), {});
+  EXPECT_FALSE(acks.next(0));
+  const std::vector above = {Sequence(5)};
+  acks.reconnected(Sequence(3), above);
+  EXPECT_EQ(acks.next(0)->above, above);
+}
+
+TEST(Reconnector, ReconnectBacksOffWithJitter) {
+  std::set<std::uint64_t> first_delays;
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    Reconnector reconnector({"a"}, {100, 1'000}, Random(seed));
+    std::uint64_t before = 0;
+    for (const std::uint64_t full : {100, 200, 400, 800, 1'000, 1'000}) {
+      const std::uint64_t delay = reconnector.failed(0);
+      EXPECT_GE(delay, full / 2);
+      EXPECT_LE(delay, full);
+      if (full == 100) first_delays.insert(delay);
+      before = delay;
+    }
+    EXPECT_GT(before, 0u);
+  }
+  EXPECT_GT(first_delays.size(), 10u);  // spread, not all at once
+}
+
+TEST(Reconnector, AddressesAreSpreadAndRotated) {
+  std::set<std::string> starts;
+  for (std::uint64_t seed = 0; seed < 50; ++seed)
+    starts.insert(Reconnector({"a", "b", "c"}, {}, Random(seed)).address());
+  EXPECT_EQ(starts.size(), 3u);
+  Reconnector reconnector({"a", "b", "c"}, {100, 1'000}, Random(1));
+  std::set<std::string> tried = {reconnector.address()};
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_LE(reconnector.failed(0), 100u);  // the first round of all addresses waits for the first delay only
+    tried.insert(reconnector.address());
+  }
+  EXPECT_EQ(tried.size(), 3u);
+}
+
+TEST(Reconnector, OnlyALastingConnectionForgetsFailures) {
+  Reconnector reconnector({"a"}, {100, 1'000}, Random(1));
+  for (int i = 0; i < 5; ++i) reconnector.failed(0);
+  reconnector.connected(10);
+  EXPECT_GT(reconnector.failed(20), 400u);
+  reconnector.connected(30);
+  EXPECT_LE(reconnector.failed(30 + 1'000), 100u);
+  EXPECT_GE(reconnector.failed(0, 5'000), 5'000u);
+}
+
+}  // namespace
+}  // namespace earshot::client
