@@ -22,8 +22,8 @@ class Counter {
 
 // What Stats shows, less what the intake knows.
 struct Counters {
-  Counter sent, refused, uncertain, resent, repeats_answered, held, send_calls, received, repeats_dropped, rejected, lost, gaps_repaired,
-      checksum_failures, store_failures, acks, connects, last_received, connected;
+  Counter sent, refused, uncertain, resent, repeats_answered, held, send_calls, received, repeats_dropped, rejected,
+      lost, gaps_repaired, checksum_failures, store_failures, acks, connects, last_received, connected;
   std::array<Counter, kFetchCauses> fetches;
 
   [[nodiscard]] Stats snapshot() const {

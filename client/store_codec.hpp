@@ -5,9 +5,10 @@
 
 #include "client/store.hpp"
 
-// How LmdbStore's values look: one format byte, then the fields in their order; integers big-endian, texts with their
-// length before them. A field that is added later goes to the end under a new format byte. Guarding the bytes against
-// damage is the caller's business; still, decoding never reads beyond them nor allocates more than they are long.
+// A store's values as bytes, for LmdbStore and for any store that keeps blobs: one format byte, then the fields in
+// their order; integers big-endian, texts with their length before them. A field that is added later goes to the end
+// under a new format byte. Guarding the bytes against damage is the caller's business; still, decoding never reads
+// beyond them nor allocates more than they are long.
 namespace earshot::client {
 
 // Appends to `out`.
