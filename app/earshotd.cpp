@@ -61,6 +61,9 @@ NodeExit run(const NodeConfig& config) {
   set_up_log(config);
   raise_descriptor_limit();
   const SystemClock clock;
+  // A node that cannot serve leaves no data directory behind.
+  if (auto fit = gateway::Gateway::check(config); !fit)
+    return failed(NodeExit::kUsage, "the configuration does not fit", fit.error());
   auto node = actors::Node::start(config, clock);
   if (!node) return failed(NodeExit::kNoData, "the data cannot be opened", node.error());
   auto gateway = gateway::Gateway::start(config, **node);

@@ -71,12 +71,21 @@ class ServingGateway final : public Gateway {
 
 }  // namespace
 
-Result<std::unique_ptr<Gateway>> Gateway::start(const NodeConfig& config, actors::Broker& broker,
-                                                const GatewayOptions& options) {
+Status Gateway::check(const NodeConfig& config) {
   if (config.gateway_threads == 0 || config.gateway_threads > limits::kGatewayThreadsMax)
     return fail(ErrorCode::kInvalidArgument, "gateway_threads",
-                "must be 1 to " + std::to_string(limits::kGatewayThreadsMax) + ", is " +
-                    std::to_string(config.gateway_threads));
+                "is " + std::to_string(config.gateway_threads) + ", must be 1 to " +
+                    std::to_string(limits::kGatewayThreadsMax));
+  const auto loopback = is_loopback(config.client_address);
+  if (!loopback) return fail(loopback.error());
+  if (auto authenticator = make_authenticator(config.auth, *loopback); !authenticator)
+    return fail(std::move(authenticator.error()));
+  return {};
+}
+
+Result<std::unique_ptr<Gateway>> Gateway::start(const NodeConfig& config, actors::Broker& broker,
+                                                const GatewayOptions& options) {
+  if (auto fit = check(config); !fit) return fail(std::move(fit.error()));
   auto listener = open_listener(config.client_address, config.client_port);
   if (!listener) return fail(std::move(listener.error()));
   auto authenticator = make_authenticator(config.auth, listener->loopback);

@@ -26,6 +26,8 @@ struct GatewayOptions {
 // Thread-safe. The broker must outlive it; what sessions still say after stop() is dropped.
 class Gateway {
  public:
+  // What start() would refuse in the configuration alone, before anything is opened or made for it.
+  static Status check(const NodeConfig& config);
   // Listens and serves. kInvalidArgument(client_address, gateway_threads, auth), kUnavailable(client_port) with the
   // system's words when the address cannot be had.
   static Result<std::unique_ptr<Gateway>> start(const NodeConfig& config, actors::Broker& broker,

@@ -48,6 +48,10 @@ std::optional<SocketAddress> parse_address(std::string text, std::uint16_t port)
   return std::nullopt;
 }
 
+tl::unexpected<Error> no_address(const std::string& text) {
+  return fail(ErrorCode::kInvalidArgument, "client_address", "\"" + text + "\" is neither an IPv4 nor an IPv6 address");
+}
+
 std::uint16_t port_of(const SocketAddress& address) {
   if (address.storage.ss_family == AF_INET)
     return ntohs(reinterpret_cast<const sockaddr_in&>(address.storage).sin_port);
@@ -56,11 +60,15 @@ std::uint16_t port_of(const SocketAddress& address) {
 
 }  // namespace
 
+Result<bool> is_loopback(const std::string& address_text) {
+  const auto address = parse_address(address_text, 0);
+  if (!address) return no_address(address_text);
+  return address->loopback;
+}
+
 Result<Listener> open_listener(const std::string& address_text, std::uint16_t port) {
   auto address = parse_address(address_text, port);
-  if (!address)
-    return fail(ErrorCode::kInvalidArgument, "client_address",
-                "\"" + address_text + "\" is neither an IPv4 nor an IPv6 address");
+  if (!address) return no_address(address_text);
   // Taken right after the failed call, before anything else can set errno.
   const auto unavailable = [&](const char* what) {
     const std::string why = std::generic_category().message(errno);

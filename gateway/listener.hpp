@@ -16,6 +16,9 @@ struct Listener {
   bool loopback = false;   // reachable from this machine only
 };
 
+// Whether only this machine reaches the address; kInvalidArgument(client_address) as open_listener.
+Result<bool> is_loopback(const std::string& address);
+
 // Listens on an IPv4 or IPv6 literal (brackets allowed) or "localhost"; port 0 lets the system pick one.
 // kInvalidArgument(client_address) for what is no address; kUnavailable(client_port) with the system's words when it
 // cannot be had.

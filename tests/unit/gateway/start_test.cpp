@@ -12,6 +12,7 @@ using tests::TestClient;
 
 Error error_of_start(const NodeConfig& config) {
   FakeBroker broker;
+  if (auto fit = Gateway::check(config); !fit) return fit.error();
   auto started = Gateway::start(config, broker);
   return started ? Error{} : started.error();
 }
