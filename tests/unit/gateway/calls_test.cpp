@@ -147,6 +147,8 @@ TEST_F(CallsTest, BytesOfABatchAtTheLimitPassAndOneMoreFails) {
   for (std::size_t i = 0; i < limits::kBatchBytesMax / half; ++i)
     messages.push_back(message_to("bob", i + 1, std::string(half, 'x')));
   EXPECT_EQ(send(messages).size(), messages.size());
+  for (const auto& forwarded : forwarded_.items)
+    EXPECT_FALSE(forwarded.item.refusal) << forwarded.item.refusal->to_string();
   messages.push_back(message_to("bob", messages.size() + 1, "x"));
   EXPECT_THROW(send_request(client.session(), messages).send().wait(io_.waitScope), kj::Exception);
 }
