@@ -12,7 +12,8 @@ namespace {
 
 capnp::ReaderOptions reader_options() {
   capnp::ReaderOptions options;
-  options.traversalLimitInWords = limits::kCallWordsMax;
+  // The bodies of a send call are visited twice: before anything of it is looked at, their bytes are added up.
+  options.traversalLimitInWords = limits::kCallWordsMax + limits::kBatchBytesMax / sizeof(capnp::word);
   options.nestingLimit = limits::kCallNestingMax;
   return options;
 }
