@@ -10,11 +10,14 @@
 
 namespace earshot::actors {
 
+// What an encoded entry has beside its commands (framing, root, the list's head), at most.
+inline constexpr std::size_t kEntryOverheadBytes = 64;
+
 struct BatcherLimits {
   std::size_t pending_commands_max = limits::kShardPendingCommandsMax;
   std::size_t pending_bytes_max = limits::kShardPendingBytesMax;
   std::size_t entry_commands_max = limits::kEntryCommandsMax;
-  std::size_t entry_bytes_max = limits::kEntryBytesMax;
+  std::size_t entry_bytes_max = limits::kEntryBytesMax - kEntryOverheadBytes;
 };
 
 // Gathers requests into log entries, in the order in which they came. A command is put into its entry at once, so that

@@ -90,6 +90,20 @@ TEST(ShardBatcherTest, EntriesAreBoundedInBytesAndCommandsAndKeepTheOrder) {
   EXPECT_EQ(batcher.commands(), 0u);
 }
 
+// A replica refuses an entry that is larger, with all that stands in it.
+TEST(ShardBatcherTest, AFullEntryIsNotLargerThanAnEntryMayBeOnceItIsEncoded) {
+  SendCommand send{ProducerId(1), UserId::trusted("alice"), DeviceId::trusted("phone"), {SendItem{}}};
+  send.items[0].message.recipient = UserId::trusted("bob");
+  const std::size_t body_bytes = limits::kBodyBytesMax - size_of(Command(send));
+  send.items[0].message.body.assign(body_bytes, 'x');
+  const Command command(send);
+  ASSERT_EQ(limits::kEntryBytesMax % size_of(command), 0u) << "so many fill an entry to the last byte";
+  Batcher batcher;
+  for (std::size_t bytes = 0; bytes < limits::kEntryBytesMax; bytes += size_of(command))
+    batcher.add(command, NobodyWaits{}, size_of(command));
+  while (!batcher.empty()) EXPECT_LE(encode(batcher.take().batch).size(), limits::kEntryBytesMax);
+}
+
 TEST(ShardBatcherTest, PendingIsBoundedInBytesAndCommands) {
   Batcher by_count(BatcherLimits{2, 1'000, 10, 1'000});
   by_count.add(confirm(1), NobodyWaits{}, 1);
