@@ -184,10 +184,10 @@ struct Session::Impl {
 
   // ---- acks and nacks
 
-  // The newest sequence that the client can have: delivered or fetched here, or, before it has subscribed, anything
-  // that was in the mailbox at login, stored by an earlier session.
+  // The newest sequence that the client can have: delivered or fetched here, or anything that was in the mailbox at
+  // login, stored by an earlier session. It may say so before this one has delivered anything.
   [[nodiscard]] Sequence newest_ackable() const {
-    return std::max({fetched, acked, window ? window->delivered() : login.last_sequence});
+    return std::max({fetched, acked, login.last_sequence, window ? window->delivered() : Sequence{}});
   }
 
   Status check(const AckRequest& ack) const {

@@ -104,6 +104,18 @@ TEST_F(SessionAck, AckBeyondWhatWasDeliveredNamesTheLast) {
   EXPECT_TRUE(home().acks.empty());
 }
 
+TEST_F(SessionAck, WhatAnEarlierSessionStoredMayBeAckedBeforeItIsDeliveredAgain) {
+  open(2, 9);
+  subscribe(DeliveryMode::kUnordered);
+  const CallId call = ack(2, {5, 9});
+  EXPECT_EQ(cursor_of(call), nullptr) << "it goes to the shard";
+  ASSERT_EQ(home().acks.size(), 1u);
+  EXPECT_EQ(home().acks[0].command.above, (std::vector<Sequence>{seq(5), seq(9)}));
+  const CallId beyond = ack(2, {10});
+  ASSERT_NE(cursor_of(beyond), nullptr);
+  EXPECT_EQ((*cursor_of(beyond)).error().field, "above");
+}
+
 TEST_F(SessionAck, WhatTheClientFetchedItselfMayBeAckedAndIsNotDelivered) {
   deliver_from(0, DeliveryMode::kOrdered, 4);
   push(1, 20);
