@@ -41,6 +41,8 @@ class MailboxFeed {
   // Pushes may have gone nowhere: read once more even if nothing seems to be missing.
   void doubt() { must_read_ = true; }
 
+  // The window has had everything up to here.
+  [[nodiscard]] Sequence taken() const { return taken_; }
   // When next_read() may want something that it does not want now; 0: not before something else happens.
   [[nodiscard]] std::uint64_t wake_at() const { return retry_at_ms_; }
   // The newest sequence known to be in the mailbox.

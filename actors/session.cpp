@@ -146,6 +146,14 @@ struct Session::Impl {
     return {};
   }
 
+  // What an earlier session of this device acked beyond the cursor does not go out again, unless the device came without
+  // its database: then it has nothing to fill its holes with.
+  void skip_acked(std::uint64_t now_ms) {
+    if (login.acked_above.empty() || mode != DeliveryMode::kUnordered || options.request.epoch != login.epoch) return;
+    window->acked(AckRequest{acked, login.acked_above}, now_ms);
+    std::erase_if(login.acked_above, [this](Sequence sequence) { return sequence <= feed->taken(); });
+  }
+
   void pushed(const MailboxPush& push, std::uint64_t now_ms) {
     if (window && feed->push(push, *window)) window->new_came(now_ms);
   }
@@ -308,6 +316,7 @@ struct Session::Impl {
     if (phase == Phase::kEnded) return;
     std::uint64_t wake_ms = requests.next_deadline_ms();
     if (window) {
+      skip_acked(now_ms);
       deliver(now_ms);
       read_mailbox(now_ms);
       wake_ms = earlier(requests.next_deadline_ms(), earlier(window->wake_at(), feed->wake_at()));

@@ -71,7 +71,8 @@ Result<LoginOutcome> Cursors::login(const LoginCommand& command, ShardId shard, 
   const bool keeps_producer = command.producer != ProducerId() && command.producer == cursor.producer;
   if (!keeps_producer) cursor.producer = new_producer(shard, head);
   cursor.last_seen_ms = head.tick_ms;
-  return LoginOutcome{cursor.producer, !keeps_producer, head.epoch, mailbox->last, cursor.up_to, mailbox->last};
+  return LoginOutcome{cursor.producer, !keeps_producer, head.epoch,  mailbox->last,
+                      cursor.up_to,    mailbox->last,   cursor.above};
 }
 
 Result<Sequence> Cursors::ack(const AckCommand& command) {

@@ -130,6 +130,7 @@ struct LoginOutcome {
   Sequence restored_up_to;
   Sequence cursor;
   Sequence last_sequence;
+  std::vector<Sequence> acked_above = {};  // acked beyond the cursor, ascending; for the session, not on the wire
   bool operator==(const LoginOutcome&) const = default;
 };
 

@@ -131,15 +131,22 @@ class SessionTest : public ::testing::Test {
       shards_.push_back(std::make_shared<FakeShard>());
       inboxes.push_back(shards_.back());
     }
+    router_ = std::make_shared<Router>(std::move(inboxes));
+    connect();
+  }
+
+  // A new session; the client's database belongs to this epoch (none: it is empty).
+  void connect(Epoch epoch = {}) {
     SessionOptions options;
     options.id = 7;
     options.user = user("alice");
     options.request.device = DeviceId::trusted("phone");
+    options.request.epoch = epoch;
     options.retransmit = BackoffPolicy{kFirstMs, kMaxMs};
     options.request_timeout_ms = kTimeoutMs;
     options.counters = counters_;
     session_ = std::make_unique<Session>(options, host_, client_, std::make_shared<FakeSessionPort>(),
-                                         std::make_shared<Router>(inboxes), Random(1));
+                                         router_, Random(1));
   }
 
   FakeShard& home() { return *shards_[shard_of(user("alice"), kShards).value]; }
@@ -220,6 +227,7 @@ class SessionTest : public ::testing::Test {
   std::size_t taken_in_ = 0;
   FakeHost host_;
   std::vector<std::shared_ptr<FakeShard>> shards_;
+  std::shared_ptr<const Router> router_;
   std::shared_ptr<FakeClient> client_ = std::make_shared<FakeClient>();
   std::shared_ptr<SessionCounters> counters_ = std::make_shared<SessionCounters>();
   std::unique_ptr<Session> session_;

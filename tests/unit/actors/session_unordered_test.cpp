@@ -125,6 +125,19 @@ TEST_F(SessionUnordered, AckedOutOfTurnFreesTheWindow) {
   EXPECT_EQ(last_delivered(), numbers(5, 7));
 }
 
+TEST_F(SessionUnordered, WhatAnEarlierSessionAckedDoesNotGoOutAgain) {
+  for (const Epoch database : {Epoch(1), Epoch{}}) {
+    connect(database);
+    session_->start(now_);
+    LoginOutcome login = outcome(2, 8);
+    login.acked_above = {seq(4), seq(5), seq(8)};
+    session_->handle(LoginAnswered{home().logins.back().request, login}, now_);
+    subscribe(DeliveryMode::kUnordered);
+    answer_read(batch_of(3, 8, 8));
+    EXPECT_EQ(last_delivered(), database == Epoch(1) ? (Numbers{3, 6, 7}) : numbers(3, 8)) << "no database: everything";
+  }
+}
+
 TEST_F(SessionUnordered, NackedMessagesDoNotStopReadingOfTheRest) {
   subscribe_at(0, 8);
   push(1, 20);
