@@ -308,8 +308,11 @@ void Engine::arm() {
   const auto consider = [&](std::uint64_t when) {
     if (when != 0 && (at == 0 || when < at)) at = when;
   };
-  if (state_ == State::kOpen) consider(outbox_.wake_at_ms()), consider(acks_.wake_at_ms()), consider(repair_at_ms_);
-  consider(remove_retry_at_ms_), consider(store_retry_at_ms_);
+  if (state_ == State::kOpen) consider(outbox_.wake_at_ms()), consider(acks_.wake_at_ms());
+  // What something under way holds back waits for its end, not for a time that may have passed already.
+  if (state_ == State::kOpen && can_repair()) consider(repair_at_ms_);
+  if (!planning_) consider(remove_retry_at_ms_);
+  consider(store_retry_at_ms_);
   if (at == 0 || (armed_at_ms_ != 0 && armed_at_ms_ <= at)) return;
   armed_at_ms_ = at;
   const std::uint64_t now = now_ms();

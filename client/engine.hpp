@@ -103,6 +103,7 @@ class Engine final : public std::enable_shared_from_this<Engine>, private Connec
   void finish(const std::shared_ptr<Work>& work);
   void nack(Work& work);
   void begin_repair(const Inbox::Repair& repair, bool in_haste);
+  [[nodiscard]] bool can_repair() const { return repair_ && !fetching_ && !working_ && work_.empty(); }
   void pump_repair();
   void repair_fetched(std::uint64_t generation, Result<Batch> batch);
 

@@ -137,9 +137,9 @@ void Engine::finish(const std::shared_ptr<Work>& work) {
       begin_repair(*work->judgement.repair, !work->fetched);
     else if (work->fetched && work->judgement.nothing_new() && repair_)
       begin_repair(*repair_, false);
-    pump();
   }
   process_next();
+  if (state_ == State::kOpen) pump();  // a repair may have waited for this, also one of a later connection
 }
 
 // ---- refetching
@@ -159,7 +159,7 @@ void Engine::begin_repair(const Inbox::Repair& repair, bool in_haste) {
 }
 
 void Engine::pump_repair() {
-  if (!repair_ || fetching_ || working_ || !work_.empty()) return;
+  if (!can_repair()) return;
   const bool single = repair_->limit != 0;  // one message of many that come out of sequence
   if (single ? inbox_.has(repair_->until) : inbox_.head().last_received >= repair_->until) {
     if (repair_->cause == FetchCause::kGap || repair_->cause == FetchCause::kChecksum) ++counters_.gaps_repaired;

@@ -1,3 +1,7 @@
+#include <chrono>
+#include <ctime>
+#include <thread>
+
 #include <gtest/gtest.h>
 
 #include "tests/support/client_harness.hpp"
@@ -287,6 +291,45 @@ TEST_F(ClientReceiving, HandlersRunOnTheExecutorWhenOneIsGiven) {
   EXPECT_TRUE(eventually([&] {
     run_tasks();
     return recorder_.bodies() == bodies(1, 3) && server_.seen().delivers_returned == 1;
+  }));
+  client_->close();
+  run_tasks();
+}
+
+TEST_F(ClientReceiving, ARefetchThatWaitsForTheApplicationDoesNotSpin) {
+  server_.script([](auto& s) { s.deliver = false, s.alter = 1; });
+  put(3);
+  std::mutex mutex;
+  std::vector<std::function<void()>> tasks;
+  options_.mode = DeliveryMode::kUnordered;
+  options_.executor = [&](std::function<void()> task) {
+    const std::lock_guard lock(mutex);
+    tasks.push_back(std::move(task));
+  };
+  const auto run_tasks = [&] {
+    std::vector<std::function<void()>> now;
+    {
+      const std::lock_guard lock(mutex);
+      now.swap(tasks);
+    }
+    for (auto& task : now) task();
+  };
+  start();
+  server_.push({1, 2});  // the first arrives altered
+  server_.push({3});
+  ASSERT_TRUE(client_->fetch(Sequence(2), 1).get());  // behind both of them
+  ASSERT_TRUE(eventually([&] {
+    if (stored_bodies() == bodies(2, 3)) return true;
+    run_tasks();
+    return false;
+  }));
+  // The application has not been shown the last one yet, and the refetch waits for that.
+  const std::clock_t before = std::clock();
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  EXPECT_LT(std::clock() - before, CLOCKS_PER_SEC / 50);
+  EXPECT_TRUE(eventually([&] {
+    run_tasks();
+    return stored_bodies().size() == 3;
   }));
   client_->close();
   run_tasks();
