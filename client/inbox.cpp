@@ -103,7 +103,9 @@ Inbox::Judgement Inbox::judge_each(Batch batch) {
     judgement.messages.push_back(std::move(message));
   }
   for (const LostRange& range : batch.lost) {
-    if (range.last > head_.last_received && lost_ahead_.size() < limits::kSelectiveAcksMax)
+    // One that cannot be acked yet is told again and again.
+    const bool known = std::find(lost_ahead_.begin(), lost_ahead_.end(), range) != lost_ahead_.end();
+    if (range.last > head_.last_received && !known && lost_ahead_.size() < limits::kSelectiveAcksMax)
       lost_ahead_.push_back(range);
   }
   std::sort(lost_ahead_.begin(), lost_ahead_.end(), [](const auto& a, const auto& b) { return a.first < b.first; });

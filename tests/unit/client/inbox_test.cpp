@@ -106,6 +106,15 @@ TEST(Inbox, UnorderedRemembersWhatCameEarlyAndTakesItOnce) {
   EXPECT_EQ(inbox.head().last_received, Sequence(8));
 }
 
+TEST(Inbox, ALossToldTwiceBeforeItCountsIsReportedOnce) {
+  Inbox inbox(DeliveryMode::kUnordered, at(0));
+  const LostRange lost{Sequence(2), Sequence(3), LostReason::kTrimmed};
+  for (int i = 0; i < 3; ++i) inbox.adopt(inbox.head_after(inbox.judge(batch({}, {lost}))));
+  const auto judgement = inbox.judge(batch({1}));
+  EXPECT_EQ(judgement.lost, std::vector{lost});
+  EXPECT_EQ(inbox.head_after(judgement).last_received, Sequence(3));
+}
+
 TEST(Inbox, UnorderedLeavesWhatItCannotRemember) {
   Inbox inbox(DeliveryMode::kUnordered, at(0));
   Numbers numbers;
