@@ -48,6 +48,7 @@ class Loop final : private kj::TaskSet::ErrorHandler {
   kj::Promise<void> listen_to_bridge();
   void handle(Bridge::Taken taken);
   void open_connection(kj::AutoCloseFd socket);
+  void serve_connection(kj::AutoCloseFd socket);
   void close_connection(std::uint64_t id);
   kj::Promise<void> check_times();
   void stop();
@@ -127,6 +128,14 @@ void Loop::open_connection(kj::AutoCloseFd socket) {
     --parts_.connections;
     return;
   }
+  // One that cannot be served (epoll may refuse its socket) must not end the listening to the bridge with it.
+  KJ_IF_MAYBE (failure, kj::runCatchingExceptions([&] { serve_connection(kj::mv(socket)); })) {
+    --parts_.connections;
+    spdlog::warn("a connection cannot be served: {}", failure->getDescription().cStr());
+  }
+}
+
+void Loop::serve_connection(kj::AutoCloseFd socket) {
   constexpr unsigned kFlags =
       kj::LowLevelAsyncIoProvider::ALREADY_CLOEXEC | kj::LowLevelAsyncIoProvider::ALREADY_NONBLOCK;
   auto connection = kj::heap<RpcConnection>(context_, io_.lowLevelProvider->wrapSocketFd(kj::mv(socket), kFlags));

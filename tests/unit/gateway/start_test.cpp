@@ -1,6 +1,11 @@
+#include <atomic>
+#include <thread>
+
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include "gateway/rpc_server.hpp"
 #include "tests/support/gateway_client.hpp"
 
 namespace earshot::gateway {
@@ -27,6 +32,20 @@ TEST(Start, RefusesNoAuthenticationBeyondThisMachine) {
     EXPECT_EQ(error.field, "auth") << address;
     EXPECT_NE(error.detail.find("loopback"), std::string::npos);
   }
+}
+
+TEST(Start, ASocketThatCannotBeServedDoesNotDeafenItsThread) {
+  FakeBroker broker;
+  const auto authenticator = make_authenticator(AuthMode::kNone, true).value();
+  const auto bridge = std::make_shared<Bridge>(16);
+  std::atomic<std::size_t> connections{1};
+  RpcServer server(RpcServer::Parts{broker, *authenticator, {}, bridge, connections, std::nullopt, {}});
+  bridge->post_socket(kj::AutoCloseFd(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC)));  // epoll takes no plain file
+  const auto give_up = std::chrono::steady_clock::now() + tests::kPatience;
+  while (connections > 0 && std::chrono::steady_clock::now() < give_up) std::this_thread::yield();
+  EXPECT_EQ(connections, 0u) << "nobody counts it any more";
+  bridge->post_stop();
+  server.join();  // it still listens
 }
 
 TEST(Start, ServesOnEveryLoopbackAddress) {
