@@ -17,8 +17,12 @@ namespace {
 
 enum class Phase : std::uint8_t { kLoggingIn, kOpen, kEnded };  // kDelivering is kOpen with a window
 
-Error late() { return Error{ErrorCode::kDeadlineExceeded, "", "the shard did not answer in time"}; }
-Error not_logged_in() { return Error{ErrorCode::kUnavailable, "", "the login is not complete"}; }
+Error late() {
+  return Error{ErrorCode::kDeadlineExceeded, "", "the shard did not answer in time", limits::kRetryAfterMs};
+}
+Error not_logged_in() {
+  return Error{ErrorCode::kUnavailable, "", "the login is not complete", limits::kRetryAfterMs};
+}
 Error invalid(std::string field, std::string detail) {
   return Error{ErrorCode::kInvalidArgument, std::move(field), std::move(detail)};
 }
