@@ -1,19 +1,16 @@
-// A real node under load, killed again and again: what was answered is there, once, in order, and every device ends up with
-// exactly the mailbox.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
+// A real node under load, killed again and again: what was answered is there, once, in order, and every device ends up
+// with exactly the mailbox.
 #include <condition_variable>
 #include <cstdlib>
 #include <mutex>
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include "base/random.hpp"
-#include "client/client.hpp"
-#include "client/memory_store.hpp"
-#include "tests/support/child_process.hpp"
 #include "tests/support/delivery_checker.hpp"
+#include "tests/support/process_client.hpp"
 #include "tests/support/seed.hpp"
-#include "tests/support/temporary_directory.hpp"
 
 namespace earshot {
 namespace {
@@ -22,8 +19,6 @@ constexpr std::uint32_t kSenders = 16;
 constexpr std::uint32_t kWindow = 64;
 constexpr std::uint32_t kRecipients = 8;
 constexpr std::uint32_t kDevicesPerRecipient = 2;
-constexpr std::size_t kKeepAll = 10'000'000;
-constexpr std::uint64_t kPatienceMs = 60'000;
 
 int rounds() {
   const char* given = std::getenv("EARSHOT_KILL_ROUNDS");
@@ -126,102 +121,57 @@ class Sender {
   std::unique_ptr<client::Client> client_;
 };
 
-// How far a device has come, for who waits for it.
-class Arrivals {
- public:
-  void take(std::span<const IncomingMessage> messages) {
-    const std::lock_guard lock(mutex_);
-    last_ = std::max(last_, messages.back().sequence.value);
-    arrived_.notify_all();
-  }
-  bool wait_for(std::uint64_t sequence) {
-    std::unique_lock lock(mutex_);
-    return arrived_.wait_for(lock, std::chrono::milliseconds(kPatienceMs), [&] { return last_ >= sequence; });
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable arrived_;
-  std::uint64_t last_ = 0;
-};
-
-struct Device {
+struct Listener {
   std::string user;
-  std::shared_ptr<Arrivals> arrivals = std::make_shared<Arrivals>();
-  std::shared_ptr<client::MemoryStore> store = std::make_shared<client::MemoryStore>(kKeepAll);
-  std::unique_ptr<client::Client> client;
+  std::shared_ptr<client::MemoryStore> store;
+  std::unique_ptr<tests::Device> device;
 };
 
-Device listen(const std::string& address, const std::string& user, std::uint32_t device, DeliveryMode mode,
-              const std::shared_ptr<client::Runtime>& runtime) {
-  Device result;
-  result.user = user;
-  client::Options options;
-  options.addresses = {address};
-  options.token = user;
-  options.device = "device-" + std::to_string(device);
-  options.mode = mode;
-  client::Handlers handlers;
-  handlers.on_messages = [arrivals = result.arrivals](std::span<const IncomingMessage> messages) { arrivals->take(messages); };
-  auto client = client::Client::open(options, result.store, std::move(handlers), runtime);
-  EXPECT_TRUE(client) << client.error().to_string();
-  result.client = std::move(*client);
-  return result;
-}
+class Kill : public tests::ProcessTest {};
 
-std::vector<IncomingMessage> whole_mailbox(client::Client& client) {
-  std::vector<IncomingMessage> messages;
-  for (;;) {
-    const Sequence after(messages.empty() ? 0 : messages.back().sequence.value);
-    auto page = client.fetch(after, limits::kFetchMessagesMax).get();
-    EXPECT_TRUE(page) << page.error().to_string();
-    if (!page || page->messages.empty()) return messages;
-    EXPECT_TRUE(page->lost.empty());
-    std::move(page->messages.begin(), page->messages.end(), std::back_inserter(messages));
-  }
-}
-
-TEST(Kill, LosesNothingDoublesNothingAndKeepsOrderUnderLoad) {
+TEST_F(Kill, LosesNothingDoublesNothingAndKeepsOrderUnderLoad) {
   Random random(tests::seed_of_test());
-  const tests::TemporaryDirectory directory;
   // Retransmits soon, so that what an old session had outstanding is seen again within the test.
-  tests::NodeProcess node({directory / "node", 0, {"--retransmit-first-ms", "200"}});
+  start_node({"--retransmit-first-ms", "200"});
   auto sending = client::Runtime::start();
-  auto receiving = client::Runtime::start();
-  ASSERT_TRUE(sending && receiving);
+  ASSERT_TRUE(sending);
 
   Load load(random.next());
   std::vector<std::unique_ptr<Sender>> senders;
   for (std::uint32_t i = 0; i < kSenders; ++i) {
     senders.push_back(std::make_unique<Sender>(i, load));
-    senders.back()->start(node.address(), *sending);
+    senders.back()->start(node().address(), *sending);
   }
-  std::vector<Device> devices;
-  for (std::uint32_t i = 0; i < kRecipients; ++i)
-    for (std::uint32_t device = 0; device < kDevicesPerRecipient; ++device)
-      devices.push_back(listen(node.address(), recipient_name(i), device,
-                               device == 0 ? DeliveryMode::kOrdered : DeliveryMode::kSequenceOnly, *receiving));
+  std::vector<Listener> listeners;
+  for (std::uint32_t i = 0; i < kRecipients; ++i) {
+    for (std::uint32_t device = 0; device < kDevicesPerRecipient; ++device) {
+      auto receiver = options(recipient_name(i), "device-" + std::to_string(device));
+      receiver.mode = device == 0 ? DeliveryMode::kOrdered : DeliveryMode::kSequenceOnly;
+      const auto store = std::make_shared<client::MemoryStore>(tests::kKeepAll);
+      listeners.push_back({recipient_name(i), store, open(receiver, store)});
+    }
+  }
 
   const int kills = rounds();
   for (int round = 0; round < kills; ++round) {
     load.wait_for_answers(1 + random.below(3'000), 3'000);
-    node.kill();
-    node.start();
+    node().kill();
+    node().start();
   }
   load.end();
   for (auto& sender : senders) {
-    const auto flushed = sender->client().flush(kPatienceMs);
+    const auto flushed = sender->client().flush(tests::kPatienceMs);
     ASSERT_TRUE(flushed) << flushed.error().to_string();
   }
 
-  for (std::size_t i = 0; i < devices.size(); i += kDevicesPerRecipient) {
-    ASSERT_TRUE(devices[i].client->wait_connected(kPatienceMs));
-    const auto mailbox = whole_mailbox(*devices[i].client);
-    load.checker().check_mailbox(devices[i].user, mailbox);
+  for (std::size_t i = 0; i < listeners.size(); i += kDevicesPerRecipient) {
+    ASSERT_TRUE((*listeners[i].device)->wait_connected(tests::kPatienceMs));
+    const auto mailbox = tests::whole_mailbox(listeners[i].device->client());
+    load.checker().check_mailbox(listeners[i].user, mailbox);
     for (std::uint32_t device = 0; device < kDevicesPerRecipient; ++device) {
-      auto& listener = devices[i + device];
-      listener.arrivals->wait_for(mailbox.size());
-      listener.client->close();
+      auto& listener = listeners[i + device];
+      listener.device->wait_for(mailbox.size());
+      (*listener.device)->close();
       load.checker().check_device(listener.user + "/" + std::to_string(device), mailbox, listener.store->messages());
     }
   }
@@ -229,7 +179,7 @@ TEST(Kill, LosesNothingDoublesNothingAndKeepsOrderUnderLoad) {
   EXPECT_EQ(load.not_stored(), 0u);
   EXPECT_EQ(load.checker().stored_count(), load.checker().sent_count());
   std::cout << kills << " kills, " << load.checker().stored_count() << " messages stored" << std::endl;
-  EXPECT_EQ(node.stop(), 0);
+  EXPECT_EQ(node().stop(), 0);
 }
 
 }  // namespace

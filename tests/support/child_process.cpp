@@ -1,5 +1,11 @@
 #include "tests/support/child_process.hpp"
 
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <stdexcept>
+
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -7,13 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <chrono>
-#include <cstring>
-#include <stdexcept>
-
 namespace earshot::tests {
 namespace {
+
+constexpr int kStartMs = 60'000;
 
 [[noreturn]] void become(const std::vector<std::string>& command, int output, int parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -59,6 +62,12 @@ bool ChildProcess::fill(int timeout_ms) {
   return true;
 }
 
+bool ChildProcess::wait_output(int timeout_ms) {
+  if (!buffer_.empty()) return true;
+  pollfd waiting{output_, POLLIN, 0};
+  return ::poll(&waiting, 1, timeout_ms) > 0;
+}
+
 bool ChildProcess::read_line(std::string& line, int timeout_ms) {
   for (;;) {
     if (const auto end = buffer_.find('\n'); end != std::string::npos) {
@@ -93,19 +102,37 @@ int ChildProcess::wait() {
   return WIFEXITED(status_) ? WEXITSTATUS(status_) : 128 + WTERMSIG(status_);
 }
 
-void NodeProcess::start() {
-  std::vector<std::string> command{earshotd_path(), "--data", options_.data, "--client-port",
-                                   std::to_string(options_.port), "--log-level", "warn"};
+void NodeProcess::launch() {
+  std::vector<std::string> command = options_.wrapper;
+  command.insert(command.end(), {earshotd_path(), "--data", options_.data, "--client-port",
+                                 std::to_string(options_.port), "--log-level", "warn"});
   command.insert(command.end(), options_.more.begin(), options_.more.end());
   process_ = std::make_unique<ChildProcess>(command);
+}
+
+bool NodeProcess::wait_ready(int timeout_ms) {
   std::string line;
-  while (process_->read_line(line)) {
+  while (process_->wait_output(timeout_ms) && process_->read_line(line)) {
     if (line.rfind("earshotd ready:", 0) != 0) continue;
     const auto colon = line.find(':', line.find("clients "));
     options_.port = static_cast<std::uint16_t>(std::stoi(line.substr(colon + 1)));
-    return;
+    return true;
   }
+  return false;
+}
+
+void NodeProcess::start() {
+  launch();
+  if (wait_ready(kStartMs)) return;
+  process_->signal(SIGKILL);
   throw std::runtime_error("earshotd ended with code " + std::to_string(process_->wait()) + " before it was ready");
+}
+
+bool NodeProcess::start_unless_killed_after(int ms) {
+  launch();
+  if (wait_ready(ms)) return true;
+  kill();
+  return false;
 }
 
 void NodeProcess::kill() {
@@ -121,7 +148,18 @@ int NodeProcess::stop() {
   return code;
 }
 
+std::size_t anonymous_memory_bytes(int pid) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  std::string word;
+  while (status >> word) {
+    std::size_t kibibytes = 0;
+    if (word == "RssAnon:" && status >> kibibytes) return kibibytes << 10;
+  }
+  throw std::runtime_error("the process is gone");
+}
+
 std::string earshotd_path() { return EARSHOT_EARSHOTD; }
 std::string earshot_path() { return EARSHOT_EARSHOT; }
+std::string example_path(const std::string& name) { return EARSHOT_EXAMPLES "/client-example-" + name; }
 
 }  // namespace earshot::tests

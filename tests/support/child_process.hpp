@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -7,8 +8,8 @@
 
 namespace earshot::tests {
 
-// A program that the test started, with its standard output on a pipe. Ended with SIGKILL by the destructor if still there, and
-// by the kernel when the test itself dies.
+// A program that the test started, with its standard output on a pipe. Ended with SIGKILL by the destructor if still
+// there, and by the kernel when the test itself dies.
 class ChildProcess {
  public:
   explicit ChildProcess(const std::vector<std::string>& command);
@@ -18,6 +19,8 @@ class ChildProcess {
 
   // The next line of standard output without its end; false at the end of the output. Throws after `timeout_ms`.
   bool read_line(std::string& line, int timeout_ms = 60'000);
+  // Whether there is output, or its end, within the time.
+  bool wait_output(int timeout_ms);
   // Everything up to the end of the output.
   std::string read_all(int timeout_ms = 60'000);
   // Sends a signal; harmless after the process has ended.
@@ -40,6 +43,7 @@ struct NodeOptions {
   std::string data;
   std::uint16_t port = 0;  // 0: the first start picks one, later starts take it again
   std::vector<std::string> more;
+  std::vector<std::string> wrapper = {};  // a command that becomes the node's
 };
 
 // An earshotd on loopback that can be killed and started again on the same port and data.
@@ -49,21 +53,32 @@ class NodeProcess {
 
   // Returns once the node says that it is ready.
   void start();
+  // Starts it, and kills it after so long unless it is ready before; whether it was, and runs.
+  bool start_unless_killed_after(int ms);
   // SIGKILL, and waits for the end.
   void kill();
   // SIGTERM; the exit code.
   int stop();
   [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(options_.port); }
+  [[nodiscard]] std::uint16_t port() const { return options_.port; }
   [[nodiscard]] int pid() const { return process_->pid(); }
   [[nodiscard]] bool is_running() const { return process_ != nullptr; }
 
  private:
+  void launch();
+  // Whether it became ready within the time that it may be silent.
+  bool wait_ready(int timeout_ms);
+
   NodeOptions options_;
   std::unique_ptr<ChildProcess> process_;
 };
 
+// Bytes of memory that belong to the process alone: what it has allocated, without the pages of files that it maps.
+std::size_t anonymous_memory_bytes(int pid);
+
 // Paths of the programs under test, from the build.
 std::string earshotd_path();
 std::string earshot_path();
+std::string example_path(const std::string& name);
 
 }  // namespace earshot::tests
