@@ -11,8 +11,8 @@ namespace earshot::actors {
 class Broker {
  public:
   virtual ~Broker() = default;
-  // Starts a session for an authenticated user; the answer comes as client->logged_in(). Never null. After an error, or closed(),
-  // the inbox leads nowhere.
+  // Starts a session for an authenticated user; the answer comes as client->logged_in(). Never null. After an error, or
+  // closed(), the inbox leads nowhere.
   virtual std::shared_ptr<SessionInbox> open_session(UserId user, LoginRequest request,
                                                      std::shared_ptr<ClientPort> client) = 0;
 };

@@ -11,11 +11,12 @@
 
 namespace earshot::actors {
 
-// One node at work: its data directory, its actor system with writers, shards and sessions. Everything is wired here; no
-// globals. Destroying it stops the sessions, drains the shards, flushes and closes.
+// One node at work: its data directory, its actor system with writers, shards and sessions. Everything is wired here;
+// no globals. Destroying it stops the sessions, drains the shards, flushes and closes.
 class Node : public Broker {
  public:
-  // Opens (or makes) the data directory, applies the logs again and serves. Errors as DataDirectory::open, and kCorrupt.
+  // Opens (or makes) the data directory, applies the logs again and serves. Errors as DataDirectory::open, and
+  // kCorrupt.
   static Result<std::unique_ptr<Node>> start(const NodeConfig& config, const Clock& clock);
   [[nodiscard]] virtual NodeId id() const = 0;
   [[nodiscard]] virtual std::uint16_t shard_count() const = 0;

@@ -10,15 +10,15 @@
 #include "schema/commands.hpp"
 #include "schema/messages.hpp"
 
-// What the parts of a node say to each other, and the ports that they say it through. A port is where a message goes in: an
-// actor on this node behind `anon_send`, a connection behind the bridge, later a peer link. Logic classes hold ports only, so
-// they know neither CAF nor KJ and run in tests with ports that record.
+// What the parts of a node say to each other, and the ports that they say it through. A port is where a message goes
+// in: an actor on this node behind `anon_send`, a connection behind the bridge, later a peer link. Logic classes hold
+// ports only, so they know neither CAF nor KJ and run in tests with ports that record.
 //
 //   connection ──SessionInbox──► session ──ShardInbox──► shard
 //   connection ◄──ClientPort──── session ◄──SessionPort── shard
 //
-// Every post() is thread-safe, never blocks and never fails: what is behind a dead port is dropped, and whoever waits for an
-// answer has a deadline.
+// Every post() is thread-safe, never blocks and never fails: what is behind a dead port is dropped, and whoever waits
+// for an answer has a deadline.
 namespace earshot::actors {
 
 using CallId = std::uint64_t;     // of a client's call, chosen by the gateway, unique within the connection
@@ -46,9 +46,9 @@ class ClientPort {
   virtual ~ClientPort() = default;
   virtual void logged_in(Result<Welcome> welcome) = 0;  // once; on an error the session has ended
   virtual void answered(CallId call, std::vector<SendAnswer> answers) = 0;
-  virtual void answered(CallId call, Status status) = 0;              // subscribe, nack
-  virtual void answered(CallId call, Result<Sequence> cursor) = 0;    // ack
-  virtual void answered(CallId call, Result<Batch> batch) = 0;        // fetch, history
+  virtual void answered(CallId call, Status status) = 0;            // subscribe, nack
+  virtual void answered(CallId call, Result<Sequence> cursor) = 0;  // ack
+  virtual void answered(CallId call, Result<Batch> batch) = 0;      // fetch, history
   virtual void deliver(Delivery delivery) = 0;
   virtual void closed(Error reason) = 0;  // the session has ended; nothing follows
 };
@@ -180,8 +180,9 @@ struct ShardHistory {  // the newest below `before` (0: from the end), ascending
   std::uint32_t limit = 0;
   std::size_t bytes_max = 0;
 };
-// Tells the user's shard that a device is connected. An older session of the same device is evicted (kSessionReplaced). A session
-// that wants pushes registers with push = true before it reads from its cursor, so that nothing falls between the two.
+// Tells the user's shard that a device is connected. An older session of the same device is evicted (kSessionReplaced).
+// A session that wants pushes registers with push = true before it reads from its cursor, so that nothing falls between
+// the two.
 struct ShardRegister {
   std::shared_ptr<SessionPort> from;
   SessionId session = 0;

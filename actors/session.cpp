@@ -20,9 +20,7 @@ enum class Phase : std::uint8_t { kLoggingIn, kOpen, kEnded };  // kDelivering i
 Error late() {
   return Error{ErrorCode::kDeadlineExceeded, "", "the shard did not answer in time", limits::kRetryAfterMs};
 }
-Error not_logged_in() {
-  return Error{ErrorCode::kUnavailable, "", "the login is not complete", limits::kRetryAfterMs};
-}
+Error not_logged_in() { return Error{ErrorCode::kUnavailable, "", "the login is not complete", limits::kRetryAfterMs}; }
 Error invalid(std::string field, std::string detail) {
   return Error{ErrorCode::kInvalidArgument, std::move(field), std::move(detail)};
 }
@@ -150,8 +148,8 @@ struct Session::Impl {
     return {};
   }
 
-  // What an earlier session of this device acked beyond the cursor does not go out again, unless the device came without
-  // its database: then it has nothing to fill its holes with.
+  // What an earlier session of this device acked beyond the cursor does not go out again, unless the device came
+  // without its database: then it has nothing to fill its holes with.
   void skip_acked(std::uint64_t now_ms) {
     if (login.acked_above.empty() || mode != DeliveryMode::kUnordered || options.request.epoch != login.epoch) return;
     window->acked(AckRequest{acked, login.acked_above}, now_ms);

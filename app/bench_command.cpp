@@ -31,7 +31,8 @@ ExitCode run_bench(BenchOptions options) {
                    .dump());
   } else {
     std::printf("%llu messages stored in %.2f s: %.0f/s, answer after %.0f µs (p50), %.0f µs (p99)\n",
-                static_cast<unsigned long long>(result.stored), result.seconds, result.rate(), result.p50_us, result.p99_us);
+                static_cast<unsigned long long>(result.stored), result.seconds, result.rate(), result.p50_us,
+                result.p99_us);
   }
   if (result.refused > 0) return complain(ExitCode::kRefused, std::to_string(result.refused) + " refused");
   return ExitCode::kDone;
@@ -45,8 +46,11 @@ void add_bench_command(CLI::App& app, ExitCode& code) {
   command->add_option("--server", options->load.servers, "host:port of a node; several may be given")
       ->envname("EARSHOT_SERVER")
       ->capture_default_str();
-  command->add_option("--name", options->load.name, "users are NAME-1 …, recipients NAME-to-1 …")->capture_default_str();
-  command->add_option("--connections", options->load.connections, "senders")->capture_default_str()->check(CLI::Range(1, 10'000));
+  command->add_option("--name", options->load.name, "users are NAME-1 …, recipients NAME-to-1 …")
+      ->capture_default_str();
+  command->add_option("--connections", options->load.connections, "senders")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 10'000));
   command->add_option("--window", options->load.window, "unanswered messages of one sender")
       ->capture_default_str()
       ->check(CLI::Range(1, 4096));

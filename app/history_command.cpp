@@ -16,8 +16,8 @@ struct HistoryOptions {
 void print(const Batch& batch, bool json) {
   for (const auto& range : batch.lost)
     print_line(json ? to_json(range).dump()
-                    : "lost: messages " + std::to_string(range.first.value) + " to " + std::to_string(range.last.value) + " (" +
-                          std::string(name_of(range.reason)) + ")");
+                    : "lost: messages " + std::to_string(range.first.value) + " to " +
+                          std::to_string(range.last.value) + " (" + std::string(name_of(range.reason)) + ")");
   for (const auto& message : batch.messages) print_line(json ? to_json(message).dump() : to_line(message));
 }
 
@@ -94,7 +94,9 @@ void add_history_command(CLI::App& app, ExitCode& code) {
 void add_inbox_command(CLI::App& app, ExitCode& code) {
   auto options = std::make_shared<InboxOptions>();
   auto* command = app.add_subcommand("inbox", "Show what a device has stored in its own database (no server needed)");
-  command->add_option("--state", options->state, "directory of the device's database")->required()->check(CLI::ExistingDirectory);
+  command->add_option("--state", options->state, "directory of the device's database")
+      ->required()
+      ->check(CLI::ExistingDirectory);
   command->add_flag("--json", options->json, "one JSON object per line");
   command->add_flag("--bodies", options->bodies, "the bodies alone, one per line");
   command->callback([options, &code] { code = run_inbox(*options); });

@@ -1,13 +1,13 @@
-#include <csignal>
-#include <cstdlib>
-#include <unistd.h>
-
 #include <chrono>
 #include <condition_variable>
+#include <csignal>
+#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <thread>
+
+#include <unistd.h>
 
 #include "app/command.hpp"
 #include "app/signals.hpp"
@@ -29,10 +29,12 @@ struct ListenOptions {
 // A store that ends the process the hard way once a message is committed and before its ack is sent.
 class CrashingStore final : public client::Store {
  public:
-  CrashingStore(std::shared_ptr<client::Store> inner, Sequence crash_at) : inner_(std::move(inner)), crash_at_(crash_at) {}
+  CrashingStore(std::shared_ptr<client::Store> inner, Sequence crash_at)
+      : inner_(std::move(inner)), crash_at_(crash_at) {}
 
   Result<client::StoredState> load() override { return inner_->load(); }
-  void add(const client::OutboxHead& head, std::span<const client::OutboxMessage> messages, client::Done done) override {
+  void add(const client::OutboxHead& head, std::span<const client::OutboxMessage> messages,
+           client::Done done) override {
     inner_->add(head, messages, std::move(done));
   }
   void remove(std::span<const client::Ticket> tickets, client::Done done) override {
@@ -42,8 +44,8 @@ class CrashingStore final : public client::Store {
                std::span<const client::OutboxMessage> changed, client::Done done) override {
     inner_->welcome(outbox_head, inbox_head, changed, std::move(done));
   }
-  void receive(const client::InboxHead& head, std::span<const IncomingMessage> messages, std::span<const LostRange> lost,
-               client::Done done) override {
+  void receive(const client::InboxHead& head, std::span<const IncomingMessage> messages,
+               std::span<const LostRange> lost, client::Done done) override {
     const bool crash = head.last_received >= crash_at_;
     inner_->receive(head, messages, lost, [crash, done = std::move(done)](Status status) {
       if (crash && status) ::kill(::getpid(), SIGKILL);
@@ -60,8 +62,7 @@ class CrashingStore final : public client::Store {
 class Listener {
  public:
   explicit Listener(const ListenOptions& options)
-      : options_(options),
-        bar_("receiving", options.count, options.connection.quiet && !options.connection.json) {}
+      : options_(options), bar_("receiving", options.count, options.connection.quiet && !options.connection.json) {}
 
   void take(std::span<const IncomingMessage> messages) {
     const std::lock_guard lock(mutex_);
@@ -83,7 +84,8 @@ class Listener {
       if (options_.connection.json) {
         print_line(to_json(range).dump());
       } else {
-        std::fprintf(stderr, "earshot: lost: messages %llu to %llu (%s)\n", static_cast<unsigned long long>(range.first.value),
+        std::fprintf(stderr, "earshot: lost: messages %llu to %llu (%s)\n",
+                     static_cast<unsigned long long>(range.first.value),
                      static_cast<unsigned long long>(range.last.value), std::string(name_of(range.reason)).c_str());
       }
     }

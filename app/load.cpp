@@ -50,17 +50,24 @@ class Tally {
   Clock::time_point end_;
 };
 
-// One connection in a closed loop: every answer is followed by the next message. begin() runs before the first answer, all else
-// on the runtime's thread.
+// One connection in a closed loop: every answer is followed by the next message. begin() runs before the first answer,
+// all else on the runtime's thread.
 class Sender {
  public:
   Sender(const LoadOptions& options, std::uint64_t share, std::uint64_t seed, const std::vector<UserId>& recipients,
          const std::string& body, Tally& tally)
-      : options_(options), share_(share), random_(seed), recipients_(recipients), body_(body), tally_(tally), sent_at_(share) {
+      : options_(options),
+        share_(share),
+        random_(seed),
+        recipients_(recipients),
+        body_(body),
+        tally_(tally),
+        sent_at_(share) {
     run_ = random_.next();
   }
 
-  Result<std::unique_ptr<client::Client>> connect(std::uint32_t index, const std::shared_ptr<client::Runtime>& runtime) {
+  Result<std::unique_ptr<client::Client>> connect(std::uint32_t index,
+                                                  const std::shared_ptr<client::Runtime>& runtime) {
     client::Options client_options;
     client_options.addresses = options_.servers;
     client_options.token = options_.name + "-" + std::to_string(index + 1);
@@ -69,7 +76,8 @@ class Sender {
     client_options.receive = false;
     client::Handlers handlers;
     handlers.on_sent = [this](std::span<const client::SendReport> reports) { take(reports); };
-    return client::Client::open(std::move(client_options), std::make_shared<client::MemoryStore>(), std::move(handlers), runtime);
+    return client::Client::open(std::move(client_options), std::make_shared<client::MemoryStore>(), std::move(handlers),
+                                runtime);
   }
 
   Status begin(client::Client& client) {
@@ -156,7 +164,8 @@ Result<LoadResult> run_load(const LoadOptions& options) {
     clients.push_back(std::move(*client));
   }
   for (const auto& client : clients)
-    if (auto connected = client->wait_connected(options.timeout_ms); !connected) return fail(std::move(connected.error()));
+    if (auto connected = client->wait_connected(options.timeout_ms); !connected)
+      return fail(std::move(connected.error()));
 
   const auto begin = Clock::now();
   for (std::uint32_t i = 0; i < connections; ++i)

@@ -53,7 +53,8 @@ class Bodies {
 // Counts answers and tells of progress. on_sent runs on the client's thread, the rest on the command's.
 class Answers {
  public:
-  Answers(bool json, bool quiet, std::uint64_t total) : json_(json), quiet_(quiet), bar_("sending", total, !json && !quiet) {}
+  Answers(bool json, bool quiet, std::uint64_t total)
+      : json_(json), quiet_(quiet), bar_("sending", total, !json && !quiet) {}
 
   void take(std::span<const client::SendReport> reports) {
     const std::lock_guard lock(mutex_);
@@ -78,7 +79,8 @@ class Answers {
     changed_.notify_all();
   }
 
-  // Waits until fewer than `window` of `given` messages are unanswered and it is time for the next. False at the deadline.
+  // Waits until fewer than `window` of `given` messages are unanswered and it is time for the next. False at the
+  // deadline.
   bool wait_for_turn(std::uint64_t given, std::uint32_t window, SteadyTime turn, SteadyTime deadline) {
     std::unique_lock lock(mutex_);
     // An outbox with messages of earlier runs gives more answers than this run has questions.
@@ -131,18 +133,21 @@ Result<std::uint64_t> give(const SendCommandOptions& options, client::Client& cl
   std::uint64_t given = 0;
   while (auto body = bodies.next()) {
     auto turn = begin;
-    if (options.rate > 0) turn += std::chrono::microseconds(static_cast<std::int64_t>(1e6 * static_cast<double>(given) / options.rate));
+    if (options.rate > 0)
+      turn += std::chrono::microseconds(static_cast<std::int64_t>(1e6 * static_cast<double>(given) / options.rate));
     if (!answers.wait_for_turn(given, options.window, turn, deadline))
       return fail(ErrorCode::kDeadlineExceeded, "timeout", "the broker has not answered in time");
     client::SendOptions send_options;
     send_options.copy_to_self = options.copy_to_self;
-    if (auto sent = client.send(*recipient, std::move(*body), send_options); !sent) return fail(std::move(sent.error()));
+    if (auto sent = client.send(*recipient, std::move(*body), send_options); !sent)
+      return fail(std::move(sent.error()));
     ++given;
   }
   return given;
 }
 
-ExitCode summarize(const SendCommandOptions& options, std::uint64_t given, Answers& answers, const client::Stats& stats) {
+ExitCode summarize(const SendCommandOptions& options, std::uint64_t given, Answers& answers,
+                   const client::Stats& stats) {
   if (options.connection.json) {
     print_line(nlohmann::ordered_json{{"summary", true},
                                       {"sent", given},
@@ -159,7 +164,8 @@ ExitCode summarize(const SendCommandOptions& options, std::uint64_t given, Answe
                options.to);
   }
   if (auto refusal = answers.first_refusal())
-    return complain(ExitCode::kRefused, std::to_string(answers.refused()) + " refused, the first for " + refusal->to_string());
+    return complain(ExitCode::kRefused,
+                    std::to_string(answers.refused()) + " refused, the first for " + refusal->to_string());
   if (answers.uncertain() > 0)
     return complain(ExitCode::kFailed, std::to_string(answers.uncertain()) + " may or may not be stored");
   return ExitCode::kDone;
@@ -192,9 +198,10 @@ ExitCode run_send(const SendCommandOptions& options) {
   if (!given) return complain(given.error());
   const auto code = summarize(options, *given, answers, stats);
   if (flushed || code != ExitCode::kDone) return code;
-  return complain(exit_code_of(flushed.error()),
-                  std::to_string(stats.outbox_messages) + " not answered yet: " + flushed.error().to_string() +
-                      (options.connection.state.empty() ? "" : "; they stay in the outbox and go out with the next command"));
+  return complain(
+      exit_code_of(flushed.error()),
+      std::to_string(stats.outbox_messages) + " not answered yet: " + flushed.error().to_string() +
+          (options.connection.state.empty() ? "" : "; they stay in the outbox and go out with the next command"));
 }
 
 }  // namespace
@@ -206,11 +213,13 @@ void add_send_command(CLI::App& app, ExitCode& code) {
   command->add_option("--to", options->to, "the recipient")->required();
   command->add_option("message", options->messages, "one or more messages (none: one per line of standard input)");
   command->add_option("--lines", options->lines, "send every line of this file as a message (-: standard input)");
-  command->add_option("--rate", options->rate, "messages per second at most (0: no limit)")->check(CLI::NonNegativeNumber);
+  command->add_option("--rate", options->rate, "messages per second at most (0: no limit)")
+      ->check(CLI::NonNegativeNumber);
   command->add_option("--window", options->window, "messages that may wait for their answer at once")
       ->capture_default_str()
       ->check(CLI::Range(1u, static_cast<unsigned>(limits::kLaneWindowMax)));
-  command->add_flag("--copy-to-self", options->copy_to_self, "also put a copy into your own mailbox, for your other devices");
+  command->add_flag("--copy-to-self", options->copy_to_self,
+                    "also put a copy into your own mailbox, for your other devices");
   command->callback([options, &code] { code = run_send(*options); });
 }
 

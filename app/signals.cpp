@@ -1,13 +1,13 @@
 #include "app/signals.hpp"
 
+#include <cerrno>
+#include <csignal>
+
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <csignal>
 
 #include "base/error.hpp"
 

@@ -5,8 +5,8 @@
 
 namespace earshot::app {
 
-// Calls `interrupted` once, on a thread of its own, when SIGINT or SIGTERM arrives. Make it before other threads start: the
-// signals are blocked in this thread and in those that it starts from then on.
+// Calls `interrupted` once, on a thread of its own, when SIGINT or SIGTERM arrives. Make it before other threads start:
+// the signals are blocked in this thread and in those that it starts from then on.
 class SignalWatch {
  public:
   explicit SignalWatch(std::function<void()> interrupted);

@@ -1,12 +1,12 @@
 #include "app/terminal.hpp"
 
+#include <algorithm>
+#include <cstdio>
+
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <unistd.h>
 #include <utf8.h>
-
-#include <algorithm>
-#include <cstdio>
 
 #include "base/clock.hpp"
 
@@ -28,7 +28,8 @@ std::string printable(std::string_view body) {
   std::string text;
   utf8::replace_invalid(body.begin(), body.end(), std::back_inserter(text));
   std::replace_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; }, ' ');
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; },
+      ' ');
   return text;
 }
 

@@ -39,9 +39,10 @@ inline constexpr std::size_t kDevicesPerUserMax = 64;         // cursors of one 
 inline constexpr std::uint32_t kRetryAfterMs = 100;           // advice given with kOverloaded
 
 // ---- lanes and outboxes
-inline constexpr std::size_t kLaneWindowMax = 4096;        // unanswered messages of one producer in one shard
-inline constexpr std::size_t kOutboxWindowMax = 1024;      // records a shard has under way to one target shard
-inline constexpr std::size_t kTransferBytesMax = 1 << 20;     // body bytes of one transfer between shards; at least one record goes
+inline constexpr std::size_t kLaneWindowMax = 4096;    // unanswered messages of one producer in one shard
+inline constexpr std::size_t kOutboxWindowMax = 1024;  // records a shard has under way to one target shard
+inline constexpr std::size_t kTransferBytesMax =
+    1 << 20;  // body bytes of one transfer between shards; at least one record goes
 inline constexpr std::size_t kOutboxRecordsMax = 1 << 20;  // undrained records of one shard: then kOverloaded
 inline constexpr std::uint64_t kProducerIdleMsMax = 30ull * 24 * 3600 * 1000;  // a producer idle longer is forgotten
 inline constexpr std::size_t kClientOutboxMessagesMax = 1 << 20;               // unanswered messages a client keeps
@@ -81,18 +82,20 @@ inline constexpr std::size_t kSnapshotChunkBytes = 1 << 20;    // one chunk of a
 inline constexpr std::size_t kBridgeQueueItemsMax = 65'536;  // events waiting for one KJ thread
 
 // ---- client connections
-inline constexpr std::uint32_t kGatewayThreadsMax = 256;             // threads that speak with clients
-inline constexpr int kListenBacklog = 4096;                       // connections the kernel completes ahead of accept
-inline constexpr std::uint64_t kAcceptRetryMs = 100;              // out of file descriptors: accept again after this
-inline constexpr std::size_t kFetchesInFlightMax = 4;             // fetch and history calls of a connection: large answers
-inline constexpr std::size_t kConnectionQueueBytesMax = 1 << 20;  // unwritten bytes beyond which a connection is not read
-inline constexpr std::size_t kUnfinishedCallsMax = 4096;          // calls of a connection that its client has not finished
-inline constexpr std::size_t kMessageCapabilitiesMax = 16;        // capabilities in one message of a client
-inline constexpr std::uint64_t kWriteTimeoutMs = 60'000;          // a connection that takes in nothing for so long is closed
-inline constexpr std::uint64_t kCallTimeoutMs = 2 * kRequestTimeoutMs;  // a call that its session lost is answered by then
-inline constexpr std::uint64_t kCloseLingerMs = 1'000;            // for a closing connection to take its last answers
-inline constexpr int kKeepaliveIdleS = 60;                        // a silent connection is probed after this …
-inline constexpr int kKeepaliveIntervalS = 15;                    // … this often …
-inline constexpr int kKeepaliveProbes = 4;                        // … and given up after so many without an answer
+inline constexpr std::uint32_t kGatewayThreadsMax = 256;  // threads that speak with clients
+inline constexpr int kListenBacklog = 4096;               // connections the kernel completes ahead of accept
+inline constexpr std::uint64_t kAcceptRetryMs = 100;      // out of file descriptors: accept again after this
+inline constexpr std::size_t kFetchesInFlightMax = 4;     // fetch and history calls of a connection: large answers
+inline constexpr std::size_t kConnectionQueueBytesMax = 1
+                                                        << 20;  // unwritten bytes beyond which a connection is not read
+inline constexpr std::size_t kUnfinishedCallsMax = 4096;    // calls of a connection that its client has not finished
+inline constexpr std::size_t kMessageCapabilitiesMax = 16;  // capabilities in one message of a client
+inline constexpr std::uint64_t kWriteTimeoutMs = 60'000;    // a connection that takes in nothing for so long is closed
+inline constexpr std::uint64_t kCallTimeoutMs =
+    2 * kRequestTimeoutMs;                              // a call that its session lost is answered by then
+inline constexpr std::uint64_t kCloseLingerMs = 1'000;  // for a closing connection to take its last answers
+inline constexpr int kKeepaliveIdleS = 60;              // a silent connection is probed after this …
+inline constexpr int kKeepaliveIntervalS = 15;          // … this often …
+inline constexpr int kKeepaliveProbes = 4;              // … and given up after so many without an answer
 
 }  // namespace earshot::limits

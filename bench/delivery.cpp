@@ -1,9 +1,10 @@
-// The figures of delivery, one line each: "name value unit". Starts real nodes on a real disk and loads them with the client
-// library from this process; prints what the bare disk does beside them.
-#include <CLI/CLI.hpp>
+// The figures of delivery, one line each: "name value unit". Starts real nodes on a real disk and loads them with the
+// client library from this process; prints what the bare disk does beside them.
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+
+#include <CLI/CLI.hpp>
 
 #include "delivery_figures.hpp"
 #include "disk.hpp"
@@ -14,10 +15,12 @@ int main(int argc, char** argv) {
   std::vector<std::string> only;
   int runs = 3;
   bool quick = false;
-  std::string directory = (std::filesystem::temp_directory_path() / ("earshot-bench-" + std::to_string(::getpid()))).string();
+  std::string directory =
+      (std::filesystem::temp_directory_path() / ("earshot-bench-" + std::to_string(::getpid()))).string();
   app.add_option("--only", only, "only figures whose names start so (several may be given)");
   app.add_option("--runs", runs, "measurements per figure")->capture_default_str()->check(CLI::Range(1, 100));
-  app.add_option("--directory", directory, "where the nodes keep their data: the disk that is measured; removed at the end");
+  app.add_option("--directory", directory,
+                 "where the nodes keep their data: the disk that is measured; removed at the end");
   app.add_flag("--quick", quick, "a tenth of the sizes, for a first look");
   CLI11_PARSE(app, argc, argv);
 

@@ -1,8 +1,5 @@
 #include "delivery_figures.hpp"
 
-#include <poll.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -12,6 +9,9 @@
 #include <sstream>
 #include <stdexcept>
 #include <thread>
+
+#include <poll.h>
+#include <unistd.h>
 
 #include "app/load.hpp"
 #include "client/client.hpp"
@@ -90,7 +90,8 @@ std::unique_ptr<client::Client> open(const NodeProcess& node, const std::string&
   options.addresses = {node.address()};
   options.token = user;
   options.device = "bench";
-  return must(client::Client::open(std::move(options), std::make_shared<client::MemoryStore>(), std::move(handlers), runtime));
+  return must(
+      client::Client::open(std::move(options), std::make_shared<client::MemoryStore>(), std::move(handlers), runtime));
 }
 
 // Counts up to a target that others wait for.
@@ -147,7 +148,8 @@ std::vector<double> end_to_end_us(NodeProcess& node, std::uint64_t messages) {
     client::SendOptions send_options;
     send_options.id = MessageId{1, i};
     sent_at[i] = Clock::now();
-    must(sender->send(UserId::trusted("receiver-" + std::to_string(i % kReceivers)), std::string(128, 'x'), send_options));
+    must(sender->send(UserId::trusted("receiver-" + std::to_string(i % kReceivers)), std::string(128, 'x'),
+                      send_options));
   }
   arrived.wait();
   for (auto& receiver : receivers) receiver->close();
@@ -195,7 +197,8 @@ void measure_catch_up(const Report& report, const Sizes& sizes, const std::strin
     options.device = "device-" + std::to_string(++device);
     options.window_messages = limits::kWindowMessagesMax;
     const auto begin = Clock::now();
-    auto receiver = must(client::Client::open(std::move(options), std::make_shared<client::MemoryStore>(), std::move(handlers), runtime));
+    auto receiver = must(client::Client::open(std::move(options), std::make_shared<client::MemoryStore>(),
+                                              std::move(handlers), runtime));
     const double seconds = std::chrono::duration<double>(arrived.wait() - begin).count();
     receiver->close();
     return std::vector{static_cast<double>(sizes.catchup_messages) / seconds};
@@ -228,9 +231,9 @@ void measure_idle(const Report& report, const Sizes& sizes, const std::string& d
 }
 
 void measure_boot(const Report& report, const Sizes& sizes, const std::string& directory) {
-  const std::string name = "delivery.boot_" + (sizes.boot_mailboxes % 1'000'000 == 0
-                                                   ? std::to_string(sizes.boot_mailboxes / 1'000'000) + "m"
-                                                   : std::to_string(sizes.boot_mailboxes / 1'000) + "k");
+  const std::string name =
+      "delivery.boot_" + (sizes.boot_mailboxes % 1'000'000 == 0 ? std::to_string(sizes.boot_mailboxes / 1'000'000) + "m"
+                                                                : std::to_string(sizes.boot_mailboxes / 1'000) + "k");
   if (!report.wants(name)) return;
   FreshNode node(directory, "boot");
   load(*node, 16, 256, std::uint64_t{10} * sizes.boot_mailboxes, sizes.boot_mailboxes);

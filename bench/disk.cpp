@@ -1,12 +1,12 @@
 #include "disk.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <filesystem>
 #include <stdexcept>
 #include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "app/load.hpp"
 #include "storage/lmdb_environment.hpp"

@@ -22,15 +22,16 @@ struct Member {
   bool voter = true;
 };
 
-// A Raft message between two replicas of one group, whole: with the entries or the snapshot that libraft leaves out. `body` is
-// the encoding of cluster/raft_message.hpp.
+// A Raft message between two replicas of one group, whole: with the entries or the snapshot that libraft leaves out.
+// `body` is the encoding of cluster/raft_message.hpp.
 struct PeerMessage {
   NodeId from;
   NodeId to;
   std::string body;
 };
 
-// What a replica asks of its surroundings. Calls come from inside the replica's own calls and must not call back into it.
+// What a replica asks of its surroundings. Calls come from inside the replica's own calls and must not call back into
+// it.
 class ReplicaHost {
  public:
   virtual ~ReplicaHost() = default;
@@ -43,7 +44,8 @@ class ReplicaHost {
   virtual void role_changed(Role role, Term term) = 0;
   // Calls tick() at or after this time (ms, monotonic) at the latest; replaces the time asked for before.
   virtual void wake_at(std::uint64_t monotonic_ms) = 0;
-  // A leader wants to install its snapshot on a follower that lags behind the log: the bytes of the state at metadata.index.
+  // A leader wants to install its snapshot on a follower that lags behind the log: the bytes of the state at
+  // metadata.index.
   virtual Result<std::string> read_snapshot(const storage::SnapshotMetadata& metadata) = 0;
   // Replace the state by this snapshot, durably, then call snapshot_installed(). The log is replaced after that.
   virtual void install_snapshot(const storage::SnapshotMetadata& metadata, std::string data) = 0;
@@ -67,25 +69,28 @@ class Replica {
     std::vector<Member> bootstrap;
     std::uint32_t election_timeout_ms = limits::kElectionTimeoutMs;
     std::uint32_t heartbeat_ms = limits::kHeartbeatMs;
-    std::uint32_t seed = 1;  // of libraft's election jitter
+    std::uint32_t seed = 1;                                        // of libraft's election jitter
     std::uint64_t trailing_entries = limits::kLogTrailingEntries;  // kept below a snapshot when there are other members
-    ReplicaFaults faults;                                             // for mutation tests only
+    ReplicaFaults faults;                                          // for mutation tests only
   };
 
-  // Starts from what the disk holds. `applied` is the index that the state environment has (0: none): apply() is called from
-  // applied + 1 on. A sole voter becomes leader inside this call. kCorrupt when log, snapshot and `applied` do not join.
+  // Starts from what the disk holds. `applied` is the index that the state environment has (0: none): apply() is called
+  // from applied + 1 on. A sole voter becomes leader inside this call. kCorrupt when log, snapshot and `applied` do not
+  // join.
   static Result<std::unique_ptr<Replica>> start(const Options& options, ReplicaHost& host, storage::LoadedLog loaded,
                                                 LogIndex applied, std::uint64_t now_ms);
   virtual ~Replica() = default;
 
-  // Appends commands, one entry each, as leader. The first entry's index, the others follow; its term is term(). kUnavailable
-  // when not leader. The outcome is known when apply() shows an entry of that index: of the same term, it is this one.
+  // Appends commands, one entry each, as leader. The first entry's index, the others follow; its term is term().
+  // kUnavailable when not leader. The outcome is known when apply() shows an entry of that index: of the same term, it
+  // is this one.
   virtual Result<LogIndex> submit(std::vector<storage::SharedBytes> commands, std::uint64_t now_ms) = 0;
   // The log writer has synced the write with this ticket.
   virtual void persisted(std::uint64_t ticket, std::uint64_t now_ms) = 0;
   virtual void receive(const PeerMessage& message, std::uint64_t now_ms) = 0;
   virtual void tick(std::uint64_t now_ms) = 0;
-  // The state environment holds everything up to `flushed`, synced: it is the snapshot now; the log may be cut below it.
+  // The state environment holds everything up to `flushed`, synced: it is the snapshot now; the log may be cut below
+  // it.
   virtual void snapshot_flushed(LogIndex flushed, std::uint64_t now_ms) = 0;
   virtual void snapshot_installed(std::uint64_t now_ms) = 0;
 

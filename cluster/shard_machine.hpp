@@ -43,15 +43,16 @@ struct NewMessage {
 // What applying one entry caused. The same on every replica; only the leader acts on it.
 struct Effects {
   std::vector<CommandResult> results;
-  std::vector<NewMessage> delivered;     // in mailbox order
-  std::vector<ShardId> outbox_targets;   // shards for which outbox records were written, each once, ascending
-  std::uint64_t dropped = 0;  // copies that found no room (or no place) in a mailbox: never silent
-  std::uint64_t damaged = 0;  // damaged records met: this replica may now differ from its peers and must be seeded again
+  std::vector<NewMessage> delivered;    // in mailbox order
+  std::vector<ShardId> outbox_targets;  // shards for which outbox records were written, each once, ascending
+  std::uint64_t dropped = 0;            // copies that found no room (or no place) in a mailbox: never silent
+  std::uint64_t damaged =
+      0;  // damaged records met: this replica may now differ from its peers and must be seeded again
 };
 
-// The deterministic state of one shard: users' mailboxes, cursors, producers' lanes, outboxes. The same entries give the same
-// state on every replica: no clock, no chance, no hash order. A record that fails its checksum is treated as absent data
-// where that is safe and as a final refusal (kCorrupt) where it is not; nothing is guessed.
+// The deterministic state of one shard: users' mailboxes, cursors, producers' lanes, outboxes. The same entries give
+// the same state on every replica: no clock, no chance, no hash order. A record that fails its checksum is treated as
+// absent data where that is safe and as a final refusal (kCorrupt) where it is not; nothing is guessed.
 //
 // Rules:
 //  * lanes: contiguity is judged here, at apply. See StreamReceiver; window full → Held(kOverloaded).
@@ -63,12 +64,12 @@ struct Effects {
 class ShardMachine {
  public:
   // Reads the shard's heads. kCorrupt when one is damaged. `state` must outlive the machine.
-  static Result<std::unique_ptr<ShardMachine>> open(storage::ShardState& state, ShardId shard, std::uint16_t shard_count,
-                                                    const MachineLimits& limits = {});
+  static Result<std::unique_ptr<ShardMachine>> open(storage::ShardState& state, ShardId shard,
+                                                    std::uint16_t shard_count, const MachineLimits& limits = {});
   virtual ~ShardMachine() = default;
 
-  // Applies a command entry. `index` must follow applied_index() (gaps are barriers and configurations; going back is a broken
-  // invariant). An entry that cannot be decoded stops the process: replicas must not diverge.
+  // Applies a command entry. `index` must follow applied_index() (gaps are barriers and configurations; going back is a
+  // broken invariant). An entry that cannot be decoded stops the process: replicas must not diverge.
   virtual Effects apply(LogIndex index, Term term, std::string_view entry) = 0;
 
   // Writes everything cached into the state, with the shard head (applied index and term), and freezes it for the state
@@ -77,15 +78,16 @@ class ShardMachine {
   // The frozen overlay is committed and synced.
   virtual void flushed() = 0;
 
-  // Messages with sequence > after, ascending, at most `limit` and about bytes_max (at least one). Damaged or trimmed ones are
-  // said in `lost`. kNotFound for no such mailbox never occurs: an unknown user has an empty mailbox.
+  // Messages with sequence > after, ascending, at most `limit` and about bytes_max (at least one). Damaged or trimmed
+  // ones are said in `lost`. kNotFound for no such mailbox never occurs: an unknown user has an empty mailbox.
   virtual Result<Batch> fetch(const UserId& user, Sequence after, std::uint32_t limit, std::size_t bytes_max) = 0;
   // The newest `limit` below `before` (0: from the end), ascending.
   virtual Result<Batch> history(const UserId& user, Sequence before, std::uint32_t limit, std::size_t bytes_max) = 0;
 
-  // Undrained outbox records for `target`, numbered first, first + 1, …: at most `limit` and about bytes_max (at least one;
-  // none when `first` was not given out yet). kNotFound(first), `expected` naming the lowest undrained one, when `first` is
-  // drained. A damaged record ends the answer and is kCorrupt when it is the first: to skip it would be a silent hole.
+  // Undrained outbox records for `target`, numbered first, first + 1, …: at most `limit` and about bytes_max (at least
+  // one; none when `first` was not given out yet). kNotFound(first), `expected` naming the lowest undrained one, when
+  // `first` is drained. A damaged record ends the answer and is kCorrupt when it is the first: to skip it would be a
+  // silent hole.
   virtual Result<std::vector<OutboxRecord>> outbox(ShardId target, std::uint64_t first, std::uint32_t limit,
                                                    std::size_t bytes_max) = 0;
   // Every target with undrained records, with its head: what a new leader must drain.

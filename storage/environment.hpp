@@ -11,15 +11,16 @@
 #include "base/error.hpp"
 
 // The disk's seam. An environment is a set of ordered tables with single-writer, synced, atomic transactions and
-// multi-version readers. LMDB implements it for the product (lmdb_environment.hpp), a model that keeps committed, synced and
-// lost states apart implements it for simulation (model_environment.hpp); both pass one contract suite.
+// multi-version readers. LMDB implements it for the product (lmdb_environment.hpp), a model that keeps committed,
+// synced and lost states apart implements it for simulation (model_environment.hpp); both pass one contract suite.
 namespace earshot::storage {
 
 // A table by its place in the list given when the environment was opened.
 using Table = std::uint32_t;
 
-// A consistent view of all tables. Short-lived: no read transaction is held across a message, since every page freed since
-// stays pinned. Views returned stay valid until the transaction ends (or, in a write transaction, until the next write).
+// A consistent view of all tables. Short-lived: no read transaction is held across a message, since every page freed
+// since stays pinned. Views returned stay valid until the transaction ends (or, in a write transaction, until the next
+// write).
 class ReadTransaction {
  public:
   virtual ~ReadTransaction() = default;
@@ -31,7 +32,8 @@ class ReadTransaction {
   using Visit = std::function<bool(std::string_view key, std::string_view value)>;
   [[nodiscard]] virtual Status scan(Table table, std::string_view from, std::string_view to, const Visit& visit) = 0;
   // The same in descending order, starting with the greatest key below `to`.
-  [[nodiscard]] virtual Status scan_back(Table table, std::string_view from, std::string_view to, const Visit& visit) = 0;
+  [[nodiscard]] virtual Status scan_back(Table table, std::string_view from, std::string_view to,
+                                         const Visit& visit) = 0;
 };
 
 // Exclusive. Belongs to the thread that began it. Destroyed without commit(), it leaves no trace.
@@ -42,8 +44,8 @@ class WriteTransaction : public ReadTransaction {
   [[nodiscard]] virtual Status append(Table table, std::string_view key, std::string_view value) = 0;
   // Absent keys are no error; tells whether the key was there.
   [[nodiscard]] virtual Result<bool> erase(Table table, std::string_view key) = 0;
-  // Returns when everything is synced to disk. On kStorageFull nothing happened and the same writes may be tried again in a
-  // new transaction; a failed sync stops the process. The transaction is over either way.
+  // Returns when everything is synced to disk. On kStorageFull nothing happened and the same writes may be tried again
+  // in a new transaction; a failed sync stops the process. The transaction is over either way.
   [[nodiscard]] virtual Status commit() = 0;
 };
 

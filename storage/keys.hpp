@@ -7,8 +7,8 @@
 #include "base/ids.hpp"
 
 // Keys of a shard's state. On disk every key is preceded by the shard (2 bytes, big-endian), so that one shard is one
-// contiguous range: it can be counted, digested, streamed and dropped by itself. Integers are big-endian so that bytes sort
-// as numbers; a name ends with a zero byte, which no name contains, so that no user's range runs into another's.
+// contiguous range: it can be counted, digested, streamed and dropped by itself. Integers are big-endian so that bytes
+// sort as numbers; a name ends with a zero byte, which no name contains, so that no user's range runs into another's.
 //
 //   H user 0                        -> schema::MailboxHead
 //   M user 0 sequence(8)            -> schema::MailboxRecord
@@ -39,7 +39,8 @@ std::string shard_head();
 
 // Appends `value` big-endian.
 void append_big_endian(std::string& key, std::uint64_t value, std::size_t bytes = 8);
-// Reads `bytes` big-endian bytes at `offset`; bytes beyond the key's end, as only damage can make them missing, read as 0.
+// Reads `bytes` big-endian bytes at `offset`; bytes beyond the key's end, as only damage can make them missing, read as
+// 0.
 std::uint64_t read_big_endian(std::string_view key, std::size_t offset, std::size_t bytes = 8);
 
 }  // namespace earshot::storage::keys

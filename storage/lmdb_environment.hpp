@@ -11,14 +11,14 @@
 namespace earshot::storage {
 
 struct LmdbOptions {
-  std::string path;                         // a directory, made when absent
-  std::vector<std::string> tables;          // Table 0, 1, 2 …; made when absent
+  std::string path;                 // a directory, made when absent
+  std::vector<std::string> tables;  // Table 0, 1, 2 …; made when absent
   std::uint64_t map_bytes = limits::kMapBytes;
   std::uint32_t readers_max = 1024;
 };
 
-// Opens (or makes) an environment on LMDB. kConflict when this or another process has it open already, kCorrupt when the files
-// are no environment, kStorageFull, kInternal. Every commit is synced; a failed sync stops the process.
+// Opens (or makes) an environment on LMDB. kConflict when this or another process has it open already, kCorrupt when
+// the files are no environment, kStorageFull, kInternal. Every commit is synced; a failed sync stops the process.
 Result<std::unique_ptr<Environment>> open_lmdb(const LmdbOptions& options);
 
 }  // namespace earshot::storage

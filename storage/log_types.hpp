@@ -39,21 +39,22 @@ struct HardState {  // current term and vote (thesis, figure 3.1: persistent sta
 struct SnapshotMetadata {  // the state environment at `index` is the snapshot; this is what the log must know of it
   LogIndex index;
   Term term;
-  std::string configuration;       // encoded by libraft
+  std::string configuration;  // encoded by libraft
   LogIndex configuration_index;
   bool operator==(const SnapshotMetadata&) const = default;
 };
 
-// One group's change to its log, done in this order within one transaction: hard state, snapshot, cut, truncation, append.
+// One group's change to its log, done in this order within one transaction: hard state, snapshot, cut, truncation,
+// append.
 struct LogWrite {
   GroupId group;
-  std::uint64_t ticket = 0;                  // chosen by the group, returned with the completion
+  std::uint64_t ticket = 0;  // chosen by the group, returned with the completion
   std::optional<HardState> hard_state;
   std::optional<SnapshotMetadata> snapshot;
-  bool drop_log = false;                     // an installed snapshot replaces the group's whole log
-  std::optional<LogIndex> cut_through;       // forget entries up to and with this one (below the snapshot)
-  std::optional<LogIndex> truncate_from;     // forget entries from this one on (a new leader overwrites them)
-  std::vector<LogEntry> entries;             // appended, contiguous
+  bool drop_log = false;                  // an installed snapshot replaces the group's whole log
+  std::optional<LogIndex> cut_through;    // forget entries up to and with this one (below the snapshot)
+  std::optional<LogIndex> truncate_from;  // forget entries from this one on (a new leader overwrites them)
+  std::vector<LogEntry> entries;          // appended, contiguous
 
   [[nodiscard]] std::size_t bytes() const {
     std::size_t total = 64;

@@ -10,14 +10,17 @@
 
 namespace earshot::storage {
 
-// What a disk holds, in memory, for simulation: the environment is "the process's view", the disk outlives it. It keeps three
-// states apart: written in a transaction, committed (visible to readers, lost by a power cut until synced), synced.
+// What a disk holds, in memory, for simulation: the environment is "the process's view", the disk outlives it. It keeps
+// three states apart: written in a transaction, committed (visible to readers, lost by a power cut until synced),
+// synced.
 //
 // Two ways of use:
 //   * automatic (default): commit() syncs at once, as LMDB does; the contract suite runs this.
-//   * manual: begin_write().commit() makes changes visible; they survive crash() only after sync(). A simulator delays sync()
+//   * manual: begin_write().commit() makes changes visible; they survive crash() only after sync(). A simulator delays
+//   sync()
 //     to stand for a slow disk, and crash() drops everything after the last sync.
-// Faults: fill(bytes) makes commits beyond that size answer kStorageFull; damage(table, key) flips a bit of a stored value.
+// Faults: fill(bytes) makes commits beyond that size answer kStorageFull; damage(table, key) flips a bit of a stored
+// value.
 class ModelDisk {
  public:
   explicit ModelDisk(std::size_t tables);

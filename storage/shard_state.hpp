@@ -14,17 +14,18 @@
 
 namespace earshot::storage {
 
-// A batch of one shard's applied changes on its way to disk: the last value of each changed key, nothing for an erased one.
-// Immutable once frozen; shared by the shard (which still reads it) and the state writer.
+// A batch of one shard's applied changes on its way to disk: the last value of each changed key, nothing for an erased
+// one. Immutable once frozen; shared by the shard (which still reads it) and the state writer.
 struct FrozenOverlay {
   ShardId shard;
-  LogIndex applied;  // the log index that the changes lead up to
+  LogIndex applied;                                                        // the log index that the changes lead up to
   std::map<std::string, std::optional<std::string>, std::less<>> changes;  // keys without the shard prefix
   std::size_t bytes = 0;
 };
 
-// One shard's state as the state machine sees it: the changes applied since the last flush, over those being flushed, over
-// what the state environment holds. Reads merge the three. Nothing here writes to disk: the state writer does, and tells.
+// One shard's state as the state machine sees it: the changes applied since the last flush, over those being flushed,
+// over what the state environment holds. Reads merge the three. Nothing here writes to disk: the state writer does, and
+// tells.
 //
 //   put/erase ──► active ──freeze()──► frozen ──state writer──► LMDB ──flushed()──► (dropped)
 //
@@ -39,8 +40,9 @@ class ShardState {
   void put(std::string_view key, std::string value);
   void erase(std::string_view key);
 
-  // Visits live records with keys in [from, to) in ascending (descending) order until `visit` returns false. A record that
-  // fails its checksum is visited with no value. `visit` must not change the state. An empty `to` means "to the end".
+  // Visits live records with keys in [from, to) in ascending (descending) order until `visit` returns false. A record
+  // that fails its checksum is visited with no value. `visit` must not change the state. An empty `to` means "to the
+  // end".
   using Visit = std::function<bool(std::string_view key, std::optional<std::string_view> value)>;
   [[nodiscard]] Status scan(std::string_view from, std::string_view to, const Visit& visit);
   [[nodiscard]] Status scan_back(std::string_view from, std::string_view to, const Visit& visit);

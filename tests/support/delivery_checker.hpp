@@ -39,22 +39,26 @@ class DeliveryChecker {
         complain(user + ": message " + message.id.to_string() + " was never sent to them");
         continue;
       }
-      if (origin->second.count <= newest[origin->second.sender]) complain(user + ": out of order: " + origin->second.sender);
+      if (origin->second.count <= newest[origin->second.sender])
+        complain(user + ": out of order: " + origin->second.sender);
       newest[origin->second.sender] = origin->second.count;
     }
     for (const auto& [id, answer] : stored_) {
       if (sent_.at(id).recipient != user) continue;
       const std::uint64_t place = answer.sequence.value;
       if (place == 0 || place > mailbox.size() || mailbox[place - 1].id != id)
-        complain(user + ": message " + id.to_string() + " was told sequence " + std::to_string(place) + " and is not there");
+        complain(user + ": message " + id.to_string() + " was told sequence " + std::to_string(place) +
+                 " and is not there");
     }
   }
   void check_device(const std::string& device, const std::vector<IncomingMessage>& mailbox,
                     const std::vector<IncomingMessage>& received) {
     if (received.size() != mailbox.size())
-      complain(device + " has " + std::to_string(received.size()) + " of " + std::to_string(mailbox.size()) + " messages");
+      complain(device + " has " + std::to_string(received.size()) + " of " + std::to_string(mailbox.size()) +
+               " messages");
     for (std::size_t i = 0; i < std::min(received.size(), mailbox.size()); ++i)
-      if (received[i].sequence != mailbox[i].sequence || received[i].id != mailbox[i].id || received[i].body != mailbox[i].body) {
+      if (received[i].sequence != mailbox[i].sequence || received[i].id != mailbox[i].id ||
+          received[i].body != mailbox[i].body) {
         complain(device + " differs from the mailbox at place " + std::to_string(i + 1));
         return;
       }

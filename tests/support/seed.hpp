@@ -7,7 +7,8 @@
 
 namespace earshot::tests {
 
-// The seed of a random test: EARSHOT_SEED when set, else chosen by the system. Printed, so that a failure can be replayed.
+// The seed of a random test: EARSHOT_SEED when set, else chosen by the system. Printed, so that a failure can be
+// replayed.
 inline std::uint64_t seed_of_test() {
   std::uint64_t seed = 0;
   if (const char* given = std::getenv("EARSHOT_SEED")) {

@@ -145,8 +145,8 @@ class SessionTest : public ::testing::Test {
     options.retransmit = BackoffPolicy{kFirstMs, kMaxMs};
     options.request_timeout_ms = kTimeoutMs;
     options.counters = counters_;
-    session_ = std::make_unique<Session>(options, host_, client_, std::make_shared<FakeSessionPort>(),
-                                         router_, Random(1));
+    session_ =
+        std::make_unique<Session>(options, host_, client_, std::make_shared<FakeSessionPort>(), router_, Random(1));
   }
 
   FakeShard& home() { return *shards_[shard_of(user("alice"), kShards).value]; }
