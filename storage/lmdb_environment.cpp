@@ -10,7 +10,9 @@
 
 #include <lmdb.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
+#include "base/limits.hpp"
 #include "storage/files.hpp"
 #include "storage/record_rules.hpp"
 
@@ -48,10 +50,19 @@ Error error_of(int code, std::string_view what) {
   invariant_broken("a commit reaches the disk", __FILE__, __LINE__, why);
 }
 
+bool is_nearly_full(const std::string& path) {
+  struct statvfs space {};
+  return ::statvfs(path.c_str(), &space) == 0 &&
+         std::uint64_t{space.f_bavail} * space.f_frsize < limits::kStateTransactionBytesMax;
+}
+
 // What a failed commit means; one that leaves the disk's state unknown stops the process.
 Error commit_error(int code, const std::string& path) {
   // On a full disk no meta page was written: the pages that did arrive belong to nobody, the state is the one before.
   Error error = error_of(code, "commit");
+  // The system cuts a write short where the room ends, and says ENOSPC only to one that has none at all; LMDB makes EIO of
+  // the former.
+  if (code == EIO && is_nearly_full(path)) error = error_of(ENOSPC, "commit, cut short");
   // Any other failure of the system came from writing or syncing (a failed write of the meta page shows as MDB_PANIC
   // later).
   const bool from_system = code > 0 && code != ENOMEM && error.code != ErrorCode::kStorageFull;
