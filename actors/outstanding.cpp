@@ -1,5 +1,6 @@
 #include "actors/outstanding.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace earshot::actors {

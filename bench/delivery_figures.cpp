@@ -1,5 +1,6 @@
 #include "delivery_figures.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>

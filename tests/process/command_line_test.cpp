@@ -1,9 +1,9 @@
 // The programs as a person or a script uses them.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <csignal>
 #include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/child_process.hpp"
@@ -67,7 +67,8 @@ TEST_F(CommandLine, SendsTheLinesOfAFileEmptyOnesToo) {
   std::ofstream(path) << "first\n\nthird\n";
   ASSERT_EQ(earshot("send", {"--user", "alice", "--to", "bob", "--lines", path}).code, 0);
   const auto state = directory_ / "phone";
-  ASSERT_EQ(earshot("listen", {"--user", "bob", "--device", "phone", "--state", state, "--until", "3", "--quiet"}).code, 0);
+  ASSERT_EQ(earshot("listen", {"--user", "bob", "--device", "phone", "--state", state, "--until", "3", "--quiet"}).code,
+            0);
   EXPECT_EQ(run({"inbox", "--state", state, "--bodies"}).output, "first\n\nthird\n");
 }
 
@@ -82,8 +83,8 @@ TEST_F(CommandLine, NamesTheFieldAndTheLimitOfBadInput) {
 TEST_F(CommandLine, KeepsWhatWasSentOfflineForTheNextCommand) {
   const auto state = directory_ / "laptop";
   node_.kill();
-  const auto offline =
-      earshot("send", {"--user", "alice", "--device", "laptop", "--state", state, "--to", "bob", "--timeout", "0.5", "later"});
+  const auto offline = earshot(
+      "send", {"--user", "alice", "--device", "laptop", "--state", state, "--to", "bob", "--timeout", "0.5", "later"});
   EXPECT_EQ(offline.code, 4);
   node_.start();
   EXPECT_EQ(earshot("send", {"--user", "alice", "--device", "laptop", "--state", state, "--to", "bob", "now"}).code, 0);
@@ -107,7 +108,8 @@ TEST_F(CommandLine, SecondLoginOfADeviceEndsTheFirst) {
 }
 
 TEST_F(CommandLine, ListenEndsInOrderOnInterrupt) {
-  tests::ChildProcess listener({tests::earshot_path(), "listen", "--server", node_.address(), "--user", "bob", "--json"});
+  tests::ChildProcess listener(
+      {tests::earshot_path(), "listen", "--server", node_.address(), "--user", "bob", "--json"});
   ASSERT_EQ(earshot("send", {"--user", "alice", "--to", "bob", "hello"}).code, 0);
   std::string line;
   ASSERT_TRUE(listener.read_line(line));

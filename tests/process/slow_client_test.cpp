@@ -1,4 +1,6 @@
 // A device that has a connection and never reads from it: what that costs the node is bounded, and nobody else pays.
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "tests/support/process_client.hpp"

@@ -1,5 +1,6 @@
 #include "tests/support/rpc_proxy.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 

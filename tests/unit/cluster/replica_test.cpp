@@ -1,5 +1,6 @@
 #include "cluster/replica.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
