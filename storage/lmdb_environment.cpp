@@ -60,8 +60,8 @@ bool is_nearly_full(const std::string& path) {
 Error commit_error(int code, const std::string& path) {
   // On a full disk no meta page was written: the pages that did arrive belong to nobody, the state is the one before.
   Error error = error_of(code, "commit");
-  // The system cuts a write short where the room ends, and says ENOSPC only to one that has none at all; LMDB makes EIO of
-  // the former.
+  // The system cuts a write short where the room ends, and says ENOSPC only to one that has none at all; LMDB makes EIO
+  // of the former.
   if (code == EIO && is_nearly_full(path)) error = error_of(ENOSPC, "commit, cut short");
   // Any other failure of the system came from writing or syncing (a failed write of the meta page shows as MDB_PANIC
   // later).
