@@ -160,7 +160,9 @@ class ProcessTest : public testing::Test {
     ASSERT_TRUE(flushed) << flushed.error().to_string();
   }
   std::vector<IncomingMessage> mailbox(const std::string& user) {
-    const auto reader = open_sender(user);
+    auto reading = options(user, "reader");
+    reading.receive = false;
+    const auto reader = open(std::move(reading), std::make_shared<client::MemoryStore>());
     const auto connected = (*reader)->wait_connected(kPatienceMs);
     EXPECT_TRUE(connected) << connected.error().to_string();
     return whole_mailbox(reader->client());
