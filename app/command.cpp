@@ -18,7 +18,7 @@ void add_connection_options(CLI::App& command, ConnectionOptions& options, std::
   command.add_option("--device", options.device, "this device's name; each device has its own place in the mailbox")
       ->capture_default_str();
   command.add_option("--state", options.state, "directory of this device's own database (none: only in memory)");
-  command.add_option("--timeout", options.timeout_s, "seconds after which to give up")
+  command.add_option("--timeout", options.timeout_s, "give up after so many seconds without progress")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   command.add_flag("--json", options.json, "one JSON object per line, for scripts");

@@ -112,14 +112,15 @@ class Listener {
     changed_.notify_all();
   }
 
-  // Waits for the end; kDeadlineExceeded when `--count` or `--until` is not reached in time.
+  // Waits for the end; kDeadlineExceeded when `--count` or `--until` is not reached and nothing comes for so long.
   Status wait(std::uint64_t timeout_ms) {
     std::unique_lock lock(mutex_);
     const auto is_over = [&] { return is_enough() || ended_ || interrupted_; };
-    if (options_.count == 0 && options_.until == 0) {
-      changed_.wait(lock, is_over);
-    } else if (!changed_.wait_for(lock, std::chrono::milliseconds(timeout_ms), is_over)) {
-      return fail(ErrorCode::kDeadlineExceeded, "timeout", std::to_string(received_) + " received so far");
+    if (options_.count == 0 && options_.until == 0) changed_.wait(lock, is_over);
+    while (!is_over()) {
+      const auto is_progress = [&, before = received_] { return is_over() || received_ > before; };
+      if (!changed_.wait_for(lock, std::chrono::milliseconds(timeout_ms), is_progress))
+        return fail(ErrorCode::kDeadlineExceeded, "timeout", std::to_string(received_) + " received so far");
     }
     if (ended_) return fail(*ended_);
     return {};

@@ -1,5 +1,6 @@
 #include <chrono>
 #include <condition_variable>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <mutex>
@@ -79,13 +80,14 @@ class Answers {
     changed_.notify_all();
   }
 
-  // Waits until fewer than `window` of `given` messages are unanswered and it is time for the next. False at the
-  // deadline.
-  bool wait_for_turn(std::uint64_t given, std::uint32_t window, SteadyTime turn, SteadyTime deadline) {
+  // Waits until fewer than `window` of `given` messages are unanswered and it is time for the next. False when no
+  // answer came for so long. An outbox with messages of earlier runs gives more answers than this run has questions.
+  bool wait_for_turn(std::uint64_t given, std::uint32_t window, SteadyTime turn, std::uint64_t timeout_ms) {
     std::unique_lock lock(mutex_);
-    // An outbox with messages of earlier runs gives more answers than this run has questions.
-    const auto has_room = [&] { return given < window + stored_ + refused_ + uncertain_; };
-    if (!changed_.wait_until(lock, deadline, has_room)) return false;
+    while (given >= window + answered_so_far()) {
+      const auto is_answer = [&, before = answered_so_far()] { return answered_so_far() > before; };
+      if (!changed_.wait_for(lock, std::chrono::milliseconds(timeout_ms), is_answer)) return false;
+    }
     while (std::chrono::steady_clock::now() < turn) changed_.wait_until(lock, turn);
     return true;
   }
@@ -93,6 +95,10 @@ class Answers {
   std::uint64_t stored() { return locked(stored_); }
   std::uint64_t refused() { return locked(refused_); }
   std::uint64_t uncertain() { return locked(uncertain_); }
+  std::uint64_t answered() {
+    const std::lock_guard lock(mutex_);
+    return answered_so_far();
+  }
   std::optional<Error> first_refusal() {
     const std::lock_guard lock(mutex_);
     return first_refusal_;
@@ -103,6 +109,7 @@ class Answers {
     const std::lock_guard lock(mutex_);
     return value;
   }
+  [[nodiscard]] std::uint64_t answered_so_far() const { return stored_ + refused_ + uncertain_; }
 
   const bool json_;
   const bool quiet_;
@@ -117,7 +124,7 @@ class Answers {
 };
 
 std::uint64_t count_lines(const std::string& path) {
-  if (path.empty() || path == "-") return 0;
+  if (!std::filesystem::is_regular_file(path)) return 0;  // a pipe can be read once only
   std::ifstream file(path, std::ios::binary);
   std::uint64_t lines = 0;
   for (std::string line; std::getline(file, line);) ++lines;
@@ -126,7 +133,7 @@ std::uint64_t count_lines(const std::string& path) {
 
 // Puts every body into the outbox, at the rate asked for. The number given, or why it stopped.
 Result<std::uint64_t> give(const SendCommandOptions& options, client::Client& client, Bodies& bodies, Answers& answers,
-                           SteadyTime deadline) {
+                           std::uint64_t timeout_ms) {
   auto recipient = UserId::parse(options.to, "to");
   if (!recipient) return fail(std::move(recipient.error()));
   const auto begin = std::chrono::steady_clock::now();
@@ -135,7 +142,7 @@ Result<std::uint64_t> give(const SendCommandOptions& options, client::Client& cl
     auto turn = begin;
     if (options.rate > 0)
       turn += std::chrono::microseconds(static_cast<std::int64_t>(1e6 * static_cast<double>(given) / options.rate));
-    if (!answers.wait_for_turn(given, options.window, turn, deadline))
+    if (!answers.wait_for_turn(given, options.window, turn, timeout_ms))
       return fail(ErrorCode::kDeadlineExceeded, "timeout", "the broker has not answered in time");
     client::SendOptions send_options;
     send_options.copy_to_self = options.copy_to_self;
@@ -144,6 +151,15 @@ Result<std::uint64_t> give(const SendCommandOptions& options, client::Client& cl
     ++given;
   }
   return given;
+}
+
+// Waits for the last answers as long as there are any.
+Status flush(client::Client& client, Answers& answers, std::uint64_t timeout_ms) {
+  for (;;) {
+    const std::uint64_t before = answers.answered();
+    auto flushed = client.flush(timeout_ms);
+    if (flushed || answers.answered() == before) return flushed;
+  }
 }
 
 ExitCode summarize(const SendCommandOptions& options, std::uint64_t given, Answers& answers,
@@ -183,16 +199,14 @@ ExitCode run_send(const SendCommandOptions& options) {
   auto client = open_client(options.connection, std::move(client_options), std::move(handlers));
   if (!client) return complain(client.error());
 
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(options.connection.timeout_ms());
   if (options.connection.state.empty()) {  // memory forgets at the end: do not take what cannot be handed over
     if (auto connected = (*client)->wait_connected(options.connection.timeout_ms()); !connected) {
       (*client)->close();
       return complain(ExitCode::kNotConnected, connected.error().to_string());
     }
   }
-  auto given = give(options, **client, bodies, answers, deadline);
-  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-  const auto flushed = (*client)->flush(static_cast<std::uint64_t>(std::max<std::int64_t>(left.count(), 0)));
+  auto given = give(options, **client, bodies, answers, options.connection.timeout_ms());
+  const auto flushed = given ? flush(**client, answers, options.connection.timeout_ms()) : Status{};
   const auto stats = (*client)->stats();
   (*client)->close();
   if (!given) return complain(given.error());
