@@ -3,7 +3,6 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
-#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,6 +10,7 @@
 #include "base/random.hpp"
 #include "client/lmdb_store.hpp"
 #include "schema/broker.capnp.h"
+#include "tests/support/client_eventually.hpp"
 #include "tests/support/process_client.hpp"
 #include "tests/support/rpc_proxy.hpp"
 #include "tests/support/seed.hpp"
@@ -106,7 +106,7 @@ TEST_F(Crash, ClientThatCannotStoreAcksNothing) {
   send("alice", "bob", numbered(100));
   {
     const auto full = open(options("bob"), std::make_shared<RefusingStore>(client::LmdbStore::open(state_).value()));
-    while ((*full)->stats().store_failures < 2) std::this_thread::yield();
+    ASSERT_TRUE(tests::eventually([&] { return (*full)->stats().store_failures >= 2; }));
     EXPECT_EQ((*full)->stats().acks, 0u);
   }
   const auto bob = open(options("bob"), client::LmdbStore::open(state_).value());

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <atomic>
 #include <string_view>
-#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/client_eventually.hpp"
 #include "tests/support/process_client.hpp"
 #include "tests/support/raw_device.hpp"
 #include "tests/support/rpc_proxy.hpp"
@@ -73,7 +73,7 @@ TEST_F(Delivery, AckLateLeavesOneCopy) {
   const auto bob = open(through(proxy, "bob"), store_);
   send("alice", "bob", numbered(5));
   ASSERT_TRUE(bob->wait_for(5));
-  while ((*bob)->stats().repeats_dropped < 5) std::this_thread::yield();
+  ASSERT_TRUE(tests::eventually([&] { return (*bob)->stats().repeats_dropped >= 5; }));
   proxy.release();
   send("alice", "bob", {"6"});
   ASSERT_TRUE(bob->wait_for(6));
@@ -175,7 +175,7 @@ TEST_F(Delivery, SequenceOnlyRepairsGapsByRefetchAndCountsThem) {
   const auto bob = open(lossy, store_);
   for (std::uint64_t i = 1; i <= 5; ++i) {
     send("alice", "bob", {std::to_string(i)});
-    while (deliveries < static_cast<int>(i)) std::this_thread::yield();
+    ASSERT_TRUE(tests::eventually([&] { return deliveries >= static_cast<int>(i); }));
   }
   ASSERT_TRUE(bob->wait_for(5));
   const auto stats = (*bob)->stats();

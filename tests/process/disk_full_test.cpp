@@ -1,11 +1,11 @@
 // A node on a disk that is full: nothing that was answered is lost, senders are told to wait, reads go on, and when
 // there is room again everything goes on by itself.
 #include <chrono>
-#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/client_eventually.hpp"
 #include "tests/support/process_client.hpp"
 #include "tests/support/raw_device.hpp"
 #include "tests/support/small_disk.hpp"
@@ -81,10 +81,10 @@ TEST_F(DiskFull, NodeThatFillsItsOwnDiskAndIsKilledLosesNothing) {
   const auto alice = open_sender("alice");
   std::vector<std::string> texts;
   while (disk_.free_bytes() > (1 << 20)) {
-    if ((*alice)->stats().outbox_messages > kUnansweredMax) {
-      std::this_thread::yield();
-      continue;
-    }
+    const auto is_full_or_follows = [&] {
+      return disk_.free_bytes() <= (1 << 20) || (*alice)->stats().outbox_messages <= kUnansweredMax;
+    };
+    ASSERT_TRUE(tests::eventually(is_full_or_follows));
     texts.push_back(std::to_string(texts.size()) + std::string(64 << 10, '.'));
     post(*alice, "bob", {texts.back()});
   }

@@ -1,5 +1,7 @@
+#include <atomic>
 #include <chrono>
 #include <ctime>
+#include <future>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -353,11 +355,14 @@ TEST_F(ClientReceiving, CloseFromAHandlerEndsTheClient) {
   put(1);
   Handlers handlers;
   std::atomic<int> calls = 0;
-  handlers.on_messages = [&](std::span<const IncomingMessage>) {
+  std::promise<void> opened;  // the handler may be called before open() has returned
+  handlers.on_messages = [&, is_opened = opened.get_future().share()](std::span<const IncomingMessage>) {
     ++calls;
+    is_opened.wait();
     client_->close();
   };
   client_ = Client::open(options_, store_, handlers, runtime_).value();
+  opened.set_value();
   EXPECT_TRUE(eventually([&] { return server_.seen().logouts == 1; }));
   EXPECT_EQ(calls, 1);
 }
