@@ -2,15 +2,18 @@
 // device once, in order, unaltered.
 #include <algorithm>
 #include <atomic>
+#include <map>
 #include <string_view>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/random.hpp"
 #include "tests/support/client_eventually.hpp"
 #include "tests/support/process_client.hpp"
 #include "tests/support/raw_device.hpp"
 #include "tests/support/rpc_proxy.hpp"
+#include "tests/support/seed.hpp"
 
 namespace earshot {
 namespace {
@@ -127,6 +130,27 @@ TEST_F(Delivery, NewDeviceStartsAtTheOldestOrTheNewest) {
   ASSERT_TRUE(newest->wait_for(21));
   EXPECT_EQ(bodies_of(store_->messages()), numbered(21));
   EXPECT_THAT(bodies_of(newest_store->messages()), testing::ElementsAre("21"));
+}
+
+// The session must be known to the shard before the mailbox is read: what is committed between the two is pushed to it.
+TEST_F(Delivery, MessageStoredWhileADeviceSubscribesArrives) {
+  constexpr int kRounds = 400;
+  constexpr std::uint64_t kStaggerUsMax = 600;  // about what a message takes to be stored
+  Random random(tests::seed_of_test());
+  start_node();
+  auto alice = raw("alice");
+  std::map<ShardId, std::uint64_t> lanes;
+  for (int round = 0; round < kRounds; ++round) {
+    const std::string user = "bob-" + std::to_string(round);
+    auto bob = raw(user);
+    const auto number = ++lanes[shard_of(user, alice.welcome().shard_count)];
+    const auto subscribe_at = std::chrono::steady_clock::now() + std::chrono::microseconds(random.below(kStaggerUsMax));
+    alice.begin_send({tests::message_to(user, number, "now")});
+    while (std::chrono::steady_clock::now() < subscribe_at) {
+    }
+    ASSERT_TRUE(bob.subscribe(DeliveryMode::kOrdered, 16));
+    ASSERT_TRUE(bob.wait_until([&] { return bob.came(1); })) << "round " << round;
+  }
 }
 
 TEST_F(Delivery, UnorderedAcksSurviveAKilledNode) {

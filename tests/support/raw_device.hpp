@@ -58,6 +58,11 @@ class RawDevice {
     return answers_of(patiently(send_request(client_.session(), messages).send()));
   }
 
+  // Puts the messages on the wire; their answers stay where they are.
+  void begin_send(const std::vector<OutgoingMessage>& messages) {
+    begun_.push_back(send_request(client_.session(), messages).send().ignoreResult());
+    client_.flush();
+  }
   // The same, unless the answer takes longer; then the call is taken back, and the messages may be stored or not.
   std::optional<std::vector<SendAnswer>> send_within(const std::vector<OutgoingMessage>& messages, unsigned ms) {
     using Answers = std::optional<std::vector<SendAnswer>>;
@@ -130,6 +135,7 @@ class RawDevice {
   kj::AsyncIoContext& io_;
   const std::unique_ptr<Inbox> inbox_ = std::make_unique<Inbox>();
   TestClient client_;
+  std::vector<kj::Promise<void>> begun_;
   Welcome welcome_;
 };
 
