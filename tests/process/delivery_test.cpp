@@ -134,7 +134,7 @@ TEST_F(Delivery, NewDeviceStartsAtTheOldestOrTheNewest) {
 
 // The session must be known to the shard before the mailbox is read: what is committed between the two is pushed to it.
 TEST_F(Delivery, MessageStoredWhileADeviceSubscribesArrives) {
-  constexpr int kRounds = 400;
+  constexpr int kRounds = 300;
   constexpr std::uint64_t kStaggerUsMax = 600;  // about what a message takes to be stored
   Random random(tests::seed_of_test());
   start_node();

@@ -58,11 +58,6 @@ class RawDevice {
     return answers_of(patiently(send_request(client_.session(), messages).send()));
   }
 
-  // Puts the messages on the wire; their answers stay where they are.
-  void begin_send(const std::vector<OutgoingMessage>& messages) {
-    begun_.push_back(send_request(client_.session(), messages).send().ignoreResult());
-    client_.flush();
-  }
   // The same, unless the answer takes longer; then the call is taken back, and the messages may be stored or not.
   std::optional<std::vector<SendAnswer>> send_within(const std::vector<OutgoingMessage>& messages, unsigned ms) {
     using Answers = std::optional<std::vector<SendAnswer>>;
@@ -71,6 +66,11 @@ class RawDevice {
     });
     auto late = io_.provider->getTimer().afterDelay(ms * kj::MILLISECONDS).then([] { return Answers(); });
     return answered.exclusiveJoin(kj::mv(late)).wait(io_.waitScope);
+  }
+  // Puts the messages on the wire; their answers stay where they are.
+  void begin_send(const std::vector<OutgoingMessage>& messages) {
+    begun_.push_back(send_request(client_.session(), messages).send().ignoreResult());
+    client_.flush();
   }
 
   // Runs the loop until the condition holds, looking at it after every delivery; false when patience is at an end.
