@@ -245,7 +245,7 @@ struct Session::Impl {
     commit_acks(now_ms);
   }
 
-  Status nack(const NackRequest& nack, std::uint64_t now_ms) {
+  Status nack(const NackRequest& nack, std::uint64_t now_ms) const {
     if (phase != Phase::kOpen) return fail(not_logged_in());
     if (nack.delay_ms > limits::kNackDelayMsMax) return fail(above_limit("delayMs", limits::kNackDelayMsMax));
     if (nack.sequences.empty()) return fail(invalid("sequences", "names no message"));
@@ -375,13 +375,13 @@ void Session::handle(ClientSubscribe message, std::uint64_t now_ms) {
   impl_->settle(now_ms);
 }
 
-void Session::handle(ClientAck message, std::uint64_t now_ms) {
+void Session::handle(const ClientAck& message, std::uint64_t now_ms) {
   if (impl_->phase == Phase::kEnded) return;
   impl_->ack(message, now_ms);
   impl_->settle(now_ms);
 }
 
-void Session::handle(ClientNack message, std::uint64_t now_ms) {
+void Session::handle(const ClientNack& message, std::uint64_t now_ms) {
   if (impl_->phase == Phase::kEnded) return;
   impl_->client->answered(message.call, impl_->nack(message.nack, now_ms));
   impl_->settle(now_ms);
@@ -437,7 +437,7 @@ void Session::handle(FetchAnswered message, std::uint64_t now_ms) {
   impl_->settle(now_ms);
 }
 
-void Session::handle(MailboxPush message, std::uint64_t now_ms) {
+void Session::handle(const MailboxPush& message, std::uint64_t now_ms) {
   if (impl_->phase == Phase::kEnded) return;
   impl_->pushed(message, now_ms);
   impl_->settle(now_ms);

@@ -62,8 +62,8 @@ class Session {
   void start(std::uint64_t now_ms);  // logs in
   void handle(ClientSend message, std::uint64_t now_ms);
   void handle(ClientSubscribe message, std::uint64_t now_ms);
-  void handle(ClientAck message, std::uint64_t now_ms);
-  void handle(ClientNack message, std::uint64_t now_ms);
+  void handle(const ClientAck& message, std::uint64_t now_ms);
+  void handle(const ClientNack& message, std::uint64_t now_ms);
   void handle(ClientFetch message, std::uint64_t now_ms);
   void handle(ClientHistory message, std::uint64_t now_ms);
   void handle(ClientDelivered message, std::uint64_t now_ms);
@@ -72,7 +72,7 @@ class Session {
   void handle(LoginAnswered message, std::uint64_t now_ms);
   void handle(AckAnswered message, std::uint64_t now_ms);
   void handle(FetchAnswered message, std::uint64_t now_ms);
-  void handle(MailboxPush message, std::uint64_t now_ms);
+  void handle(const MailboxPush& message, std::uint64_t now_ms);
   void handle(SessionEvicted message, std::uint64_t now_ms);
   void handle(LeaderAnnounced message, std::uint64_t now_ms);
   void wake(std::uint64_t now_ms);

@@ -1,16 +1,21 @@
 // The command line: one subcommand per thing that a person or a script wants from a broker.
+#include <cstdio>
+#include <exception>
+
 #include "app/command.hpp"
 #include "base/version.hpp"
 
-int main(int argc, char** argv) {
-  using namespace earshot::app;
+namespace earshot::app {
+namespace {
+
+int run(int argc, char** argv) {
   CLI::App app{
       "earshot talks to an Earshot broker.\n\n"
       "  earshot listen --user bob\n"
       "  earshot send --user alice --to bob \"Within earshot?\"\n"
       "  earshot history --user bob"};
   app.name("earshot");
-  app.set_version_flag("--version", std::string("earshot ") + earshot::kVersion);
+  app.set_version_flag("--version", std::string("earshot ") + kVersion);
   app.require_subcommand(1);
   app.footer(
       "Exit codes: 0 done, 1 failed, 2 bad usage, 3 no server or login refused, 4 not in time, 5 messages refused.\n"
@@ -28,4 +33,16 @@ int main(int argc, char** argv) {
     return result == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
   }
   return static_cast<int>(code);
+}
+
+}  // namespace
+}  // namespace earshot::app
+
+int main(int argc, char** argv) {
+  try {
+    return earshot::app::run(argc, argv);
+  } catch (const std::exception& error) {  // out of memory, or a library's own
+    std::fprintf(stderr, "earshot: %s\n", error.what());
+    return static_cast<int>(earshot::app::ExitCode::kFailed);
+  }
 }
