@@ -19,7 +19,7 @@ namespace earshot::client {
 // turns non-empty while the loop sleeps.
 //
 // Thread safety: post() and is_current_thread() from any thread; the rest on the loop's own.
-class Loop : public std::enable_shared_from_this<Loop>, private kj::TaskSet::ErrorHandler {
+class Loop final : public std::enable_shared_from_this<Loop>, private kj::TaskSet::ErrorHandler {
  public:
   static Result<std::shared_ptr<Loop>> start();
   ~Loop() = default;

@@ -210,7 +210,7 @@ bool Outbox::next_call(std::uint64_t now_ms, Call& call) {
 }
 
 // Adds what a lane has ready. False when the call is full.
-bool Outbox::fill(ShardId shard, Lane& lane, Call& call, CallUnderWay& under_way) {
+bool Outbox::fill(ShardId shard, Lane& lane, Call& call, CallUnderWay& under_way) const {
   const std::uint64_t window = std::max<std::uint64_t>(server_.lane_window_max, 1);
   const LaneNumber answered_below(lane.stream.confirmed_below());
   const auto ticket = lane.stream.ticket();

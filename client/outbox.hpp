@@ -134,7 +134,7 @@ class Outbox {
   Lane& lane_of(const OutboxMessage& message);
   void queue(ShardId shard, Lane& lane);
   void wake_resting(std::uint64_t now_ms);
-  bool fill(ShardId shard, Lane& lane, Call& call, CallUnderWay& under_way);
+  bool fill(ShardId shard, Lane& lane, Call& call, CallUnderWay& under_way) const;
   void answer_one(Sent sent, const StreamSender<Entry>::Ticket& ticket, SendAnswer& answer, std::uint64_t now_ms,
                   std::vector<SendReport>& reports);
   void remove(const OutboxMessage& message);

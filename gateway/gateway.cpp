@@ -23,10 +23,11 @@ class ServingGateway final : public Gateway {
       : port_(listener.port), connections_max_(options.connections_max), authenticator_(std::move(authenticator)) {
     for (std::uint32_t i = 0; i < threads; ++i)
       bridges_.push_back(std::make_shared<Bridge>(limits::kBridgeQueueItemsMax));
+    std::optional<Listener> listens(std::move(listener));  // the first thread does
     for (std::uint32_t i = 0; i < threads; ++i) {
       RpcServer::Parts parts{broker, *authenticator_, options, bridges_[i], connections_, std::nullopt, {}};
       if (i == 0) {
-        parts.listener = std::move(listener);
+        std::swap(parts.listener, listens);
         parts.take = [this](kj::AutoCloseFd socket) { take(kj::mv(socket)); };
       }
       servers_.push_back(std::make_unique<RpcServer>(std::move(parts)));

@@ -181,7 +181,8 @@ void Loop::taskFailed(kj::Exception&& exception) {
   spdlog::error("a task of a gateway thread failed: {}", exception.getDescription().cStr());
 }
 
-void serve(RpcServer::Parts parts) {
+void serve(const std::unique_ptr<RpcServer::Parts>& given) {
+  RpcServer::Parts& parts = *given;
   KjLog log;
   const std::shared_ptr<Bridge> bridge = parts.bridge;
   try {
@@ -197,7 +198,8 @@ void serve(RpcServer::Parts parts) {
 
 }  // namespace
 
-RpcServer::RpcServer(Parts parts) : bridge_(parts.bridge), thread_(serve, std::move(parts)) {}
+// Behind a pointer: KJ's destructors may throw, and what a thread is given may not.
+RpcServer::RpcServer(Parts parts) : bridge_(parts.bridge), thread_(serve, std::make_unique<Parts>(std::move(parts))) {}
 
 RpcServer::~RpcServer() {
   bridge_->post_stop();

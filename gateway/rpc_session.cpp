@@ -352,7 +352,7 @@ void RpcSession::expire_calls() {
 // ---- deliveries
 
 void RpcSession::handle(ClientEvent event) {
-  std::visit([this](auto&& kind) { handle_event(std::move(kind)); }, std::move(event));
+  std::visit([this](auto& kind) { handle_event(std::move(kind)); }, event);
 }
 
 void RpcSession::handle_event(actors::Delivery delivery) {
