@@ -13,7 +13,7 @@ class Broker {
   virtual ~Broker() = default;
   // Starts a session for an authenticated user; the answer comes as client->logged_in(). Never null. After an error, or
   // closed(), the inbox leads nowhere.
-  virtual std::shared_ptr<SessionInbox> open_session(UserId user, LoginRequest request,
+  virtual std::shared_ptr<SessionInbox> open_session(Identity identity, LoginRequest request,
                                                      std::shared_ptr<ClientPort> client) = 0;
 };
 

@@ -88,7 +88,7 @@ class NodeImpl final : public Node {
 
   Status open();
 
-  std::shared_ptr<SessionInbox> open_session(UserId user, LoginRequest request,
+  std::shared_ptr<SessionInbox> open_session(Identity identity, LoginRequest request,
                                              std::shared_ptr<ClientPort> client) override;
   [[nodiscard]] NodeId id() const override { return directory_.identity.node; }
   [[nodiscard]] std::uint16_t shard_count() const override { return directory_.identity.shard_count; }
@@ -177,7 +177,7 @@ Status NodeImpl::open() {
   return {};
 }
 
-std::shared_ptr<SessionInbox> NodeImpl::open_session(UserId user, LoginRequest request,
+std::shared_ptr<SessionInbox> NodeImpl::open_session(Identity identity, LoginRequest request,
                                                      std::shared_ptr<ClientPort> client) {
   const std::shared_lock lock(gate_);
   if (stopping_ || sessions_->size() >= limits::kConnectionsMax) {
@@ -186,7 +186,8 @@ std::shared_ptr<SessionInbox> NodeImpl::open_session(UserId user, LoginRequest r
   }
   SessionOptions options;
   options.id = next_session_.fetch_add(1, std::memory_order_relaxed);
-  options.user = std::move(user);
+  options.user = std::move(identity.user);
+  options.role = identity.role;
   options.request = std::move(request);
   options.node = id();
   options.retransmit = BackoffPolicy{static_cast<std::uint32_t>(config_.retransmit_first_ms),

@@ -76,6 +76,7 @@ struct Session::Impl {
     welcome.shard_count = router->shard_count();
     welcome.login = login;
     welcome.node = options.node;
+    welcome.role = options.role;
     client->logged_in(std::move(welcome));
   }
 

@@ -24,6 +24,7 @@ class SessionHost {
 struct SessionOptions {
   SessionId id = 0;
   UserId user;
+  Role role = Role::kUser;
   LoginRequest request;
   NodeId node;
   BackoffPolicy retransmit{limits::kRetransmitFirstMs, limits::kRetransmitMaxMs};

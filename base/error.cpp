@@ -26,6 +26,7 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::kMailboxFull: return "mailboxFull";
     case ErrorCode::kClosed: return "closed";
     case ErrorCode::kConflict: return "conflict";
+    case ErrorCode::kExpired: return "expired";
   }
   return "unknown";
 }

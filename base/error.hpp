@@ -30,6 +30,7 @@ enum class ErrorCode : std::uint16_t {
   kMailboxFull = 16,         // the recipient keeps as many messages as a mailbox may
   kClosed = 17,              // this object was closed by its owner
   kConflict = 18,            // exists already with other content
+  kExpired = 19,             // the message's time to live had passed before it reached its mailbox
 };
 
 // The code's name as in `schema/errors.capnp` ("outOfOrder").

@@ -38,6 +38,20 @@ inline constexpr std::size_t kSendsInFlightMax = 8192;        // messages a sess
 inline constexpr std::size_t kDevicesPerUserMax = 64;         // cursors of one mailbox
 inline constexpr std::uint32_t kRetryAfterMs = 100;           // advice given with kOverloaded
 
+// ---- the life of a message
+inline constexpr std::uint64_t kTtlMsMax = 366ull * 24 * 3600 * 1000;  // longest time to live a message may ask for
+inline constexpr std::uint64_t kDeviceIdleMsDefault = 90ull * 24 * 3600 * 1000;  // a device away for longer is removed
+inline constexpr std::size_t kParkedPerDeviceMax = 10'000;  // parked messages of one device: then none is parked
+inline constexpr std::size_t kParkedPageMax = 256;          // parked messages in one answer
+inline constexpr std::size_t kAttemptsKeptMax = 64;         // unacked messages of a device whose deliveries are counted
+inline constexpr std::size_t kAckMarksMax = 16;             // times kept of where a device's cursor got when
+inline constexpr std::size_t kExplainMessagesMax = 100'000;             // messages looked at to find one by its id
+inline constexpr std::size_t kExpiriesPerEntryMax = 256;                // messages that one entry's tick may end
+inline constexpr std::size_t kSweepRecordsPerEntryMax = 256;            // records that one entry's tick may look at
+inline constexpr std::uint64_t kSweepIntervalMs = 3'600'000;            // a round through all records begins this often
+inline constexpr std::uint64_t kTouchIntervalMs = 12ull * 3600 * 1000;  // connected devices are noted this often
+inline constexpr std::size_t kTouchDevicesMax = 1024;                   // devices noted by one command
+
 // ---- lanes and outboxes
 inline constexpr std::size_t kLaneWindowMax = 4096;    // unanswered messages of one producer in one shard
 inline constexpr std::size_t kOutboxWindowMax = 1024;  // records a shard has under way to one target shard

@@ -6,6 +6,7 @@
 #include "base/config.hpp"
 #include "base/error.hpp"
 #include "base/ids.hpp"
+#include "schema/messages.hpp"
 
 namespace earshot::gateway {
 
@@ -13,8 +14,8 @@ namespace earshot::gateway {
 class Authenticator {
  public:
   virtual ~Authenticator() = default;
-  // The user that the token proves; kUnauthenticated(token) when it proves none.
-  [[nodiscard]] virtual Result<UserId> authenticate(std::string_view token) const = 0;
+  // Whom the token proves its holder to be; kUnauthenticated(token) when nobody.
+  [[nodiscard]] virtual Result<Identity> authenticate(std::string_view token) const = 0;
 };
 
 // kInvalidArgument(auth) when the mode is not fit for where the node listens: without authentication any client is any

@@ -106,8 +106,8 @@ kj::Promise<Result<Welcome>> RpcSession::login(Result<LoginRequest> request) {
   }
   if (auto protocol = common_protocol(request->protocol_min, request->protocol_max); !protocol)
     return Result<Welcome>(fail(std::move(protocol.error())));
-  auto user = context_.authenticator.authenticate(request->token);
-  if (!user) return Result<Welcome>(fail(std::move(user.error())));
+  auto identity = context_.authenticator.authenticate(request->token);
+  if (!identity) return Result<Welcome>(fail(std::move(identity.error())));
   request->token.clear();  // no floor above needs it, and it is a secret
 
   state_ = State::kLoggingIn;
@@ -115,7 +115,7 @@ kj::Promise<Result<Welcome>> RpcSession::login(Result<LoginRequest> request) {
   context_.ports.emplace(port_, this);
   auto paf = kj::newPromiseAndFulfiller<Result<Welcome>>();
   login_waiter_ = kj::mv(paf.fulfiller);
-  inbox_ = context_.broker.open_session(std::move(*user), std::move(*request),
+  inbox_ = context_.broker.open_session(std::move(*identity), std::move(*request),
                                         std::make_shared<BridgePort>(context_.bridge, port_));
   return kj::mv(paf.promise);
 }

@@ -55,6 +55,13 @@ struct Welcome {
   lastSequence @8 :UInt64;      # the newest message in the mailbox
   limits @9 :Limits;
   node @10 :UInt64;
+  role @11 :Role;
+}
+
+enum Role {                     # what a token lets its holder do
+  user @0;                      # acts as itself
+  service @1;                   # a trusted backend: acts as itself, may also read about any user (devices, parked, explain)
+  operator @2;                  # may also change: remove devices, replay and drop what is parked, set policies
 }
 
 struct Limits {
@@ -93,6 +100,33 @@ interface Session {
 
   logout @6 () -> ();
   # Ends the session in order; the cursor stays.
+
+  # Below: looking after mailboxes. `user` "" is the session's own user; another one needs the role that Role tells.
+  # permissionDenied otherwise.
+
+  devices @7 (user :Text) -> DevicesAnswer;
+  # Every device that has a cursor on the mailbox.
+
+  removeDevice @8 (user :Text, device :Text) -> StatusAnswer;
+  # Forgets a device with its cursor and what is parked for it; a session of it is ended. It may log in again as a new one.
+
+  parked @9 (user :Text, device :Text, after :UInt64, limit :UInt32) -> ParkedAnswer;
+  # What was given up on after deliveriesMax deliveries, with sequence > after, ascending; device "": of every device.
+
+  replay @10 (user :Text, device :Text, sequences :List(UInt64)) -> ReplayAnswer;
+  # Puts parked messages into the mailbox again, as new ones with the same id (Incoming.replayOf), and takes them off the list.
+
+  dropParked @11 (user :Text, device :Text, sequences :List(UInt64)) -> StatusAnswer;
+  # Takes parked messages off the list for good.
+
+  explain @12 (user :Text, sequence :UInt64, idHigh :UInt64, idLow :UInt64) -> ExplainAnswer;
+  # The life of one message of a mailbox: by sequence or, when that is 0, by id (the newest explainMessagesMax are looked at).
+
+  policy @13 (user :Text, all :Bool) -> PolicyAnswer;
+  # What ends the messages of a mailbox; with `all` the default of all mailboxes.
+
+  setPolicy @14 (user :Text, all :Bool, policy :Policy, inherit :Bool) -> StatusAnswer;
+  # Operators only. With `all`: the default of all mailboxes. With `inherit`: the mailbox follows the default again.
 }
 
 enum Mode {
@@ -119,6 +153,8 @@ struct Outgoing {
   checksum @6 :UInt64;       # xxh3-64 of body, made by the sender
   sentAtMs @7 :UInt64;       # the sender's clock, shown to the recipient, used for nothing
   copyToSelf @8 :Bool;       # also put a copy into the sender's own mailbox, for its other devices
+  ttlMs @9 :UInt64;          # it ends so long after it was stored; 0: never
+  expired @10 :Bool;         # its time passed in the sender's outbox: uses up the number, stores nothing, is refused with `expired`
 }
 
 struct SendAnswer {
@@ -176,6 +212,8 @@ struct Incoming {
   storedAtMs @8 :UInt64;
   attempt @9 :UInt32;         # 1 on the first delivery of this session
   copyOf @10 :Text;           # "" or, on the sender's own copy of a sent message, its recipient
+  expiresAtMs @11 :UInt64;    # by the shard's committed time; 0: never
+  replayOf @12 :UInt64;       # 0 or the sequence of the parked message that this is a copy of
 }
 
 struct LostRange {
@@ -188,11 +226,108 @@ enum LostReason {
   unknown @0;
   corrupt @1;                 # stored records fail their checksum
   trimmed @2;                 # the retention policy ended them
+  expired @3;                 # their time to live has passed
+  parked @4;                  # given up on for this device: see Session.parked
 }
 
 struct FetchAnswer {
   union {
     batch @0 :Batch;
+    error @1 :Errors.Error;
+  }
+}
+
+struct Policy {                 # what ends messages and devices
+  retentionAgeMs @0 :UInt64;    # messages older than this are trimmed; 0: never
+  retentionMessages @1 :UInt64; # more messages than this in one mailbox: the oldest are trimmed; 0: no such limit
+  deviceIdleMs @2 :UInt64;      # a device not connected for so long is removed; 0: never
+  deliveriesMax @3 :UInt32;     # a message unacked after so many deliveries to one device is parked; 0: never
+}
+
+struct PolicyAnswer {
+  union {
+    policy @0 :Policy;
+    error @1 :Errors.Error;
+  }
+  inherited @2 :Bool;           # the mailbox has none of its own
+}
+
+struct Device {
+  device @0 :Text;
+  upTo @1 :UInt64;              # everything up to it is acked
+  unacked @2 :UInt64;           # messages of the mailbox that it has not acked
+  parked @3 :UInt64;
+  lastSeenMs @4 :UInt64;        # committed time of its last login, or of the last sign that it was connected
+  connected @5 :Bool;
+}
+
+struct DevicesAnswer {
+  union {
+    devices @0 :List(Device);
+    error @1 :Errors.Error;
+  }
+}
+
+struct ParkedMessage {
+  device @0 :Text;
+  sequence @1 :UInt64;
+  deliveries @2 :UInt32;
+  parkedAtMs @3 :UInt64;
+  kept @4 :Bool;                # the message itself is still in the mailbox …
+  message @5 :Incoming;         # … and this is it
+}
+
+struct ParkedAnswer {
+  union {
+    messages @0 :List(ParkedMessage);
+    error @1 :Errors.Error;
+  }
+}
+
+struct ReplayAnswer {
+  union {
+    replayed @0 :List(UInt64);  # the new sequences, in the order asked for; 0: not parked, or no longer in the mailbox
+    error @1 :Errors.Error;
+  }
+}
+
+struct Explanation {            # the life of one message in one mailbox
+  user @0 :Text;
+  sequence @1 :UInt64;
+  epoch @2 :UInt64;
+  shard @3 :UInt16;
+  node @4 :UInt64;
+  kept @5 :Bool;                # false: it ended (or is lost), and why
+  endedReason @6 :LostReason;
+  endedAtMs @7 :UInt64;         # 0: not known
+  message @8 :Incoming;         # without its body; all empty when nothing of it is left
+  bodyBytes @9 :UInt32;
+  devices @10 :List(DeviceFate);
+}
+
+struct DeviceFate {             # what became of it at one device
+  device @0 :Text;
+  state @1 :State;
+  ackedAfterMs @2 :UInt64;      # acked: between these two committed times
+  ackedByMs @3 :UInt64;
+  deliveries @4 :UInt32;        # fruitless ones that were counted
+  parkedAtMs @5 :UInt64;
+  connected @6 :Bool;           # below: of the session that lives now
+  attempts @7 :UInt32;
+  firstDeliveredMs @8 :UInt64;
+  lastDeliveredMs @9 :UInt64;
+
+  enum State {
+    waiting @0;                 # in the mailbox, not acked
+    delivered @1;               # with the client now, not acked
+    acked @2;
+    parked @3;
+  }
+}
+
+struct ExplainAnswer {
+  union {
+    explanation @0 :Explanation;
     error @1 :Errors.Error;
   }
 }

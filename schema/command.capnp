@@ -22,6 +22,12 @@ struct Command {
     ack @2 :Ack;
     transfer @3 :Transfer;
     confirm @4 :Confirm;
+    touch @5 :Touch;
+    attempts @6 :Attempts;
+    removeDevice @7 :RemoveDevice;
+    replay @8 :ParkedChange;
+    dropParked @9 :ParkedChange;
+    setPolicy @10 :SetPolicy;
   }
 }
 
@@ -63,4 +69,42 @@ struct Transfer {               # outbox records of another shard, numbered firs
 struct Confirm {                # the target shard has committed our outbox records up to here
   target @0 :UInt16;
   upTo @1 :UInt64;
+}
+
+struct Touch {                  # these devices are connected: they are not idle
+  devices @0 :List(DeviceName);
+}
+
+struct DeviceName {
+  user @0 :Text;
+  device @1 :Text;
+}
+
+struct Attempts {               # deliveries to a device that brought no ack
+  user @0 :Text;
+  device @1 :Text;
+  notes @2 :List(Note);
+
+  struct Note {                 # each message of first..last was delivered so often in vain
+    first @0 :UInt64;
+    last @1 :UInt64;
+    count @2 :UInt32;
+  }
+}
+
+struct RemoveDevice {
+  user @0 :Text;
+  device @1 :Text;
+}
+
+struct ParkedChange {           # parked messages of a device, to be put into the mailbox again or dropped
+  user @0 :Text;
+  device @1 :Text;
+  sequences @2 :List(UInt64);
+}
+
+struct SetPolicy {
+  user @0 :Text;                # "": the default of every mailbox of the shard
+  policy @1 :Broker.Policy;
+  inherit @2 :Bool;             # the mailbox follows the default again
 }

@@ -9,6 +9,7 @@
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
+#include "schema/manage.hpp"
 #include "schema/messages.hpp"
 #include "schema/records.hpp"
 
@@ -65,6 +66,58 @@ struct ConfirmCommand {
   ShardId target;
   std::uint64_t up_to = 0;
   bool operator==(const ConfirmCommand&) const = default;
+};
+
+// These devices are connected: they are not idle.
+struct TouchCommand {
+  struct Name {
+    UserId user;
+    DeviceId device;
+    bool operator==(const Name&) const = default;
+  };
+  std::vector<Name> devices;
+  bool operator==(const TouchCommand&) const = default;
+};
+
+// Deliveries to a device that brought no ack: each message of first..last was delivered `count` times in vain.
+struct AttemptsCommand {
+  UserId user;
+  DeviceId device;
+  struct Note {
+    Sequence first;
+    Sequence last;
+    std::uint32_t count = 0;
+    bool operator==(const Note&) const = default;
+  };
+  std::vector<Note> notes;  // ascending
+  bool operator==(const AttemptsCommand&) const = default;
+};
+
+struct RemoveDeviceCommand {
+  UserId user;
+  DeviceId device;
+  bool operator==(const RemoveDeviceCommand&) const = default;
+};
+
+// Parked messages go into the mailbox again, as new ones with the same id.
+struct ReplayCommand {
+  UserId user;
+  DeviceId device;
+  std::vector<Sequence> sequences;
+  bool operator==(const ReplayCommand&) const = default;
+};
+
+struct DropParkedCommand {
+  UserId user;
+  DeviceId device;
+  std::vector<Sequence> sequences;
+  bool operator==(const DropParkedCommand&) const = default;
+};
+
+struct SetPolicyCommand {
+  UserId user;                   // empty: the default of every mailbox of the shard
+  std::optional<Policy> policy;  // nothing: the mailbox follows the default again
+  bool operator==(const SetPolicyCommand&) const = default;
 };
 
 using Command = std::variant<SendCommand, LoginCommand, AckCommand, TransferCommand, ConfirmCommand>;

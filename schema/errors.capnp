@@ -25,6 +25,7 @@ enum ErrorCode {
   mailboxFull @16;        # the recipient keeps as many messages as a mailbox may
   closed @17;             # closed by its owner
   conflict @18;           # exists already with other content
+  expired @19;            # the message's time to live had passed before it reached its mailbox
 }
 
 struct Error {

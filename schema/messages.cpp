@@ -39,6 +39,17 @@ std::string_view name_of(LostReason reason) {
     case LostReason::kUnknown: return "unknown";
     case LostReason::kCorrupt: return "corrupt";
     case LostReason::kTrimmed: return "trimmed";
+    case LostReason::kExpired: return "expired";
+    case LostReason::kParked: return "parked";
+  }
+  return "unknown";
+}
+
+std::string_view name_of(Role role) {
+  switch (role) {
+    case Role::kUser: return "user";
+    case Role::kService: return "service";
+    case Role::kOperator: return "operator";
   }
   return "unknown";
 }

@@ -24,11 +24,21 @@ enum class StartAt : std::uint16_t { kOldest = 0, kNewest = 1 };
 enum class DeliveryMode : std::uint16_t { kOrdered = 0, kUnordered = 1, kSequenceOnly = 2 };
 enum class FetchCause : std::uint16_t { kUnspecified = 0, kGap = 1, kChecksum = 2, kReconnect = 3, kCatchUp = 4 };
 inline constexpr std::size_t kFetchCauses = 5;
-enum class LostReason : std::uint16_t { kUnknown = 0, kCorrupt = 1, kTrimmed = 2 };
+enum class LostReason : std::uint16_t { kUnknown = 0, kCorrupt = 1, kTrimmed = 2, kExpired = 3, kParked = 4 };
+enum class Role : std::uint16_t { kUser = 0, kService = 1, kOperator = 2 };
 
 std::string_view name_of(DeliveryMode mode);
 std::string_view name_of(FetchCause cause);
 std::string_view name_of(LostReason reason);
+std::string_view name_of(Role role);
+
+// Whom a token proves its holder to be.
+struct Identity {
+  UserId user;
+  Role role = Role::kUser;
+  std::uint64_t expires_at_ms = 0;  // wall clock; 0: never
+  bool operator==(const Identity&) const = default;
+};
 
 // A message on its way from a client into the shard of its recipient.
 struct OutgoingMessage {
@@ -40,6 +50,8 @@ struct OutgoingMessage {
   std::uint64_t checksum = 0;  // checksum_of(body), made by the sender
   std::uint64_t sent_at_ms = 0;
   bool copy_to_self = false;
+  std::uint64_t ttl_ms = 0;  // it ends so long after it was stored; 0: never
+  bool expired = false;      // its time passed in the sender's outbox: uses up the number, stores nothing
   bool operator==(const OutgoingMessage&) const = default;
 };
 
@@ -75,8 +87,10 @@ struct IncomingMessage {
   std::uint64_t checksum = 0;
   std::uint64_t sent_at_ms = 0;
   std::uint64_t stored_at_ms = 0;
-  std::uint32_t attempt = 1;  // 1 on the first delivery of a session
-  UserId copy_of;             // on the sender's own copy of a sent message: its recipient
+  std::uint32_t attempt = 1;        // 1 on the first delivery of a session
+  UserId copy_of;                   // on the sender's own copy of a sent message: its recipient
+  std::uint64_t expires_at_ms = 0;  // by the shard's committed time; 0: never
+  Sequence replay_of = {};               // the parked message that this is a copy of; 0: none
   bool operator==(const IncomingMessage&) const = default;
 };
 
@@ -131,6 +145,7 @@ struct LoginOutcome {
   Sequence cursor;
   Sequence last_sequence;
   std::vector<Sequence> acked_above = {};  // acked beyond the cursor, ascending; for the session, not on the wire
+  std::vector<Sequence> parked = {};       // parked beyond the cursor, ascending; likewise
   bool operator==(const LoginOutcome&) const = default;
 };
 
@@ -141,6 +156,7 @@ struct Welcome {
   LoginOutcome login;
   ServerLimits limits;
   NodeId node;
+  Role role = Role::kUser;
   bool operator==(const Welcome&) const = default;
 };
 

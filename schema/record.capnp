@@ -5,6 +5,7 @@
 
 using Cxx = import "/capnp/c++.capnp";
 using Errors = import "errors.capnp";
+using Broker = import "broker.capnp";
 $Cxx.namespace("earshot::schema");
 
 struct MailboxRecord {          # one message in one mailbox; the sequence is in the key
@@ -17,19 +18,49 @@ struct MailboxRecord {          # one message in one mailbox; the sequence is in
   sentAtMs @6 :UInt64;          # the sender's clock
   storedAtMs @7 :UInt64;        # the shard's committed tick
   copyOf @8 :Text;
+  expiresAtMs @9 :UInt64;       # 0: never
+  replayOf @10 :UInt64;
+  ended @11 :Broker.LostReason; # not `unknown`: the message is gone, its body with it, and this is why
+  endedAtMs @12 :UInt64;
 }
 
 struct MailboxHead {            # one mailbox
   first @0 :UInt64;             # the oldest kept sequence; last + 1 when nothing is kept
   last @1 :UInt64;              # the newest sequence given out
   devices @2 :UInt32;           # how many cursors it has
+  goneReason @3 :Broker.LostReason; # why everything below `first` is gone: `expired` if that is all of it, else `trimmed`
 }
 
 struct CursorRecord {           # one device's place in its user's mailbox
   upTo @0 :UInt64;              # everything up to here is acked
   above @1 :List(UInt64);       # acked beyond it (unordered mode), ascending
   producer @2 :UInt64;          # the device's producer id
-  lastSeenMs @3 :UInt64;        # tick of its last login
+  lastSeenMs @3 :UInt64;        # tick of its last login, or of the last touch
+  attempts @4 :List(Attempt);   # fruitless deliveries of unacked messages, ascending, bounded
+  marks @5 :List(AckMark);      # when the cursor got where, oldest first, thinned: for explain
+
+  struct Attempt {
+    sequence @0 :UInt64;
+    count @1 :UInt32;
+  }
+  struct AckMark {
+    upTo @0 :UInt64;
+    atMs @1 :UInt64;
+  }
+}
+
+struct ParkedRecord {           # a message that was given up on for a device; user, device and sequence are in the key
+  deliveries @0 :UInt32;
+  parkedAtMs @1 :UInt64;
+}
+
+struct PolicyRecord {           # of one mailbox, or the default of the shard
+  policy @0 :Broker.Policy;
+}
+
+struct SweepHead {              # the round through all mailboxes, cursors and producers that ends what is too old
+  position @0 :Data;            # the key to go on from; empty: no round is under way
+  startedMs @1 :UInt64;         # tick
 }
 
 struct LaneRecord {             # one producer's stream into this shard
@@ -56,10 +87,12 @@ struct OutboxRecord {           # a consequence for another shard; target and nu
   cause @0 :Cause;
   recipients @1 :List(Text);    # users of the target shard
   message @2 :MailboxRecord;    # one body for all of them; storedAtMs is set by the target
+  producers @3 :List(UInt64);   # forgetProducers: their lanes are dropped
 }
 
 enum Cause {
   copyToSelf @0;                # the sender's own copy
+  forgetProducers @1;           # these producer ids will never be used again
 }
 
 struct OutboxHead {             # this shard's stream to one target shard

@@ -98,9 +98,10 @@ class FakeBroker final : public actors::Broker {
   explicit FakeBroker(Login login, FakeSession::Handler handler = {})
       : login_(std::move(login)), handler_(std::move(handler)) {}
 
-  std::shared_ptr<actors::SessionInbox> open_session(UserId user, LoginRequest request,
+  std::shared_ptr<actors::SessionInbox> open_session(Identity identity, LoginRequest request,
                                                      std::shared_ptr<actors::ClientPort> client) override {
-    auto session = std::make_shared<FakeSession>(std::move(user), std::move(request), std::move(client), handler_);
+    auto session =
+        std::make_shared<FakeSession>(std::move(identity.user), std::move(request), std::move(client), handler_);
     {
       const std::lock_guard lock(mutex_);
       sessions_.push_back(session);

@@ -85,7 +85,7 @@ class TestClient {
     LoginRequest request;
     request.device = device(name);
     request.producer = producer;
-    inbox_ = broker.open_session(user_, std::move(request), port_);
+    inbox_ = broker.open_session(Identity{user_}, std::move(request), port_);
     EXPECT_TRUE(port_->wait([this] { return port_->welcome.has_value(); })) << "no answer to the login";
   }
 

@@ -172,7 +172,7 @@ TEST_F(NodeTest, SessionsAreRefusedAfterAStop) {
   start();
   node->stop();
   auto client = std::make_shared<tests::RecordingClient>();
-  auto inbox = node->open_session(alice, LoginRequest{}, client);
+  auto inbox = node->open_session(Identity{alice}, LoginRequest{}, client);
   ASSERT_NE(inbox, nullptr);
   ASSERT_TRUE(client->welcome.has_value());
   EXPECT_EQ(client->welcome->error().code, ErrorCode::kUnavailable);
