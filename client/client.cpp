@@ -112,7 +112,7 @@ Result<std::vector<MessageId>> Client::send(std::vector<Letter> letters) {
   std::vector<MessageId> ids;
   ids.reserve(letters.size());
   std::vector<OutboxMessage> messages(letters.size());
-  const std::uint64_t now_ms = SystemClock().wall_ms();
+  const std::uint64_t now_ms = impl_->loop().clock().wall_ms();
   for (std::size_t i = 0; i < letters.size(); ++i) {
     Letter& letter = letters[i];
     if (Status status = check(letter); !status) return fail(std::move(status.error()));

@@ -4,7 +4,6 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include "base/clock.hpp"
 #include "base/limits.hpp"
 #include "schema/flat.hpp"
 #include "schema/wire.hpp"
@@ -17,8 +16,6 @@ constexpr std::size_t kOutgoingWords = 24;         // of one message beside its 
 constexpr int kKeepAliveIdleS = 30;                // a silent peer is found dead within about a minute
 constexpr int kKeepAliveIntervalS = 10;
 constexpr int kKeepAliveProbes = 3;
-
-std::uint64_t now_ms() { return SystemClock().monotonic_ms(); }
 
 Error error_of(const kj::Exception& exception) {
   ErrorCode code = ErrorCode::kUnavailable;
@@ -87,14 +84,14 @@ class Connection::ReceiverServer final : public schema::Receiver::Server {
   const std::shared_ptr<Connection*> connection_;
 };
 
-Connection::Connection(std::shared_ptr<Loop> loop, ConnectionEvents& events, std::uint64_t timeout_ms)
+Connection::Connection(std::shared_ptr<KjLoop> loop, LinkEvents& events, std::uint64_t timeout_ms)
     : loop_(std::move(loop)),
       events_(&events),
       timeout_ms_(timeout_ms),
       self_(std::make_shared<Connection*>(this)),
       tasks_(kj::heap<kj::TaskSet>(static_cast<kj::TaskSet::ErrorHandler&>(*this))) {}
 
-Connection::~Connection() { *self_ = nullptr; }
+Connection::~Connection() noexcept { *self_ = nullptr; }
 
 // ---- from connecting to logged in
 
@@ -264,7 +261,7 @@ void Connection::watch() {
     if (*link == nullptr) return;
     Connection& self = **link;
     self.watching_ = false;
-    if (!self.calls_.empty() && self.calls_.begin()->second.deadline_ms <= now_ms())
+    if (!self.calls_.empty() && self.calls_.begin()->second.deadline_ms <= self.now_ms())
       self.fail_with(Error{ErrorCode::kDeadlineExceeded, "", "the server does not answer", 0, 0});
     else
       self.watch();

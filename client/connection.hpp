@@ -4,56 +4,33 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
 #include <capnp/rpc-twoparty.h>
 #include <kj/async-io.h>
 
-#include "client/client.hpp"
-#include "client/loop.hpp"
-#include "client/outbox.hpp"
+#include "client/kj_loop.hpp"
+#include "client/link.hpp"
 #include "schema/broker.capnp.h"
 
 namespace earshot::client {
 
-// What a connection reports. Always from the loop, never from inside a call to the connection.
-class ConnectionEvents {
+// The real link: Cap'n Proto RPC on one side, Earshot's types on the other.
+class Connection final : public Link, private kj::TaskSet::ErrorHandler {
  public:
-  virtual ~ConnectionEvents() = default;
-  virtual void logged_in(Result<Welcome> welcome) = 0;
-  virtual void sent(std::uint64_t call, std::span<SendAnswer> answers) = 0;
-  virtual void acked(Status status) = 0;
-  // `taken` is to be called when the batch is taken in: that is the flow control.
-  virtual void delivered(Batch batch, std::function<void()> taken) = 0;
-  virtual void closed(Error reason) = 0;  // by the server
-  virtual void lost(Error reason) = 0;    // by the network, or a server that breaks the protocol
-};
+  Connection(std::shared_ptr<KjLoop> loop, LinkEvents& events, std::uint64_t timeout_ms);
+  ~Connection() noexcept override;
 
-// One connection to a node, from connecting to its loss: Cap'n Proto RPC on one side, Earshot's types on the other. A
-// call that is not answered within the timeout means that the connection is lost.
-//
-// Thread: the loop's. After detach() it reports nothing more. It must not be destroyed from inside one of its own
-// events.
-class Connection final : private kj::TaskSet::ErrorHandler {
- public:
-  Connection(std::shared_ptr<Loop> loop, ConnectionEvents& events, std::uint64_t timeout_ms);
-  ~Connection();
-
-  void open(const std::string& address, LoginRequest request);
-  // The rest after logged_in().
-  void subscribe(DeliveryMode mode, std::uint32_t window_messages);
-  void send(const Outbox::Call& call);
-  void ack(const AckRequest& request);
-  void nack(const NackRequest& request);
-  void fetch(Sequence after, std::uint32_t limit, FetchCause cause, FetchDone done);
-  void history(Sequence before, std::uint32_t limit, FetchDone done);
-  // Ends the session in order, then calls `done`, answered or not.
-  void logout(std::function<void()> done);
-
-  // Reports nothing more; calls that wait for their answer get kUnavailable.
-  void detach();
+  void open(const std::string& address, LoginRequest request) override;
+  void subscribe(DeliveryMode mode, std::uint32_t window_messages) override;
+  void send(const Outbox::Call& call) override;
+  void ack(const AckRequest& request) override;
+  void nack(const NackRequest& request) override;
+  void fetch(Sequence after, std::uint32_t limit, FetchCause cause, FetchDone done) override;
+  void history(Sequence before, std::uint32_t limit, FetchDone done) override;
+  void logout(std::function<void()> done) override;
+  void detach() override;
 
  private:
   class ReceiverServer;
@@ -65,6 +42,7 @@ class Connection final : private kj::TaskSet::ErrorHandler {
   CallNumber begin_call(FetchDone done = {});
   void end_call(CallNumber call);
   void watch();
+  [[nodiscard]] std::uint64_t now_ms() const { return loop_->clock().monotonic_ms(); }
   void fail_with(Error reason);
   void taskFailed(kj::Exception&& exception) override;
 
@@ -73,8 +51,8 @@ class Connection final : private kj::TaskSet::ErrorHandler {
     FetchDone done;
   };
 
-  const std::shared_ptr<Loop> loop_;
-  ConnectionEvents* events_;  // nullptr when detached
+  const std::shared_ptr<KjLoop> loop_;
+  LinkEvents* events_;  // nullptr when detached
   const std::uint64_t timeout_ms_;
   std::shared_ptr<Connection*> self_;  // nulled with this object
   std::map<CallNumber, Call> calls_;   // unanswered, oldest first

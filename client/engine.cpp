@@ -30,7 +30,7 @@ Engine::Engine(const Options& options, DeviceId device, std::shared_ptr<Store> s
       loop_(std::move(loop)),
       intake_(std::move(intake)),
       announcer_(std::move(handlers), options.executor),
-      random_(Random::from_system()),
+      random_(loop_->random()),
       outbox_(Outbox::Limits{.messages_under_way_max = options.send_window_messages, .held = options.reconnect},
               Random(random_.next())),
       inbox_(options.mode,
@@ -61,8 +61,8 @@ void Engine::connect() {
   request.last_received = inbox_.head().last_received;
   request.start_at = options_.start_at;
   request.agent = options_.agent;
-  connection_ = std::make_unique<Connection>(loop_, static_cast<ConnectionEvents&>(*this), options_.request_timeout_ms);
-  connection_->open(reconnector_.address(), std::move(request));
+  link_ = loop_->make_link(options_, static_cast<LinkEvents&>(*this));
+  link_->open(reconnector_.address(), std::move(request));
 }
 
 // ---- login
@@ -161,7 +161,7 @@ void Engine::open_session() {
   acks_.reconnected(inbox_.head().last_received, inbox_.head().received_above);
   ConnectionChange change{ConnectionChange::Kind::kConnected, reconnector_.address(), {}, 0, welcome_};
   if (options_.receive) {
-    connection_->subscribe(options_.mode, std::min(options_.window_messages, welcome_->limits.window_messages_max));
+    link_->subscribe(options_.mode, std::min(options_.window_messages, welcome_->limits.window_messages_max));
     const Sequence cursor = welcome_->login.cursor;
     if (cursor > inbox_.head().last_received && welcome_->login.epoch == inbox_.head().epoch)
       begin_repair({FetchCause::kReconnect, inbox_.head().last_received, cursor, 0}, true);
@@ -232,11 +232,11 @@ void Engine::drop_connection() {
   repair_.reset();
   fetching_ = false;
   repair_at_ms_ = 0, repair_attempts_ = 0;
-  if (!connection_) return;
+  if (!link_) return;
   // We may be inside one of its events: it goes when the loop has come back from them.
-  std::shared_ptr<Connection> connection = std::move(connection_);
-  connection->detach();
-  loop_->post([connection]() mutable { connection.reset(); });
+  std::shared_ptr<Link> link = std::move(link_);
+  link->detach();
+  loop_->post([link]() mutable { link.reset(); });
 }
 
 void Engine::shut_down(std::function<void()> done) {
@@ -254,11 +254,11 @@ void Engine::shut_down(std::function<void()> done) {
     finish_shut_down();
     return;
   }
-  if (const auto ack = acks_.next(UINT64_MAX)) connection_->ack(*ack);
+  if (const auto ack = acks_.next(UINT64_MAX)) link_->ack(*ack);
   const auto finish = [weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->finish_shut_down();
   };
-  connection_->logout(finish);
+  link_->logout(finish);
   loop_->after(kLogoutTimeoutMs, finish);
 }
 
@@ -269,7 +269,7 @@ void Engine::finish_shut_down() {
 }
 
 void Engine::check_shut_down() {
-  if (!shut_down_done_ || connection_ || removing_ || storing_ || planning_) return;
+  if (!shut_down_done_ || link_ || removing_ || storing_ || planning_) return;
   // Behind the farewell of the connection, so that whoever waits may stop the loop.
   loop_->post(std::exchange(shut_down_done_, nullptr));
   loop_->release();
@@ -293,13 +293,13 @@ void Engine::announce(ConnectionChange change) {
 void Engine::fetch(Sequence after, std::uint32_t limit, FetchDone done) {
   if (state_ != State::kOpen) return done(fail(ErrorCode::kUnavailable, "", "not connected"));
   ++counters_.fetches[static_cast<std::size_t>(FetchCause::kCatchUp)];
-  connection_->fetch(after, std::clamp(limit, 1u, welcome_->limits.fetch_messages_max), FetchCause::kCatchUp,
-                     std::move(done));
+  link_->fetch(after, std::clamp(limit, 1u, welcome_->limits.fetch_messages_max), FetchCause::kCatchUp,
+               std::move(done));
 }
 
 void Engine::history(Sequence before, std::uint32_t limit, FetchDone done) {
   if (state_ != State::kOpen) return done(fail(ErrorCode::kUnavailable, "", "not connected"));
-  connection_->history(before, std::clamp(limit, 1u, welcome_->limits.fetch_messages_max), std::move(done));
+  link_->history(before, std::clamp(limit, 1u, welcome_->limits.fetch_messages_max), std::move(done));
 }
 
 // One timer for everything that waits for a time; an earlier time asks for another one.

@@ -9,21 +9,20 @@
 #include <optional>
 #include <vector>
 
-#include "base/clock.hpp"
 #include "client/ack_queue.hpp"
 #include "client/announcer.hpp"
 #include "client/client.hpp"
-#include "client/connection.hpp"
 #include "client/counters.hpp"
 #include "client/inbox.hpp"
 #include "client/intake.hpp"
+#include "client/link.hpp"
 #include "client/loop.hpp"
 #include "client/outbox.hpp"
 #include "client/reconnector.hpp"
 
 namespace earshot::client {
 
-// One client's life on the loop: moves events between the connection, the store, the application and the classes that
+// One client's life on the loop: moves events between the link, the store, the application and the classes that
 // know what they mean (Outbox, Inbox, AckQueue, Reconnector).
 //
 //   kWaiting ──delay──► kConnecting ──logged in──► kWelcoming ──committed──► kOpen
@@ -35,7 +34,7 @@ namespace earshot::client {
 // kWelcoming waits until no other transaction is under way, then commits what the welcome changes, alone.
 //
 // Thread safety: the loop's thread; stats() and wait_connected() from any.
-class Engine final : public std::enable_shared_from_this<Engine>, private ConnectionEvents {
+class Engine final : public std::enable_shared_from_this<Engine>, private LinkEvents {
  public:
   Engine(const Options& options, DeviceId device, std::shared_ptr<Store> store, Handlers handlers,
          std::shared_ptr<Loop> loop, std::shared_ptr<Intake> intake, StoredState state);
@@ -120,14 +119,13 @@ class Engine final : public std::enable_shared_from_this<Engine>, private Connec
       loop->post(std::move(run));
     }
   }
-  [[nodiscard]] std::uint64_t now_ms() const { return clock_.monotonic_ms(); }
+  [[nodiscard]] std::uint64_t now_ms() const { return loop_->clock().monotonic_ms(); }
 
   const Options options_;
   const DeviceId device_;
   const std::shared_ptr<Store> store_;
   const std::shared_ptr<Loop> loop_;
   const std::shared_ptr<Intake> intake_;
-  const SystemClock clock_;
   Announcer announcer_;
   Random random_;
   Outbox outbox_;
@@ -137,7 +135,7 @@ class Engine final : public std::enable_shared_from_this<Engine>, private Connec
   Counters counters_;
 
   State state_ = State::kWaiting;
-  std::unique_ptr<Connection> connection_;
+  std::unique_ptr<Link> link_;
   std::uint64_t generation_ = 0;  // counts connections
   std::optional<Welcome> welcome_;
   bool planning_ = false;  // Store::welcome is under way

@@ -62,7 +62,7 @@ void Engine::nack(Work& work) {
     request.sequences.push_back(sequence);
   }
   if (options_.mode != DeliveryMode::kSequenceOnly) {
-    for (const auto& [delay, request] : by_delay) connection_->nack(request);
+    for (const auto& [delay, request] : by_delay) link_->nack(request);
     return;
   }
   // Nothing is outstanding at the server in this mode: the client comes back for it by itself.
@@ -172,11 +172,10 @@ void Engine::pump_repair() {
   repair_at_ms_ = 0;
   ++counters_.fetches[static_cast<std::size_t>(repair_->cause)];
   const std::uint32_t most = welcome_->limits.fetch_messages_max;
-  connection_->fetch(single ? repair_->after : inbox_.head().last_received,
-                     single ? std::min(repair_->limit, most) : most, repair_->cause,
-                     [weak = weak_from_this(), generation = generation_](Result<Batch> batch) {
-                       if (const auto self = weak.lock()) self->repair_fetched(generation, std::move(batch));
-                     });
+  link_->fetch(single ? repair_->after : inbox_.head().last_received, single ? std::min(repair_->limit, most) : most,
+               repair_->cause, [weak = weak_from_this(), generation = generation_](Result<Batch> batch) {
+                 if (const auto self = weak.lock()) self->repair_fetched(generation, std::move(batch));
+               });
 }
 
 void Engine::repair_fetched(std::uint64_t generation, Result<Batch> batch) {

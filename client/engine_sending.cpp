@@ -31,11 +31,11 @@ void Engine::pump_sends() {
   while (outbox_.next_call(now, call_)) {
     ++counters_.send_calls;
     counters_.resent += call_.resent;
-    connection_->send(call_);
+    link_->send(call_);
   }
   if (const auto ack = acks_.next(now)) {
     ++counters_.acks;
-    connection_->ack(*ack);
+    link_->ack(*ack);
   }
   if (outbox_.needs_new_producer())
     lost(Error{ErrorCode::kProducerReset, "producer", "the server has forgotten this outbox's lanes", 0, 0});

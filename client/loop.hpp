@@ -1,62 +1,43 @@
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
-#include <future>
 #include <memory>
-#include <mutex>
 #include <thread>
-#include <vector>
 
-#include <kj/async-io.h>
-
-#include "base/error.hpp"
+#include "base/clock.hpp"
+#include "base/random.hpp"
+#include "client/link.hpp"
 
 namespace earshot::client {
 
-// The event loop behind a Runtime: a thread, a queue of tasks for it, and a doorbell that is rung only when the queue
-// turns non-empty while the loop sleeps.
+// What a Runtime runs its clients on: one thread, with timers, clocks, chance and the network. Everything that a client
+// does not decide by itself comes from here, so that a simulation can put its own in place.
 //
-// Thread safety: post() and is_current_thread() from any thread; the rest on the loop's own.
-class Loop final : public std::enable_shared_from_this<Loop>, private kj::TaskSet::ErrorHandler {
+// Thread safety: post(), hold(), is_current_thread(), thread_id(), clock() from any thread; the rest on the loop's own.
+class Loop {
  public:
-  static Result<std::shared_ptr<Loop>> start();
-  ~Loop() = default;
+  Loop() = default;
+  virtual ~Loop() = default;
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
 
   // Runs the task on the loop's thread, after those posted before. Dropped when the loop has ended.
-  void post(std::function<void()> task);
+  virtual void post(std::function<void()> task) = 0;
   // Ends the loop when nothing is queued and nobody holds it any more; waits for its thread unless called on it.
-  void stop();
+  virtual void stop() = 0;
   // What needs the loop to the end of its own life holds it. release() on the loop's thread.
-  void hold() { ++holds_; }
-  void release();
-  [[nodiscard]] bool is_current_thread() const { return std::this_thread::get_id() == thread_id_.load(); }
+  virtual void hold() = 0;
+  virtual void release() = 0;
+  [[nodiscard]] virtual std::thread::id thread_id() const = 0;
+  [[nodiscard]] bool is_current_thread() const { return std::this_thread::get_id() == thread_id(); }
 
-  [[nodiscard]] std::thread::id thread_id() const { return thread_id_.load(); }
-
-  void after(std::uint64_t delay_ms, std::function<void()> task);
-  [[nodiscard]] kj::Network& network() { return io_->provider->getNetwork(); }
-
- private:
-  Loop() = default;
-  void run(std::promise<Status>& started);
-  void run_until_stopped();
-  void taskFailed(kj::Exception&& exception) override;
-
-  std::thread thread_;
-  std::atomic<std::thread::id> thread_id_;
-
-  std::mutex mutex_;
-  std::vector<std::function<void()>> queue_;
-  kj::Own<kj::CrossThreadPromiseFulfiller<void>> doorbell_;  // set while the loop sleeps
-  bool stopping_ = false;
-  bool ended_ = false;
-  std::atomic<std::size_t> holds_ = 0;
-
-  // Live while the thread runs, on its stack.
-  kj::AsyncIoContext* io_ = nullptr;
-  kj::TaskSet* timers_ = nullptr;
+  virtual void after(std::uint64_t delay_ms, std::function<void()> task) = 0;
+  [[nodiscard]] virtual const Clock& clock() const = 0;
+  // A new source of random numbers.
+  virtual Random random() = 0;
+  // A connection still to be opened. It reports to `events`, which outlive it.
+  virtual std::unique_ptr<Link> make_link(const Options& options, LinkEvents& events) = 0;
 };
 
 }  // namespace earshot::client

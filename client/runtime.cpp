@@ -1,13 +1,13 @@
 #include "client/runtime.hpp"
 
-#include "client/loop.hpp"
+#include "client/kj_loop.hpp"
 
 namespace earshot::client {
 
 Result<std::shared_ptr<Runtime>> Runtime::start() {
-  Result<std::shared_ptr<Loop>> loop = Loop::start();
+  Result<std::shared_ptr<KjLoop>> loop = KjLoop::start();
   if (!loop) return fail(loop.error());
-  return std::shared_ptr<Runtime>(new Runtime(std::move(*loop)));
+  return std::make_shared<Runtime>(std::move(*loop));
 }
 
 Runtime::~Runtime() { loop_->stop(); }

@@ -23,11 +23,11 @@ class Runtime {
   // Whether the caller runs on the loop's thread, as a handler without an executor does.
   [[nodiscard]] bool is_current_thread() const;
 
-  // For the library itself.
+  // For the library itself and for simulations, which bring a loop of their own.
+  explicit Runtime(std::shared_ptr<Loop> loop) : loop_(std::move(loop)) {}
   [[nodiscard]] const std::shared_ptr<Loop>& loop() const { return loop_; }
 
  private:
-  explicit Runtime(std::shared_ptr<Loop> loop) : loop_(std::move(loop)) {}
   std::shared_ptr<Loop> loop_;
 };
 

@@ -1,11 +1,13 @@
-#include "client/loop.hpp"
+#include "client/kj_loop.hpp"
 
 #include <future>
 #include <system_error>
 
+#include "client/connection.hpp"
+
 namespace earshot::client {
-Result<std::shared_ptr<Loop>> Loop::start() {
-  std::shared_ptr<Loop> loop(new Loop);
+Result<std::shared_ptr<KjLoop>> KjLoop::start() {
+  std::shared_ptr<KjLoop> loop(new KjLoop);
   std::promise<Status> started;
   try {
     // The thread keeps the loop: the last owner outside may be gone before it has ended.
@@ -21,7 +23,7 @@ Result<std::shared_ptr<Loop>> Loop::start() {
   return loop;
 }
 
-void Loop::run(std::promise<Status>& started) {
+void KjLoop::run(std::promise<Status>& started) {
   thread_id_ = std::this_thread::get_id();
   bool running = false;
   auto failure = kj::runCatchingExceptions([&] {
@@ -41,7 +43,7 @@ void Loop::run(std::promise<Status>& started) {
 
 // Every turn waits for the doorbell, also when tasks are queued already: the wait lets the events and sockets that are
 // ready have their turn, and returns in turn with them, however busy they are.
-void Loop::run_until_stopped() {
+void KjLoop::run_until_stopped() {
   std::vector<std::function<void()>> tasks;
   for (;;) {
     auto bell = kj::newPromiseAndCrossThreadFulfiller<void>();
@@ -66,7 +68,7 @@ void Loop::run_until_stopped() {
   }
 }
 
-void Loop::post(std::function<void()> task) {
+void KjLoop::post(std::function<void()> task) {
   kj::Own<kj::CrossThreadPromiseFulfiller<void>> bell;
   {
     const std::lock_guard lock(mutex_);
@@ -77,7 +79,7 @@ void Loop::post(std::function<void()> task) {
   if (bell.get() != nullptr) bell->fulfill();
 }
 
-void Loop::stop() {
+void KjLoop::stop() {
   kj::Own<kj::CrossThreadPromiseFulfiller<void>> bell;
   {
     const std::lock_guard lock(mutex_);
@@ -93,17 +95,21 @@ void Loop::stop() {
   }
 }
 
-void Loop::release() {
+void KjLoop::release() {
   --holds_;
   post([] {});  // the loop looks whether it may end
 }
 
-void Loop::after(std::uint64_t delay_ms, std::function<void()> task) {
+void KjLoop::after(std::uint64_t delay_ms, std::function<void()> task) {
   auto& timer = io_->provider->getTimer();
   timers_->add(timer.afterDelay(delay_ms * kj::MILLISECONDS).then([task = std::move(task)] { task(); }));
 }
 
-void Loop::taskFailed(kj::Exception&& exception) {
+std::unique_ptr<Link> KjLoop::make_link(const Options& options, LinkEvents& events) {
+  return std::make_unique<Connection>(shared_from_this(), events, options.request_timeout_ms);
+}
+
+void KjLoop::taskFailed(kj::Exception&& exception) {
   EARSHOT_INVARIANT(false, exception.getDescription().cStr());  // timers do not fail, and tasks do not throw
 }
 
