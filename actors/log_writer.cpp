@@ -56,10 +56,9 @@ namespace {
 
 class LogWriterActor final : public WriterActor<LogWriter> {
  public:
-  LogWriterActor(caf::actor_config& config, storage::LogStore& store, std::shared_ptr<NodeBudgets> budgets,
-                 const Clock& clock)
-      : WriterActor(config, LogWriter(store, budgets->disk, clock, Random::from_system())),
-        budgets_(std::move(budgets)) {}
+  LogWriterActor(caf::actor_config& config, storage::LogStore& store, WriterSetup setup)
+      : WriterActor(config, LogWriter(store, setup.budgets->disk, *setup.clock, Random(setup.seed))),
+        budgets_(std::move(setup.budgets)) {}
 
   const char* name() const override { return "log-writer"; }
 
@@ -82,9 +81,9 @@ class LogWriterActor final : public WriterActor<LogWriter> {
 
 }  // namespace
 
-caf::actor spawn_log_writer(caf::actor_system& system, storage::LogStore& store, std::shared_ptr<NodeBudgets> budgets,
-                            const Clock& clock) {
-  return system.spawn<LogWriterActor, caf::detached>(std::ref(store), std::move(budgets), std::ref(clock));
+caf::actor spawn_log_writer(caf::actor_system& system, storage::LogStore& store, WriterSetup setup) {
+  if (!setup.has_thread) return system.spawn<LogWriterActor>(std::ref(store), std::move(setup));
+  return system.spawn<LogWriterActor, caf::detached>(std::ref(store), std::move(setup));
 }
 
 }  // namespace earshot::actors

@@ -10,6 +10,7 @@
 
 #include "actors/shard_budget.hpp"
 #include "actors/writer_retry.hpp"
+#include "actors/writer_setup.hpp"
 #include "base/clock.hpp"
 #include "base/limits.hpp"
 #include "storage/log_store.hpp"
@@ -54,7 +55,6 @@ class LogWriter {
 // The actor around it, with a thread of its own, since a commit blocks. It takes messages until none is left that had
 // come before its own GatherNow, then commits: whatever came in during one sync is in the next, without a timer and
 // without waiting for more.
-caf::actor spawn_log_writer(caf::actor_system& system, storage::LogStore& store, std::shared_ptr<NodeBudgets> budgets,
-                            const Clock& clock);
+caf::actor spawn_log_writer(caf::actor_system& system, storage::LogStore& store, WriterSetup setup);
 
 }  // namespace earshot::actors

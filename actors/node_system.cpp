@@ -15,18 +15,27 @@ constexpr std::size_t kMessagesPerTurnMax = 256;
 
 }  // namespace
 
-SystemConfig::SystemConfig(std::uint32_t scheduler_threads) {
+SystemConfig::SystemConfig() {
   add_message_types<caf::id_block::earshot>();
+  // The node logs by itself.
+  set("logger.console", caf::atom("none"));
+  set("logger.verbosity", caf::atom("quiet"));
+  set("logger.file-verbosity", caf::atom("quiet"));
+}
+
+SystemConfig::SystemConfig(std::uint32_t scheduler_threads) : SystemConfig() {
   const std::size_t threads =
       scheduler_threads > 0 ? scheduler_threads : std::max(1u, std::thread::hardware_concurrency());
   // "sharing" halves the latency on few cores and burns nothing while idle, at equal throughput.
   set("scheduler.policy", caf::atom("sharing"));
   set("scheduler.max-threads", threads);
   set("scheduler.max-throughput", kMessagesPerTurnMax);
-  // The node logs by itself.
-  set("logger.console", caf::atom("none"));
-  set("logger.verbosity", caf::atom("quiet"));
-  set("logger.file-verbosity", caf::atom("quiet"));
+}
+
+SystemConfig SystemConfig::simulated() {
+  SystemConfig config;
+  config.set("scheduler.policy", caf::atom("testing"));
+  return config;
 }
 
 }  // namespace earshot::actors

@@ -11,6 +11,11 @@ class SystemConfig : public caf::actor_system_config {
  public:
   // 0 threads: one per core.
   explicit SystemConfig(std::uint32_t scheduler_threads);
+  // For simulations: no threads, a clock that stands still, and a queue of actors that wait for their turn.
+  static SystemConfig simulated();
+
+ private:
+  SystemConfig();
 };
 
 }  // namespace earshot::actors

@@ -30,6 +30,7 @@ struct SessionOptions {
   BackoffPolicy retransmit{limits::kRetransmitFirstMs, limits::kRetransmitMaxMs};
   std::uint64_t request_timeout_ms = limits::kRequestTimeoutMs;
   std::shared_ptr<SessionCounters> counters;  // of the node; null: the session counts for itself
+  std::uint64_t seed = 0;                     // of the jitter of its timers
 };
 
 // One connected device, from login to logout: forwards lanes unchanged, keeps what is outstanding and sends it again.

@@ -49,10 +49,9 @@ namespace {
 
 class StateWriterActor final : public WriterActor<StateWriter> {
  public:
-  StateWriterActor(caf::actor_config& config, storage::Environment& environment, std::shared_ptr<NodeBudgets> budgets,
-                   const Clock& clock)
-      : WriterActor(config, StateWriter(environment, budgets->disk, clock, Random::from_system())),
-        budgets_(std::move(budgets)) {}
+  StateWriterActor(caf::actor_config& config, storage::Environment& environment, WriterSetup setup)
+      : WriterActor(config, StateWriter(environment, setup.budgets->disk, *setup.clock, Random(setup.seed))),
+        budgets_(std::move(setup.budgets)) {}
 
   const char* name() const override { return "state-writer"; }
 
@@ -73,9 +72,9 @@ class StateWriterActor final : public WriterActor<StateWriter> {
 
 }  // namespace
 
-caf::actor spawn_state_writer(caf::actor_system& system, storage::Environment& environment,
-                              std::shared_ptr<NodeBudgets> budgets, const Clock& clock) {
-  return system.spawn<StateWriterActor, caf::detached>(std::ref(environment), std::move(budgets), std::ref(clock));
+caf::actor spawn_state_writer(caf::actor_system& system, storage::Environment& environment, WriterSetup setup) {
+  if (!setup.has_thread) return system.spawn<StateWriterActor>(std::ref(environment), std::move(setup));
+  return system.spawn<StateWriterActor, caf::detached>(std::ref(environment), std::move(setup));
 }
 
 }  // namespace earshot::actors

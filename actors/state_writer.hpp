@@ -9,6 +9,7 @@
 
 #include "actors/shard_budget.hpp"
 #include "actors/writer_retry.hpp"
+#include "actors/writer_setup.hpp"
 #include "base/clock.hpp"
 #include "base/limits.hpp"
 #include "storage/state_store.hpp"
@@ -49,7 +50,6 @@ class StateWriter {
 };
 
 // The actor around it, with a thread of its own, since a commit blocks.
-caf::actor spawn_state_writer(caf::actor_system& system, storage::Environment& environment,
-                              std::shared_ptr<NodeBudgets> budgets, const Clock& clock);
+caf::actor spawn_state_writer(caf::actor_system& system, storage::Environment& environment, WriterSetup setup);
 
 }  // namespace earshot::actors

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <shared_mutex>
+#include <vector>
+
+#include <caf/actor.hpp>
+#include <caf/fwd.hpp>
+
+#include "actors/broker.hpp"
+#include "actors/counters.hpp"
+#include "actors/live_actors.hpp"
+#include "actors/ports.hpp"
+#include "actors/shard.hpp"
+#include "base/clock.hpp"
+#include "base/config.hpp"
+#include "storage/log_store.hpp"
+
+namespace earshot::actors {
+
+// What a node's actors work with. Everything pointed to outlives them.
+struct NodeSetup {
+  NodeConfig config;
+  NodeId id;
+  std::uint16_t shard_count = 0;
+  storage::LogStore* log = nullptr;
+  storage::Environment* state = nullptr;
+  const Clock* clock = nullptr;
+  std::uint64_t seed = 0;
+  // The writers block in commits, so they have threads of their own; a simulation runs everything on one thread.
+  bool writers_have_threads = true;
+};
+
+// A node's actors, wired: the two writers, the shards and the sessions over one log and one state environment. What is
+// around them is its owner's: the disk, the actor system, and waiting for their end.
+//
+// Thread safety: open_session() from any thread once serve() was called; close() from any; the rest from one.
+class NodeActors {
+ public:
+  NodeActors(caf::actor_system& system, NodeSetup setup);
+
+  // Loads the logs, then starts writers and shards. `opened` is called once, from a shard's actor, when all shards are
+  // open or one cannot be. kCorrupt when a log cannot be read: then nothing was started.
+  Status start(std::function<void(Status)> opened);
+  // Every shard is open: they learn of each other, and sessions may come.
+  void serve();
+
+  // As Broker::open_session.
+  std::shared_ptr<SessionInbox> open_session(Identity identity, LoginRequest request,
+                                             std::shared_ptr<ClientPort> client);
+  // No session is opened from now on, nor behind the caller's back.
+  void close();
+  // Every actor has ended: lets go of the last references to them, before their system goes.
+  void forget();
+
+  [[nodiscard]] LiveActors& sessions() const { return *sessions_; }
+  [[nodiscard]] LiveActors& shards() const { return *shards_; }
+  [[nodiscard]] LiveActors& writers() const { return *writers_; }
+  [[nodiscard]] const SessionCounters& counters() const { return *counters_; }
+  [[nodiscard]] const NodeBudgets& budgets() const { return *budgets_; }
+  [[nodiscard]] std::size_t entries_read() const { return entries_read_; }  // from the logs, by start()
+
+ private:
+  [[nodiscard]] ShardOptions shard_options(ShardId shard, std::uint32_t seed) const;
+  Result<std::vector<storage::LoadedLog>> load_logs();
+
+  caf::actor_system& system_;
+  const NodeSetup setup_;
+  const std::shared_ptr<NodeBudgets> budgets_;
+  const std::shared_ptr<SessionCounters> counters_ = std::make_shared<SessionCounters>();
+  const std::shared_ptr<LiveActors> sessions_ = LiveActors::make();
+  const std::shared_ptr<LiveActors> shards_ = LiveActors::make();
+  const std::shared_ptr<LiveActors> writers_ = LiveActors::make();
+  std::vector<caf::actor> shard_actors_;  // until serve()
+  std::shared_ptr<const Router> router_;
+  std::size_t entries_read_ = 0;
+
+  // Held shared while a session is opened, alone when stopping begins.
+  std::shared_mutex gate_;
+  bool closed_ = false;
+  std::atomic<SessionId> next_session_{1};
+};
+
+}  // namespace earshot::actors
