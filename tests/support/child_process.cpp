@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <stdexcept>
 
 #include <fcntl.h>
@@ -161,5 +162,14 @@ std::size_t anonymous_memory_bytes(int pid) {
 std::string earshotd_path() { return EARSHOT_EARSHOTD; }
 std::string earshot_path() { return EARSHOT_EARSHOT; }
 std::string example_path(const std::string& name) { return EARSHOT_EXAMPLES "/client-example-" + name; }
+
+std::vector<std::string> with_shim(const std::string& name, std::vector<std::string> environment) {
+  // Sanitizers would rather be the first library of all; the shims do not mind.
+  std::vector<std::string> command{"/usr/bin/env", "ASAN_OPTIONS=verify_asan_link_order=0",
+                                   "LD_PRELOAD=" EARSHOT_SHIMS "/" + name + "_shim.so"};
+  command.insert(command.end(), std::make_move_iterator(environment.begin()),
+                 std::make_move_iterator(environment.end()));
+  return command;
+}
 
 }  // namespace earshot::tests

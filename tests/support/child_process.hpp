@@ -80,5 +80,7 @@ std::size_t anonymous_memory_bytes(int pid);
 std::string earshotd_path();
 std::string earshot_path();
 std::string example_path(const std::string& name);
+// A wrapper for NodeOptions: the node runs with tests/support/NAME_shim.c preloaded and these settings ("KEY=value").
+std::vector<std::string> with_shim(const std::string& name, std::vector<std::string> environment);
 
 }  // namespace earshot::tests
