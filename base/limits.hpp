@@ -20,6 +20,7 @@ inline constexpr std::size_t kBatchBytesMax = 4 << 20;  // bytes in one send or 
 inline constexpr std::size_t kCallWordsMax = 1 << 20;   // 8-byte words that decoding one call may visit (8 MiB)
 inline constexpr int kCallNestingMax = 16;              // pointer depth of one call
 inline constexpr std::size_t kFetchMessagesMax = 1024;  // messages in one fetch or history answer
+inline constexpr std::size_t kLostRangesMax = 1024;     // ranges of lost messages in one batch, which then ends early
 inline constexpr std::size_t kConnectionsMax = 50'000;  // client connections of one node
 inline constexpr std::size_t kCallsInFlightMax = 256;   // unanswered calls of one connection
 inline constexpr std::size_t kCallBytesInFlightMax = 16 << 20;  // request bytes of unanswered calls of one connection
@@ -30,6 +31,8 @@ inline constexpr std::uint64_t kRequestTimeoutMs = 10'000;      // default deadl
 inline constexpr std::uint32_t kWindowMessagesDefault = 256;  // outstanding messages of one session
 inline constexpr std::uint32_t kWindowMessagesMax = 4096;     //
 inline constexpr std::size_t kWindowBytesMax = 8 << 20;       // outstanding bytes of one session
+inline constexpr std::size_t kWindowsBytesMax = 1 << 30;      // of all sessions of a node: then windows shrink to …
+inline constexpr std::size_t kWindowBytesPressed = 64 << 10;  // … this, and larger messages wait
 inline constexpr std::size_t kSelectiveAcksMax = 4096;        // sequences acked above the cursor (unordered mode)
 inline constexpr std::uint64_t kRetransmitFirstMs = 2'000;    // first retransmit; doubles with jitter
 inline constexpr std::uint64_t kRetransmitMaxMs = 60'000;     //
@@ -51,6 +54,13 @@ inline constexpr std::size_t kSweepRecordsPerEntryMax = 256;            // recor
 inline constexpr std::uint64_t kSweepIntervalMs = 3'600'000;            // a round through all records begins this often
 inline constexpr std::uint64_t kTouchIntervalMs = 12ull * 3600 * 1000;  // connected devices are noted this often
 inline constexpr std::size_t kTouchDevicesMax = 1024;                   // devices noted by one command
+inline constexpr std::uint64_t kTickIntervalMs = 1'000;  // what is due ends that late at most, when nothing else ticks
+inline constexpr std::uint64_t kExplainWaitMs = 1'000;   // an explanation waits so long for what sessions know
+inline constexpr std::uint64_t kDeviceIdleMsMin =
+    2 * kTouchIntervalMs;                              // shorter would take connected devices for idle
+inline constexpr std::size_t kTrimsPerAppendMax = 16;  // messages that one more may push out of its mailbox at once
+inline constexpr std::uint64_t kSweepIntervalMsMin = 1'000;  // rounds follow each other no faster than this
+inline constexpr std::size_t kExplainBytesMax = 64 << 20;  // bytes of messages looked at to find one by its id
 
 // ---- lanes and outboxes
 inline constexpr std::size_t kLaneWindowMax = 4096;    // unanswered messages of one producer in one shard
@@ -73,6 +83,7 @@ inline constexpr std::size_t kOverlayFlushBytes = 32 << 20;       // unflushed b
 inline constexpr std::uint64_t kFlushIntervalMs = 1'000;          // unflushed state is flushed at least this often
 inline constexpr std::uint64_t kMailboxMessagesMax = 10'000'000;  // kept messages of one mailbox: then kMailboxFull
 inline constexpr std::size_t kStateCacheBytesMax = 2 << 20;       // decoded, unchanged records of one kind in one shard
+inline constexpr std::size_t kReadsBytesMax = 128 << 20;          // read answers between shards and sessions of a node
 inline constexpr std::size_t kRegistrationsMax = 1'000'000;       // live sessions of one shard's users
 
 // ---- log and disk
@@ -83,6 +94,15 @@ inline constexpr std::size_t kStateTransactionBytesMax = 64
 inline constexpr std::uint64_t kLogTrailingEntries = 1024;  // entries kept behind a snapshot for followers that lag
 inline constexpr std::uint64_t kLogBytesMax = 1ull << 30;   // one shard's log; beyond it trailing entries are given up
 inline constexpr std::uint64_t kMapBytes = 1ull << 40;      // LMDB's sparse map
+inline constexpr std::uint64_t kNodeLogBytesMax = 512ull << 20;  // all logs of a node: then every shard flushes, to cut
+inline constexpr std::uint64_t kNodeLogPartOfDisk = 4;           // … and on a small disk at this part of it
+inline constexpr std::uint64_t kBallastBytes = 64ull << 20;      // given up when the disk is full, to flush and to cut
+// Free space below which no more is let in: what is under way must still fit. Two of the largest transactions of the
+// log and of the state, each doubled since LMDB copies the pages that it changes, and the ballast.
+inline constexpr std::uint64_t kDiskReserveBytesDefault =
+    2 * 2 * (kLogTransactionBytesMax + kStateTransactionBytesMax) + kBallastBytes;
+inline constexpr std::uint64_t kDiskReserveBytesMin = 1 << 20;  // less leaves no room to cut a log in
+inline constexpr std::uint64_t kDiskLookMs = 1'000;             // an idle node looks at its disk this often
 
 // ---- consensus
 inline constexpr std::uint32_t kElectionTimeoutMs =
@@ -96,20 +116,38 @@ inline constexpr std::size_t kSnapshotChunkBytes = 1 << 20;    // one chunk of a
 inline constexpr std::size_t kBridgeQueueItemsMax = 65'536;  // events waiting for one KJ thread
 
 // ---- client connections
-inline constexpr std::uint32_t kGatewayThreadsMax = 256;  // threads that speak with clients
-inline constexpr int kListenBacklog = 4096;               // connections the kernel completes ahead of accept
-inline constexpr std::uint64_t kAcceptRetryMs = 100;      // out of file descriptors: accept again after this
-inline constexpr std::size_t kFetchesInFlightMax = 4;     // fetch and history calls of a connection: large answers
+inline constexpr std::uint32_t kGatewayThreadsMax = 256;    // threads that speak with clients
+inline constexpr int kListenBacklog = 4096;                 // connections the kernel completes ahead of accept
+inline constexpr std::uint64_t kAcceptRetryMs = 100;        // out of file descriptors: accept again after this
+inline constexpr std::size_t kFetchesInFlightMax = 4;       // fetch and history calls of a connection: large answers
+inline constexpr std::size_t kAnswersBytesMax = 256 << 20;  // fetch and history answers of a node, until written out
+inline constexpr std::uint64_t kWritePressedMs = 10'000;    // when that is full, slower takers are cut off
+inline constexpr std::size_t kRefusedCallsMax = 1024;       // of a client that calls on in spite of kOverloaded
 inline constexpr std::size_t kConnectionQueueBytesMax = 1
                                                         << 20;  // unwritten bytes beyond which a connection is not read
 inline constexpr std::size_t kUnfinishedCallsMax = 4096;    // calls of a connection that its client has not finished
 inline constexpr std::size_t kMessageCapabilitiesMax = 16;  // capabilities in one message of a client
-inline constexpr std::uint64_t kWriteTimeoutMs = 60'000;    // a connection that takes in nothing for so long is closed
+inline constexpr std::uint64_t kWriteTimeoutMs = 60'000;    // a connection that takes in no byte for so long is closed
 inline constexpr std::uint64_t kCallTimeoutMs =
     2 * kRequestTimeoutMs;                              // a call that its session lost is answered by then
 inline constexpr std::uint64_t kCloseLingerMs = 1'000;  // for a closing connection to take its last answers
 inline constexpr int kKeepaliveIdleS = 60;              // a silent connection is probed after this …
 inline constexpr int kKeepaliveIntervalS = 15;          // … this often …
 inline constexpr int kKeepaliveProbes = 4;              // … and given up after so many without an answer
+
+// ---- who may
+inline constexpr std::size_t kKeyFileBytesMax = 1 << 20;  // a file of token keys, a certificate chain or its key
+inline constexpr std::size_t kTokenKeysMax = 256;         // keys in such a file
+inline constexpr std::uint64_t kKeyFileLookMs = 1'000;    // logins look this often whether the file has changed
+inline constexpr std::uint32_t kJwtLeewaySDefault = 60;   // how far the clocks of issuer and node may be apart
+inline constexpr std::uint32_t kJwtLeewaySMax = 600;      //
+inline constexpr std::uint64_t kSessionCheckMs = 1'000;   // a session ends at most this long after its token
+inline constexpr std::uint32_t kLoginFailuresFree = 5;    // failed logins of one origin that cost it nothing
+inline constexpr std::uint32_t kLoginFailuresMax = 20;    // remembered of one origin, so that it recovers in minutes
+inline constexpr std::uint64_t kLoginDelayFirstMs = 200;  // then its logins are judged this far apart, doubling …
+inline constexpr std::uint64_t kLoginDelayMaxMs = 4'000;  // … up to this
+inline constexpr std::uint64_t kLoginWaitMaxMs = 8'000;   // a login that would wait longer is refused at once
+inline constexpr std::uint64_t kLoginForgetMs = 15'000;   // one failure is forgotten after so long
+inline constexpr std::size_t kLoginOriginsMax = 65'536;   // origins remembered; the longest silent goes first
 
 }  // namespace earshot::limits

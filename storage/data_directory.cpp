@@ -13,6 +13,7 @@
 #include "storage/lmdb_environment.hpp"
 #include "storage/seal.hpp"
 #include "storage/state_store.hpp"
+#include "storage/table_sums.hpp"
 
 namespace earshot::storage {
 
@@ -34,10 +35,11 @@ constexpr std::size_t kClusterOffset = kFormatOffset + 4;
 constexpr std::size_t kNodeOffset = kClusterOffset + 8;
 constexpr std::size_t kShardsOffset = kNodeOffset + 8;
 constexpr std::size_t kIdentityBytes = kShardsOffset + 2;
-constexpr std::uint32_t kFormat = 1;
+constexpr std::uint32_t kFormat = 2;
+constexpr std::uint32_t kFormatWithoutSums = 1;
 constexpr std::size_t kIdentityFileBytesMax = 64 << 10;
 
-constexpr std::array<std::string_view, 5> kOwnNames = {"identity", "identity.new", "lock", "log", "state"};
+constexpr std::array<std::string_view, 6> kOwnNames = {"identity", "identity.new", "lock", "log", "state", "ballast"};
 
 std::string encode_identity(const NodeIdentity& identity) {
   std::string bytes;
@@ -58,9 +60,9 @@ Result<NodeIdentity> decode_identity(std::string_view file, const std::string& p
   }
   NodeIdentity identity;
   identity.format = static_cast<std::uint32_t>(keys::read_big_endian(*bytes, kFormatOffset, 4));
-  if (identity.format != kFormat) {
+  if (identity.format == 0 || identity.format > kFormat) {
     return fail(ErrorCode::kUnsupportedVersion, "",
-                path + " has format " + std::to_string(identity.format) + ", this program knows format " +
+                path + " has format " + std::to_string(identity.format) + ", this program knows formats up to " +
                     std::to_string(kFormat) + ": use the release that wrote it, or a newer one");
   }
   identity.cluster_id = keys::read_big_endian(*bytes, kClusterOffset);
@@ -109,6 +111,42 @@ Status check_shards(std::uint16_t asked, std::uint16_t stored) {
                   ": the number is fixed for the cluster's life");
 }
 
+// The environments and what is in them, for an identity that is known.
+Status open_data(const std::string& path, DataDirectory& directory) {
+  LmdbOptions log_options;
+  log_options.path = path + "/log";
+  log_options.tables = LogStore::tables();
+  auto log_environment = open_lmdb(log_options);
+  if (!log_environment) return fail(std::move(log_environment.error()));
+  directory.log_environment = std::move(*log_environment);
+
+  LmdbOptions state_options;
+  state_options.path = path + "/state";
+  state_options.tables = state_tables();
+  auto state_environment = open_lmdb(state_options);
+  if (!state_environment) return fail(std::move(state_environment.error()));
+  directory.state_environment = std::move(*state_environment);
+
+  auto log = LogStore::open(*directory.log_environment);
+  if (!log) return fail(std::move(log.error()));
+  directory.log = std::move(*log);
+
+  NodeIdentity& identity = directory.identity;
+  if (identity.format == kFormatWithoutSums) {
+    // Stored before the identity says that they are there: whoever crashes between counts once more.
+    if (auto done = store_counted_sums(*directory.state_environment, identity.shard_count); !done) return done;
+    identity.format = kFormat;
+    if (auto written = replace_file(path + "/identity", encode_identity(identity)); !written) return written;
+    directory.sums_were_counted = true;
+  }
+  if (auto checked = check_sums(*directory.state_environment, identity.shard_count); !checked) return checked;
+
+  auto space = open_disk_space(path);
+  if (!space) return fail(std::move(space.error()));
+  directory.space = std::move(*space);
+  return {};
+}
+
 // What can be said without touching anything: an existing identity that does not fit, or a place that cannot take a new
 // one.
 Status check_before_making(const std::string& path, const std::string& file, std::uint16_t shard_count) {
@@ -145,23 +183,35 @@ Result<DataDirectory> DataDirectory::open(const std::string& path, std::uint16_t
   directory.identity = *identity;
   if (auto fits = check_shards(shard_count, identity->shard_count); !fits) return fail(std::move(fits.error()));
 
-  LmdbOptions log_options;
-  log_options.path = path + "/log";
-  log_options.tables = LogStore::tables();
-  auto log_environment = open_lmdb(log_options);
-  if (!log_environment) return fail(std::move(log_environment.error()));
-  directory.log_environment = std::move(*log_environment);
+  if (auto opened = open_data(path, directory); !opened) {
+    Error error = std::move(opened.error());
+    if (error.code == ErrorCode::kCorrupt) {
+      error.detail += "; nothing is served on a guess: `earshot verify --data " + path + "` says what is lost";
+    }
+    return fail(std::move(error));
+  }
+  return directory;
+}
 
-  LmdbOptions state_options;
-  state_options.path = path + "/state";
-  state_options.tables = state_tables();
-  auto state_environment = open_lmdb(state_options);
-  if (!state_environment) return fail(std::move(state_environment.error()));
-  directory.state_environment = std::move(*state_environment);
-
-  auto log = LogStore::open(*directory.log_environment);
-  if (!log) return fail(std::move(log.error()));
-  directory.log = std::move(*log);
+Result<DataDirectory> DataDirectory::open_identity(const std::string& path) {
+  const std::string file = path + "/identity";
+  std::error_code error;
+  if (!std::filesystem::is_directory(path, error)) {
+    return fail(ErrorCode::kInvalidArgument, "data", path + " is not a directory");
+  }
+  if (!std::filesystem::exists(file, error)) {
+    if (auto vacant = check_vacant(path); !vacant) return fail(std::move(vacant.error()));
+    return fail(ErrorCode::kInvalidArgument, "data", path + " is no data directory");
+  }
+  auto locked = FileLock::acquire(path + "/lock");
+  if (!locked) return fail(std::move(locked.error()));
+  DataDirectory directory;
+  directory.lock = std::make_shared<Lock>(std::move(*locked));
+  auto stored = read_file(file, kIdentityFileBytesMax);
+  if (!stored) return fail(std::move(stored.error()));
+  auto identity = decode_identity(stored->value_or(""), file);
+  if (!identity) return fail(std::move(identity.error()));
+  directory.identity = *identity;
   return directory;
 }
 

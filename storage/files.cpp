@@ -79,6 +79,17 @@ Status sync_directory(const std::string& path) {
   return {};
 }
 
+Status allocate_file(const std::string& path, std::uint64_t bytes) {
+  const FileDescriptor file = open_file(path, O_RDWR | O_CREAT);
+  if (!file.is_open()) return fail(file_error(errno, "make", path));
+  int outcome = 0;
+  do {
+    outcome = ::fallocate(file.get(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes));
+  } while (outcome != 0 && errno == EINTR);
+  if (outcome != 0 && errno != EOPNOTSUPP && errno != ENOSYS) return fail(file_error(errno, "allocate", path));
+  return {};
+}
+
 Result<std::optional<std::string>> read_file(const std::string& path, std::size_t bytes_max) {
   const FileDescriptor file = open_file(path, O_RDONLY);
   if (!file.is_open()) {

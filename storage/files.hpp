@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -49,6 +50,10 @@ class FileLock {
 Status make_directories(const std::string& path);
 // Syncs the names in a directory.
 Status sync_directory(const std::string& path);
+
+// Takes room on the disk for a file of `bytes`, made when absent, without changing its size: writes to it, also through
+// a map, find their blocks there. Where the file system knows no such thing, nothing is done.
+Status allocate_file(const std::string& path, std::uint64_t bytes);
 
 // The whole file, nothing when it is absent; kTooLarge beyond `bytes_max`.
 Result<std::optional<std::string>> read_file(const std::string& path, std::size_t bytes_max);

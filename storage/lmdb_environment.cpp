@@ -4,13 +4,17 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 
+#include <fcntl.h>
 #include <lmdb.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "base/limits.hpp"
 #include "storage/files.hpp"
@@ -50,28 +54,53 @@ Error error_of(int code, std::string_view what) {
   invariant_broken("a commit reaches the disk", __FILE__, __LINE__, why);
 }
 
+// Less is free than the largest transactions take, so that one of them may have met the end of the room, even if a
+// little has come free since.
 bool is_nearly_full(const std::string& path) {
   struct statvfs space {};
   return ::statvfs(path.c_str(), &space) == 0 &&
-         std::uint64_t{space.f_bavail} * space.f_frsize < limits::kStateTransactionBytesMax;
-}
-
-// What a failed commit means; one that leaves the disk's state unknown stops the process.
-Error commit_error(int code, const std::string& path) {
-  // On a full disk no meta page was written: the pages that did arrive belong to nobody, the state is the one before.
-  Error error = error_of(code, "commit");
-  // The system cuts a write short where the room ends, and says ENOSPC only to one that has none at all; LMDB makes EIO
-  // of the former.
-  if (code == EIO && is_nearly_full(path)) error = error_of(ENOSPC, "commit, cut short");
-  // Any other failure of the system came from writing or syncing (a failed write of the meta page shows as MDB_PANIC
-  // later).
-  const bool from_system = code > 0 && code != ENOMEM && error.code != ErrorCode::kStorageFull;
-  if (from_system || code == MDB_PANIC) stop_on_failed_sync(code, path);
-  return error;
+         std::uint64_t{space.f_bavail} * space.f_frsize < limits::kDiskReserveBytesDefault;
 }
 
 MDB_val value_of(std::string_view bytes) { return MDB_val{bytes.size(), const_cast<char*>(bytes.data())}; }
 std::string_view view_of(const MDB_val& value) { return {static_cast<const char*>(value.mv_data), value.mv_size}; }
+
+// LMDB's environment, closed when dropped.
+struct CloseEnv {
+  void operator()(MDB_env* env) const { mdb_env_close(env); }
+};
+using EnvPointer = std::unique_ptr<MDB_env, CloseEnv>;
+
+// `path` is a directory, or with MDB_NOSUBDIR a file.
+Result<EnvPointer> open_env(const std::string& path, const LmdbOptions& options, unsigned flags) {
+  const std::string what = "open the environment " + path;
+  MDB_env* made = nullptr;
+  if (int code = mdb_env_create(&made); code != 0) return fail(error_of(code, what));
+  EnvPointer env(made);
+  int code = mdb_env_set_mapsize(made, options.map_bytes);
+  if (code == 0) code = mdb_env_set_maxdbs(made, static_cast<MDB_dbi>(options.tables.size() + 1));
+  if (code == 0) code = mdb_env_set_maxreaders(made, options.readers_max);
+  // Neither MDB_NOMETASYNC nor MDB_NOSYNC: what was committed is on the disk. MDB_NOTLS: actors change threads.
+  if (code == 0) code = mdb_env_open(made, path.c_str(), MDB_NOTLS | flags, 0600);
+  if (code == ENOMEM) {
+    return fail(ErrorCode::kInternal, "",
+                what + ": cannot reserve " + std::to_string(options.map_bytes) +
+                    " bytes of address space (is there a limit on it, ulimit -v?)");
+  }
+  if (code == EACCES || code == EPERM || code == EROFS) {
+    return fail(ErrorCode::kInternal, "",
+                what + ": " + mdb_strerror(code) + " (the node must be allowed to read and write every file in it)");
+  }
+  if (code != 0) return fail(error_of(code, what));
+  return env;
+}
+
+// At least what LMDB's lock file takes: a head, and a cache line for each reader.
+constexpr std::uint64_t lock_file_bytes(std::uint32_t readers_max) {
+  constexpr std::uint64_t kReaderBytes = 64;
+  constexpr std::uint64_t kHeadBytes = 4096;
+  return kHeadBytes + readers_max * kReaderBytes;
+}
 
 class LmdbEnvironment final : public Environment {
  public:
@@ -86,7 +115,8 @@ class LmdbEnvironment final : public Environment {
     EARSHOT_INVARIANT(table < tables_.size(), "a table is one of those the environment was opened with");
     return tables_[table];
   }
-  [[nodiscard]] const std::string& path() const { return path_; }
+  // What a failed write or commit means; one that leaves the disk's state unknown stops the process.
+  Error write_error(int code, std::string_view what);
 
   // A transaction gives itself back when it ends.
   void end_read(MDB_txn* transaction);
@@ -97,12 +127,15 @@ class LmdbEnvironment final : public Environment {
 
  private:
   LmdbEnvironment(std::string path, FileLock lock) : path_(std::move(path)), lock_(std::move(lock)) {}
+  [[nodiscard]] std::string data_file() const { return path_ + "/data.mdb"; }
+  Status make_data_file(const LmdbOptions& options);
   Status open_environment(const LmdbOptions& options);
   Status open_tables(const std::vector<std::string>& names);
   Result<MDB_txn*> take_reader();
 
   std::string path_;
   FileLock lock_;
+  FileDescriptor witness_;  // of the data file, never written through: see write_error()
   MDB_env* env_ = nullptr;
   std::vector<MDB_dbi> tables_;
   MDB_dbi advance_table_ = 0;
@@ -246,7 +279,7 @@ class LmdbWrite final : public WriteTransaction {
     MDB_val k = value_of(key);
     const int code = mdb_del(transaction_, environment_.table(table), &k, nullptr);
     if (code == MDB_NOTFOUND) return false;
-    if (code != 0) return fail(spoil(error_of(code, "erase")));
+    if (code != 0) return fail(spoil(environment_.write_error(code, "erase")));
     return true;
   }
 
@@ -256,7 +289,7 @@ class LmdbWrite final : public WriteTransaction {
       return usable;
     }
     const int code = mdb_txn_commit(std::exchange(transaction_, nullptr));
-    if (code != 0) spoil(commit_error(code, environment_.path()));
+    if (code != 0) spoil(environment_.write_error(code, "commit"));
     finish();
     return spoiled_ ? Status(fail(*spoiled_)) : Status();
   }
@@ -272,7 +305,7 @@ class LmdbWrite final : public WriteTransaction {
     if (code == MDB_KEYEXIST) {
       return fail(ErrorCode::kInvalidArgument, "key", "must be greater than every key in the table");
     }
-    return fail(spoil(error_of(code, "write")));
+    return fail(spoil(environment_.write_error(code, "write")));
   }
 
   void abandon() {
@@ -314,6 +347,7 @@ Result<std::unique_ptr<Environment>> LmdbEnvironment::open(const LmdbOptions& op
   auto lock = FileLock::acquire(options.path + "/open.lock");
   if (!lock) return fail(std::move(lock.error()));
   std::unique_ptr<LmdbEnvironment> environment(new LmdbEnvironment(options.path, std::move(*lock)));
+  if (auto made = environment->make_data_file(options); !made) return fail(std::move(made.error()));
   if (auto opened = environment->open_environment(options); !opened) return fail(std::move(opened.error()));
   if (auto opened = environment->open_tables(options.tables); !opened) return fail(std::move(opened.error()));
   // The names of the files that LMDB made.
@@ -321,27 +355,44 @@ Result<std::unique_ptr<Environment>> LmdbEnvironment::open(const LmdbOptions& op
   return std::unique_ptr<Environment>(std::move(environment));
 }
 
+// A power cut while LMDB makes its file leaves one that it refuses for ever. So it is made beside its place, and gets
+// its name once it is whole and synced.
+Status LmdbEnvironment::make_data_file(const LmdbOptions& options) {
+  const std::string beside = data_file() + ".new";
+  std::error_code error;
+  if (std::filesystem::exists(data_file(), error)) return {};
+  std::filesystem::remove(beside, error);
+  if (error) return fail(file_error(error.value(), "remove", beside));
+  {
+    auto env = open_env(beside, options, MDB_NOSUBDIR | MDB_NOLOCK);
+    if (!env) return fail(std::move(env.error()));
+    MDB_txn* transaction = nullptr;
+    int code = mdb_txn_begin(env->get(), nullptr, 0, &transaction);
+    if (code != 0) return fail(error_of(code, "begin to write"));
+    MDB_dbi table = 0;
+    code = mdb_dbi_open(transaction, kAdvanceTable, MDB_CREATE, &table);
+    if (code != 0) {
+      mdb_txn_abort(transaction);
+      return fail(write_error(code, "make " + beside));
+    }
+    if (code = mdb_txn_commit(transaction); code != 0) return fail(write_error(code, "make " + beside));
+  }
+  std::filesystem::rename(beside, data_file(), error);
+  if (error) return fail(file_error(error.value(), "rename", beside));
+  return sync_directory(path_);
+}
+
 Status LmdbEnvironment::open_environment(const LmdbOptions& options) {
-  const std::string what = "open the environment " + path_;
-  if (int code = mdb_env_create(&env_); code != 0) return fail(error_of(code, what));
-  int code = mdb_env_set_mapsize(env_, options.map_bytes);
-  if (code == 0) code = mdb_env_set_maxdbs(env_, static_cast<MDB_dbi>(options.tables.size() + 1));
-  if (code == 0) code = mdb_env_set_maxreaders(env_, options.readers_max);
-  // Neither MDB_NOMETASYNC nor MDB_NOSYNC: what was committed is on the disk. MDB_NOTLS: actors change threads.
-  if (code == 0) code = mdb_env_open(env_, path_.c_str(), MDB_NOTLS, 0600);
-  if (code == ENOMEM) {
-    return fail(ErrorCode::kInternal, "",
-                what + ": cannot reserve " + std::to_string(options.map_bytes) +
-                    " bytes of address space (is there a limit on it, ulimit -v?)");
-  }
-  if (code == EACCES || code == EPERM || code == EROFS) {
-    return fail(ErrorCode::kInternal, "",
-                what + ": " + mdb_strerror(code) + " (the node must be allowed to read and write every file in it)");
-  }
-  if (code != 0) return fail(error_of(code, what));
+  // LMDB writes to its table of readers through a map, where a full disk would not be an error but a signal.
+  if (auto taken = allocate_file(path_ + "/lock.mdb", lock_file_bytes(options.readers_max)); !taken) return taken;
+  auto env = open_env(path_, options, 0);
+  if (!env) return fail(std::move(env.error()));
+  env_ = env->release();
+  witness_ = FileDescriptor(::open(data_file().c_str(), O_RDONLY | O_CLOEXEC));
+  if (!witness_.is_open()) return fail(file_error(errno, "open", data_file()));
   // Slots of readers that died with an earlier process pin its pages for ever.
   int dead = 0;
-  if (code = mdb_reader_check(env_, &dead); code != 0) return fail(error_of(code, what));
+  if (int code = mdb_reader_check(env_, &dead); code != 0) return fail(error_of(code, "open the environment " + path_));
   return {};
 }
 
@@ -359,18 +410,39 @@ Status LmdbEnvironment::open_tables(const std::vector<std::string>& names) {
     return fail(error_of(code, "open the tables of " + path_));
   }
   code = mdb_txn_commit(transaction);
-  return code == 0 ? Status() : Status(fail(commit_error(code, path_)));
+  return code == 0 ? Status() : Status(fail(write_error(code, "commit")));
+}
+
+// A full disk spoils only the transaction that met it: its pages belong to nobody as long as the meta page, which is
+// written last, does not name them. Any other failure of the system stops the process. LMDB makes EIO of two things: of
+// an EIO, and of a write cut short, which is what the system does where the room ends (ENOSPC is for who finds none at
+// all). The kernel tells them apart: a page that it could not bring to the disk is reported once to every descriptor of
+// the file that was open then, so the witness, which LMDB does not know, hears of it too.
+Error LmdbEnvironment::write_error(int code, std::string_view what) {
+  Error error = error_of(code, what);
+  if (code == EIO) {
+    const bool sync_failed = witness_.is_open() && ::fdatasync(witness_.get()) != 0;
+    if (!sync_failed && is_nearly_full(path_)) return error_of(ENOSPC, std::string(what) + ", cut short");
+  }
+  // Positive codes are the system's. ENOMEM comes from before anything is written. A failed write of the meta page
+  // makes LMDB answer with MDB_PANIC from then on.
+  const bool from_system = code > 0 && code != ENOMEM && error.code != ErrorCode::kStorageFull;
+  if (from_system || code == MDB_PANIC) stop_on_failed_sync(code, path_);
+  return error;
 }
 
 void LmdbEnvironment::advance() {
   MDB_txn* transaction = nullptr;
-  if (mdb_txn_begin(env_, nullptr, 0, &transaction) != 0) return;
+  if (int code = mdb_txn_begin(env_, nullptr, 0, &transaction); code != 0) {
+    if (code == MDB_PANIC) stop_on_failed_sync(code, path_);
+    return;
+  }
   MDB_val record = value_of("turn");
   if (mdb_put(transaction, advance_table_, &record, &record, 0) != 0) {
     mdb_txn_abort(transaction);  // not even this fits: nothing is lost by not having done it
     return;
   }
-  if (int code = mdb_txn_commit(transaction); code != 0) commit_error(code, path_);
+  if (int code = mdb_txn_commit(transaction); code != 0) write_error(code, "commit");  // full is no news
 }
 
 LmdbEnvironment::~LmdbEnvironment() {
