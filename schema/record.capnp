@@ -38,6 +38,7 @@ struct CursorRecord {           # one device's place in its user's mailbox
   lastSeenMs @3 :UInt64;        # tick of its last login, or of the last touch
   attempts @4 :List(Attempt);   # fruitless deliveries of unacked messages, ascending, bounded
   marks @5 :List(AckMark);      # when the cursor got where, oldest first, thinned: for explain
+  parked @6 :UInt32;            # how many ParkedRecords the device has
 
   struct Attempt {
     sequence @0 :UInt64;
@@ -61,6 +62,7 @@ struct PolicyRecord {           # of one mailbox, or the default of the shard
 struct SweepHead {              # the round through all mailboxes, cursors and producers that ends what is too old
   position @0 :Data;            # the key to go on from; empty: no round is under way
   startedMs @1 :UInt64;         # tick
+  intervalMs @2 :UInt64;        # from there to the next round; while one is under way: as far as is known
 }
 
 struct LaneRecord {             # one producer's stream into this shard
@@ -93,6 +95,7 @@ struct OutboxRecord {           # a consequence for another shard; target and nu
 enum Cause {
   copyToSelf @0;                # the sender's own copy
   forgetProducers @1;           # these producer ids will never be used again
+  lost @2;                      # never stored: stands for a record that its shard found damaged
 }
 
 struct OutboxHead {             # this shard's stream to one target shard
@@ -111,4 +114,14 @@ struct ShardHead {              # one per shard, written with every flush
   tickMs @2 :UInt64;            # the newest committed tick
   epoch @3 :UInt64;             # the shard's life; a restore begins a new one
   nextProducer @4 :UInt64;      # counter for producer ids
+}
+
+struct ShardSums {              # what a shard has on disk, counted; written with every flush
+  kinds @0 :List(KindSum);      # strictly ascending by kind; kinds without records are left out
+
+  struct KindSum {
+    kind @0 :UInt8;             # the first letter of the records' keys
+    count @1 :UInt64;
+    digest @2 :UInt64;          # sum of the checksums that stand before the records' values, modulo 2^64
+  }
 }

@@ -76,6 +76,8 @@ std::string inbound_head(ShardId origin) { return of_number('I', origin.value, 2
 
 std::string shard_head() { return "S"; }
 
+std::string shard_sums() { return "D"; }
+
 void append_big_endian(std::string& key, std::uint64_t value, std::size_t bytes) {
   for (std::size_t i = bytes; i-- > 0;) key.push_back(static_cast<char>(value >> (8 * i)));
 }

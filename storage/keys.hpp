@@ -18,6 +18,7 @@
 //   T target(2)                     -> schema::OutboxHead
 //   I origin(2)                     -> schema::InboundHead
 //   S                               -> schema::ShardHead
+//   D                               -> schema::ShardSums; storage's own (table_sums.hpp), hidden from the state machine
 namespace earshot::storage::keys {
 
 std::string mailbox_head(const UserId& user);
@@ -36,6 +37,7 @@ std::string outbox_head(ShardId target);
 ShardId target_of(std::string_view outbox_head_key);
 std::string inbound_head(ShardId origin);
 std::string shard_head();
+std::string shard_sums();
 
 // Appends `value` big-endian.
 void append_big_endian(std::string& key, std::uint64_t value, std::size_t bytes = 8);

@@ -26,4 +26,8 @@ std::optional<std::string_view> open_sealed(std::string_view full_key, std::stri
   return value;
 }
 
+std::uint64_t guard_in(std::string_view sealed) {
+  return sealed.size() < kSealBytes ? 0 : keys::read_big_endian(sealed, 0);
+}
+
 }  // namespace earshot::storage

@@ -3,6 +3,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "storage/keys.hpp"
 #include "storage/overlay_cursor.hpp"
 #include "storage/record_rules.hpp"
 #include "storage/state_store.hpp"
@@ -18,22 +19,27 @@ std::size_t bytes_of(std::string_view key, const std::optional<std::string>& val
   return kChangeOverheadBytes + key.size() + (value ? value->size() : 0);
 }
 
-// The first full key after everything of this shard; empty, "to the end", for the last shard.
-std::string end_of_shard(ShardId shard) {
-  return shard.value == UINT16_MAX ? std::string() : state_key(shard.next(), {});
-}
-
 // Hands the merge of overlays and disk to `visit`: the disk's records come by on_disk(), those of the overlays that lie
 // before each are put in, a change hides the disk's record of its key, and an erased key is passed over.
+//
+// A damaged page of the environment can lead a scan astray, to records of another range, whose own seals fit: they must
+// not be taken for what was asked for.
 template <class Direction>
 class MergingScan {
  public:
-  MergingScan(OverlayCursor<Direction> overlay, const ShardState::Visit& visit)
-      : overlay_(std::move(overlay)), visit_(visit) {}
+  MergingScan(OverlayCursor<Direction> overlay, std::string_view full_from, std::string_view full_to,
+              const ShardState::Visit& visit)
+      : overlay_(std::move(overlay)), full_from_(full_from), full_to_(full_to), visit_(visit) {}
 
-  // False: the visitor wants no more.
+  // False: the visitor wants no more, or there is no going on.
   bool on_disk(std::string_view full_key, std::string_view sealed) {
+    if (!is_expected(full_key)) {
+      is_astray_ = stopped_ = true;
+      return false;
+    }
+    previous_ = full_key;
     const std::string_view key = full_key.substr(kShardPrefixBytes);
+    if (key == sums_key_) return true;
     while (overlay_.has_change() && Direction::is_before(overlay_.key(), key)) {
       if (!visit_change()) return false;
     }
@@ -46,7 +52,14 @@ class MergingScan {
     while (!stopped_ && overlay_.has_change()) visit_change();
   }
 
+  [[nodiscard]] bool is_astray() const { return is_astray_; }
+
  private:
+  [[nodiscard]] bool is_expected(std::string_view full_key) const {
+    return full_key >= full_from_ && (full_to_.empty() || full_key < full_to_) && full_key.size() > kShardPrefixBytes &&
+           (previous_.empty() || Direction::is_before(previous_, full_key));
+  }
+
   bool visit_change() {
     const std::string_view key = overlay_.key();
     const std::optional<std::string>& value = overlay_.value();
@@ -60,8 +73,13 @@ class MergingScan {
   }
 
   OverlayCursor<Direction> overlay_;
+  std::string_view full_from_;
+  std::string_view full_to_;
   const ShardState::Visit& visit_;
+  const std::string sums_key_ = keys::shard_sums();
+  std::string_view previous_;  // valid as long as the transaction
   bool stopped_ = false;
+  bool is_astray_ = false;
 };
 
 template <class Direction>
@@ -69,13 +87,16 @@ Status merged_scan(Environment& environment, ShardId shard, OverlayCursor<Direct
                    std::string_view to, const ShardState::Visit& visit) {
   auto transaction = environment.begin_read();
   if (!transaction) return fail(std::move(transaction.error()));
-  MergingScan<Direction> merge(std::move(overlay), visit);
-  const auto on_disk = [&merge](std::string_view key, std::string_view value) { return merge.on_disk(key, value); };
   const std::string full_from = state_key(shard, from);
   const std::string full_to = to.empty() ? end_of_shard(shard) : state_key(shard, to);
+  MergingScan<Direction> merge(std::move(overlay), full_from, full_to, visit);
+  const auto on_disk = [&merge](std::string_view key, std::string_view value) { return merge.on_disk(key, value); };
   const Status scanned = std::is_same_v<Direction, Ascending>
                              ? (*transaction)->scan(kStateTable, full_from, full_to, on_disk)
                              : (*transaction)->scan_back(kStateTable, full_from, full_to, on_disk);
+  if (scanned && merge.is_astray()) {
+    return fail(ErrorCode::kCorrupt, "", "the tree of shard " + std::to_string(shard.value) + "'s records is damaged");
+  }
   if (scanned) merge.finish();
   return scanned;
 }
@@ -108,6 +129,7 @@ void ShardState::erase(std::string_view key) { change(key, std::nullopt); }
 
 void ShardState::change(std::string_view key, std::optional<std::string> value) {
   EARSHOT_INVARIANT(is_key(key) && key.size() + kShardPrefixBytes <= kKeyBytesMax, "a state key fits the environment");
+  EARSHOT_INVARIANT(key != keys::shard_sums(), "a shard's sums are not the state machine's to write");
   active_bytes_ += bytes_of(key, value);
   const auto place = active_.lower_bound(key);
   if (place != active_.end() && place->first == key) {

@@ -42,7 +42,7 @@ class ShardState {
 
   // Visits live records with keys in [from, to) in ascending (descending) order until `visit` returns false. A record
   // that fails its checksum is visited with no value. `visit` must not change the state. An empty `to` means "to the
-  // end".
+  // end". kCorrupt when the disk's tree of records is damaged: what was visited until then is right.
   using Visit = std::function<bool(std::string_view key, std::optional<std::string_view> value)>;
   [[nodiscard]] Status scan(std::string_view from, std::string_view to, const Visit& visit);
   [[nodiscard]] Status scan_back(std::string_view from, std::string_view to, const Visit& visit);

@@ -4,8 +4,35 @@
 
 #include "storage/keys.hpp"
 #include "storage/seal.hpp"
+#include "storage/table_sums.hpp"
 
 namespace earshot::storage {
+namespace {
+
+Status write_overlay(WriteTransaction& transaction, const FrozenOverlay& overlay) {
+  auto sums = SumsUpdate::begin(transaction, overlay.shard);
+  if (!sums) return fail(std::move(sums.error()));
+  std::string full_key = state_key(overlay.shard, {});
+  const std::size_t prefix_bytes = full_key.size();
+  std::string sealed;
+  for (const auto& [key, value] : overlay.changes) {
+    full_key.resize(prefix_bytes);
+    full_key.append(key);
+    if (!value) {
+      if (auto counted = sums->erase(full_key); !counted) return counted;
+      if (auto erased = transaction.erase(kStateTable, full_key); !erased) return fail(std::move(erased.error()));
+      continue;
+    }
+    begin_sealed(sealed);
+    sealed.append(*value);
+    finish_sealed(full_key, sealed);
+    if (auto counted = sums->put(full_key, sealed); !counted) return counted;
+    if (auto put = transaction.put(kStateTable, full_key, sealed); !put) return put;
+  }
+  return sums->write();
+}
+
+}  // namespace
 
 std::vector<std::string> state_tables() { return {"state"}; }
 
@@ -15,6 +42,10 @@ std::string state_key(ShardId shard, std::string_view key) {
   keys::append_big_endian(full_key, shard.value, sizeof shard.value);
   full_key.append(key);
   return full_key;
+}
+
+std::string end_of_shard(ShardId shard) {
+  return shard.value == UINT16_MAX ? std::string() : state_key(shard.next(), {});
 }
 
 std::string seal(std::string_view full_key, std::string_view value) {
@@ -38,23 +69,8 @@ Status write_overlays(Environment& environment, std::span<const std::shared_ptr<
 
   auto transaction = environment.begin_write();
   if (!transaction) return fail(std::move(transaction.error()));
-  std::string full_key;
-  std::string sealed;
   for (const FrozenOverlay* overlay : in_order) {
-    full_key.clear();
-    keys::append_big_endian(full_key, overlay->shard.value, sizeof overlay->shard.value);
-    for (const auto& [key, value] : overlay->changes) {
-      full_key.resize(sizeof overlay->shard.value);
-      full_key.append(key);
-      if (!value) {
-        if (auto erased = (*transaction)->erase(kStateTable, full_key); !erased) return fail(std::move(erased.error()));
-        continue;
-      }
-      begin_sealed(sealed);
-      sealed.append(*value);
-      finish_sealed(full_key, sealed);
-      if (auto put = (*transaction)->put(kStateTable, full_key, sealed); !put) return put;
-    }
+    if (auto written = write_overlay(**transaction, *overlay); !written) return written;
   }
   return (*transaction)->commit();
 }

@@ -18,12 +18,15 @@ std::vector<std::string> state_tables();
 
 // key with its shard in front.
 std::string state_key(ShardId shard, std::string_view key);
+// The first full key after everything of this shard; empty, "to the end", for the last shard.
+std::string end_of_shard(ShardId shard);
 // A value as it is stored: 8 bytes of checksum over the full key and the value, then the value.
 std::string seal(std::string_view full_key, std::string_view value);
 // The value inside; nothing when the checksum does not fit (the record must not be served).
 std::optional<std::string_view> unseal(std::string_view full_key, std::string_view sealed);
 
-// Writes the overlays in one synced transaction. On kStorageFull nothing was changed. Thread: the state writer only.
+// Writes the overlays in one synced transaction, with the sums of their shards (table_sums.hpp). On kStorageFull
+// nothing was changed; kCorrupt when a shard's sums are damaged. Thread: the state writer only.
 Status write_overlays(Environment& environment, std::span<const std::shared_ptr<const FrozenOverlay>> overlays);
 
 }  // namespace earshot::storage

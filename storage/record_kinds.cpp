@@ -1,0 +1,64 @@
+#include "storage/record_kinds.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "schema/records.hpp"
+#include "schema/shard_sums.hpp"
+
+namespace earshot::storage {
+namespace {
+
+template <auto decode>
+Status check(std::string_view value) {
+  auto record = decode(value);
+  if (!record) return fail(std::move(record.error()));
+  return {};
+}
+
+constexpr bool kAtStart = true;
+
+// Ascending, as the keys.
+constexpr std::array kKinds = {
+    RecordKind{'C', "cursors", kAtStart, &check<decode_cursor_record>},
+    RecordKind{'D', "sums", false, &check<decode_shard_sums>},
+    RecordKind{'E', "expiry marks", false, nullptr},
+    RecordKind{'H', "mailbox heads", kAtStart, &check<decode_mailbox_head>},
+    RecordKind{'I', "inbound heads", kAtStart, &check<decode_inbound_head>},
+    RecordKind{'K', "parked messages", false, nullptr},
+    RecordKind{'L', "lanes", kAtStart, &check<decode_lane_record>},
+    RecordKind{'M', "messages", false, &check<decode_mailbox_record>},
+    RecordKind{'O', "outbox records", false, &check<decode_outbox_record>},
+    RecordKind{'P', "policies", kAtStart, nullptr},
+    RecordKind{'S', "shard heads", kAtStart, &check<decode_shard_head>},
+    RecordKind{'T', "outbox heads", kAtStart, &check<decode_outbox_head>},
+    RecordKind{'W', "sweep heads", kAtStart, nullptr},
+};
+constexpr RecordKind kUnknown;
+
+}  // namespace
+
+std::string_view record_kind_letters() {
+  static const std::string letters = [] {
+    std::string all;
+    for (const RecordKind& kind : kKinds) all.push_back(kind.letter);
+    return all;
+  }();
+  return letters;
+}
+
+const RecordKind& record_kind(char letter) {
+  const auto found =
+      std::find_if(kKinds.begin(), kKinds.end(), [&](const RecordKind& k) { return k.letter == letter; });
+  return found == kKinds.end() ? kUnknown : *found;
+}
+
+std::string plural_of(char letter) {
+  const RecordKind& kind = record_kind(letter);
+  if (kind.letter != 0) return kind.plural;
+  const bool is_readable = letter > ' ' && letter < '\x7f';
+  return "records of kind " +
+         (is_readable ? std::string(1, letter) : std::to_string(static_cast<unsigned char>(letter)));
+}
+
+}  // namespace earshot::storage

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "schema/shard_sums.hpp"
+#include "storage/environment.hpp"
+
+// Count and digest of each shard's records, kept beside the applied index (key D of storage/keys.hpp) by the very
+// transactions that change the records. A seal shows that a record is damaged; only these show that one is missing, or
+// stands there in an older version with a seal that fits.
+//
+// What is summed is the guard as it stands on disk. A damaged value whose guard is whole is therefore counted as what
+// was meant to be there, and stays so when it is replaced. A damaged guard is subtracted as it stands: the digest then
+// differs for good, which is said (by `earshot verify`) until the sums are counted anew.
+namespace earshot::storage {
+
+// The sums of one shard within one write transaction.
+//   begin ──► put/erase, each before its record is changed ──► write
+class SumsUpdate {
+ public:
+  // kCorrupt when the stored sums are damaged. A shard that has none yet begins with nothing.
+  static Result<SumsUpdate> begin(WriteTransaction& transaction, ShardId shard);
+
+  // The record at `full_key` is about to become `sealed`, or to go: looks up what stands there now.
+  Status put(std::string_view full_key, std::string_view sealed);
+  Status erase(std::string_view full_key);
+  // Puts the sums among the shard's records.
+  Status write();
+
+ private:
+  SumsUpdate(WriteTransaction& transaction, ShardId shard, ShardSums sums)
+      : transaction_(transaction), shard_(shard), sums_(std::move(sums)) {}
+  Status subtract(std::string_view full_key);
+
+  WriteTransaction& transaction_;
+  ShardId shard_;
+  ShardSums sums_;
+};
+
+// Adds a record with this guard to a kind, or takes one away.
+void add_to_sums(ShardSums& sums, char kind, std::uint64_t guard);
+void subtract_from_sums(ShardSums& sums, char kind, std::uint64_t guard);
+
+// The stored sums; nothing when the shard has none. kCorrupt when they are damaged.
+Result<std::optional<ShardSums>> read_sums(ReadTransaction& transaction, ShardId shard);
+
+// What is really there, by a scan of the shard's whole range.
+Result<ShardSums> count_sums(ReadTransaction& transaction, ShardId shard);
+
+// Counts the shards 0 .. shard_count - 1 as they are, and stores the sums: for data that was written before there were
+// any, and for an operator who accepts what is left.
+Status store_counted_sums(Environment& environment, std::uint16_t shard_count);
+
+// What a node looks at before it serves: the records that everything else is found by, which are few per user (heads,
+// cursors, lanes, …; not messages and the like, whose holes show when they are read). Each must be there, in order, be
+// found by its key, and all together match the stored sums; so must there be sums wherever there is a record. kCorrupt
+// says which kind of which shard does not. Damaged values are not searched for here: they show when they are read.
+Status check_sums(Environment& environment, std::uint16_t shard_count);
+
+}  // namespace earshot::storage
