@@ -57,6 +57,17 @@ class Machine final : public ShardMachine {
   }
   Result<std::vector<std::pair<ShardId, OutboxHead>>> outbox_heads() override { return outbox_.undrained_heads(); }
 
+  Result<PolicyInfo> policy(const UserId&) override { return PolicyInfo{{}, true}; }
+  Result<std::vector<DeviceInfo>> devices(const UserId&) override { return std::vector<DeviceInfo>{}; }
+  Result<std::vector<ParkedMessage>> parked(const UserId&, const DeviceId&, Sequence, std::uint32_t,
+                                            std::size_t) override {
+    return std::vector<ParkedMessage>{};
+  }
+  Result<Explanation> explain(const UserId&, Sequence, MessageId) override {
+    return fail(ErrorCode::kNotFound, "sequence", "");
+  }
+  [[nodiscard]] std::uint64_t next_due_ms() const override { return 0; }
+
   [[nodiscard]] LogIndex applied_index() const override { return head_.applied_index; }
   [[nodiscard]] std::uint64_t tick_ms() const override { return head_.tick_ms; }
   [[nodiscard]] Epoch epoch() const override { return head_.epoch; }
@@ -75,6 +86,13 @@ class Machine final : public ShardMachine {
   CommandResult run(AckCommand& command, Effects& effects);
   CommandResult run(TransferCommand& command, Effects& effects);
   CommandResult run(ConfirmCommand& command, Effects& effects);
+
+  CommandResult run(TouchCommand&, Effects&) { return TouchResult{}; }
+  CommandResult run(AttemptsCommand&, Effects&) { return AttemptsResult{}; }
+  CommandResult run(RemoveDeviceCommand&, Effects&) { return StatusResult{}; }
+  CommandResult run(ReplayCommand&, Effects&) { return ReplayResult{}; }
+  CommandResult run(DropParkedCommand&, Effects&) { return StatusResult{}; }
+  CommandResult run(SetPolicyCommand&, Effects&) { return StatusResult{}; }
 
   SendAnswer take(const SendCommand& command, SendItem& item, Lanes::Visit& lane, Effects& effects);
   SendAnswer refuse(Lanes::Visit& lane, MessageId id, Error error);

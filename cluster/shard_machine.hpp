@@ -32,7 +32,18 @@ struct TransferResult {
   std::uint64_t last = 0;  // the last outbox number taken of this origin and epoch: confirms, or asks for the next
 };
 struct ConfirmResult {};
-using CommandResult = std::variant<SendResult, LoginResult, AckResult, TransferResult, ConfirmResult>;
+struct TouchResult {};
+struct AttemptsResult {
+  std::vector<Sequence> parked;  // for this device, now; ascending
+};
+struct ReplayResult {
+  Result<std::vector<Sequence>> sequences;  // see Replayed
+};
+struct StatusResult {  // of RemoveDeviceCommand, DropParkedCommand and SetPolicyCommand
+  Status status;
+};
+using CommandResult = std::variant<SendResult, LoginResult, AckResult, TransferResult, ConfirmResult, TouchResult,
+                                   AttemptsResult, ReplayResult, StatusResult>;
 
 // A message that a batch put into a mailbox, for the live sessions of its user.
 struct NewMessage {
@@ -40,12 +51,26 @@ struct NewMessage {
   std::shared_ptr<const IncomingMessage> message;  // attempt 1
 };
 
+// Messages that ended while their mailbox goes on, for its live sessions. One that `delivered` named may be among them.
+struct EndedMessages {
+  UserId user;
+  LostRange range;
+};
+
+// A device that has no cursor any more: a live session of it has lost its ground.
+struct RemovedDevice {
+  UserId user;
+  DeviceId device;
+};
+
 // What applying one entry caused. The same on every replica; only the leader acts on it.
 struct Effects {
   std::vector<CommandResult> results;
   std::vector<NewMessage> delivered;    // in mailbox order
   std::vector<ShardId> outbox_targets;  // shards for which outbox records were written, each once, ascending
-  std::uint64_t dropped = 0;            // copies that found no room (or no place) in a mailbox: never silent
+  std::vector<EndedMessages> ended;     // ascending in each mailbox
+  std::vector<RemovedDevice> removed_devices;
+  std::uint64_t dropped = 0;  // copies that found no room (or no place) in a mailbox, or were lost: never silent
   std::uint64_t damaged =
       0;  // damaged records met: this replica may now differ from its peers and must be seeded again
 };
@@ -84,10 +109,26 @@ class ShardMachine {
   // The newest `limit` below `before` (0: from the end), ascending.
   virtual Result<Batch> history(const UserId& user, Sequence before, std::uint32_t limit, std::size_t bytes_max) = 0;
 
+  // The mailbox's policy, or the default's when it has none of its own; of nobody (empty): the default.
+  virtual Result<PolicyInfo> policy(const UserId& user) = 0;
+  // Ascending by device. `connected` is not known here.
+  virtual Result<std::vector<DeviceInfo>> devices(const UserId& user) = 0;
+  // Parked messages with sequence > after, ascending by sequence, then device; about `limit` and bytes_max, but all of
+  // one sequence together, and at least one. With an empty device those of every device, without their bodies.
+  virtual Result<std::vector<ParkedMessage>> parked(const UserId& user, const DeviceId& device, Sequence after,
+                                                    std::uint32_t limit, std::size_t bytes_max) = 0;
+  // By sequence, or when that is 0 by id among the newest. kNotFound(sequence, id). What live sessions know of it, and
+  // the node, is for the caller to fill in.
+  virtual Result<Explanation> explain(const UserId& user, Sequence sequence, MessageId id) = 0;
+
+  // Wall-clock ms from which an entry with a tick, and no command, has something to do: messages due, or a round
+  // through the records. 0: never. Cheap.
+  [[nodiscard]] virtual std::uint64_t next_due_ms() const = 0;
+
   // Undrained outbox records for `target`, numbered first, first + 1, …: at most `limit` and about bytes_max (at least
   // one; none when `first` was not given out yet). kNotFound(first), `expected` naming the lowest undrained one, when
-  // `first` is drained. A damaged record ends the answer and is kCorrupt when it is the first: to skip it would be a
-  // silent hole.
+  // `first` is drained. In the place of a damaged record stands one of OutboxCause::kLost, which the target counts: the
+  // numbers stay contiguous, and the loss is said.
   virtual Result<std::vector<OutboxRecord>> outbox(ShardId target, std::uint64_t first, std::uint32_t limit,
                                                    std::size_t bytes_max) = 0;
   // Every target with undrained records, with its head: what a new leader must drain.

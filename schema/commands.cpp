@@ -49,6 +49,31 @@ std::size_t words_of(const TransferCommand& transfer) {
 
 std::size_t words_of(const ConfirmCommand&) { return flat::words_of<schema::Confirm>(); }
 
+std::size_t words_of(const TouchCommand& touch) {
+  std::size_t words = flat::words_of<schema::Touch>() + flat::words_of_list<schema::DeviceName>(touch.devices.size());
+  for (const auto& name : touch.devices) words += words_of_names(name.user, name.device);
+  return words;
+}
+
+std::size_t words_of(const AttemptsCommand& attempts) {
+  return flat::words_of<schema::Attempts>() + words_of_names(attempts.user, attempts.device) +
+         flat::words_of_list<schema::Attempts::Note>(attempts.notes.size());
+}
+
+std::size_t words_of(const RemoveDeviceCommand& remove) {
+  return flat::words_of<schema::RemoveDevice>() + words_of_names(remove.user, remove.device);
+}
+
+template <class ParkedChange>  // ReplayCommand, DropParkedCommand
+std::size_t words_of(const ParkedChange& change) {
+  return flat::words_of<schema::ParkedChange>() + words_of_names(change.user, change.device) + change.sequences.size();
+}
+
+std::size_t words_of(const SetPolicyCommand& set) {
+  return flat::words_of<schema::SetPolicy>() + flat::words_of_text(set.user.text().size()) +
+         flat::words_of<schema::Policy>();
+}
+
 std::size_t words_of(const Command& command) {
   return std::visit([](const auto& value) { return words_of(value); }, command);
 }
@@ -101,6 +126,53 @@ void write(const ConfirmCommand& from, schema::Command::Builder command) {
   to.setUpTo(from.up_to);
 }
 
+void write(const TouchCommand& from, schema::Command::Builder command) {
+  auto devices = command.initTouch().initDevices(static_cast<capnp::uint>(from.devices.size()));
+  for (capnp::uint i = 0; i < devices.size(); ++i) {
+    devices[i].setUser(flat::text(from.devices[i].user.text()));
+    devices[i].setDevice(flat::text(from.devices[i].device.text()));
+  }
+}
+
+void write(const AttemptsCommand& from, schema::Command::Builder command) {
+  auto to = command.initAttempts();
+  to.setUser(flat::text(from.user.text()));
+  to.setDevice(flat::text(from.device.text()));
+  auto notes = to.initNotes(static_cast<capnp::uint>(from.notes.size()));
+  for (capnp::uint i = 0; i < notes.size(); ++i) {
+    notes[i].setFirst(from.notes[i].first.value);
+    notes[i].setLast(from.notes[i].last.value);
+    notes[i].setCount(from.notes[i].count);
+  }
+}
+
+void write(const RemoveDeviceCommand& from, schema::Command::Builder command) {
+  auto to = command.initRemoveDevice();
+  to.setUser(flat::text(from.user.text()));
+  to.setDevice(flat::text(from.device.text()));
+}
+
+template <class ParkedChange>
+void write_change(const ParkedChange& from, schema::ParkedChange::Builder to) {
+  to.setUser(flat::text(from.user.text()));
+  to.setDevice(flat::text(from.device.text()));
+  auto sequences = to.initSequences(static_cast<capnp::uint>(from.sequences.size()));
+  for (capnp::uint i = 0; i < sequences.size(); ++i) sequences.set(i, from.sequences[i].value);
+}
+
+void write(const ReplayCommand& from, schema::Command::Builder command) { write_change(from, command.initReplay()); }
+
+void write(const DropParkedCommand& from, schema::Command::Builder command) {
+  write_change(from, command.initDropParked());
+}
+
+void write(const SetPolicyCommand& from, schema::Command::Builder command) {
+  auto to = command.initSetPolicy();
+  to.setUser(flat::text(from.user.text()));
+  if (from.policy) codec::write(*from.policy, to.initPolicy());
+  to.setInherit(!from.policy);
+}
+
 // ---- reading. An entry that cannot be read stops its node, for ever. Therefore only what keeps memory safe and names
 // valid is checked here; rules between fields are checked before something becomes a command, and by the state machine.
 
@@ -117,6 +189,8 @@ SendItem read(schema::SendItem::Reader from, Fields& fields) {
   item.message.checksum = message.getChecksum();
   item.message.sent_at_ms = message.getSentAtMs();
   item.message.copy_to_self = message.getCopyToSelf();
+  item.message.ttl_ms = message.getTtlMs();
+  item.message.expired = message.getExpired();
   return item;
 }
 
@@ -146,14 +220,19 @@ LoginCommand read(schema::Login::Reader from, Fields& fields) {
   return login;
 }
 
+std::vector<Sequence> sequences(capnp::List<std::uint64_t>::Reader from) {
+  std::vector<Sequence> sequences;
+  sequences.reserve(from.size());  // as large as the entry at most: each stands there
+  for (const std::uint64_t sequence : from) sequences.emplace_back(sequence);
+  return sequences;
+}
+
 AckCommand read(schema::Ack::Reader from, Fields& fields) {
   AckCommand ack;
   ack.user = fields.user(from.getUser(), "user");
   ack.device = fields.device(from.getDevice(), "device");
   ack.up_to = Sequence(from.getUpTo());
-  const auto above = from.getAbove();
-  ack.above.reserve(above.size());
-  for (const std::uint64_t sequence : above) ack.above.emplace_back(sequence);
+  ack.above = sequences(from.getAbove());
   return ack;
 }
 
@@ -169,6 +248,41 @@ TransferCommand read(schema::Transfer::Reader from, Fields& fields) {
   return transfer;
 }
 
+TouchCommand read(schema::Touch::Reader from, Fields& fields) {
+  TouchCommand touch;
+  for (auto name : from.getDevices()) {
+    touch.devices.push_back({fields.user(name.getUser(), "user"), fields.device(name.getDevice(), "device")});
+    if (!fields.ok()) break;
+  }
+  return touch;
+}
+
+AttemptsCommand read(schema::Attempts::Reader from, Fields& fields) {
+  AttemptsCommand attempts;
+  attempts.user = fields.user(from.getUser(), "user");
+  attempts.device = fields.device(from.getDevice(), "device");
+  for (auto note : from.getNotes())
+    attempts.notes.push_back({Sequence(note.getFirst()), Sequence(note.getLast()), note.getCount()});
+  return attempts;
+}
+
+RemoveDeviceCommand read(schema::RemoveDevice::Reader from, Fields& fields) {
+  return {fields.user(from.getUser(), "user"), fields.device(from.getDevice(), "device")};
+}
+
+template <class ParkedChange>
+ParkedChange read_change(schema::ParkedChange::Reader from, Fields& fields) {
+  return {fields.user(from.getUser(), "user"), fields.device(from.getDevice(), "device"),
+          sequences(from.getSequences())};
+}
+
+SetPolicyCommand read(schema::SetPolicy::Reader from, Fields& fields) {
+  SetPolicyCommand set;
+  set.user = fields.user_or_none(from.getUser(), "user");
+  if (!from.getInherit()) set.policy = codec::read(from.getPolicy());
+  return set;
+}
+
 Result<Command> read(schema::Command::Reader from) {
   Fields fields(Fields::Source::kStored);
   Command command;
@@ -180,6 +294,12 @@ Result<Command> read(schema::Command::Reader from) {
     case schema::Command::CONFIRM:
       command = ConfirmCommand{ShardId(from.getConfirm().getTarget()), from.getConfirm().getUpTo()};
       break;
+    case schema::Command::TOUCH: command = read(from.getTouch(), fields); break;
+    case schema::Command::ATTEMPTS: command = read(from.getAttempts(), fields); break;
+    case schema::Command::REMOVE_DEVICE: command = read(from.getRemoveDevice(), fields); break;
+    case schema::Command::REPLAY: command = read_change<ReplayCommand>(from.getReplay(), fields); break;
+    case schema::Command::DROP_PARKED: command = read_change<DropParkedCommand>(from.getDropParked(), fields); break;
+    case schema::Command::SET_POLICY: command = read(from.getSetPolicy(), fields); break;
     default:
       return fail(ErrorCode::kUnsupportedVersion, "command",
                   "command " + std::to_string(static_cast<std::uint16_t>(from.which())) +

@@ -120,7 +120,8 @@ struct SetPolicyCommand {
   bool operator==(const SetPolicyCommand&) const = default;
 };
 
-using Command = std::variant<SendCommand, LoginCommand, AckCommand, TransferCommand, ConfirmCommand>;
+using Command = std::variant<SendCommand, LoginCommand, AckCommand, TransferCommand, ConfirmCommand, TouchCommand,
+                             AttemptsCommand, RemoveDeviceCommand, ReplayCommand, DropParkedCommand, SetPolicyCommand>;
 
 // One Raft entry.
 struct CommandBatch {

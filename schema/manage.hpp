@@ -16,7 +16,8 @@ namespace earshot {
 struct Policy {
   std::uint64_t retention_age_ms = 0;    // messages older than this are trimmed; 0: never
   std::uint64_t retention_messages = 0;  // more messages than this: the oldest are trimmed; 0: no such limit
-  std::uint64_t device_idle_ms = limits::kDeviceIdleMsDefault;  // not connected for so long: removed; 0: never
+  std::uint64_t device_idle_ms = limits::kDeviceIdleMsDefault;  // not seen for so long: removed; 0: never, else at
+                                                                // least device_idle_ms_min
   std::uint32_t deliveries_max = 0;  // unacked after so many deliveries to one device: parked; 0: never
   bool operator==(const Policy&) const = default;
 };
@@ -36,7 +37,7 @@ struct ParkedMessage {
   Sequence sequence;
   std::uint32_t deliveries = 0;
   std::uint64_t parked_at_ms = 0;
-  std::optional<IncomingMessage> message;  // nothing: it has ended meanwhile
+  std::optional<IncomingMessage> message;  // nothing: it has ended meanwhile. Without body in a list of every device
   bool operator==(const ParkedMessage&) const = default;
 };
 

@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "base/error.hpp"
+#include "schema/broker.capnp.h"
 #include "schema/record.capnp.h"
 #include "schema/records.hpp"
 
@@ -13,6 +14,10 @@ namespace earshot::codec {
 std::size_t words_behind(const Error& error);
 std::size_t words_behind(const MailboxRecord& record);
 std::size_t words_behind(const OutboxRecord& record);
+
+void write(const Policy& from, schema::Policy::Builder to);
+// Any numbers are a policy; only the door has rules for them.
+Policy read(schema::Policy::Reader from);
 
 void write(const OutboxRecord& from, schema::OutboxRecord::Builder to);
 // kCorrupt when a rule is broken; passes on the library's exceptions: call inside flat::read().

@@ -19,12 +19,17 @@ std::size_t words_behind(const MailboxRecord& record) {
 }
 
 std::size_t words_behind(const OutboxRecord& record) {
-  std::size_t words = record.recipients.size() + flat::words_of<schema::MailboxRecord>() + words_behind(record.message);
+  std::size_t words = record.recipients.size() + record.producers.size();
+  if (record.cause == OutboxCause::kCopyToSelf) {
+    words += flat::words_of<schema::MailboxRecord>() + words_behind(record.message);
+  }
   for (const UserId& user : record.recipients) words += flat::words_of_text(user.text().size());
   return words;
 }
 
 // ---- private to this file
+
+static constexpr std::size_t kKeyBytesMax = 511;  // of storage's keys
 
 static std::size_t words_behind(const LaneRecord& lane) {
   std::size_t words = flat::words_of_text(lane.user.text().size()) + flat::words_of_text(lane.device.text().size()) +
@@ -45,6 +50,17 @@ static void write(const MailboxRecord& from, schema::MailboxRecord::Builder to) 
   to.setSentAtMs(from.sent_at_ms);
   to.setStoredAtMs(from.stored_at_ms);
   if (!from.copy_of.empty()) to.setCopyOf(flat::text(from.copy_of.text()));
+  to.setExpiresAtMs(from.expires_at_ms);
+  to.setReplayOf(from.replay_of.value);
+  to.setEnded(static_cast<schema::LostReason>(from.ended));
+  to.setEndedAtMs(from.ended_at_ms);
+}
+
+// Whether a message is served hangs on it: an unknown reason is not taken for none.
+static LostReason read_reason(schema::LostReason from, std::string_view field, Fields& fields) {
+  const auto reason = static_cast<LostReason>(from);
+  fields.require(reason <= LostReason::kParked, field, "is unknown");
+  return reason;
 }
 
 static Result<MailboxRecord> read(schema::MailboxRecord::Reader from) {
@@ -58,6 +74,10 @@ static Result<MailboxRecord> read(schema::MailboxRecord::Reader from) {
   record.sent_at_ms = from.getSentAtMs();
   record.stored_at_ms = from.getStoredAtMs();
   record.copy_of = fields.user_or_none(from.getCopyOf(), "copyOf");
+  record.expires_at_ms = from.getExpiresAtMs();
+  record.replay_of = Sequence(from.getReplayOf());
+  record.ended = read_reason(from.getEnded(), "ended", fields);
+  record.ended_at_ms = from.getEndedAtMs();
   return fields.finish(std::move(record));
 }
 
@@ -68,6 +88,7 @@ static Result<MailboxHead> read(schema::MailboxHead::Reader from) {
   head.last = Sequence(from.getLast());
   fields.require(head.first.previous() <= head.last, "first", "must not exceed last + 1");
   head.devices = from.getDevices();
+  head.gone_reason = read_reason(from.getGoneReason(), "goneReason", fields);
   return fields.finish(std::move(head));
 }
 
@@ -78,7 +99,30 @@ static Result<CursorRecord> read(schema::CursorRecord::Reader from) {
   cursor.above = fields.ascending(from.getAbove(), cursor.up_to, limits::kSelectiveAcksMax, "above");
   cursor.producer = ProducerId(from.getProducer());
   cursor.last_seen_ms = from.getLastSeenMs();
+  if (fields.fits(from.getAttempts().size(), limits::kAttemptsKeptMax, "attempts", "entries")) {
+    for (auto attempt : from.getAttempts())
+      cursor.attempts.push_back({Sequence(attempt.getSequence()), attempt.getCount()});
+  }
+  if (fields.fits(from.getMarks().size(), limits::kAckMarksMax, "marks", "entries")) {
+    for (auto mark : from.getMarks()) cursor.marks.push_back({Sequence(mark.getUpTo()), mark.getAtMs()});
+  }
+  cursor.parked = from.getParked();
   return fields.finish(std::move(cursor));
+}
+
+static Result<ParkedRecord> read(schema::ParkedRecord::Reader from) {
+  return ParkedRecord{from.getDeliveries(), from.getParkedAtMs()};
+}
+
+static Result<Policy> read(schema::PolicyRecord::Reader from) { return read(from.getPolicy()); }
+
+static Result<SweepHead> read(schema::SweepHead::Reader from) {
+  Fields fields(Fields::Source::kStored);
+  SweepHead sweep;
+  sweep.position = fields.data(from.getPosition(), kKeyBytesMax, "position");
+  sweep.started_ms = from.getStartedMs();
+  sweep.interval_ms = from.getIntervalMs();
+  return fields.finish(std::move(sweep));
 }
 
 static void write(const LaneRecord::Known& from, schema::KnownAnswer::Builder to) {
@@ -159,7 +203,20 @@ void write(const OutboxRecord& from, schema::OutboxRecord::Builder to) {
   to.setCause(static_cast<schema::Cause>(from.cause));
   auto recipients = to.initRecipients(static_cast<capnp::uint>(from.recipients.size()));
   for (capnp::uint i = 0; i < recipients.size(); ++i) recipients.set(i, flat::text(from.recipients[i].text()));
-  write(from.message, to.initMessage());
+  if (from.cause == OutboxCause::kCopyToSelf) write(from.message, to.initMessage());
+  auto producers = to.initProducers(static_cast<capnp::uint>(from.producers.size()));
+  for (capnp::uint i = 0; i < producers.size(); ++i) producers.set(i, from.producers[i].value);
+}
+
+void write(const Policy& from, schema::Policy::Builder to) {
+  to.setRetentionAgeMs(from.retention_age_ms);
+  to.setRetentionMessages(from.retention_messages);
+  to.setDeviceIdleMs(from.device_idle_ms);
+  to.setDeliveriesMax(from.deliveries_max);
+}
+
+Policy read(schema::Policy::Reader from) {
+  return Policy{from.getRetentionAgeMs(), from.getRetentionMessages(), from.getDeviceIdleMs(), from.getDeliveriesMax()};
 }
 
 Result<OutboxRecord> read(schema::OutboxRecord::Reader from) {
@@ -167,12 +224,15 @@ Result<OutboxRecord> read(schema::OutboxRecord::Reader from) {
   OutboxRecord record;
   record.cause = static_cast<OutboxCause>(from.getCause());
   // What a cause means decides what the target shard does: an unknown one cannot be obeyed.
-  fields.require(record.cause <= OutboxCause::kCopyToSelf, "cause", "is unknown");
+  fields.require(record.cause <= OutboxCause::kLost, "cause", "is unknown");
   for (auto recipient : from.getRecipients()) {
     record.recipients.push_back(fields.user(recipient, "recipients"));
     if (!fields.ok()) break;
   }
-  record.message = fields.inner(read(from.getMessage()));
+  if (record.cause == OutboxCause::kCopyToSelf) record.message = fields.inner(read(from.getMessage()));
+  if (fields.fits(from.getProducers().size(), limits::kSweepRecordsPerEntryMax, "producers", "entries")) {
+    for (const std::uint64_t producer : from.getProducers()) record.producers.emplace_back(producer);
+  }
   return fields.finish(std::move(record));
 }
 
@@ -190,11 +250,14 @@ std::string encode(const MailboxHead& head) {
   root.setFirst(head.first.value);
   root.setLast(head.last.value);
   root.setDevices(head.devices);
+  root.setGoneReason(static_cast<schema::LostReason>(head.gone_reason));
   return writer.take();
 }
 
 std::string encode(const CursorRecord& cursor) {
-  flat::Writer writer(flat::words_of<schema::CursorRecord>() + cursor.above.size());
+  flat::Writer writer(flat::words_of<schema::CursorRecord>() + cursor.above.size() +
+                      flat::words_of_list<schema::CursorRecord::Attempt>(cursor.attempts.size()) +
+                      flat::words_of_list<schema::CursorRecord::AckMark>(cursor.marks.size()));
   auto root = writer.initRoot<schema::CursorRecord>();
   root.setUpTo(cursor.up_to.value);
   if (!cursor.above.empty()) {
@@ -203,6 +266,44 @@ std::string encode(const CursorRecord& cursor) {
   }
   root.setProducer(cursor.producer.value);
   root.setLastSeenMs(cursor.last_seen_ms);
+  if (!cursor.attempts.empty()) {
+    auto attempts = root.initAttempts(static_cast<capnp::uint>(cursor.attempts.size()));
+    for (capnp::uint i = 0; i < attempts.size(); ++i) {
+      attempts[i].setSequence(cursor.attempts[i].sequence.value);
+      attempts[i].setCount(cursor.attempts[i].count);
+    }
+  }
+  if (!cursor.marks.empty()) {
+    auto marks = root.initMarks(static_cast<capnp::uint>(cursor.marks.size()));
+    for (capnp::uint i = 0; i < marks.size(); ++i) {
+      marks[i].setUpTo(cursor.marks[i].up_to.value);
+      marks[i].setAtMs(cursor.marks[i].at_ms);
+    }
+  }
+  root.setParked(cursor.parked);
+  return writer.take();
+}
+
+std::string encode(const ParkedRecord& parked) {
+  flat::Writer writer(flat::words_of<schema::ParkedRecord>());
+  auto root = writer.initRoot<schema::ParkedRecord>();
+  root.setDeliveries(parked.deliveries);
+  root.setParkedAtMs(parked.parked_at_ms);
+  return writer.take();
+}
+
+std::string encode(const Policy& policy) {
+  flat::Writer writer(flat::words_of<schema::PolicyRecord>() + flat::words_of<schema::Policy>());
+  codec::write(policy, writer.initRoot<schema::PolicyRecord>().initPolicy());
+  return writer.take();
+}
+
+std::string encode(const SweepHead& sweep) {
+  flat::Writer writer(flat::words_of<schema::SweepHead>() + flat::words_of_data(sweep.position.size()));
+  auto root = writer.initRoot<schema::SweepHead>();
+  root.setPosition(flat::data(sweep.position));
+  root.setStartedMs(sweep.started_ms);
+  root.setIntervalMs(sweep.interval_ms);
   return writer.take();
 }
 
@@ -254,11 +355,25 @@ std::string encode(const ShardHead& head) {
 Result<MailboxRecord> decode_mailbox_record(std::string_view bytes) {
   return codec::decode<schema::MailboxRecord, MailboxRecord>(bytes, "mailboxRecord");
 }
+Result<MessageId> decode_message_id(std::string_view bytes) {
+  return flat::read<schema::MailboxRecord>(bytes, "mailboxRecord", [](auto root) -> Result<MessageId> {
+    return MessageId{root.getIdHigh(), root.getIdLow()};
+  });
+}
 Result<MailboxHead> decode_mailbox_head(std::string_view bytes) {
   return codec::decode<schema::MailboxHead, MailboxHead>(bytes, "mailboxHead");
 }
 Result<CursorRecord> decode_cursor_record(std::string_view bytes) {
   return codec::decode<schema::CursorRecord, CursorRecord>(bytes, "cursorRecord");
+}
+Result<ParkedRecord> decode_parked_record(std::string_view bytes) {
+  return codec::decode<schema::ParkedRecord, ParkedRecord>(bytes, "parkedRecord");
+}
+Result<Policy> decode_policy_record(std::string_view bytes) {
+  return codec::decode<schema::PolicyRecord, Policy>(bytes, "policyRecord");
+}
+Result<SweepHead> decode_sweep_head(std::string_view bytes) {
+  return codec::decode<schema::SweepHead, SweepHead>(bytes, "sweepHead");
 }
 Result<LaneRecord> decode_lane_record(std::string_view bytes) {
   return codec::decode<schema::LaneRecord, LaneRecord>(bytes, "laneRecord");

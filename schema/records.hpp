@@ -9,6 +9,7 @@
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
+#include "schema/manage.hpp"
 #include "schema/messages.hpp"
 
 // What a shard keeps on disk, as C++ types, with their codecs. `encode` gives one unpacked Cap'n Proto message;
@@ -24,8 +25,12 @@ struct MailboxRecord {
   std::string body;
   std::uint64_t checksum = 0;
   std::uint64_t sent_at_ms = 0;
-  std::uint64_t stored_at_ms = 0;  // the shard's committed tick
-  UserId copy_of;                  // empty, or on the sender's own copy its recipient
+  std::uint64_t stored_at_ms = 0;           // the shard's committed tick
+  UserId copy_of = {};                      // empty, or on the sender's own copy its recipient
+  std::uint64_t expires_at_ms = 0;          // 0: never. In a transfer between shards: how long it still has to live
+  Sequence replay_of = {};                  // the parked message that this is a copy of; 0: none
+  LostReason ended = LostReason::kUnknown;  // else: the message is gone, its body with it, and why
+  std::uint64_t ended_at_ms = 0;
   bool operator==(const MailboxRecord&) const = default;
 };
 
@@ -33,6 +38,7 @@ struct MailboxHead {
   Sequence first{1};  // the oldest kept sequence; last + 1 when nothing is kept
   Sequence last;      // the newest sequence given out
   std::uint32_t devices = 0;
+  LostReason gone_reason = LostReason::kUnknown;  // of everything below `first`
   bool operator==(const MailboxHead&) const = default;
 };
 
@@ -41,8 +47,36 @@ struct CursorRecord {
   Sequence up_to;               // everything up to here is acked
   std::vector<Sequence> above;  // acked beyond it, ascending, at most selective_acks_max
   ProducerId producer;
-  std::uint64_t last_seen_ms = 0;
+  std::uint64_t last_seen_ms = 0;  // tick of its last login, ack or touch
+  struct Attempt {
+    Sequence sequence;
+    std::uint32_t count = 0;
+    bool operator==(const Attempt&) const = default;
+  };
+  std::vector<Attempt> attempts;  // fruitless deliveries of unacked messages, ascending, at most attempts_kept_max
+  struct AckMark {
+    Sequence up_to;
+    std::uint64_t at_ms = 0;
+    bool operator==(const AckMark&) const = default;
+  };
+  std::vector<AckMark> marks;  // when up_to got where, oldest first, at most ack_marks_max
+  std::uint32_t parked = 0;    // how many ParkedRecords the device has
   bool operator==(const CursorRecord&) const = default;
+};
+
+// A message that was given up on for a device; user, device and sequence are in the key.
+struct ParkedRecord {
+  std::uint32_t deliveries = 0;
+  std::uint64_t parked_at_ms = 0;
+  bool operator==(const ParkedRecord&) const = default;
+};
+
+// The round through all records that ends what is too old.
+struct SweepHead {
+  std::string position;           // the key to go on from; empty: no round is under way
+  std::uint64_t started_ms = 0;   // tick at which the last round began
+  std::uint64_t interval_ms = 0;  // from there to the next round; while one is under way: as far as is known
+  bool operator==(const SweepHead&) const = default;
 };
 
 // The recorded answer of a lane number: what a repeat gets again.
@@ -63,13 +97,14 @@ struct LaneRecord {
   bool operator==(const LaneRecord&) const = default;
 };
 
-enum class OutboxCause : std::uint16_t { kCopyToSelf = 0 };
+enum class OutboxCause : std::uint16_t { kCopyToSelf = 0, kForgetProducers = 1, kLost = 2 };
 
 // A consequence for another shard; target and number are in the key.
 struct OutboxRecord {
   OutboxCause cause = OutboxCause::kCopyToSelf;
-  std::vector<UserId> recipients;  // users of the target shard
-  MailboxRecord message;           // one body for all of them; stored_at_ms is set by the target
+  std::vector<UserId> recipients = {};     // kCopyToSelf: users of the target shard
+  MailboxRecord message = {};              // kCopyToSelf: one body for all of them; stored_at_ms is set by the target
+  std::vector<ProducerId> producers = {};  // kForgetProducers: their lanes are dropped
   bool operator==(const OutboxRecord&) const = default;
 };
 
@@ -97,6 +132,9 @@ struct ShardHead {  // one per shard, written with every flush
 std::string encode(const MailboxRecord& record);
 std::string encode(const MailboxHead& head);
 std::string encode(const CursorRecord& cursor);
+std::string encode(const ParkedRecord& parked);
+std::string encode(const Policy& policy);
+std::string encode(const SweepHead& sweep);
 std::string encode(const LaneRecord& lane);
 std::string encode(const OutboxRecord& record);
 std::string encode(const OutboxHead& head);
@@ -104,8 +142,13 @@ std::string encode(const InboundHead& head);
 std::string encode(const ShardHead& head);
 
 Result<MailboxRecord> decode_mailbox_record(std::string_view bytes);
+// Only its id, without a copy of the body: for looking through many.
+Result<MessageId> decode_message_id(std::string_view bytes);
 Result<MailboxHead> decode_mailbox_head(std::string_view bytes);
 Result<CursorRecord> decode_cursor_record(std::string_view bytes);
+Result<ParkedRecord> decode_parked_record(std::string_view bytes);
+Result<Policy> decode_policy_record(std::string_view bytes);
+Result<SweepHead> decode_sweep_head(std::string_view bytes);
 Result<LaneRecord> decode_lane_record(std::string_view bytes);
 Result<OutboxRecord> decode_outbox_record(std::string_view bytes);
 Result<OutboxHead> decode_outbox_head(std::string_view bytes);

@@ -2,6 +2,7 @@
 
 #include "schema/broker.capnp.h"
 #include "schema/errors.capnp.h"
+#include "schema/manage.hpp"
 #include "schema/messages.hpp"
 
 // Conversions between the protocol's C++ types and their Cap'n Proto form, for the server's and the client's side
@@ -44,6 +45,8 @@ Result<IncomingMessage> read(schema::Incoming::Reader from);
 
 void write(const LostRange& from, schema::LostRange::Builder to);
 Result<LostRange> read(schema::LostRange::Reader from);
+// One that a newer peer invented is kUnknown: it only informs.
+LostReason read_reason(schema::LostReason from);
 
 void write(const Batch& from, schema::Batch::Builder to);
 Result<Batch> read(schema::Batch::Reader from);
@@ -62,6 +65,8 @@ Result<Welcome> read(schema::Welcome::Reader from);
 // The receiver is the caller's to set and to take.
 void write(const SubscribeRequest& from, schema::Session::SubscribeParams::Builder to);
 Result<SubscribeRequest> read(schema::Session::SubscribeParams::Reader from);
+
+void write(const std::vector<Sequence>& from, capnp::List<std::uint64_t>::Builder to);  // of the same size
 
 void write(const AckRequest& from, schema::Session::AckParams::Builder to);
 Result<AckRequest> read(schema::Session::AckParams::Reader from);
@@ -85,5 +90,48 @@ Result<Sequence> read(schema::AckAnswer::Reader from);
 
 void write(const Result<Batch>& from, schema::FetchAnswer::Builder to);
 Result<Batch> read(schema::FetchAnswer::Reader from);
+
+// ---- looking after mailboxes (wire_manage.cpp): parameters
+
+void write(const DevicesRequest& from, schema::Session::DevicesParams::Builder to);
+Result<DevicesRequest> read(schema::Session::DevicesParams::Reader from);
+
+void write(const RemoveDeviceRequest& from, schema::Session::RemoveDeviceParams::Builder to);
+Result<RemoveDeviceRequest> read(schema::Session::RemoveDeviceParams::Reader from);
+
+void write(const ParkedRequest& from, schema::Session::ParkedParams::Builder to);
+Result<ParkedRequest> read(schema::Session::ParkedParams::Reader from);  // a limit of 0 becomes parked_page_max
+
+void write(const ReplayRequest& from, schema::Session::ReplayParams::Builder to);
+Result<ReplayRequest> read(schema::Session::ReplayParams::Reader from);
+
+void write(const DropParkedRequest& from, schema::Session::DropParkedParams::Builder to);
+Result<DropParkedRequest> read(schema::Session::DropParkedParams::Reader from);
+
+void write(const ExplainRequest& from, schema::Session::ExplainParams::Builder to);
+Result<ExplainRequest> read(schema::Session::ExplainParams::Reader from);
+
+void write(const PolicyRequest& from, schema::Session::PolicyParams::Builder to);
+Result<PolicyRequest> read(schema::Session::PolicyParams::Reader from);
+
+void write(const SetPolicyRequest& from, schema::Session::SetPolicyParams::Builder to);
+Result<SetPolicyRequest> read(schema::Session::SetPolicyParams::Reader from);
+
+// ---- looking after mailboxes: answers. removeDevice, dropParked and setPolicy answer with a StatusAnswer.
+
+void write(const Result<std::vector<DeviceInfo>>& from, schema::DevicesAnswer::Builder to);
+Result<std::vector<DeviceInfo>> read(schema::DevicesAnswer::Reader from);
+
+void write(const Result<std::vector<ParkedMessage>>& from, schema::ParkedAnswer::Builder to);
+Result<std::vector<ParkedMessage>> read(schema::ParkedAnswer::Reader from);
+
+void write(const Result<Replayed>& from, schema::ReplayAnswer::Builder to);
+Result<Replayed> read(schema::ReplayAnswer::Reader from);
+
+void write(const Result<Explanation>& from, schema::ExplainAnswer::Builder to);
+Result<Explanation> read(schema::ExplainAnswer::Reader from);
+
+void write(const Result<PolicyInfo>& from, schema::PolicyAnswer::Builder to);
+Result<PolicyInfo> read(schema::PolicyAnswer::Reader from);
 
 }  // namespace earshot::wire

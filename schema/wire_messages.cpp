@@ -30,6 +30,11 @@ std::vector<Value> read_all(List list, std::size_t count_max, std::string_view f
 
 }  // namespace
 
+LostReason read_reason(schema::LostReason from) {
+  const auto reason = static_cast<LostReason>(from);
+  return name_of(reason) != "unknown" ? reason : LostReason::kUnknown;
+}
+
 void write(const OutgoingMessage& from, schema::Outgoing::Builder to) {
   to.setRecipient(flat::text(from.recipient.text()));
   to.setNumber(from.number.value);
@@ -40,6 +45,8 @@ void write(const OutgoingMessage& from, schema::Outgoing::Builder to) {
   to.setChecksum(from.checksum);
   to.setSentAtMs(from.sent_at_ms);
   to.setCopyToSelf(from.copy_to_self);
+  to.setTtlMs(from.ttl_ms);
+  to.setExpired(from.expired);
 }
 
 Result<OutgoingMessage> read(schema::Outgoing::Reader from) {
@@ -52,6 +59,9 @@ Result<OutgoingMessage> read(schema::Outgoing::Reader from) {
     message.checksum = from.getChecksum();
     message.sent_at_ms = from.getSentAtMs();
     message.copy_to_self = from.getCopyToSelf();
+    message.ttl_ms = from.getTtlMs();
+    fields.at_most(message.ttl_ms, limits::kTtlMsMax, "ttlMs");
+    message.expired = from.getExpired();
     return fields.finish(std::move(message));
   });
 }
@@ -95,6 +105,8 @@ void write(const IncomingMessage& from, std::uint32_t attempt, schema::Incoming:
   to.setStoredAtMs(from.stored_at_ms);
   to.setAttempt(attempt);
   if (!from.copy_of.empty()) to.setCopyOf(flat::text(from.copy_of.text()));
+  to.setExpiresAtMs(from.expires_at_ms);
+  to.setReplayOf(from.replay_of.value);
 }
 
 Result<IncomingMessage> read(schema::Incoming::Reader from) {
@@ -111,6 +123,9 @@ Result<IncomingMessage> read(schema::Incoming::Reader from) {
     message.stored_at_ms = from.getStoredAtMs();
     message.attempt = static_cast<std::uint32_t>(fields.positive(from.getAttempt(), "attempt"));
     message.copy_of = fields.user_or_none(from.getCopyOf(), "copyOf");
+    message.expires_at_ms = from.getExpiresAtMs();
+    message.replay_of = Sequence(from.getReplayOf());
+    fields.require(message.replay_of < message.sequence, "replayOf", "must be an earlier sequence");
     return fields.finish(std::move(message));
   });
 }
@@ -128,8 +143,7 @@ Result<LostRange> read(schema::LostRange::Reader from) {
     range.first = Sequence(fields.positive(from.getFirst(), "first"));
     range.last = Sequence(from.getLast());
     fields.require(range.first <= range.last, "last", "must not be below first");
-    const auto reason = static_cast<LostReason>(from.getReason());
-    range.reason = name_of(reason) != "unknown" ? reason : LostReason::kUnknown;
+    range.reason = read_reason(from.getReason());
     return fields.finish(std::move(range));
   });
 }
@@ -149,7 +163,7 @@ Result<Batch> read(schema::Batch::Reader from) {
     Batch batch;
     batch.epoch = Epoch(fields.positive(from.getEpoch(), "epoch"));
     batch.messages = read_all<IncomingMessage>(from.getMessages(), limits::kFetchMessagesMax, "messages", fields);
-    batch.lost = read_all<LostRange>(from.getLost(), limits::kFetchMessagesMax, "lost", fields);
+    batch.lost = read_all<LostRange>(from.getLost(), limits::kLostRangesMax, "lost", fields);
     batch.last_sequence = Sequence(from.getLastSequence());
     return fields.finish(std::move(batch));
   });

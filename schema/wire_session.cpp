@@ -7,12 +7,6 @@
 namespace earshot::wire {
 namespace {
 
-using Sequences = capnp::List<std::uint64_t>;
-
-void write(const std::vector<Sequence>& from, Sequences::Builder to) {
-  for (capnp::uint i = 0; i < to.size(); ++i) to.set(i, from[i].value);
-}
-
 void write(const ServerLimits& from, schema::Limits::Builder to) {
   to.setBodyBytesMax(from.body_bytes_max);
   to.setBatchMessagesMax(from.batch_messages_max);
@@ -48,6 +42,10 @@ std::uint32_t read_count(std::uint32_t count, Fields& fields) {
 }
 
 }  // namespace
+
+void write(const std::vector<Sequence>& from, capnp::List<std::uint64_t>::Builder to) {
+  for (capnp::uint i = 0; i < to.size(); ++i) to.set(i, from[i].value);
+}
 
 void write(const LoginRequest& from, schema::LoginRequest::Builder to) {
   to.setProtocolMin(from.protocol_min);
@@ -92,6 +90,7 @@ void write(const Welcome& from, schema::Welcome::Builder to) {
   to.setLastSequence(from.login.last_sequence.value);
   write(from.limits, to.initLimits());
   to.setNode(from.node.value);
+  to.setRole(static_cast<schema::Role>(from.role));
 }
 
 Result<Welcome> read(schema::Welcome::Reader from) {
@@ -112,6 +111,9 @@ Result<Welcome> read(schema::Welcome::Reader from) {
     welcome.login.last_sequence = Sequence(from.getLastSequence());
     welcome.limits = read(from.getLimits(), fields);
     welcome.node = NodeId(from.getNode());
+    // It only tells what is worth asking for: the server decides. A newer role may do what a user may.
+    const auto role = static_cast<Role>(from.getRole());
+    welcome.role = role <= Role::kOperator ? role : Role::kUser;
     return fields.finish(std::move(welcome));
   });
 }

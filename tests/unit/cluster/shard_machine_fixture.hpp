@@ -166,7 +166,14 @@ inline std::string describe(const IncomingMessage& message) {
   return std::to_string(message.sequence.value) + " " + message.id.to_string() + " from " + message.sender.text() +
          "/" + message.sender_device.text() + " copy of '" + message.copy_of.text() + "' sent " +
          std::to_string(message.sent_at_ms) + " stored " + std::to_string(message.stored_at_ms) + " attempt " +
-         std::to_string(message.attempt) + " sum " + std::to_string(message.checksum) + " '" + message.body + "'";
+         std::to_string(message.attempt) + " sum " + std::to_string(message.checksum) + " '" + message.body + "'" +
+         (message.expires_at_ms > 0 ? " until " + std::to_string(message.expires_at_ms) : "") +
+         (message.replay_of > Sequence{} ? " replay of " + std::to_string(message.replay_of.value) : "");
+}
+
+inline std::string describe(const LostRange& lost) {
+  return "lost " + std::to_string(lost.first.value) + ".." + std::to_string(lost.last.value) + " " +
+         std::string(name_of(lost.reason));
 }
 
 inline std::string describe(const CommandResult& result) {
@@ -181,13 +188,27 @@ inline std::string describe(const CommandResult& result) {
       const LoginOutcome& o = *r.outcome;
       return "login producer " + std::to_string(o.producer.value) + (o.new_producer ? " new" : "") + " epoch " +
              std::to_string(o.epoch.value) + " restored " + std::to_string(o.restored_up_to.value) + " cursor " +
-             std::to_string(o.cursor.value) + " last " + std::to_string(o.last_sequence.value);
+             std::to_string(o.cursor.value) + " last " + std::to_string(o.last_sequence.value) +
+             (o.parked.empty() ? "" : " parked" + list_of(o.parked));
     }
     std::string operator()(const AckResult& r) const {
       return "ack " + (r.cursor.has_value() ? std::to_string(r.cursor->value) : describe(r.cursor.error()));
     }
     std::string operator()(const TransferResult& r) const { return "transfer " + std::to_string(r.last); }
     std::string operator()(const ConfirmResult&) const { return "confirm"; }
+    std::string operator()(const TouchResult&) const { return "touch"; }
+    std::string operator()(const AttemptsResult& r) const { return "attempts, parked" + list_of(r.parked); }
+    std::string operator()(const ReplayResult& r) const {
+      return "replay" + (r.sequences.has_value() ? list_of(*r.sequences) : " " + describe(r.sequences.error()));
+    }
+    std::string operator()(const StatusResult& r) const {
+      return "status " + (r.status.has_value() ? "ok" : describe(r.status.error()));
+    }
+    static std::string list_of(const std::vector<Sequence>& sequences) {
+      std::string text;
+      for (const Sequence sequence : sequences) text += " " + std::to_string(sequence.value);
+      return text;
+    }
   };
   return std::visit(Describe{}, result);
 }
@@ -197,6 +218,8 @@ inline std::string describe(const Effects& effects) {
   for (const auto& result : effects.results) text += describe(result) + "\n";
   for (const auto& [user, message] : effects.delivered) text += user.text() + " gets " + describe(*message) + "\n";
   for (const auto target : effects.outbox_targets) text += "outbox to " + std::to_string(target.value) + "\n";
+  for (const auto& [user, range] : effects.ended) text += user.text() + " " + describe(range) + "\n";
+  for (const auto& [user, gone] : effects.removed_devices) text += "removed " + user.text() + "/" + gone.text() + "\n";
   if (effects.dropped > 0) text += "dropped " + std::to_string(effects.dropped) + "\n";
   if (effects.damaged > 0) text += "damaged " + std::to_string(effects.damaged) + "\n";
   return text;
@@ -205,10 +228,7 @@ inline std::string describe(const Effects& effects) {
 inline std::string describe(const Batch& batch) {
   std::string text = "last " + std::to_string(batch.last_sequence.value) + "\n";
   for (const auto& message : batch.messages) text += describe(message) + "\n";
-  for (const auto& lost : batch.lost) {
-    text += "lost " + std::to_string(lost.first.value) + ".." + std::to_string(lost.last.value) + " " +
-            std::string(name_of(lost.reason)) + "\n";
-  }
+  for (const auto& lost : batch.lost) text += describe(lost) + "\n";
   return text;
 }
 
