@@ -20,12 +20,16 @@ class ServingGateway final : public Gateway {
  public:
   ServingGateway(Listener listener, std::unique_ptr<Authenticator> authenticator, std::uint32_t threads,
                  actors::Broker& broker, const GatewayOptions& options)
-      : port_(listener.port), connections_max_(options.connections_max), authenticator_(std::move(authenticator)) {
+      : port_(listener.port),
+        connections_max_(options.connections_max),
+        authenticator_(std::move(authenticator)),
+        answers_(options.answers_bytes_max) {
     for (std::uint32_t i = 0; i < threads; ++i)
       bridges_.push_back(std::make_shared<Bridge>(limits::kBridgeQueueItemsMax));
     std::optional<Listener> listens(std::move(listener));  // the first thread does
     for (std::uint32_t i = 0; i < threads; ++i) {
-      RpcServer::Parts parts{broker, *authenticator_, options, bridges_[i], connections_, std::nullopt, {}};
+      RpcServer::Parts parts{broker,   *authenticator_, options,      bridges_[i], connections_,
+                             answers_, counters_,       std::nullopt, {}};
       if (i == 0) {
         std::swap(parts.listener, listens);
         parts.take = [this](kj::AutoCloseFd socket) { take(kj::mv(socket)); };
@@ -37,13 +41,14 @@ class ServingGateway final : public Gateway {
 
   [[nodiscard]] std::uint16_t port() const override { return port_; }
   [[nodiscard]] std::size_t connections() const override { return connections_; }
+  [[nodiscard]] const GatewayCounters& counters() const override { return counters_; }
   void stop() override { stop_servers(); }
 
  private:
   // Thread: the one that accepts.
   void take(kj::AutoCloseFd socket) {
     if (connections_ >= connections_max_) {
-      if (refused_++ % kRefusalsPerLog == 0)
+      if (counters_.connections_refused++ % kRefusalsPerLog == 0)
         spdlog::warn("a connection is refused: {} are open, as many as connections_max", connections_max_);
       return;
     }
@@ -63,7 +68,8 @@ class ServingGateway final : public Gateway {
   const std::size_t connections_max_;
   const std::unique_ptr<Authenticator> authenticator_;
   std::atomic<std::size_t> connections_{0};
-  std::uint64_t refused_ = 0;
+  ByteBudget answers_;
+  GatewayCounters counters_;
   std::size_t next_ = 0;
   std::vector<std::shared_ptr<Bridge>> bridges_;
   std::mutex stop_mutex_;

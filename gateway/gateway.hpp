@@ -8,6 +8,7 @@
 #include "base/config.hpp"
 #include "base/error.hpp"
 #include "base/limits.hpp"
+#include "gateway/counters.hpp"
 
 namespace earshot::gateway {
 
@@ -17,7 +18,9 @@ struct GatewayOptions {
   std::uint64_t login_timeout_ms = limits::kLoginTimeoutMs;
   std::uint64_t write_timeout_ms = limits::kWriteTimeoutMs;
   std::uint64_t call_timeout_ms = limits::kCallTimeoutMs;
+  std::uint64_t write_pressed_ms = limits::kWritePressedMs;
   std::uint64_t close_linger_ms = limits::kCloseLingerMs;
+  std::size_t answers_bytes_max = limits::kAnswersBytesMax;
 };
 
 // The door of a node: listens for clients, speaks Cap'n Proto RPC with them on KJ threads of its own and hands what
@@ -37,6 +40,7 @@ class Gateway {
   // The port that it listens on: the configured one, or the one the system picked for port 0.
   [[nodiscard]] virtual std::uint16_t port() const = 0;
   [[nodiscard]] virtual std::size_t connections() const = 0;
+  [[nodiscard]] virtual const GatewayCounters& counters() const = 0;
   // Accepts nothing more, tells every client kUnavailable, ends their sessions and closes the connections, within about
   // close_linger_ms. Idempotent; the destructor calls it.
   virtual void stop() = 0;

@@ -2,18 +2,60 @@
 
 #include <utility>
 
-#include <capnp/rpc.capnp.h>
 #include <kj/debug.h>
 
 #include "base/limits.hpp"
+#include "gateway/socket_progress.hpp"
 
 namespace earshot::gateway {
+namespace {
+
+std::size_t bytes_of(kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) {
+  std::size_t bytes = 0;
+  for (const auto& segment : segments) bytes += segment.asBytes().size();
+  return bytes;
+}
+
+}  // namespace
+
+GuardedStream::GuardedStream(kj::AsyncIoStream& stream, kj::Timer& timer)
+    : inner_(stream), timer_(timer), progress_at_(timer.now()) {
+  KJ_IF_MAYBE (fd, stream.getFd()) socket_ = *fd;
+}
 
 std::size_t GuardedStream::queued_bytes() const { return network_ == nullptr ? 0 : network_->getCurrentQueueSize(); }
 
 std::uint64_t GuardedStream::writing_ms() const {
   if (!writing_since_) return 0;
   return static_cast<std::uint64_t>((timer_.now() - *writing_since_) / kj::MILLISECONDS);
+}
+
+std::uint64_t GuardedStream::stalled_ms() {
+  if (!writing_since_) return 0;
+  const auto taken = socket_ ? bytes_taken_by_peer(*socket_) : std::nullopt;
+  if (taken != taken_) {
+    taken_ = taken;
+    progress_at_ = timer_.now();
+  }
+  return static_cast<std::uint64_t>((timer_.now() - progress_at_) / kj::MILLISECONDS);
+}
+
+// What is fulfilled now is in the network's queue once everything that is ready has run: only then is it known behind
+// which byte it ends.
+void GuardedStream::hold_until_written(ByteLease lease) {
+  unmarked_.push_back(std::move(lease));
+  if (unmarked_.size() > 1) return;
+  marking_ = kj::evalLast([this] {
+               const std::uint64_t end = written_ + queued_bytes();
+               for (ByteLease& unmarked : std::exchange(unmarked_, {})) held_.push_back({end, std::move(unmarked)});
+               release_written();
+             }).eagerlyEvaluate(nullptr);
+}
+
+void GuardedStream::release_written() {
+  // A message that was written a moment ago may still be counted as queued, and its end be set too far.
+  if (queued_bytes() == 0) return held_.clear();
+  while (!held_.empty() && held_.front().written <= written_) held_.pop_front();
 }
 
 kj::Promise<void> GuardedStream::drained(std::size_t bytes_max) {
@@ -43,11 +85,15 @@ kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> GuardedStream::read_now(kj::A
 }
 
 void GuardedStream::check(capnp::MessageReader& message) {
+  KJ_ON_SCOPE_FAILURE(violated_ = true);
+  check_bounds(message.getRoot<capnp::rpc::Message>());
+}
+
+void GuardedStream::check_bounds(capnp::rpc::Message::Reader root) {
   const auto check_capabilities = [](capnp::rpc::Payload::Reader payload) {
     const std::size_t count = payload.getCapTable().size();
     KJ_REQUIRE(count <= limits::kMessageCapabilitiesMax, "too many capabilities in one message", count);
   };
-  const auto root = message.getRoot<capnp::rpc::Message>();
   switch (root.which()) {
     case capnp::rpc::Message::CALL:
       ++unfinished_calls_;
@@ -69,24 +115,33 @@ void GuardedStream::check(capnp::MessageReader& message) {
 
 kj::Promise<void> GuardedStream::writeMessage(kj::ArrayPtr<const int> fds,
                                               kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) {
-  return track(inner_.writeMessage(fds, segments));
+  return track(inner_.writeMessage(fds, segments), bytes_of(segments));
 }
 
 kj::Promise<void> GuardedStream::writeMessages(
     kj::ArrayPtr<kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>> messages) {
-  return track(inner_.writeMessages(messages));
+  std::size_t bytes = 0;
+  for (const auto& segments : messages) bytes += bytes_of(segments);
+  return track(inner_.writeMessages(messages), bytes);
 }
 
-kj::Promise<void> GuardedStream::track(kj::Promise<void> write) {
+kj::Promise<void> GuardedStream::track(kj::Promise<void> write, std::size_t bytes) {
   writing_since_ = timer_.now();
-  return write.then([this] {
+  progress_at_ = *writing_since_;
+  return write.then([this, bytes] {
     writing_since_.reset();
-    if (drain_waiters_.empty()) return;
-    // The network takes the message off its account only after this; look again when it has.
-    wake_ = kj::evalLast([this] {
-              for (auto& waiter : std::exchange(drain_waiters_, {})) waiter->fulfill();
-            }).eagerlyEvaluate(nullptr);
+    written_ += bytes;
+    look_again();
   });
+}
+
+// The network takes a message off its account only after its write; whoever waits for that looks when it has.
+void GuardedStream::look_again() {
+  if (drain_waiters_.empty() && held_.empty()) return;
+  wake_ = kj::evalLast([this] {
+            release_written();
+            for (auto& waiter : std::exchange(drain_waiters_, {})) waiter->fulfill();
+          }).eagerlyEvaluate(nullptr);
 }
 
 }  // namespace earshot::gateway

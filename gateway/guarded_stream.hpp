@@ -2,12 +2,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <vector>
 
 #include <capnp/rpc-twoparty.h>
+#include <capnp/rpc.capnp.h>
 #include <capnp/serialize-async.h>
 #include <kj/timer.h>
+
+#include "base/byte_budget.hpp"
 
 namespace earshot::gateway {
 
@@ -21,12 +25,14 @@ namespace earshot::gateway {
 //    connection fails;
 //  * every capability in a message takes a table entry, even in a call that is refused: more than
 //  message_capabilities_max fail
-//    the connection.
+//    the connection;
+//  * what a client's answers take of the node's memory counts until they are written.
 //
 // KJ thread only.
 class GuardedStream final : public capnp::MessageStream {
  public:
-  GuardedStream(kj::AsyncIoStream& stream, kj::Timer& timer) : inner_(stream), timer_(timer) {}
+  // The stream may be wrapped (TLS): progress is looked up at the socket below it.
+  GuardedStream(kj::AsyncIoStream& stream, kj::Timer& timer);
   // The network that writes through this stream and knows how much waits to be written.
   void watch(capnp::TwoPartyVatNetwork& network) { network_ = &network; }
 
@@ -34,6 +40,13 @@ class GuardedStream final : public capnp::MessageStream {
   kj::Promise<void> drained(std::size_t bytes_max);
   // How long the message being written now has been at it; 0 when none is.
   [[nodiscard]] std::uint64_t writing_ms() const;
+  // How long the peer has taken in nothing of it, as far as that was noticed: to be asked from time to time.
+  [[nodiscard]] std::uint64_t stalled_ms();
+  // Keeps the lease until everything is written that is ready to be sent now.
+  void hold_until_written(ByteLease lease);
+  [[nodiscard]] bool holds_leases() const { return !unmarked_.empty() || !held_.empty(); }
+  // What failed the connection was against the rules above.
+  [[nodiscard]] bool violated() const { return violated_; }
 
   using capnp::MessageStream::tryReadMessage;
   using capnp::MessageStream::writeMessage;
@@ -54,15 +67,31 @@ class GuardedStream final : public capnp::MessageStream {
                                                               capnp::ReaderOptions options,
                                                               kj::ArrayPtr<capnp::word> scratch);
   void check(capnp::MessageReader& message);
-  kj::Promise<void> track(kj::Promise<void> write);
+  void check_bounds(capnp::rpc::Message::Reader message);
+  kj::Promise<void> track(kj::Promise<void> write, std::size_t bytes);
+  void look_again();
+  void release_written();
+
+  struct Held {
+    std::uint64_t written;  // until so many bytes are
+    ByteLease lease;
+  };
 
   capnp::AsyncIoMessageStream inner_;
   kj::Timer& timer_;
+  std::optional<int> socket_;
   capnp::TwoPartyVatNetwork* network_ = nullptr;
   std::optional<kj::TimePoint> writing_since_;
+  kj::TimePoint progress_at_;           // of the message being written
+  std::optional<std::uint64_t> taken_;  // by the peer when that was last looked up
+  std::uint64_t written_ = 0;           // bytes of messages
+  std::vector<ByteLease> unmarked_;     // of answers that are about to be handed to the network
+  std::deque<Held> held_;               // ascending
+  bool violated_ = false;
   std::size_t unfinished_calls_ = 0;
   std::vector<kj::Own<kj::PromiseFulfiller<void>>> drain_waiters_;  // the reader, and a connection that closes
   kj::Promise<void> wake_ = nullptr;
+  kj::Promise<void> marking_ = nullptr;
 };
 
 }  // namespace earshot::gateway

@@ -37,26 +37,45 @@ RpcConnection::RpcConnection(SessionContext& context, kj::Own<kj::AsyncIoStream>
   timer_ = context_.timer.afterDelay(context_.options.login_timeout_ms * kj::MILLISECONDS)
                .then([this] {
                  spdlog::debug("a connection is closed: no login within {} ms", context_.options.login_timeout_ms);
+                 count(context_.counters.login_timeouts);
                  close_now();
                })
                .eagerlyEvaluate(nullptr);
 }
 
 // The session first: the actor must hear at once, while calls in the RPC system may still hold the session's object.
-RpcConnection::~RpcConnection() noexcept(false) { session_->detach(); }
+RpcConnection::~RpcConnection() noexcept(false) {
+  if (guard_.violated()) count(context_.counters.violations);
+  session_->detach();
+}
 
 kj::Promise<void> RpcConnection::finished() { return kj::mv(finished_); }
 
 void RpcConnection::end(const Error& reason) {
+  ending_ = true;
   if (session_->open()) return session_->end(reason);
   close_now();
 }
 
 void RpcConnection::check_times() {
   session_->expire_calls();
-  if (guard_.writing_ms() < context_.options.write_timeout_ms) return;
-  spdlog::info("a connection is closed: its client has read nothing for {} ms", guard_.writing_ms());
-  close_now();
+  if (ending_) return;
+  const auto why = too_slow();
+  if (!why) return;
+  spdlog::info("a connection is closed: its client {}", *why);
+  count(context_.counters.slow_readers);
+  // It hears the reason if it reads again before the linger is over; what it missed it gets when it logs in again.
+  end(Error{ErrorCode::kOverloaded, "", "the client " + *why, limits::kRetryAfterMs});
+}
+
+std::optional<std::string> RpcConnection::too_slow() {
+  if (const auto ms = guard_.stalled_ms(); ms >= context_.options.write_timeout_ms)
+    return "has taken in nothing for " + std::to_string(ms) + " ms";
+  // A slow client may take its time, unless that is at the cost of others.
+  if (!guard_.holds_leases() || !context_.answers.is_full()) return std::nullopt;
+  if (const auto ms = guard_.writing_ms(); ms >= context_.options.write_pressed_ms)
+    return "has not taken in a message for " + std::to_string(ms) + " ms while the node is short of memory for answers";
+  return std::nullopt;
 }
 
 void RpcConnection::session_opened() { timer_ = nullptr; }

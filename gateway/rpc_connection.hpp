@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 
 #include <capnp/rpc-twoparty.h>
 #include <kj/async-io.h>
@@ -29,7 +31,10 @@ class RpcConnection final : public ConnectionControl {
   void session_opened() override;
   void close_soon() override;
   void close_later() override;
+  void hold_until_written(ByteLease lease) override { guard_.hold_until_written(std::move(lease)); }
   void close_now();
+  // Why a client that is too slow has to go, if so.
+  [[nodiscard]] std::optional<std::string> too_slow();
 
   SessionContext& context_;
   kj::Own<kj::AsyncIoStream> stream_;
@@ -39,6 +44,7 @@ class RpcConnection final : public ConnectionControl {
   capnp::RpcSystem<capnp::rpc::twoparty::VatId> rpc_;
   kj::Own<kj::PromiseFulfiller<void>> over_;  // fulfilled to close
   kj::Promise<void> finished_;
+  bool ending_ = false;
   kj::Promise<void> timer_;  // until login: the login timeout; while closing: the linger
 };
 

@@ -47,6 +47,8 @@ class Loop final : private kj::TaskSet::ErrorHandler {
  private:
   kj::Promise<void> listen_to_bridge();
   void handle(Bridge::Taken taken);
+  void handle_event(Bridge::Event event);
+  static void end_session(RpcSession& session, ErrorCode code, const char* why);
   void open_connection(kj::AutoCloseFd socket);
   void serve_connection(kj::AutoCloseFd socket);
   void close_connection(std::uint64_t id);
@@ -74,6 +76,8 @@ Loop::Loop(RpcServer::Parts parts, kj::AsyncIoContext& io)
                .bridge = parts_.bridge,
                .timer = io.provider->getTimer(),
                .options = parts_.options,
+               .answers = parts_.answers,
+               .counters = parts_.counters,
                .ports = {}},
       tasks_(*this) {
   if (!parts_.listener) return;
@@ -107,20 +111,36 @@ kj::Promise<void> Loop::listen_to_bridge() {
 
 void Loop::handle(Bridge::Taken taken) {
   for (kj::AutoCloseFd& socket : taken.sockets) open_connection(kj::mv(socket));
-  for (Bridge::Event& event : taken.events) {
-    const auto port = context_.ports.find(event.port);
-    if (port != context_.ports.end()) port->second->handle(std::move(event.event));
-  }
+  for (Bridge::Event& event : taken.events) handle_event(std::move(event));
   for (const PortId overflowed : taken.overflowed) {
     const auto port = context_.ports.find(overflowed);
     if (port == context_.ports.end()) continue;
-    port->second->end(
-        Error{ErrorCode::kOverloaded, "", "the node cannot keep up with this connection", limits::kRetryAfterMs});
+    count(context_.counters.events_overflowed);
+    end_session(*port->second, ErrorCode::kOverloaded, "the node cannot keep up with this connection");
   }
   if (!taken.overflowed.empty())
     spdlog::warn("{} connections are closed: more than {} events waited for a gateway thread", taken.overflowed.size(),
                  limits::kBridgeQueueItemsMax);
   if (taken.stopping) stop();
+}
+
+// One event that cannot be passed on ends its session, and nothing else.
+void Loop::handle_event(Bridge::Event event) {
+  const auto port = context_.ports.find(event.port);
+  if (port == context_.ports.end()) return;
+  RpcSession& session = *port->second;
+  KJ_IF_MAYBE (failure, kj::runCatchingExceptions([&] { session.handle(std::move(event.event)); })) {
+    count(context_.counters.broken_events);
+    spdlog::error("an event cannot be passed on to its client, whose session ends: {}",
+                  failure->getDescription().cStr());
+    end_session(session, ErrorCode::kInternal, "an event of this session cannot be passed on");
+  }
+}
+
+void Loop::end_session(RpcSession& session, ErrorCode code, const char* why) {
+  KJ_IF_MAYBE (failure, kj::runCatchingExceptions([&] { session.end(Error{code, "", why, limits::kRetryAfterMs}); })) {
+    spdlog::error("a session cannot be ended in order: {}", failure->getDescription().cStr());
+  }
 }
 
 void Loop::open_connection(kj::AutoCloseFd socket) {
@@ -155,8 +175,10 @@ void Loop::close_connection(std::uint64_t id) {
 
 // One timer for all connections, since almost none of them has anything under way at any time.
 kj::Promise<void> Loop::check_times() {
-  const std::uint64_t interval_ms =
-      std::max<std::uint64_t>(1, std::min(parts_.options.write_timeout_ms, parts_.options.call_timeout_ms) / 4);
+  const GatewayOptions& options = parts_.options;
+  const std::uint64_t shortest_ms =
+      std::min({options.write_timeout_ms, options.write_pressed_ms, options.call_timeout_ms});
+  const std::uint64_t interval_ms = std::max<std::uint64_t>(1, shortest_ms / 4);
   return context_.timer.afterDelay(interval_ms * kj::MILLISECONDS).then([this] {
     for (auto& [id, connection] : connections_) connection->check_times();
     return check_times();

@@ -8,8 +8,10 @@
 #include <thread>
 
 #include "actors/broker.hpp"
+#include "base/byte_budget.hpp"
 #include "gateway/auth.hpp"
 #include "gateway/bridge.hpp"
+#include "gateway/counters.hpp"
 #include "gateway/gateway.hpp"
 #include "gateway/listener.hpp"
 
@@ -25,6 +27,8 @@ class RpcServer {
     GatewayOptions options;
     std::shared_ptr<Bridge> bridge;
     std::atomic<std::size_t>& connections;      // of all threads; counted up by whoever accepts, down here
+    ByteBudget& answers;                        // of all threads
+    GatewayCounters& counters;                  // of all threads
     std::optional<Listener> listener;           // set in the thread that accepts
     std::function<void(kj::AutoCloseFd)> take;  // where that thread puts what it accepts
   };

@@ -65,6 +65,16 @@ std::vector<SendAnswer> merge(std::vector<SendAnswer> answers, std::vector<std::
   return merged;
 }
 
+// Nothing of a send was taken since the node has no room for it.
+bool is_wholly_held(const Answer& answer) {
+  const auto* answers = std::get_if<std::vector<SendAnswer>>(&answer);
+  return answers != nullptr && std::ranges::all_of(*answers, [](const SendAnswer& one) {
+           const auto* held = std::get_if<SendAnswer::Held>(&one.value);
+           return held != nullptr &&
+                  (held->error.code == ErrorCode::kOverloaded || held->error.code == ErrorCode::kStorageFull);
+         });
+}
+
 template <class T>
 T take(Answer& answer) {
   T* given = std::get_if<T>(&answer);
@@ -199,16 +209,29 @@ void RpcSession::leave_port() {
 
 // ---- calls
 
-std::optional<Error> RpcSession::refusal() const {
+std::optional<Error> RpcSession::refusal() {
   if (state_ == State::kClosed) return *closed_reason_;
   EARSHOT_INVARIANT(state_ == State::kOpen, "the session capability is given out by a login");
   if (pending_.size() >= limits::kCallsInFlightMax)
-    return overloaded("callsInFlight",
-                      "the limit is " + std::to_string(limits::kCallsInFlightMax) + " unanswered calls");
+    return refused(
+        overloaded("callsInFlight", "the limit is " + std::to_string(limits::kCallsInFlightMax) + " unanswered calls"));
   // Room in the bridge for every answer, and as much again for deliveries.
   if (context_.calls_in_flight >= limits::kBridgeQueueItemsMax / 2)
-    return overloaded("", "the node has too many unanswered calls");
+    return refused(overloaded("", "the node has too many unanswered calls"));
   return std::nullopt;
+}
+
+Error RpcSession::refused(Error why) {
+  const auto now_ms =
+      static_cast<std::uint64_t>((context_.timer.now() - kj::origin<kj::TimePoint>()) / kj::MILLISECONDS);
+  if (state_ != State::kOpen || refusals_.refuse(now_ms)) return why;
+  count(context_.counters.careless_senders);
+  spdlog::info("a session ends: its client called on after {} refusals without the pause it was asked for",
+               limits::kRefusedCallsMax);
+  why.detail = "more than " + std::to_string(limits::kRefusedCallsMax) +
+               " calls were refused, and retryAfterMs was not heeded: the connection is closed";
+  end(why);
+  return why;
 }
 
 template <class T, class Waiter, class Message>
@@ -279,10 +302,16 @@ kj::Promise<Result<Batch>> RpcSession::forward_fetch(Message message) {
   // Their answers are the largest: without a bound of their own a client could have gigabytes read for it at once.
   if (fetches_in_flight_ >= limits::kFetchesInFlightMax)
     return Result<Batch>(
-        fail(overloaded("fetchesInFlight",
-                        "the limit is " + std::to_string(limits::kFetchesInFlightMax) + " fetch and history calls")));
+        fail(refused(overloaded("fetchesInFlight", "the limit is " + std::to_string(limits::kFetchesInFlightMax) +
+                                                       " fetch and history calls"))));
+  if (context_.answers.is_full()) {
+    count(context_.counters.answers_refused);
+    return Result<Batch>(fail(refused(overloaded("", "the node has as many answers under way as it may"))));
+  }
   ++fetches_in_flight_;
-  return forward<Result<Batch>>([](auto fulfiller) { return PendingBatch{kj::mv(fulfiller)}; }, std::move(message));
+  ByteLease lease(context_.answers, limits::kBatchBytesMax);  // how much it will be only the answer tells
+  const auto waiter = [&lease](auto fulfiller) { return PendingBatch{kj::mv(fulfiller), std::move(lease)}; };
+  return forward<Result<Batch>>(waiter, std::move(message));
 }
 
 // ---- answers
@@ -302,6 +331,7 @@ void RpcSession::handle_event(Answered event) {
   }
   struct Fulfil {
     Answer& answer;
+    ConnectionControl* control;
     void operator()(PendingSend& pending) {
       auto answers = take<std::vector<SendAnswer>>(answer);
       EARSHOT_INVARIANT(answers.size() == pending.messages, "every message of a send has one answer");
@@ -309,10 +339,17 @@ void RpcSession::handle_event(Answered event) {
     }
     void operator()(Fulfiller<Status>& fulfiller) { fulfiller->fulfill(take<Status>(answer)); }
     void operator()(Fulfiller<Result<Sequence>>& fulfiller) { fulfiller->fulfill(take<Result<Sequence>>(answer)); }
-    void operator()(PendingBatch& pending) { pending.fulfiller->fulfill(take<Result<Batch>>(answer)); }
+    void operator()(PendingBatch& pending) {
+      auto batch = take<Result<Batch>>(answer);
+      pending.lease.shrink(batch ? words_of(*batch) * sizeof(capnp::word) : 0);
+      if (control != nullptr) control->hold_until_written(std::move(pending.lease));
+      pending.fulfiller->fulfill(std::move(batch));
+    }
   };
-  std::visit(Fulfil{event.answer}, found->second.waiter);
+  const bool wholly_held = is_wholly_held(event.answer);
+  std::visit(Fulfil{event.answer, control_}, found->second.waiter);
   forget(found);
+  if (wholly_held) refused(overloaded("", ""));
 }
 
 void RpcSession::answer_with_error(Pending& pending, const Error& error) {

@@ -14,10 +14,13 @@
 
 #include "actors/broker.hpp"
 #include "actors/ports.hpp"
+#include "base/byte_budget.hpp"
 #include "base/error.hpp"
 #include "gateway/auth.hpp"
 #include "gateway/bridge.hpp"
+#include "gateway/counters.hpp"
 #include "gateway/gateway.hpp"
+#include "gateway/refusal_meter.hpp"
 #include "schema/wire.hpp"
 
 namespace earshot::gateway {
@@ -31,6 +34,8 @@ struct SessionContext {
   std::shared_ptr<Bridge> bridge;
   kj::Timer& timer;
   GatewayOptions options;
+  ByteBudget& answers;  // what fetches and histories take of the node's memory
+  GatewayCounters& counters;
   PortId last_port = 0;
   std::unordered_map<PortId, RpcSession*> ports;  // where the events from the bridge go
   std::size_t calls_in_flight = 0;                // of all sessions here; each may put one answer into the bridge
@@ -45,6 +50,8 @@ class ConnectionControl {
   virtual void close_soon() = 0;
   // Closes it after close_linger_ms, for a client that is about to do so itself.
   virtual void close_later() = 0;
+  // Keeps the lease until what is ready for the client now is written.
+  virtual void hold_until_written(ByteLease lease) = 0;
 };
 
 // The session of one connection, seen from its KJ thread: forwards calls to the session's actor, keeps who waits for
@@ -95,6 +102,7 @@ class RpcSession final : public kj::Refcounted, private kj::TaskSet::ErrorHandle
   };
   struct PendingBatch {  // fetch or history
     Fulfiller<Result<Batch>> fulfiller;
+    ByteLease lease;  // of the node's memory for answers
   };
   struct Pending {
     std::variant<PendingSend, Fulfiller<Status>, Fulfiller<Result<Sequence>>, PendingBatch> waiter;
@@ -107,7 +115,9 @@ class RpcSession final : public kj::Refcounted, private kj::TaskSet::ErrorHandle
   void handle_event(Closed event);
 
   // Why no further call is taken now, if so.
-  [[nodiscard]] std::optional<Error> refusal() const;
+  [[nodiscard]] std::optional<Error> refusal();
+  // A call is refused with kOverloaded. A client that does not heed it is cut off: then the reason changes.
+  Error refused(Error why);
   template <class T, class Waiter, class Message>
   kj::Promise<T> forward(Waiter waiter_of, Message message);
   template <class Message>
@@ -133,6 +143,7 @@ class RpcSession final : public kj::Refcounted, private kj::TaskSet::ErrorHandle
   State state_ = State::kNew;
   std::uint16_t shard_count_ = 0;
   std::uint32_t fetches_in_flight_ = 0;
+  RefusalMeter refusals_;
   actors::CallId last_call_ = 0;
   actors::CallId subscribe_call_ = 0;
   std::unordered_map<actors::CallId, Pending> pending_;

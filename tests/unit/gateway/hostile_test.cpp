@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/gateway_client.hpp"
+#include "tests/support/hostile_stream.hpp"
 #include "tests/support/seed.hpp"
 
 namespace earshot::gateway {
@@ -16,6 +17,7 @@ using tests::FakeBroker;
 using tests::FakeSession;
 using tests::FromClient;
 using tests::GatewayTest;
+using tests::HostileStream;
 using tests::message_to;
 using tests::send_request;
 using tests::TestClient;
@@ -24,47 +26,7 @@ using tests::welcome_for;
 // Bytes instead of a client.
 class HostileTest : public GatewayTest {
  protected:
-  kj::Own<kj::AsyncIoStream> open() {
-    return io_.provider->getNetwork()
-        .parseAddress("127.0.0.1", gateway_->port())
-        .wait(io_.waitScope)
-        ->connect()
-        .wait(io_.waitScope);
-  }
-  void write(kj::AsyncIoStream& stream, const void* bytes, std::size_t size) {
-    try {
-      stream.write(bytes, size).wait(io_.waitScope);
-    } catch (const kj::Exception&) {
-      // Closed on us in the middle: that is what it should do.
-    }
-  }
-  void write(kj::AsyncIoStream& stream, capnp::MessageBuilder& message) {
-    const auto words = capnp::messageToFlatArray(message);
-    write(stream, words.begin(), words.asBytes().size());
-  }
-  void end(kj::AsyncIoStream& stream) {
-    try {
-      stream.shutdownWrite();
-    } catch (const kj::Exception&) {
-      // Closed on us already.
-    }
-  }
-  // Reads until the server closes; what it says before (an abort) is of no interest.
-  bool closes(kj::AsyncIoStream& stream) {
-    std::array<char, 4096> sink{};
-    auto& timer = io_.provider->getTimer();
-    try {
-      while (true) {
-        auto patience = timer.afterDelay(20 * kj::SECONDS).then([] { return std::size_t{12'345'678}; });
-        const std::size_t got =
-            stream.tryRead(sink.data(), 1, sink.size()).exclusiveJoin(kj::mv(patience)).wait(io_.waitScope);
-        if (got == 12'345'678) return false;
-        if (got == 0) return true;
-      }
-    } catch (const kj::Exception&) {
-      return true;  // reset
-    }
-  }
+  HostileStream open() { return {io_, gateway_->port()}; }
   // Somebody else is served as if nothing had happened.
   void expect_service() {
     TestClient client = connect();
@@ -79,9 +41,9 @@ TEST_F(HostileTest, RandomBytesCloseOnlyTheirOwnConnection) {
     auto stream = open();
     std::vector<std::uint64_t> garbage(1 + random() % 500);
     for (auto& word : garbage) word = random();
-    write(*stream, garbage.data(), garbage.size() * 8);
-    end(*stream);
-    EXPECT_TRUE(closes(*stream)) << "round " << round;
+    stream.write(garbage.data(), garbage.size() * 8);
+    stream.end();
+    EXPECT_TRUE(stream.closes()) << "round " << round;
   }
   expect_service();
 }
@@ -103,14 +65,14 @@ TEST_F(HostileTest, FlippedBitsInARealCallCrashNothing) {
   wire::write(from, request);
   for (int round = 0; round < 100; ++round) {
     auto stream = open();
-    write(*stream, bootstrap);
+    stream.write(bootstrap);
     auto words = capnp::messageToFlatArray(call);
     auto bytes = words.asBytes();
     for (int flips = 0; flips < 1 + round % 8; ++flips)
       bytes[random() % bytes.size()] ^= static_cast<kj::byte>(1u << random() % 8);
-    write(*stream, bytes.begin(), bytes.size());
-    end(*stream);
-    EXPECT_TRUE(closes(*stream)) << "round " << round;
+    stream.write(bytes.begin(), bytes.size());
+    stream.end();
+    EXPECT_TRUE(stream.closes()) << "round " << round;
   }
   expect_service();
 }
@@ -121,9 +83,9 @@ TEST_F(HostileTest, HalfAMessageHoldsNobodyUpAndEndsWithTheLoginTimeout) {
   start(options);
   auto stream = open();
   const std::array<std::uint32_t, 4> half{0, 100, 0, 0};  // one segment of 100 words, of which one comes
-  write(*stream, half.data(), sizeof half);
+  stream.write(half.data(), sizeof half);
   expect_service();
-  EXPECT_TRUE(closes(*stream));
+  EXPECT_TRUE(stream.closes());
 }
 
 TEST_F(HostileTest, ASegmentTableBeyondTheLimitsIsNotAllocatedFor) {
@@ -136,9 +98,9 @@ TEST_F(HostileTest, ASegmentTableBeyondTheLimitsIsNotAllocatedFor) {
   };
   for (const auto& table : tables) {
     auto stream = open();
-    write(*stream, table.data(), table.size() * 4);
-    end(*stream);
-    EXPECT_TRUE(closes(*stream));
+    stream.write(table.data(), table.size() * 4);
+    stream.end();
+    EXPECT_TRUE(stream.closes());
   }
   expect_service();
 }
@@ -169,7 +131,7 @@ TEST_F(HostileTest, TooManyCapabilitiesInOneMessageCloseTheConnection) {
   auto stream = open();
   capnp::MallocMessageBuilder bootstrap;
   bootstrap.initRoot<capnp::rpc::Message>().initBootstrap().setQuestionId(0);
-  write(*stream, bootstrap);
+  stream.write(bootstrap);
   capnp::MallocMessageBuilder call;
   auto login = call.initRoot<capnp::rpc::Message>().initCall();
   login.setQuestionId(1);
@@ -177,8 +139,8 @@ TEST_F(HostileTest, TooManyCapabilitiesInOneMessageCloseTheConnection) {
   login.setInterfaceId(capnp::typeId<schema::Broker>());
   auto capabilities = login.initParams().initCapTable(100'000);
   for (capnp::uint i = 0; i < capabilities.size(); ++i) capabilities[i].setSenderHosted(i);
-  write(*stream, call);
-  EXPECT_TRUE(closes(*stream));
+  stream.write(call);
+  EXPECT_TRUE(stream.closes());
   expect_service();
 }
 
@@ -189,15 +151,11 @@ TEST_F(HostileTest, CallsThatAreNeverFinishedCloseTheConnection) {
   auto stream = open();
   // Every bootstrap is answered at once and kept until its Finish, which does not come. The answers are read.
   auto reading = kj::evalLater([&] {
-                   return stream->readAllBytes().then([](kj::Array<kj::byte>&&) { return true; });
+                   return stream.stream().readAllBytes().then([](kj::Array<kj::byte>&&) { return true; });
                  }).catch_([](kj::Exception&&) {
                      return true;
                    }).eagerlyEvaluate(nullptr);
-  for (std::uint32_t question = 0; question <= limits::kUnfinishedCallsMax; ++question) {
-    capnp::MallocMessageBuilder bootstrap;
-    bootstrap.initRoot<capnp::rpc::Message>().initBootstrap().setQuestionId(question);
-    write(*stream, bootstrap);
-  }
+  for (std::uint32_t question = 0; question <= limits::kUnfinishedCallsMax; ++question) stream.bootstrap(question);
   auto patience = io_.provider->getTimer().afterDelay(20 * kj::SECONDS).then([] { return false; });
   EXPECT_TRUE(reading.exclusiveJoin(kj::mv(patience)).wait(io_.waitScope)) << "the connection is still open";
   expect_service();
@@ -229,33 +187,12 @@ TEST_F(HostileTest, AClientThatNeverReadsIsNotReadEitherAndIsClosed) {
   options.write_timeout_ms = 200;
   start(options);
   auto stream = open();
-  const auto write_call = [&](auto init) {
-    capnp::MallocMessageBuilder message;
-    init(message.initRoot<capnp::rpc::Message>());
-    write(*stream, message);
-  };
-  write_call([](capnp::rpc::Message::Builder to) { to.initBootstrap().setQuestionId(0); });
-  write_call([](capnp::rpc::Message::Builder to) {
-    auto call = to.initCall();
-    call.setQuestionId(1);
-    call.initTarget().initPromisedAnswer().setQuestionId(0);
-    call.setInterfaceId(capnp::typeId<schema::Broker>());
-    LoginRequest login;
-    login.token = "mallory";
-    login.device = DeviceId::trusted("phone");
-    wire::write(login, call.initParams().getContent().initAs<schema::LoginRequest>());
-  });
+  stream.log_in("mallory");
   for (std::uint32_t question = 2; question < 400; ++question) {
-    write_call([&](capnp::rpc::Message::Builder to) {
-      auto call = to.initCall();
-      call.setQuestionId(question);
-      auto target = call.initTarget().initPromisedAnswer();
-      target.setQuestionId(1);
-      target.initTransform(1)[0].setGetPointerField(0);
-      call.setInterfaceId(capnp::typeId<schema::Session>());
-      call.setMethodId(4);
-      call.initParams().getContent().initAs<schema::Session::FetchParams>().setLimit(4);
-    });
+    stream.call(question, 1, HostileStream::kSession, capnp::typeId<schema::Session>(), 4,
+                [](capnp::rpc::Payload::Builder params) {
+                  params.getContent().initAs<schema::Session::FetchParams>().setLimit(4);
+                });
   }
   run_until([&] { return fetches > 0; });
   run_until([&] { return gateway_->connections() == 0; });

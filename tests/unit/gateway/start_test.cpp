@@ -39,7 +39,10 @@ TEST(Start, ASocketThatCannotBeServedDoesNotDeafenItsThread) {
   const auto authenticator = make_authenticator(AuthMode::kNone, true).value();
   const auto bridge = std::make_shared<Bridge>(16);
   std::atomic<std::size_t> connections{1};
-  RpcServer server(RpcServer::Parts{broker, *authenticator, {}, bridge, connections, std::nullopt, {}});
+  ByteBudget answers(limits::kAnswersBytesMax);
+  GatewayCounters counters;
+  RpcServer server(
+      RpcServer::Parts{broker, *authenticator, {}, bridge, connections, answers, counters, std::nullopt, {}});
   bridge->post_socket(kj::AutoCloseFd(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC)));  // epoll takes no plain file
   const auto give_up = std::chrono::steady_clock::now() + tests::kPatience;
   while (connections > 0 && std::chrono::steady_clock::now() < give_up) std::this_thread::yield();

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace earshot::gateway {
+
+// What the door of a node had to do since it started. Thread-safe: each number is exact, together they are no snapshot.
+struct GatewayCounters {
+  using Counter = std::atomic<std::uint64_t>;
+
+  Counter connections_refused{0};  // beyond connections_max
+  Counter login_timeouts{0};       // connections without a login in time
+  Counter slow_readers{0};         // cut off: took in nothing, or too slowly while memory was short
+  Counter careless_senders{0};     // cut off: called on in spite of kOverloaded
+  Counter events_overflowed{0};    // connections closed since the bridge was full
+  Counter broken_events{0};        // sessions ended since an event could not be passed on
+  Counter answers_refused{0};      // fetches refused since answers_bytes_max was reached
+  Counter violations{0};           // connections failed by what the client sent or left unfinished
+};
+
+inline void count(GatewayCounters::Counter& counter) { counter.fetch_add(1, std::memory_order_relaxed); }
+
+}  // namespace earshot::gateway
