@@ -34,6 +34,9 @@ class ReadTransaction {
   // The same in descending order, starting with the greatest key below `to`.
   [[nodiscard]] virtual Status scan_back(Table table, std::string_view from, std::string_view to,
                                          const Visit& visit) = 0;
+  // How many records the table has by its own count, which is kept apart from them: a scan that finds others shows
+  // damage.
+  [[nodiscard]] virtual Result<std::uint64_t> count(Table table) = 0;
 };
 
 // Exclusive. Belongs to the thread that began it. Destroyed without commit(), it leaves no trace.

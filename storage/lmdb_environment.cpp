@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 #include <mutex>
+#include <optional>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -18,6 +19,7 @@
 
 #include "base/limits.hpp"
 #include "storage/files.hpp"
+#include "storage/lmdb_meta.hpp"
 #include "storage/record_rules.hpp"
 
 namespace earshot::storage {
@@ -105,6 +107,7 @@ constexpr std::uint64_t lock_file_bytes(std::uint32_t readers_max) {
 class LmdbEnvironment final : public Environment {
  public:
   static Result<std::unique_ptr<Environment>> open(const LmdbOptions& options);
+  static Result<std::unique_ptr<Environment>> open_to_read(const LmdbOptions& options);
   ~LmdbEnvironment() override;
 
   Result<std::unique_ptr<ReadTransaction>> begin_read() override;
@@ -118,6 +121,10 @@ class LmdbEnvironment final : public Environment {
   // What a failed write or commit means; one that leaves the disk's state unknown stops the process.
   Error write_error(int code, std::string_view what);
 
+  // A transaction that may have changed something is committed.
+  void committed() {
+    if (note_) note_->write(witness_.get());
+  }
   // A transaction gives itself back when it ends.
   void end_read(MDB_txn* transaction);
   void end_write() { write_open_.store(false, std::memory_order_release); }
@@ -126,16 +133,18 @@ class LmdbEnvironment final : public Environment {
   void advance();
 
  private:
-  LmdbEnvironment(std::string path, FileLock lock) : path_(std::move(path)), lock_(std::move(lock)) {}
+  LmdbEnvironment(std::string path, std::optional<FileLock> lock) : path_(std::move(path)), lock_(std::move(lock)) {}
   [[nodiscard]] std::string data_file() const { return path_ + "/data.mdb"; }
+  [[nodiscard]] std::string note_file() const { return path_ + "/meta.note"; }
   Status make_data_file(const LmdbOptions& options);
   Status open_environment(const LmdbOptions& options);
-  Status open_tables(const std::vector<std::string>& names);
+  Status open_tables(const std::vector<std::string>& names, unsigned flags);
   Result<MDB_txn*> take_reader();
 
   std::string path_;
-  FileLock lock_;
-  FileDescriptor witness_;  // of the data file, never written through: see write_error()
+  std::optional<FileLock> lock_;  // nothing: opened to read
+  FileDescriptor witness_;        // of the data file, never written through: see write_error()
+  std::optional<MetaNote> note_;  // nothing: opened to read
   MDB_env* env_ = nullptr;
   std::vector<MDB_dbi> tables_;
   MDB_dbi advance_table_ = 0;
@@ -220,6 +229,12 @@ Status scan_back_from(MDB_txn* transaction, MDB_dbi table, std::string_view from
   return {};
 }
 
+Result<std::uint64_t> count_of(MDB_txn* transaction, MDB_dbi table) {
+  MDB_stat statistics{};
+  if (int code = mdb_stat(transaction, table, &statistics); code != 0) return fail(error_of(code, "count"));
+  return statistics.ms_entries;
+}
+
 class LmdbRead final : public ReadTransaction {
  public:
   LmdbRead(LmdbEnvironment& environment, MDB_txn* transaction) : environment_(environment), transaction_(transaction) {}
@@ -236,6 +251,7 @@ class LmdbRead final : public ReadTransaction {
   Status scan_back(Table table, std::string_view from, std::string_view to, const Visit& visit) override {
     return scan_back_from(transaction_, environment_.table(table), from, to, visit);
   }
+  Result<std::uint64_t> count(Table table) override { return count_of(transaction_, environment_.table(table)); }
 
  private:
   LmdbEnvironment& environment_;
@@ -266,6 +282,10 @@ class LmdbWrite final : public WriteTransaction {
     if (auto usable = check_usable(); !usable) return usable;
     return scan_back_from(transaction_, environment_.table(table), from, to, visit);
   }
+  Result<std::uint64_t> count(Table table) override {
+    if (auto usable = check_usable(); !usable) return fail(std::move(usable.error()));
+    return count_of(transaction_, environment_.table(table));
+  }
 
   Status put(Table table, std::string_view key, std::string_view value) override { return store(table, key, value, 0); }
 
@@ -289,6 +309,7 @@ class LmdbWrite final : public WriteTransaction {
       return usable;
     }
     const int code = mdb_txn_commit(std::exchange(transaction_, nullptr));
+    if (code == 0) environment_.committed();
     if (code != 0) spoil(environment_.write_error(code, "commit"));
     finish();
     return spoiled_ ? Status(fail(*spoiled_)) : Status();
@@ -342,16 +363,31 @@ class LmdbWrite final : public WriteTransaction {
 
 Result<std::unique_ptr<Environment>> LmdbEnvironment::open(const LmdbOptions& options) {
   if (options.tables.empty()) return fail(ErrorCode::kInvalidArgument, "tables", "must not be empty");
+  if (options.read_only) return open_to_read(options);
   if (auto made = make_directories(options.path); !made) return fail(std::move(made.error()));
   // LMDB itself lets an environment be opened twice in a process, and then breaks its own locks: ours comes first.
   auto lock = FileLock::acquire(options.path + "/open.lock");
   if (!lock) return fail(std::move(lock.error()));
   std::unique_ptr<LmdbEnvironment> environment(new LmdbEnvironment(options.path, std::move(*lock)));
   if (auto made = environment->make_data_file(options); !made) return fail(std::move(made.error()));
+  if (auto sound = check_meta_pages(environment->data_file(), environment->note_file()); !sound)
+    return fail(std::move(sound.error()));
   if (auto opened = environment->open_environment(options); !opened) return fail(std::move(opened.error()));
-  if (auto opened = environment->open_tables(options.tables); !opened) return fail(std::move(opened.error()));
+  if (auto opened = environment->open_tables(options.tables, 0); !opened) return fail(std::move(opened.error()));
   // The names of the files that LMDB made.
   if (auto synced = sync_directory(options.path); !synced) return fail(std::move(synced.error()));
+  return std::unique_ptr<Environment>(std::move(environment));
+}
+
+Result<std::unique_ptr<Environment>> LmdbEnvironment::open_to_read(const LmdbOptions& options) {
+  std::unique_ptr<LmdbEnvironment> environment(new LmdbEnvironment(options.path, std::nullopt));
+  if (auto sound = check_meta_pages(environment->data_file(), environment->note_file()); !sound)
+    return fail(std::move(sound.error()));
+  auto env = open_env(options.path, options, MDB_RDONLY | MDB_NOLOCK);
+  if (!env) return fail(std::move(env.error()));
+  environment->env_ = env->release();
+  if (auto opened = environment->open_tables(options.tables, MDB_RDONLY); !opened)
+    return fail(std::move(opened.error()));
   return std::unique_ptr<Environment>(std::move(environment));
 }
 
@@ -390,27 +426,39 @@ Status LmdbEnvironment::open_environment(const LmdbOptions& options) {
   env_ = env->release();
   witness_ = FileDescriptor(::open(data_file().c_str(), O_RDONLY | O_CLOEXEC));
   if (!witness_.is_open()) return fail(file_error(errno, "open", data_file()));
+  auto note = MetaNote::open(note_file());
+  if (!note) return fail(std::move(note.error()));
+  note_ = std::move(*note);
   // Slots of readers that died with an earlier process pin its pages for ever.
   int dead = 0;
   if (int code = mdb_reader_check(env_, &dead); code != 0) return fail(error_of(code, "open the environment " + path_));
   return {};
 }
 
-Status LmdbEnvironment::open_tables(const std::vector<std::string>& names) {
+// All tables are made by one transaction, the first one after that which made the file. A table that is not there later
+// was lost.
+Status LmdbEnvironment::open_tables(const std::vector<std::string>& names, unsigned flags) {
   MDB_txn* transaction = nullptr;
-  int code = mdb_txn_begin(env_, nullptr, 0, &transaction);
-  if (code != 0) return fail(error_of(code, "begin to write"));
+  int code = mdb_txn_begin(env_, nullptr, flags, &transaction);
+  if (code != 0) return fail(error_of(code, "begin to open the tables"));
   tables_.resize(names.size());
+  const bool may_make = flags == 0 && mdb_txn_id(transaction) <= 2;
+  const unsigned make = may_make ? MDB_CREATE : 0;
+  std::string name;
   for (std::size_t i = 0; i < names.size() && code == 0; ++i) {
-    code = mdb_dbi_open(transaction, names[i].c_str(), MDB_CREATE, &tables_[i]);
+    name = names[i];
+    code = mdb_dbi_open(transaction, name.c_str(), make, &tables_[i]);
   }
-  if (code == 0) code = mdb_dbi_open(transaction, kAdvanceTable, MDB_CREATE, &advance_table_);
+  if (code == 0 && flags == 0) code = mdb_dbi_open(transaction, kAdvanceTable, MDB_CREATE, &advance_table_);
   if (code != 0) {
     mdb_txn_abort(transaction);
+    if (code == MDB_NOTFOUND) return fail(ErrorCode::kCorrupt, "", path_ + " has lost its table \"" + name + "\"");
     return fail(error_of(code, "open the tables of " + path_));
   }
   code = mdb_txn_commit(transaction);
-  return code == 0 ? Status() : Status(fail(write_error(code, "commit")));
+  if (code != 0) return fail(write_error(code, "commit"));
+  committed();
+  return {};
 }
 
 // A full disk spoils only the transaction that met it: its pages belong to nobody as long as the meta page, which is
@@ -442,7 +490,9 @@ void LmdbEnvironment::advance() {
     mdb_txn_abort(transaction);  // not even this fits: nothing is lost by not having done it
     return;
   }
-  if (int code = mdb_txn_commit(transaction); code != 0) write_error(code, "commit");  // full is no news
+  const int code = mdb_txn_commit(transaction);
+  if (code == 0) committed();
+  if (code != 0) write_error(code, "commit");  // full is no news
 }
 
 LmdbEnvironment::~LmdbEnvironment() {

@@ -23,6 +23,16 @@ tl::unexpected<Error> damaged(std::string_view what) {
   return fail(ErrorCode::kCorrupt, "", "the log's record of " + std::string(what) + " fails its checksum");
 }
 
+// A damaged page can hide records from a scan, which shows nothing by itself: at the log's end least of all.
+Status check_whole(ReadTransaction& transaction, Table table, std::uint64_t scanned) {
+  const auto expected = transaction.count(table);
+  if (!expected) return fail(expected.error());
+  if (scanned == *expected) return {};
+  return fail(ErrorCode::kCorrupt, "",
+              "the table \"" + LogStore::tables()[table] + "\" shows " + std::to_string(scanned) + " of " +
+                  std::to_string(*expected) + " records");
+}
+
 LogEntry entry_of(const LogRecord& record) {
   return LogEntry{record.index, record.term, record.type, std::make_shared<const std::string>(record.data)};
 }
@@ -63,12 +73,18 @@ Status DiskLogStore::scan() {
   if (!transaction) return fail(std::move(transaction.error()));
   if (auto scanned = scan_snapshots(**transaction); !scanned) return scanned;
   if (auto scanned = scan_entries(**transaction); !scanned) return scanned;
+  std::uint64_t hard_states = 0;
+  const auto visit = [&hard_states](std::string_view, std::string_view) { return ++hard_states > 0; };
+  if (auto scanned = (*transaction)->scan(kHardStateTable, {}, {}, visit); !scanned) return scanned;
+  if (auto whole = check_whole(**transaction, kHardStateTable, hard_states); !whole) return whole;
   return check_joins();
 }
 
 Status DiskLogStore::scan_snapshots(ReadTransaction& transaction) {
   Status outcome;
+  std::uint64_t records = 0;
   const auto visit = [&](std::string_view key, std::string_view value) {
+    ++records;
     const auto group = decode_group(key);
     const auto snapshot = decode_snapshot(key, value);
     if (!group || !snapshot) {
@@ -81,19 +97,21 @@ Status DiskLogStore::scan_snapshots(ReadTransaction& transaction) {
     return true;
   };
   if (auto scanned = transaction.scan(kSnapshotTable, {}, {}, visit); !scanned) return scanned;
-  return outcome;
+  return outcome ? check_whole(transaction, kSnapshotTable, records) : outcome;
 }
 
 Status DiskLogStore::scan_entries(ReadTransaction& transaction) {
   Status outcome;
+  std::uint64_t records = 0;
   const auto visit = [&](std::string_view key, std::string_view value) {
+    ++records;
     const auto number = decode_running_number(key);
     const auto record = decode_log_record(key, value);
     outcome = number && record ? note_entry(*number, *record) : damaged(describe_damaged_record(value));
     return outcome.has_value();
   };
   if (auto scanned = transaction.scan(kLogTable, {}, {}, visit); !scanned) return scanned;
-  return outcome;
+  return outcome ? check_whole(transaction, kLogTable, records) : outcome;
 }
 
 Status DiskLogStore::note_entry(std::uint64_t number, const LogRecord& record) {

@@ -129,6 +129,12 @@ class View {
     }
   }
 
+  [[nodiscard]] std::uint64_t count(Table table) const {
+    std::uint64_t records = 0;
+    scan(table, {}, {}, [&records](std::string_view, std::string_view) { return ++records > 0; });
+    return records;
+  }
+
   void scan_back(Table table, std::string_view from, std::string_view to, const ReadTransaction::Visit& visit) const {
     std::unique_lock lock(state_.mutex);
     const Records& records = state_.records(table);
@@ -171,6 +177,7 @@ class ModelRead final : public ReadTransaction {
     view_.scan_back(table, from, to, visit);
     return {};
   }
+  Result<std::uint64_t> count(Table table) override { return view_.count(table); }
 
  private:
   static std::uint64_t begin(State& state) {
@@ -205,6 +212,7 @@ class ModelWrite final : public WriteTransaction {
     view_.scan_back(table, from, to, visit);
     return {};
   }
+  Result<std::uint64_t> count(Table table) override { return view_.count(table); }
 
   Status put(Table table, std::string_view key, std::string_view value) override {
     if (auto fits = check_record(key, value); !fits) return fits;

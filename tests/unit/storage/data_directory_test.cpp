@@ -13,6 +13,7 @@
 #include "storage/keys.hpp"
 #include "storage/seal.hpp"
 #include "storage/state_store.hpp"
+#include "storage/table_sums.hpp"
 
 namespace earshot::storage {
 namespace {
@@ -113,11 +114,37 @@ TEST_F(DataDirectoryTest, NewerFormatIsRefusedByName) {
   std::string newer;
   begin_sealed(newer);
   newer.append("EARSHOT\n");
-  keys::append_big_endian(newer, 2, 4);
+  keys::append_big_endian(newer, 3, 4);
   newer.append("whatever the next format says");
   finish_sealed("EARSHOT\n", newer);
   write_identity(newer);
-  expect_refused(ErrorCode::kUnsupportedVersion, "", "has format 2");
+  expect_refused(ErrorCode::kUnsupportedVersion, "", "has format 3");
+}
+
+TEST_F(DataDirectoryTest, DirectoryMadeBeforeRecordsWereCountedIsCountedOnce) {
+  constexpr ShardId kShard{2};
+  {
+    auto opened = must(open());
+    EXPECT_FALSE(opened.sums_were_counted);
+    auto transaction = must(opened.state_environment->begin_write());
+    for (const char* key : {"Ha", "S"}) {
+      const std::string full_key = state_key(kShard, key);
+      must(transaction->put(kStateTable, full_key, seal(full_key, "value")));
+    }
+    must(transaction->commit());
+  }
+  expect_refused(ErrorCode::kCorrupt, "state", "shard 2: has records, but nothing tells how many there should be");
+  std::string older = identity_bytes().substr(kSealBytes);
+  older[11] = 1;  // the format's last byte, behind the magic
+  write_identity(seal("EARSHOT\n", older));
+  {
+    auto opened = must(open());
+    EXPECT_TRUE(opened.sums_were_counted);
+    const auto sums = must(read_sums(*must(opened.state_environment->begin_read()), kShard));
+    ASSERT_TRUE(sums);
+    EXPECT_EQ(sums->kinds.at('H').count, 1u);
+  }
+  EXPECT_FALSE(must(open()).sums_were_counted);
 }
 
 TEST_F(DataDirectoryTest, AnyDamagedBitOfTheIdentityIsSeen) {

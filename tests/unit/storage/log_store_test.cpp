@@ -374,6 +374,7 @@ class HookedEnvironment final : public Environment {
     Status scan_back(Table table, std::string_view from, std::string_view to, const Visit& visit) override {
       return inner_->scan_back(table, from, to, visit);
     }
+    Result<std::uint64_t> count(Table table) override { return inner_->count(table); }
     Status put(Table table, std::string_view key, std::string_view value) override {
       return inner_->put(table, key, value);
     }
