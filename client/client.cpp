@@ -36,6 +36,8 @@ Status check(const Letter& letter) {
     return fail(
         ErrorCode::kTooLarge, "body",
         "has " + std::to_string(letter.body.size()) + " bytes, the limit is " + std::to_string(limits::kBodyBytesMax));
+  if (letter.options.ttl_ms > limits::kTtlMsMax)
+    return invalid("ttl_ms", "must be at most " + std::to_string(limits::kTtlMsMax));
   return {};
 }
 
@@ -124,6 +126,7 @@ Result<std::vector<MessageId>> Client::send(std::vector<Letter> letters) {
     message.body = std::move(letter.body);
     message.sent_at_ms = now_ms;
     message.copy_to_self = letter.options.copy_to_self;
+    message.ttl_ms = letter.options.ttl_ms;
     ids.push_back(message.id);
   }
   if (Status status = impl_->intake_->add(messages); !status) return fail(std::move(status.error()));
@@ -156,6 +159,88 @@ std::future<Result<Batch>> Client::history(Sequence before, std::uint32_t limit)
   auto promise = std::make_shared<std::promise<Result<Batch>>>();
   history(before, limit, [promise](Result<Batch> batch) { promise->set_value(std::move(batch)); });
   return promise->get_future();
+}
+
+// ---- looking after mailboxes
+
+template <class T>
+void Client::manage(ManageRequest request, Answer<T> done) {
+  auto answer = [done = std::move(done)](Result<ManageAnswer> given) {
+    if (!given) return done(fail(std::move(given.error())));
+    if (auto* value = std::get_if<T>(&*given)) return done(std::move(*value));
+    done(fail(ErrorCode::kInternal, "answer", "the server answered something else"));
+  };
+  impl_->loop().post([engine = impl_->engine_, request = std::move(request), answer = std::move(answer)]() mutable {
+    engine->manage(std::move(request), std::move(answer));
+  });
+}
+
+namespace {
+
+// A promise as a callback: for the second form of each call.
+template <class T>
+struct Future {
+  std::shared_ptr<std::promise<Result<T>>> promise = std::make_shared<std::promise<Result<T>>>();
+  void operator()(Result<T> answer) const { promise->set_value(std::move(answer)); }
+};
+
+template <class T, class Call>
+std::future<Result<T>> as_future(Call call) {
+  Future<T> future;
+  call(future);
+  return future.promise->get_future();
+}
+
+}  // namespace
+
+void Client::devices(DevicesRequest request, Answer<std::vector<DeviceInfo>> done) {
+  manage(std::move(request), std::move(done));
+}
+std::future<Result<std::vector<DeviceInfo>>> Client::devices(DevicesRequest request) {
+  return as_future<std::vector<DeviceInfo>>([&](auto done) { devices(std::move(request), done); });
+}
+
+void Client::remove_device(RemoveDeviceRequest request, Answer<earshot::Done> done) {
+  manage(std::move(request), std::move(done));
+}
+std::future<Result<earshot::Done>> Client::remove_device(RemoveDeviceRequest request) {
+  return as_future<earshot::Done>([&](auto done) { remove_device(std::move(request), done); });
+}
+
+void Client::parked(ParkedRequest request, Answer<std::vector<ParkedMessage>> done) {
+  manage(std::move(request), std::move(done));
+}
+std::future<Result<std::vector<ParkedMessage>>> Client::parked(ParkedRequest request) {
+  return as_future<std::vector<ParkedMessage>>([&](auto done) { parked(std::move(request), done); });
+}
+
+void Client::replay(ReplayRequest request, Answer<Replayed> done) { manage(std::move(request), std::move(done)); }
+std::future<Result<Replayed>> Client::replay(ReplayRequest request) {
+  return as_future<Replayed>([&](auto done) { replay(std::move(request), done); });
+}
+
+void Client::drop_parked(DropParkedRequest request, Answer<earshot::Done> done) {
+  manage(std::move(request), std::move(done));
+}
+std::future<Result<earshot::Done>> Client::drop_parked(DropParkedRequest request) {
+  return as_future<earshot::Done>([&](auto done) { drop_parked(std::move(request), done); });
+}
+
+void Client::explain(ExplainRequest request, Answer<Explanation> done) { manage(std::move(request), std::move(done)); }
+std::future<Result<Explanation>> Client::explain(ExplainRequest request) {
+  return as_future<Explanation>([&](auto done) { explain(std::move(request), done); });
+}
+
+void Client::policy(PolicyRequest request, Answer<PolicyInfo> done) { manage(std::move(request), std::move(done)); }
+std::future<Result<PolicyInfo>> Client::policy(PolicyRequest request) {
+  return as_future<PolicyInfo>([&](auto done) { policy(std::move(request), done); });
+}
+
+void Client::set_policy(SetPolicyRequest request, Answer<earshot::Done> done) {
+  manage(std::move(request), std::move(done));
+}
+std::future<Result<earshot::Done>> Client::set_policy(SetPolicyRequest request) {
+  return as_future<earshot::Done>([&](auto done) { set_policy(std::move(request), done); });
 }
 
 Stats Client::stats() const {

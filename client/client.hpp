@@ -17,6 +17,7 @@
 #include "base/limits.hpp"
 #include "client/runtime.hpp"
 #include "client/store.hpp"
+#include "schema/manage.hpp"
 #include "schema/messages.hpp"
 
 // The library that an application links. docs/client.md is its guide; client/examples/ shows it at work.
@@ -56,6 +57,9 @@ struct Options {
 struct SendOptions {
   bool copy_to_self = false;    // also put a copy into the sender's own mailbox, for its other devices
   std::optional<MessageId> id;  // chosen by the application; else random
+  // The message is worth nothing any more so long after send(), wherever it is then: in this client's outbox, which
+  // gives it up (Error kExpired), or in the mailbox of a device that has not acked it (lost, expired). 0: never.
+  std::uint64_t ttl_ms = 0;
 };
 
 // One message of a batch.
@@ -149,6 +153,8 @@ struct Stats {
 };
 
 using FetchDone = std::function<void(Result<Batch>)>;
+template <class T>
+using Answer = std::function<void(Result<T>)>;
 
 // One device of one user.
 //
@@ -186,6 +192,31 @@ class Client {
   void history(Sequence before, std::uint32_t limit, FetchDone done);
   std::future<Result<Batch>> history(Sequence before, std::uint32_t limit);
 
+  // Looking after mailboxes: the user's own (an empty user), or, as far as the role goes that the token gives
+  // (Welcome::role), those of others. kUnavailable when not connected, kPermissionDenied(user). Each in two forms, as
+  // above.
+  //
+  // Every device that has a cursor on the mailbox; to forget one ends its session.
+  void devices(DevicesRequest request, Answer<std::vector<DeviceInfo>> done);
+  std::future<Result<std::vector<DeviceInfo>>> devices(DevicesRequest request = {});
+  void remove_device(RemoveDeviceRequest request, Answer<earshot::Done> done);
+  std::future<Result<earshot::Done>> remove_device(RemoveDeviceRequest request);
+  // What was given up on for a device; put into the mailbox again, or taken off the list for good.
+  void parked(ParkedRequest request, Answer<std::vector<ParkedMessage>> done);
+  std::future<Result<std::vector<ParkedMessage>>> parked(ParkedRequest request = {});
+  void replay(ReplayRequest request, Answer<Replayed> done);
+  std::future<Result<Replayed>> replay(ReplayRequest request);
+  void drop_parked(DropParkedRequest request, Answer<earshot::Done> done);
+  std::future<Result<earshot::Done>> drop_parked(DropParkedRequest request);
+  // The life of one message: where it is, what became of it at each device.
+  void explain(ExplainRequest request, Answer<Explanation> done);
+  std::future<Result<Explanation>> explain(ExplainRequest request);
+  // What ends the messages of a mailbox, or of all of them.
+  void policy(PolicyRequest request, Answer<PolicyInfo> done);
+  std::future<Result<PolicyInfo>> policy(PolicyRequest request = {});
+  void set_policy(SetPolicyRequest request, Answer<earshot::Done> done);
+  std::future<Result<earshot::Done>> set_policy(SetPolicyRequest request);
+
   [[nodiscard]] Stats stats() const;
 
   // Logs out, stops, and returns when no handler runs any more nor will (called from a handler: after it). Idempotent.
@@ -194,6 +225,8 @@ class Client {
  private:
   class Impl;
   explicit Client(std::unique_ptr<Impl> impl);
+  template <class T>
+  void manage(ManageRequest request, Answer<T> done);
   std::unique_ptr<Impl> impl_;
 };
 

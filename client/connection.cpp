@@ -1,5 +1,9 @@
 #include "client/connection.hpp"
 
+#include <type_traits>
+#include <utility>
+#include <variant>
+
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -160,8 +164,14 @@ void Connection::send(const Outbox::Call& call) {
   auto messages = request.initMessages(static_cast<capnp::uint>(call.items.size()));
   for (capnp::uint i = 0; i < messages.size(); ++i) {
     auto to = messages[i];
-    wire::write(*call.items[i].message, to);
-    to.setAnsweredBelow(call.items[i].answered_below.value);
+    const Outbox::Item& item = call.items[i];
+    if (item.expired) {
+      wire::write(item.expired_form(), to);
+    } else {
+      wire::write(*item.message, to);
+      to.setTtlMs(item.ttl_ms);
+    }
+    to.setAnsweredBelow(item.answered_below.value);
   }
   const CallNumber number = begin_call();
   tasks_->add(request.send().then([this, number, id = call.id](auto response) {
@@ -196,35 +206,58 @@ void Connection::nack(const NackRequest& nack) {
   tasks_->add(request.send().then([this, number](auto) { end_call(number); }));
 }
 
+template <class T, class Request, class Read>
+void Connection::ask(Request request, Answer<T> done, Read read) {
+  const CallNumber number = begin_call([done](Error error) { done(fail(std::move(error))); });
+  tasks_->add(request.send().then([this, number, done = std::move(done), read](auto response) {
+    if (end_call(number)) done(read(response));
+  }));
+}
+
 void Connection::fetch(Sequence after, std::uint32_t limit, FetchCause cause, FetchDone done) {
   auto request = session_.fetchRequest();
   request.setAfter(after.value);
   request.setLimit(limit);
   request.setCause(static_cast<schema::FetchCause>(cause));
-  const CallNumber number = begin_call(std::move(done));
-  tasks_->add(request.send().then([this, number](auto response) {
-    fetched(number, response.isError() ? Result<Batch>(fail(wire::read(response.getError())))
-                                       : wire::read(response.getBatch()));
-  }));
+  ask<Batch>(std::move(request), std::move(done),
+             [](schema::FetchAnswer::Reader answer) { return wire::read(answer); });
 }
 
 void Connection::history(Sequence before, std::uint32_t limit, FetchDone done) {
   auto request = session_.historyRequest();
   request.setBefore(before.value);
   request.setLimit(limit);
-  const CallNumber number = begin_call(std::move(done));
-  tasks_->add(request.send().then([this, number](auto response) {
-    fetched(number, response.isError() ? Result<Batch>(fail(wire::read(response.getError())))
-                                       : wire::read(response.getBatch()));
-  }));
+  ask<Batch>(std::move(request), std::move(done),
+             [](schema::FetchAnswer::Reader answer) { return wire::read(answer); });
 }
 
-void Connection::fetched(CallNumber call, Result<Batch> batch) {
-  const auto found = calls_.find(call);
-  if (found == calls_.end()) return;
-  const FetchDone done = std::move(found->second.done);
-  calls_.erase(found);
-  if (done) done(std::move(batch));
+void Connection::manage(ManageRequest request, Answer<ManageAnswer> done) {
+  const auto any = [](const auto& answer) -> Result<ManageAnswer> {
+    auto value = wire::read(answer);
+    if (!value) return fail(std::move(value.error()));
+    if constexpr (std::is_same_v<decltype(value), Status>) {
+      return ManageAnswer(earshot::Done{});
+    } else {
+      return ManageAnswer(std::move(*value));
+    }
+  };
+  const auto call = [&](auto message, const auto& parameters) {
+    wire::write(parameters, message);
+    ask<ManageAnswer>(std::move(message), std::move(done), any);
+  };
+  struct Calls {
+    schema::Session::Client& session;
+    const decltype(call)& send;
+    void operator()(const DevicesRequest& one) const { send(session.devicesRequest(), one); }
+    void operator()(const RemoveDeviceRequest& one) const { send(session.removeDeviceRequest(), one); }
+    void operator()(const ParkedRequest& one) const { send(session.parkedRequest(), one); }
+    void operator()(const ReplayRequest& one) const { send(session.replayRequest(), one); }
+    void operator()(const DropParkedRequest& one) const { send(session.dropParkedRequest(), one); }
+    void operator()(const ExplainRequest& one) const { send(session.explainRequest(), one); }
+    void operator()(const PolicyRequest& one) const { send(session.policyRequest(), one); }
+    void operator()(const SetPolicyRequest& one) const { send(session.setPolicyRequest(), one); }
+  };
+  std::visit(Calls{session_, call}, request);
 }
 
 void Connection::logout(std::function<void()> done) {
@@ -237,19 +270,19 @@ void Connection::detach() {
   std::map<CallNumber, Call> calls;
   calls.swap(calls_);
   for (auto& [number, call] : calls)
-    if (call.done) call.done(fail(ErrorCode::kUnavailable, "", "the connection is lost"));
+    if (call.failed) call.failed(Error{ErrorCode::kUnavailable, "", "the connection is lost", 0, 0});
 }
 
 // ---- deadlines and failures
 
-Connection::CallNumber Connection::begin_call(FetchDone done) {
+Connection::CallNumber Connection::begin_call(std::function<void(Error)> failed) {
   const CallNumber number = next_call_++;
-  calls_.emplace_hint(calls_.end(), number, Call{now_ms() + timeout_ms_, std::move(done)});
+  calls_.emplace_hint(calls_.end(), number, Call{now_ms() + timeout_ms_, std::move(failed)});
   watch();
   return number;
 }
 
-void Connection::end_call(CallNumber call) { calls_.erase(call); }
+bool Connection::end_call(CallNumber call) { return calls_.erase(call) > 0; }
 
 // One timer for all calls: when it fires, the oldest either is too old or says when to look again.
 void Connection::watch() {

@@ -29,6 +29,7 @@ class Connection final : public Link, private kj::TaskSet::ErrorHandler {
   void nack(const NackRequest& request) override;
   void fetch(Sequence after, std::uint32_t limit, FetchCause cause, FetchDone done) override;
   void history(Sequence before, std::uint32_t limit, FetchDone done) override;
+  void manage(ManageRequest request, Answer<ManageAnswer> done) override;
   void logout(std::function<void()> done) override;
   void detach() override;
 
@@ -38,9 +39,13 @@ class Connection final : public Link, private kj::TaskSet::ErrorHandler {
 
   kj::Promise<void> login(kj::Own<kj::AsyncIoStream> stream, LoginRequest request);
   void subscribed(schema::StatusAnswer::Reader answer);
-  void fetched(CallNumber call, Result<Batch> batch);
-  CallNumber begin_call(FetchDone done = {});
-  void end_call(CallNumber call);
+  // `failed`: called when the answer will not come any more.
+  CallNumber begin_call(std::function<void(Error)> failed = {});
+  // Whether the call still waited for its answer.
+  bool end_call(CallNumber call);
+  // Sends a request and hands on what `read` makes of its response.
+  template <class T, class Request, class Read>
+  void ask(Request request, Answer<T> done, Read read);
   void watch();
   [[nodiscard]] std::uint64_t now_ms() const { return loop_->clock().monotonic_ms(); }
   void fail_with(Error reason);
@@ -48,7 +53,7 @@ class Connection final : public Link, private kj::TaskSet::ErrorHandler {
 
   struct Call {
     std::uint64_t deadline_ms = 0;
-    FetchDone done;
+    std::function<void(Error)> failed;
   };
 
   const std::shared_ptr<KjLoop> loop_;

@@ -302,6 +302,11 @@ void Engine::history(Sequence before, std::uint32_t limit, FetchDone done) {
   link_->history(before, std::clamp(limit, 1u, welcome_->limits.fetch_messages_max), std::move(done));
 }
 
+void Engine::manage(ManageRequest request, Answer<ManageAnswer> done) {
+  if (state_ != State::kOpen) return done(fail(ErrorCode::kUnavailable, "", "not connected"));
+  link_->manage(std::move(request), std::move(done));
+}
+
 // One timer for everything that waits for a time; an earlier time asks for another one.
 void Engine::arm() {
   std::uint64_t at = 0;

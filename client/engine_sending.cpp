@@ -28,7 +28,7 @@ void Engine::pump() {
 
 void Engine::pump_sends() {
   const std::uint64_t now = now_ms();
-  while (outbox_.next_call(now, call_)) {
+  while (outbox_.next_call(now, loop_->clock().wall_ms(), call_)) {
     ++counters_.send_calls;
     counters_.resent += call_.resent;
     link_->send(call_);

@@ -17,6 +17,21 @@ Sequence end_of(const Batch& batch) {
   return end;
 }
 
+// What of the ranges lies beyond `after` and is not among the sequences; both ascending.
+std::vector<LostRange> without(const std::vector<LostRange>& ranges, Sequence after,
+                               const std::vector<Sequence>& held) {
+  std::vector<LostRange> rest;
+  for (const LostRange& range : ranges) {
+    Sequence first = std::max(range.first, after.next());
+    for (auto one = std::ranges::lower_bound(held, first); one != held.end() && *one <= range.last; ++one) {
+      if (first < *one) rest.push_back(LostRange{first, one->previous(), range.reason});
+      first = one->next();
+    }
+    if (first <= range.last) rest.push_back(LostRange{first, range.last, range.reason});
+  }
+  return rest;
+}
+
 }  // namespace
 
 bool Inbox::has(Sequence sequence) const {
@@ -103,6 +118,10 @@ Inbox::Judgement Inbox::judge_each(Batch batch) {
     judgement.messages.push_back(std::move(message));
   }
   for (const LostRange& range : batch.lost) {
+    // What was received before it ended is received: the server will hear of it once more.
+    const auto& held = head_.received_above;
+    const auto first = std::ranges::lower_bound(held, range.first);
+    judgement.repeats.insert(judgement.repeats.end(), first, std::ranges::upper_bound(first, held.end(), range.last));
     // One that cannot be acked yet is told again and again.
     const bool known = std::find(lost_ahead_.begin(), lost_ahead_.end(), range) != lost_ahead_.end();
     if (range.last > head_.last_received && !known && lost_ahead_.size() < limits::kSelectiveAcksMax)
@@ -117,10 +136,12 @@ Inbox::Judgement Inbox::judge_each(Batch batch) {
 void Inbox::take_reachable_lost(Judgement& judgement) const {
   judgement.lost.clear();
   if (lost_ahead_.empty()) return;
-  judgement.lost = lost_ahead_;
+  std::vector<Sequence> held = head_.received_above;
+  for (const IncomingMessage& message : judgement.messages) held.push_back(message.sequence);
+  std::sort(held.begin(), held.end());
+  judgement.lost = without(lost_ahead_, head_.last_received, held);
   const Sequence reached = head_after(judgement).last_received;
   std::erase_if(judgement.lost, [&](const LostRange& range) { return range.last > reached; });
-  for (LostRange& range : judgement.lost) range.first = std::max(range.first, head_.last_received.next());
 }
 
 void Inbox::adopt(InboxHead head) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/checksum.hpp"
+
 namespace earshot::client {
 namespace {
 
@@ -10,7 +12,29 @@ std::size_t wire_bytes(const OutgoingMessage& message) {
   return message.body.size() + message.recipient.text().size() + 96;
 }
 
+// The message as it goes out now. Its time runs from send(), so what it spent in this outbox is taken off. A clock that
+// was set back gives time, and takes none.
+Outbox::Item item_of(const OutgoingMessage& message, LaneNumber answered_below, std::uint64_t wall_ms) {
+  Outbox::Item item{&message, answered_below, message.ttl_ms, false};
+  if (message.ttl_ms == 0 || wall_ms <= message.sent_at_ms) return item;
+  const std::uint64_t age_ms = wall_ms - message.sent_at_ms;
+  item.expired = age_ms >= message.ttl_ms;
+  item.ttl_ms = item.expired ? 0 : message.ttl_ms - age_ms;
+  return item;
+}
+
 }  // namespace
+
+OutgoingMessage Outbox::Item::expired_form() const {
+  OutgoingMessage form;
+  form.recipient = message->recipient;
+  form.number = message->number;
+  form.id = message->id;
+  form.checksum = checksum_of(form.body);
+  form.sent_at_ms = message->sent_at_ms;
+  form.expired = true;
+  return form;
+}
 
 Status Outbox::check(const OutboxHead& head, std::span<const OutboxMessage> messages) {
   const auto corrupt = [](const char* why) { return fail(ErrorCode::kCorrupt, "outbox", why); };
@@ -168,7 +192,7 @@ void Outbox::wake_resting(std::uint64_t now_ms) {
   });
 }
 
-bool Outbox::next_call(std::uint64_t now_ms, Call& call) {
+bool Outbox::next_call(std::uint64_t now_ms, std::uint64_t wall_ms, Call& call) {
   call.items.clear();
   call.bytes = 0, call.resent = 0;
   if (!connected_ || needs_new_producer_) return false;
@@ -191,7 +215,7 @@ bool Outbox::next_call(std::uint64_t now_ms, Call& call) {
       resting_.push_back(shard);  // still marked as queued
       continue;
     }
-    const bool full = !fill(shard, lane, call, under_way);
+    const bool full = !fill(shard, lane, wall_ms, call, under_way);
     lane.queued = false;
     const bool window_full = lane.stream.next_to_send() >=
                              lane.stream.confirmed_below() + std::max<std::uint64_t>(server_.lane_window_max, 1);
@@ -210,7 +234,7 @@ bool Outbox::next_call(std::uint64_t now_ms, Call& call) {
 }
 
 // Adds what a lane has ready. False when the call is full.
-bool Outbox::fill(ShardId shard, Lane& lane, Call& call, CallUnderWay& under_way) const {
+bool Outbox::fill(ShardId shard, Lane& lane, std::uint64_t wall_ms, Call& call, CallUnderWay& under_way) const {
   const std::uint64_t window = std::max<std::uint64_t>(server_.lane_window_max, 1);
   const LaneNumber answered_below(lane.stream.confirmed_below());
   const auto ticket = lane.stream.ticket();
@@ -227,7 +251,7 @@ bool Outbox::fill(ShardId shard, Lane& lane, Call& call, CallUnderWay& under_way
     if (!room) break;
     lane.stream.send_ready(1, [&](std::uint64_t number, const Entry& entry) {
       if (entry.answered) return;
-      call.items.push_back(Item{&entry.kept.message, answered_below});
+      call.items.push_back(item_of(entry.kept.message, answered_below, wall_ms));
       call.bytes += bytes;
       under_way.items.push_back(Sent{shard, LaneNumber(number)});
       Entry* sent = lane.stream.find(number);

@@ -65,6 +65,12 @@ class Outbox {
   struct Item {
     const OutgoingMessage* message = nullptr;  // valid until the next change of the outbox
     LaneNumber answered_below;
+    std::uint64_t ttl_ms = 0;  // what is left of it; 0: it has none
+    bool expired = false;      // nothing is left: it goes out in its expired_form()
+
+    // What uses up the number of a message that is not to be stored any more. One that was stored before, under a lost
+    // answer, gets that answer again.
+    [[nodiscard]] OutgoingMessage expired_form() const;
   };
   struct Call {
     std::uint64_t id = 0;
@@ -73,7 +79,8 @@ class Outbox {
     std::vector<Item> items;
   };
   // The next call to make, if something is ready and the windows have room. `call` is reused memory.
-  bool next_call(std::uint64_t now_ms, Call& call);
+  // `wall_ms` is this device's clock, by which times to live run here.
+  bool next_call(std::uint64_t now_ms, std::uint64_t wall_ms, Call& call);
 
   // The answers to a call, one per message. Appends final ones to `reports`; false when they do not fit the call.
   bool answered(std::uint64_t call, std::span<SendAnswer> answers, std::uint64_t now_ms,
@@ -134,7 +141,7 @@ class Outbox {
   Lane& lane_of(const OutboxMessage& message);
   void queue(ShardId shard, Lane& lane);
   void wake_resting(std::uint64_t now_ms);
-  bool fill(ShardId shard, Lane& lane, Call& call, CallUnderWay& under_way) const;
+  bool fill(ShardId shard, Lane& lane, std::uint64_t wall_ms, Call& call, CallUnderWay& under_way) const;
   void answer_one(Sent sent, const StreamSender<Entry>::Ticket& ticket, SendAnswer& answer, std::uint64_t now_ms,
                   std::vector<SendReport>& reports);
   void remove(const OutboxMessage& message);

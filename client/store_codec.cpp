@@ -7,6 +7,7 @@ namespace earshot::client {
 namespace {
 
 constexpr std::uint8_t kFormat = 1;
+constexpr std::uint8_t kFormatWithTtl = 2;  // of messages: behind the rest stands what was added for times to live
 
 void put(std::string& out, std::uint64_t value, std::size_t bytes = 8) {
   storage::keys::append_big_endian(out, value, bytes);
@@ -26,7 +27,10 @@ void put_list(std::string& out, const std::vector<Integer>& list) {
 // Reads field by field; the first that does not fit spoils the rest.
 class Fields {
  public:
-  explicit Fields(std::string_view bytes) : rest_(bytes) { format_ = static_cast<std::uint8_t>(number(1)); }
+  explicit Fields(std::string_view bytes, std::uint8_t newest = kFormat) : rest_(bytes), newest_(newest) {
+    format_ = static_cast<std::uint8_t>(number(1));
+  }
+  [[nodiscard]] std::uint8_t format() const { return format_; }
 
   std::uint64_t number(std::size_t bytes = 8) {
     if (rest_.size() < bytes) {
@@ -64,15 +68,16 @@ class Fields {
 
   template <class T>
   Result<T> finish(T value, std::string_view what) {
-    if (format_ > kFormat)
+    if (format_ > newest_)
       return fail(ErrorCode::kUnsupportedVersion, std::string(what), "was written by a newer version");
-    if (spoiled_ || !rest_.empty() || format_ != kFormat)
+    if (spoiled_ || !rest_.empty() || format_ == 0)
       return fail(ErrorCode::kCorrupt, std::string(what), "cannot be decoded");
     return value;
   }
 
  private:
   std::string_view rest_;
+  std::uint8_t newest_;
   std::uint8_t format_ = 0;
   bool spoiled_ = false;
 };
@@ -121,7 +126,7 @@ Result<InboxHead> decode_inbox_head(std::string_view bytes) {
 
 void encode(const OutboxMessage& kept, std::string& out) {
   const OutgoingMessage& message = kept.message;
-  put(out, kFormat, 1);
+  put(out, kFormatWithTtl, 1);
   put(out, kept.lane.value, 2);
   put(out, kept.uncertain ? 1 : 0, 1);
   put(out, message.copy_to_self ? 1 : 0, 1);
@@ -132,10 +137,11 @@ void encode(const OutboxMessage& kept, std::string& out) {
   put(out, message.sent_at_ms);
   put_text(out, message.recipient.text());
   put_text(out, message.body);
+  put(out, message.ttl_ms);
 }
 
 Result<OutboxMessage> decode_outbox_message(Ticket ticket, std::string_view bytes) {
-  Fields fields(bytes);
+  Fields fields(bytes, kFormatWithTtl);
   OutboxMessage kept;
   kept.ticket = ticket;
   kept.lane = ShardId(static_cast<std::uint16_t>(fields.number(2)));
@@ -149,11 +155,12 @@ Result<OutboxMessage> decode_outbox_message(Ticket ticket, std::string_view byte
   message.sent_at_ms = fields.number();
   message.recipient = UserId::trusted(fields.text());
   message.body = fields.text();
+  if (fields.format() >= kFormatWithTtl) message.ttl_ms = fields.number();
   return fields.finish(std::move(kept), "outbox message");
 }
 
 void encode(const IncomingMessage& message, std::string& out) {
-  put(out, kFormat, 1);
+  put(out, kFormatWithTtl, 1);
   put(out, message.sequence.value);
   put(out, message.id.high);
   put(out, message.id.low);
@@ -165,10 +172,12 @@ void encode(const IncomingMessage& message, std::string& out) {
   put_text(out, message.sender_device.text());
   put_text(out, message.copy_of.text());
   put_text(out, message.body);
+  put(out, message.expires_at_ms);
+  put(out, message.replay_of.value);
 }
 
 Result<IncomingMessage> decode_incoming(std::string_view bytes) {
-  Fields fields(bytes);
+  Fields fields(bytes, kFormatWithTtl);
   IncomingMessage message;
   message.sequence = Sequence(fields.number());
   message.id.high = fields.number();
@@ -181,6 +190,10 @@ Result<IncomingMessage> decode_incoming(std::string_view bytes) {
   message.sender_device = DeviceId::trusted(fields.text());
   message.copy_of = UserId::trusted(fields.text());
   message.body = fields.text();
+  if (fields.format() >= kFormatWithTtl) {
+    message.expires_at_ms = fields.number();
+    message.replay_of = Sequence(fields.number());
+  }
   return fields.finish(std::move(message), "received message");
 }
 

@@ -47,7 +47,7 @@ class OutboxTest : public testing::Test {
   // The numbers in the next call; empty when there is none.
   std::vector<std::uint64_t> next_call() {
     std::vector<std::uint64_t> numbers;
-    if (!outbox_.next_call(now_ms_, call_)) return numbers;
+    if (!outbox_.next_call(now_ms_, wall_ms_, call_)) return numbers;
     for (const auto& item : call_.items) numbers.push_back(item.message->number.value);
     return numbers;
   }
@@ -62,6 +62,7 @@ class OutboxTest : public testing::Test {
   }
 
   std::uint64_t now_ms_ = 1'000;
+  std::uint64_t wall_ms_ = 1'700'000'000'000;
   Outbox outbox_{Outbox::Limits{}, Random(1)};
   OutboxHead head_;
   Welcome welcome_;
@@ -268,7 +269,7 @@ TEST_F(OutboxTest, EveryMessageIsTakenOnceAndInOrderWhateverHappens) {
         break;
       case 2:
       case 3:
-        while (outbox_.next_call(now_ms_, call_)) on_the_way.emplace_back(call_.id, serve(call_));
+        while (outbox_.next_call(now_ms_, wall_ms_, call_)) on_the_way.emplace_back(call_.id, serve(call_));
         break;
       case 4:
       case 5:
