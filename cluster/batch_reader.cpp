@@ -5,17 +5,15 @@
 #include "base/checksum.hpp"
 
 namespace earshot::cluster {
-namespace {
 
-// Nothing when the record must not be served.
 std::optional<MailboxRecord> sound_record(std::optional<std::string_view> value) {
   if (!value.has_value()) return std::nullopt;
   auto record = decode_mailbox_record(*value);
-  if (!record.has_value() || checksum_of(record->body) != record->checksum) return std::nullopt;
+  if (!record.has_value()) return std::nullopt;
+  const bool has_body = record->ended == LostReason::kUnknown;
+  if (has_body && checksum_of(record->body) != record->checksum) return std::nullopt;
   return std::move(*record);
 }
-
-}  // namespace
 
 IncomingMessage incoming_of(Sequence sequence, MailboxRecord record) {
   return IncomingMessage{sequence,
@@ -27,7 +25,9 @@ IncomingMessage incoming_of(Sequence sequence, MailboxRecord record) {
                          record.sent_at_ms,
                          record.stored_at_ms,
                          1,
-                         std::move(record.copy_of)};
+                         std::move(record.copy_of),
+                         record.expires_at_ms,
+                         record.replay_of};
 }
 
 void add_lost(std::vector<LostRange>& lost, LostRange range) {
@@ -47,23 +47,27 @@ void add_lost(std::vector<LostRange>& lost, LostRange range) {
 }
 
 bool BatchReader::take(Sequence sequence, std::optional<std::string_view> value, const LostRange& gap) {
-  if (records_ == records_max_) {
+  if (records_ == bounds_.records_max) {
     is_full_ = true;
     return false;
   }
   auto record = sound_record(value);
-  const std::size_t body_bytes = record.has_value() ? record->body.size() : 0;
-  if (records_ > 0 && bytes_ + body_bytes > bytes_max_) {
+  const std::optional<LostReason> lost =
+      record.has_value() ? ended_reason(*record, rules_) : std::optional(LostReason::kCorrupt);
+  const std::size_t body_bytes = lost.has_value() ? 0 : record->body.size();
+  // One range may follow the last record.
+  const std::size_t ranges = batch_.lost.size() + (gap.first <= gap.last ? 1 : 0) + (lost.has_value() ? 1 : 0) + 1;
+  if (records_ > 0 && (bytes_ + body_bytes > bounds_.bytes_max || ranges > bounds_.lost_ranges_max)) {
     is_full_ = true;
     return false;
   }
   ++records_;
   bytes_ += body_bytes;
   add_lost(batch_.lost, gap);
-  if (record.has_value()) {
-    batch_.messages.push_back(incoming_of(sequence, std::move(*record)));
+  if (lost.has_value()) {
+    add_lost(batch_.lost, {sequence, sequence, *lost});
   } else {
-    add_lost(batch_.lost, {sequence, sequence, LostReason::kCorrupt});
+    batch_.messages.push_back(incoming_of(sequence, std::move(*record)));
   }
   return true;
 }

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cluster/expiry.hpp"
 #include "schema/messages.hpp"
 #include "schema/records.hpp"
 
@@ -18,26 +19,33 @@ IncomingMessage incoming_of(Sequence sequence, MailboxRecord record);
 // same.
 void add_lost(std::vector<LostRange>& lost, LostRange range);
 
-// Fills a batch with stored records, one by one, up to a number of records (damaged ones count: they cost as much to
-// read) and about so many body bytes, but takes at least one.
+// Nothing when the record must not be served: its seal (no value), its codec or its body's checksum says so.
+std::optional<MailboxRecord> sound_record(std::optional<std::string_view> value);
+
+struct BatchBounds {
+  std::uint32_t records_max = 0;  // damaged and ended ones count: they cost as much to read
+  std::size_t bytes_max = 0;      // of bodies, about
+  std::size_t lost_ranges_max = limits::kLostRangesMax;
+};
+
+// Fills a batch with stored records, one by one, up to its bounds, but takes at least one.
 class BatchReader {
  public:
-  BatchReader(Batch& batch, std::uint32_t records_max, std::size_t bytes_max)
-      : batch_(batch), records_max_(records_max), bytes_max_(bytes_max) {}
+  BatchReader(Batch& batch, const BatchBounds& bounds, const EndRules& rules)
+      : batch_(batch), bounds_(bounds), rules_(rules) {}
 
   // Takes a record, or says that it and all behind it are beyond the bounds. `gap` is what is missing between this
-  // record and the one before (first > last: nothing). A record is damaged when its seal (no value), its codec or its
-  // body's checksum says so; it becomes a lost range.
+  // record and the one before (first > last: nothing). A damaged record and one that has ended become lost ranges.
   bool take(Sequence sequence, std::optional<std::string_view> value, const LostRange& gap);
 
   [[nodiscard]] bool is_full() const { return is_full_; }
   // How many more records would be taken.
-  [[nodiscard]] std::uint32_t room() const { return is_full_ ? 0 : records_max_ - records_; }
+  [[nodiscard]] std::uint32_t room() const { return is_full_ ? 0 : bounds_.records_max - records_; }
 
  private:
   Batch& batch_;
-  std::uint32_t records_max_;
-  std::size_t bytes_max_;
+  BatchBounds bounds_;
+  EndRules rules_;
   std::uint32_t records_ = 0;
   std::size_t bytes_ = 0;
   bool is_full_ = false;

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "cluster/parked.hpp"
 #include "storage/keys.hpp"
 
 namespace earshot::cluster {
@@ -27,6 +28,15 @@ std::vector<Sequence> merged(const std::vector<Sequence>& known, std::vector<Seq
   return given;
 }
 
+// What is acked needs no counting of its deliveries.
+void forget_attempts(CursorRecord& cursor) {
+  if (cursor.attempts.empty()) return;
+  std::erase_if(cursor.attempts, [&cursor](const CursorRecord::Attempt& attempt) {
+    return attempt.sequence <= cursor.up_to ||
+           std::binary_search(cursor.above.begin(), cursor.above.end(), attempt.sequence);
+  });
+}
+
 // A producer id is unique in the cluster: the shard that gave it stands in its low 16 bits.
 ProducerId new_producer(ShardId shard, ShardHead& head) {
   return ProducerId((head.next_producer++ << 16) | shard.value);
@@ -37,14 +47,20 @@ ProducerId new_producer(ShardId shard, ShardHead& head) {
 std::string CursorTraits::key_of(const CursorKey& key) { return storage::keys::cursor(key.user, key.device); }
 
 std::size_t CursorTraits::bytes_of(const CursorRecord& cursor) {
-  return sizeof(CursorRecord) + cursor.above.size() * sizeof(Sequence);
+  return sizeof(CursorRecord) + cursor.above.size() * sizeof(Sequence) +
+         cursor.attempts.size() * sizeof(CursorRecord::Attempt) + cursor.marks.size() * sizeof(CursorRecord::AckMark);
 }
 
 Cursors::Cursors(storage::ShardState& state, Mailboxes& mailboxes, const MachineLimits& limits)
-    : mailboxes_(mailboxes),
+    : state_(state),
+      mailboxes_(mailboxes),
       cache_(state, limits.cache_bytes_max),
       devices_max_(limits.devices_per_user_max),
-      selective_acks_max_(limits.selective_acks_max) {}
+      selective_acks_max_(limits.selective_acks_max),
+      ack_marks_max_(limits.ack_marks_max) {
+  EARSHOT_INVARIANT(limits.attempts_kept_max <= limits::kAttemptsKeptMax && ack_marks_max_ <= limits::kAckMarksMax,
+                    "a cursor fits its record");
+}
 
 Result<LoginOutcome> Cursors::login(const LoginCommand& command, ShardId shard, ShardHead& head) {
   const auto mailbox = mailboxes_.head(command.user);
@@ -53,7 +69,8 @@ Result<LoginOutcome> Cursors::login(const LoginCommand& command, ShardId shard, 
   const CursorKey key{command.user, command.device};
   auto& entry = cache_.require(key);
   const bool is_absent = entry.get() == nullptr;
-  const bool is_new = is_absent && !entry.is_damaged();
+  const bool is_damaged = entry.is_damaged();
+  const bool is_new = is_absent && !is_damaged;
   if (is_new && mailbox->devices >= devices_max_) {
     return fail(ErrorCode::kTooLarge, "device",
                 "the user has devices_per_user_max (" + std::to_string(devices_max_) + ") devices");
@@ -63,19 +80,27 @@ Result<LoginOutcome> Cursors::login(const LoginCommand& command, ShardId shard, 
   if (is_absent) {
     const bool wants_newest = is_new && command.start_at == StartAt::kNewest;
     cursor.up_to = wants_newest ? mailbox->last : mailbox->first.previous();
+    mark(cursor, head.tick_ms);
   }
-  if (command.epoch == head.epoch) {
-    cursor.up_to = std::max(cursor.up_to, std::min(command.last_received, mailbox->last));
+  if (is_damaged) cursor.parked = count_parked(state_, command.user, command.device);
+  const Sequence reported = std::min(command.last_received, mailbox->last);
+  if (command.epoch == head.epoch && reported > cursor.up_to) {
+    cursor.up_to = reported;
     fold(cursor.up_to, cursor.above);
+    forget_attempts(cursor);
+    mark(cursor, head.tick_ms);
   }
   const bool keeps_producer = command.producer != ProducerId() && command.producer == cursor.producer;
-  if (!keeps_producer) cursor.producer = new_producer(shard, head);
+  if (!keeps_producer) {
+    note_forgotten(cursor.producer);
+    cursor.producer = new_producer(shard, head);
+  }
   cursor.last_seen_ms = head.tick_ms;
   return LoginOutcome{cursor.producer, !keeps_producer, head.epoch,  mailbox->last,
                       cursor.up_to,    mailbox->last,   cursor.above};
 }
 
-Result<Sequence> Cursors::ack(const AckCommand& command) {
+Result<Sequence> Cursors::ack(const AckCommand& command, std::uint64_t tick_ms) {
   const auto mailbox = mailboxes_.head(command.user);
   if (!mailbox.has_value()) return fail(mailbox.error());
   const CursorKey key{command.user, command.device};
@@ -98,9 +123,53 @@ Result<Sequence> Cursors::ack(const AckCommand& command) {
   }
   if (up_to == before->up_to && above == before->above) return up_to;
   CursorRecord& cursor = cache_.edit(entry);
+  const bool has_moved = up_to != cursor.up_to;
   cursor.up_to = up_to;
   cursor.above = std::move(above);
+  cursor.last_seen_ms = tick_ms;
+  forget_attempts(cursor);
+  if (has_moved) mark(cursor, tick_ms);
   return up_to;
+}
+
+const CursorRecord* Cursors::find(const UserId& user, const DeviceId& device) {
+  return cache_.require(CursorKey{user, device}).get();
+}
+
+CursorRecord* Cursors::edit(const UserId& user, const DeviceId& device) {
+  auto& entry = cache_.require(CursorKey{user, device});
+  return entry.get() != nullptr ? &cache_.edit(entry) : nullptr;
+}
+
+void Cursors::remove(const UserId& user, const DeviceId& device) {
+  if (const CursorRecord* cursor = find(user, device)) note_forgotten(cursor->producer);
+  cache_.erase(CursorKey{user, device});
+}
+
+void Cursors::forget_producer(const UserId& user, const DeviceId& device) {
+  if (CursorRecord* cursor = edit(user, device)) note_forgotten(std::exchange(cursor->producer, ProducerId()));
+}
+
+void Cursors::note_forgotten(ProducerId producer) {
+  if (producer != ProducerId()) state_.put(storage::keys::forgotten_producer(producer), {});
+}
+
+// Notes when the cursor got here. Of more marks than may be kept the newer half stays exact and of the older half every
+// other one goes: the longer ago, the coarser, and the first one stays.
+void Cursors::mark(CursorRecord& cursor, std::uint64_t tick_ms) const {
+  auto& marks = cursor.marks;
+  if (!marks.empty() && marks.back().at_ms == tick_ms) {
+    marks.back().up_to = cursor.up_to;
+    return;
+  }
+  marks.push_back({cursor.up_to, tick_ms});
+  if (marks.size() <= ack_marks_max_) return;
+  std::vector<CursorRecord::AckMark> kept;
+  const std::size_t older = (marks.size() + 1) / 2;
+  for (std::size_t i = 0; i < marks.size(); ++i) {
+    if (i >= older || i % 2 == 0) kept.push_back(marks[i]);
+  }
+  marks = std::move(kept);
 }
 
 }  // namespace earshot::cluster

@@ -45,20 +45,35 @@ class Cursors {
 
   // A device appears: finds or makes its cursor, moves it to what the device says it has (in this epoch), and keeps or
   // gives its producer. kTooLarge(device), kCorrupt(mailbox). A damaged cursor starts again at the oldest kept message:
-  // the device gets messages again and drops them. Takes the time, the epoch and the next producer id from `head`.
+  // the device gets messages again and drops them. Takes the time, the epoch and the next producer id from `head`. A
+  // producer that the device loses is noted as forgotten (storage/keys.hpp).
   Result<LoginOutcome> login(const LoginCommand& command, ShardId shard, ShardHead& head);
   // The cursor after the ack. kNotFound(device), kInvalidArgument(upTo), kTooLarge(above), kCorrupt: nothing changed.
-  Result<Sequence> ack(const AckCommand& command);
+  Result<Sequence> ack(const AckCommand& command, std::uint64_t tick_ms);
+
+  // The device's record, or nullptr when there is none or it is damaged. For commands; valid until the next call.
+  const CursorRecord* find(const UserId& user, const DeviceId& device);
+  // The same, to be changed right now.
+  CursorRecord* edit(const UserId& user, const DeviceId& device);
+  // The device's producer is used no more; its next login gives it a new one.
+  void forget_producer(const UserId& user, const DeviceId& device);
+  // The device is no more; its producer is noted as forgotten.
+  void remove(const UserId& user, const DeviceId& device);
 
   void write_back() { cache_.write_back(); }
   [[nodiscard]] std::size_t dirty_bytes() const { return cache_.dirty_bytes(); }
   [[nodiscard]] std::uint64_t damaged_met() const { return cache_.damaged_met(); }
 
  private:
+  void note_forgotten(ProducerId producer);
+  void mark(CursorRecord& cursor, std::uint64_t tick_ms) const;
+
+  storage::ShardState& state_;
   Mailboxes& mailboxes_;
   StateCache<CursorTraits> cache_;
   std::uint32_t devices_max_;
   std::size_t selective_acks_max_;
+  std::size_t ack_marks_max_;
 };
 
 }  // namespace earshot::cluster

@@ -70,6 +70,9 @@ class Lanes {
   // `user` and `device` must outlive the visit. Producer 0 (none) has no lane: all its items are held.
   [[nodiscard]] Visit visit(ProducerId producer, const UserId& user, const DeviceId& device);
 
+  // The producer is never used again.
+  void forget(ProducerId producer) { cache_.erase(producer); }
+
   void write_back() { cache_.write_back(); }
   [[nodiscard]] std::size_t dirty_bytes() const { return cache_.dirty_bytes(); }
   [[nodiscard]] std::uint64_t damaged_met() const { return cache_.damaged_met(); }

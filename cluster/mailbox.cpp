@@ -19,14 +19,33 @@ Result<MailboxHead> head_of(const StateCache<MailboxHeadTraits>::Entry& entry) {
 
 }  // namespace
 
+LostReason gone_reason(const MailboxHead& head) {
+  return head.gone_reason == LostReason::kUnknown ? LostReason::kTrimmed : head.gone_reason;
+}
+
 std::string MailboxHeadTraits::key_of(const UserId& user) { return storage::keys::mailbox_head(user); }
 
 Mailboxes::Mailboxes(storage::ShardState& state, const MachineLimits& limits)
-    : state_(state), heads_(state, limits.cache_bytes_max), messages_max_(limits.mailbox_messages_max) {}
+    : state_(state),
+      heads_(state, limits.cache_bytes_max),
+      messages_max_(limits.mailbox_messages_max),
+      lost_ranges_max_(limits.lost_ranges_max) {}
 
 Result<MailboxHead> Mailboxes::head(const UserId& user) { return head_of(heads_.require(user)); }
 
 void Mailboxes::count_device(const UserId& user) { ++heads_.edit(heads_.require(user)).devices; }
+
+void Mailboxes::discount_device(const UserId& user) {
+  std::uint32_t& devices = heads_.edit(heads_.require(user)).devices;
+  if (devices > 0) --devices;
+}
+
+void Mailboxes::move_first(const UserId& user, Sequence first, LostReason reason) {
+  MailboxHead& head = heads_.edit(heads_.require(user));
+  const bool is_new = head.first == Sequence(1);
+  head.gone_reason = is_new || head.gone_reason == reason ? reason : LostReason::kTrimmed;
+  head.first = first;
+}
 
 Result<std::shared_ptr<const IncomingMessage>> Mailboxes::append(const UserId& user, MailboxRecord record) {
   Entry& entry = heads_.require(user);
@@ -48,19 +67,29 @@ Result<MailboxHead> Mailboxes::head_for_reading(const UserId& user) {
   return head_of(**entry);
 }
 
-Result<Batch> Mailboxes::fetch(const UserId& user, Sequence after, std::uint32_t limit, std::size_t bytes_max,
+Result<MailboxRecord> Mailboxes::message(const UserId& user, Sequence sequence) {
+  auto stored = state_.get(storage::keys::message(user, sequence));
+  if (!stored.has_value() && stored.error().code != ErrorCode::kCorrupt) return fail(std::move(stored.error()));
+  if (stored.has_value() && !stored->has_value()) return fail(ErrorCode::kNotFound, "sequence", "the message is gone");
+  auto record = sound_record(stored.has_value() ? std::optional<std::string_view>(**stored) : std::nullopt);
+  if (!record.has_value()) return fail(ErrorCode::kCorrupt, "sequence", "the stored message is damaged");
+  return std::move(*record);
+}
+
+Result<Batch> Mailboxes::fetch(const UserId& user, Sequence after, BatchBounds bounds, const EndRules& rules,
                                Epoch epoch) {
   const auto head = head_for_reading(user);
   if (!head.has_value()) return fail(head.error());
   Batch batch{epoch, {}, {}, head->last};
-  if (limit == 0 || after >= head->last) return batch;
+  if (bounds.records_max == 0 || after >= head->last) return batch;
 
   Sequence next = after.next();
   if (next < head->first) {
-    add_lost(batch.lost, {next, head->first.previous(), LostReason::kTrimmed});
+    add_lost(batch.lost, {next, head->first.previous(), gone_reason(*head)});
     next = head->first;
   }
-  BatchReader reader(batch, limit, bytes_max);
+  bounds.lost_ranges_max = lost_ranges_max_;
+  BatchReader reader(batch, bounds, rules);
   const auto visit = [&](std::string_view key, std::optional<std::string_view> value) {
     const Sequence sequence = storage::keys::sequence_of(key);
     if (!reader.take(sequence, value, {next, sequence.previous(), LostReason::kUnknown})) return false;
@@ -74,16 +103,17 @@ Result<Batch> Mailboxes::fetch(const UserId& user, Sequence after, std::uint32_t
   return batch;
 }
 
-Result<Batch> Mailboxes::history(const UserId& user, Sequence before, std::uint32_t limit, std::size_t bytes_max,
+Result<Batch> Mailboxes::history(const UserId& user, Sequence before, BatchBounds bounds, const EndRules& rules,
                                  Epoch epoch) {
   const auto head = head_for_reading(user);
   if (!head.has_value()) return fail(head.error());
   Batch batch{epoch, {}, {}, head->last};
-  if (limit == 0) return batch;
+  if (bounds.records_max == 0) return batch;
 
   // Everything above `top` is taken or not asked for.
   Sequence top = before == Sequence() ? head->last : std::min(before.previous(), head->last);
-  BatchReader reader(batch, limit, bytes_max);
+  bounds.lost_ranges_max = lost_ranges_max_ > 1 ? lost_ranges_max_ - 1 : 1;  // two ranges may follow the last record
+  BatchReader reader(batch, bounds, rules);
   const auto visit = [&](std::string_view key, std::optional<std::string_view> value) {
     const Sequence sequence = storage::keys::sequence_of(key);
     if (!reader.take(sequence, value, {sequence.next(), top, LostReason::kUnknown})) return false;
@@ -100,7 +130,7 @@ Result<Batch> Mailboxes::history(const UserId& user, Sequence before, std::uint3
     top = head->first.previous();
   }
   if (const auto rest = std::min<std::uint64_t>(reader.room(), top.value); top < head->first && rest > 0) {
-    add_lost(batch.lost, {Sequence(top.value - rest + 1), top, LostReason::kTrimmed});
+    add_lost(batch.lost, {Sequence(top.value - rest + 1), top, gone_reason(*head)});
   }
   std::reverse(batch.messages.begin(), batch.messages.end());
   std::reverse(batch.lost.begin(), batch.lost.end());

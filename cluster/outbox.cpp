@@ -13,11 +13,19 @@ namespace {
 
 std::uint64_t undrained(const OutboxHead& head) { return head.next - 1 - head.confirmed; }
 
-// Nothing when the record must not be sent.
-std::optional<OutboxRecord> sound_record(std::optional<std::string_view> value) {
-  if (!value.has_value()) return std::nullopt;
-  auto record = decode_outbox_record(*value);
-  if (!record.has_value() || checksum_of(record->message.body) != record->message.checksum) return std::nullopt;
+const OutboxRecord kLostRecord{OutboxCause::kLost};
+
+// kLost in the place of one that must not be sent.
+OutboxRecord record_to_send(std::optional<std::string_view> value, std::uint64_t tick_ms) {
+  auto record = value.has_value() ? decode_outbox_record(*value) : Result<OutboxRecord>(kLostRecord);
+  if (!record.has_value()) return kLostRecord;
+  if (record->cause != OutboxCause::kCopyToSelf) return std::move(*record);
+  MailboxRecord& message = record->message;
+  if (checksum_of(message.body) != message.checksum) return kLostRecord;
+  if (message.expires_at_ms != 0) {
+    // What is left; one that is over ends at its target at once, where that is seen.
+    message.expires_at_ms = message.expires_at_ms > tick_ms ? message.expires_at_ms - tick_ms : 1;
+  }
   return std::move(*record);
 }
 
@@ -56,7 +64,7 @@ void Outbox::confirm(ShardId target, std::uint64_t up_to) {
 }
 
 Result<std::vector<OutboxRecord>> Outbox::records(ShardId target, std::uint64_t first, std::uint32_t limit,
-                                                  std::size_t bytes_max) {
+                                                  std::size_t bytes_max, std::uint64_t tick_ms) {
   std::vector<OutboxRecord> records;
   const OutboxHead head = heads_.get(target);
   if (first <= head.confirmed) {
@@ -66,23 +74,21 @@ Result<std::vector<OutboxRecord>> Outbox::records(ShardId target, std::uint64_t 
   if (limit == 0 || first >= head.next) return records;
 
   std::size_t bytes = 0;
+  bool is_full = false;
+  const std::uint64_t end = std::min<std::uint64_t>(head.next, first + limit);
+  const auto fill_to = [&](std::uint64_t number) { records.resize(number - first, kLostRecord); };
   const auto visit = [&](std::string_view key, std::optional<std::string_view> value) {
-    if (records.size() == limit || storage::keys::number_of(key) != first + records.size()) return false;
-    auto record = sound_record(value);
-    if (!record.has_value()) return false;
-    const std::size_t body_bytes = record->message.body.size();
-    if (!records.empty() && bytes + body_bytes > bytes_max) return false;
-    bytes += body_bytes;
-    records.push_back(std::move(*record));
+    OutboxRecord record = record_to_send(value, tick_ms);
+    fill_to(storage::keys::number_of(key));
+    bytes += record.message.body.size();
+    is_full = !records.empty() && bytes > bytes_max;
+    if (is_full) return false;
+    records.push_back(std::move(record));
     return true;
   };
-  auto scanned = state_.scan(storage::keys::outbox(target, first), storage::keys::outbox(target, head.next), visit);
+  auto scanned = state_.scan(storage::keys::outbox(target, first), storage::keys::outbox(target, end), visit);
   if (!scanned.has_value()) return fail(std::move(scanned.error()));
-  if (records.empty()) {
-    return fail(
-        ErrorCode::kCorrupt, "outbox",
-        "record " + std::to_string(first) + " for shard " + std::to_string(target.value) + " is damaged or gone");
-  }
+  if (!is_full) fill_to(end);
   return records;
 }
 

@@ -22,7 +22,8 @@ class Outbox {
   // Reads the heads. kCorrupt when one is damaged.
   Status load();
 
-  [[nodiscard]] bool is_full() const { return undrained_ >= records_max_; }
+  [[nodiscard]] bool is_full() const { return !has_room(1); }
+  [[nodiscard]] bool has_room(std::uint64_t records) const { return undrained_ + records <= records_max_; }
   // Call only while not full.
   void push(ShardId target, const OutboxRecord& record);
   // The target has committed everything up to here; what was never pushed is ignored.
@@ -30,7 +31,7 @@ class Outbox {
 
   // Reads; see ShardMachine::outbox and outbox_heads.
   Result<std::vector<OutboxRecord>> records(ShardId target, std::uint64_t first, std::uint32_t limit,
-                                            std::size_t bytes_max);
+                                            std::size_t bytes_max, std::uint64_t tick_ms);
   [[nodiscard]] std::vector<std::pair<ShardId, OutboxHead>> undrained_heads() const;
 
   void write_back() { heads_.write_back(); }

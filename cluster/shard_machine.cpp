@@ -6,10 +6,17 @@
 
 #include "base/checksum.hpp"
 #include "cluster/cursors.hpp"
+#include "cluster/devices.hpp"
+#include "cluster/expiry.hpp"
+#include "cluster/explain.hpp"
 #include "cluster/inbound.hpp"
 #include "cluster/lanes.hpp"
 #include "cluster/mailbox.hpp"
 #include "cluster/outbox.hpp"
+#include "cluster/parked.hpp"
+#include "cluster/policies.hpp"
+#include "cluster/retention.hpp"
+#include "cluster/sweep.hpp"
 #include "storage/keys.hpp"
 
 namespace earshot::cluster {
@@ -24,6 +31,8 @@ Error wrong_shard(const UserId& user) {
                limits::kRetryAfterMs};
 }
 
+Error no_such_device() { return Error{ErrorCode::kNotFound, "device", "the user has no such device"}; }
+
 // Where the copy goes that a sender wants for its own devices.
 enum class SelfCopy : std::uint8_t { kNone, kHere, kOutbox };
 
@@ -33,11 +42,19 @@ class Machine final : public ShardMachine {
       : state_(state),
         shard_(shard),
         shard_count_(shard_count),
+        limits_(limits),
         lanes_(state, limits),
         mailboxes_(state, limits),
+        policies_(state, limits),
+        expiries_(state),
+        retention_(state, mailboxes_, policies_, expiries_, limits),
         cursors_(state, mailboxes_, limits),
+        parked_(state, mailboxes_, cursors_, limits),
+        devices_(state, mailboxes_, cursors_, parked_),
         outbox_(state, limits),
-        inbound_(state) {}
+        inbound_(state),
+        sweep_({state, mailboxes_, policies_, retention_, cursors_, devices_, lanes_, outbox_}, shard, shard_count,
+               limits) {}
 
   Status load();
 
@@ -46,39 +63,45 @@ class Machine final : public ShardMachine {
   void flushed() override { state_.flushed(); }
 
   Result<Batch> fetch(const UserId& user, Sequence after, std::uint32_t limit, std::size_t bytes_max) override {
-    return mailboxes_.fetch(user, after, bounded(limit), bytes_max, head_.epoch);
+    const auto rules = rules_for_reading(user);
+    if (!rules.has_value()) return fail(rules.error());
+    return mailboxes_.fetch(user, after, bounded(limit, bytes_max), *rules, head_.epoch);
   }
   Result<Batch> history(const UserId& user, Sequence before, std::uint32_t limit, std::size_t bytes_max) override {
-    return mailboxes_.history(user, before, bounded(limit), bytes_max, head_.epoch);
+    const auto rules = rules_for_reading(user);
+    if (!rules.has_value()) return fail(rules.error());
+    return mailboxes_.history(user, before, bounded(limit, bytes_max), *rules, head_.epoch);
   }
+  Result<PolicyInfo> policy(const UserId& user) override { return policies_.info(user); }
+  Result<std::vector<DeviceInfo>> devices(const UserId& user) override { return devices_.list(user); }
+  Result<std::vector<ParkedMessage>> parked(const UserId& user, const DeviceId& device, Sequence after,
+                                            std::uint32_t limit, std::size_t bytes_max) override;
+  Result<Explanation> explain(const UserId& user, Sequence sequence, MessageId id) override;
+  [[nodiscard]] std::uint64_t next_due_ms() const override;
   Result<std::vector<OutboxRecord>> outbox(ShardId target, std::uint64_t first, std::uint32_t limit,
                                            std::size_t bytes_max) override {
-    return outbox_.records(target, first, std::min<std::uint32_t>(limit, limits::kOutboxWindowMax), bytes_max);
+    return outbox_.records(target, first, std::min<std::uint32_t>(limit, limits::kOutboxWindowMax), bytes_max,
+                           head_.tick_ms);
   }
   Result<std::vector<std::pair<ShardId, OutboxHead>>> outbox_heads() override { return outbox_.undrained_heads(); }
-
-  Result<PolicyInfo> policy(const UserId&) override { return PolicyInfo{{}, true}; }
-  Result<std::vector<DeviceInfo>> devices(const UserId&) override { return std::vector<DeviceInfo>{}; }
-  Result<std::vector<ParkedMessage>> parked(const UserId&, const DeviceId&, Sequence, std::uint32_t,
-                                            std::size_t) override {
-    return std::vector<ParkedMessage>{};
-  }
-  Result<Explanation> explain(const UserId&, Sequence, MessageId) override {
-    return fail(ErrorCode::kNotFound, "sequence", "");
-  }
-  [[nodiscard]] std::uint64_t next_due_ms() const override { return 0; }
 
   [[nodiscard]] LogIndex applied_index() const override { return head_.applied_index; }
   [[nodiscard]] std::uint64_t tick_ms() const override { return head_.tick_ms; }
   [[nodiscard]] Epoch epoch() const override { return head_.epoch; }
   [[nodiscard]] std::size_t unflushed_bytes() const override {
-    return state_.overlay_bytes() + lanes_.dirty_bytes() + mailboxes_.dirty_bytes() + cursors_.dirty_bytes();
+    return state_.overlay_bytes() + lanes_.dirty_bytes() + mailboxes_.dirty_bytes() + cursors_.dirty_bytes() +
+           policies_.dirty_bytes();
   }
   [[nodiscard]] Result<std::uint64_t> digest() override;
 
  private:
-  static std::uint32_t bounded(std::uint32_t limit) {
-    return std::min<std::uint32_t>(limit, limits::kFetchMessagesMax);
+  static BatchBounds bounded(std::uint32_t limit, std::size_t bytes_max) {
+    return BatchBounds{std::min<std::uint32_t>(limit, limits::kFetchMessagesMax), bytes_max};
+  }
+  Result<EndRules> rules_for_reading(const UserId& user) {
+    const auto info = policies_.info(user);
+    if (!info.has_value()) return fail(info.error());
+    return EndRules{head_.tick_ms, info->policy.retention_age_ms};
   }
 
   CommandResult run(SendCommand& command, Effects& effects);
@@ -87,22 +110,26 @@ class Machine final : public ShardMachine {
   CommandResult run(TransferCommand& command, Effects& effects);
   CommandResult run(ConfirmCommand& command, Effects& effects);
 
-  CommandResult run(TouchCommand&, Effects&) { return TouchResult{}; }
-  CommandResult run(AttemptsCommand&, Effects&) { return AttemptsResult{}; }
-  CommandResult run(RemoveDeviceCommand&, Effects&) { return StatusResult{}; }
-  CommandResult run(ReplayCommand&, Effects&) { return ReplayResult{}; }
-  CommandResult run(DropParkedCommand&, Effects&) { return StatusResult{}; }
-  CommandResult run(SetPolicyCommand&, Effects&) { return StatusResult{}; }
+  CommandResult run(TouchCommand& command, Effects& effects);
+  CommandResult run(AttemptsCommand& command, Effects& effects);
+  CommandResult run(RemoveDeviceCommand& command, Effects& effects);
+  CommandResult run(ReplayCommand& command, Effects& effects);
+  CommandResult run(DropParkedCommand& command, Effects& effects);
+  CommandResult run(SetPolicyCommand& command, Effects& effects);
 
   SendAnswer take(const SendCommand& command, SendItem& item, Lanes::Visit& lane, Effects& effects);
   SendAnswer refuse(Lanes::Visit& lane, MessageId id, Error error);
   [[nodiscard]] SelfCopy self_copy_of(const SendCommand& command, const OutgoingMessage& message) const;
+  Result<Sequence> store(const UserId& user, MailboxRecord record, Effects& effects);
   void deliver_copy(const UserId& user, MailboxRecord record, Effects& effects);
   void send_copy(const UserId& user, MailboxRecord record, Effects& effects);
+  void take_transferred(OutboxRecord& record, Effects& effects);
+  [[nodiscard]] std::uint64_t later_by(std::uint64_t span_ms) const;
 
   [[nodiscard]] bool is_ours(const UserId& user) const { return shard_of(user, shard_count_) == shard_; }
   [[nodiscard]] std::uint64_t damaged_met() const {
-    return lanes_.damaged_met() + mailboxes_.damaged_met() + cursors_.damaged_met();
+    return lanes_.damaged_met() + mailboxes_.damaged_met() + cursors_.damaged_met() + policies_.damaged_met() +
+           retention_.damaged_met();
   }
   void write_back();
 
@@ -111,11 +138,18 @@ class Machine final : public ShardMachine {
   std::uint16_t shard_count_;
   ShardHead head_;
   bool is_head_dirty_ = false;
+  MachineLimits limits_;
   Lanes lanes_;
   Mailboxes mailboxes_;
+  Policies policies_;
+  ExpiryIndex expiries_;
+  Retention retention_;
   Cursors cursors_;
+  Parked parked_;
+  Devices devices_;
   Outbox outbox_;
   Inbound inbound_;
+  Sweep sweep_;
 };
 
 Status Machine::load() {
@@ -126,6 +160,9 @@ Status Machine::load() {
     if (!head.has_value()) return fail(std::move(head.error()));
     head_ = *head;
   }
+  if (auto loaded = policies_.load(); !loaded.has_value()) return loaded;
+  if (auto loaded = expiries_.load(); !loaded.has_value()) return loaded;
+  if (auto loaded = sweep_.load(); !loaded.has_value()) return loaded;
   if (auto loaded = outbox_.load(); !loaded.has_value()) return loaded;
   return inbound_.load();
 }
@@ -144,9 +181,14 @@ Effects Machine::apply(LogIndex index, Term term, std::string_view entry) {
   Effects effects;
   effects.results.reserve(batch->commands.size());
   const std::uint64_t damaged_before = damaged_met();
+  if (batch->tick_ms != 0) {
+    retention_.end_due(head_.tick_ms, effects);
+    sweep_.step(head_.tick_ms, effects);
+  }
   for (Command& command : batch->commands) {
     effects.results.push_back(std::visit([&](auto& each) { return run(each, effects); }, command));
   }
+  expiries_.refresh();
   effects.damaged = damaged_met() - damaged_before;
   auto& targets = effects.outbox_targets;
   std::sort(targets.begin(), targets.end());
@@ -170,6 +212,13 @@ SendAnswer Machine::take(const SendCommand& command, SendItem& item, Lanes::Visi
   OutgoingMessage& message = item.message;
   if (item.refusal.has_value()) return refuse(lane, message.id, std::move(*item.refusal));
   if (!is_ours(message.recipient)) return SendAnswer{SendAnswer::Held{wrong_shard(message.recipient)}};
+  if (message.expired) {
+    return refuse(lane, message.id, Error{ErrorCode::kExpired, "ttlMs", "its time had passed before it was sent"});
+  }
+  if (message.ttl_ms != 0 && head_.tick_ms == 0) {
+    // Counted from no known time, it would end at the first tick.
+    return held(ErrorCode::kUnavailable, "ttlMs", "the shard does not know the time yet");
+  }
   const SelfCopy self_copy = self_copy_of(command, message);
   if (self_copy == SelfCopy::kOutbox && outbox_.is_full()) {
     return held(ErrorCode::kOverloaded, "copyToSelf", "outbox_records_max records wait for other shards");
@@ -177,17 +226,17 @@ SendAnswer Machine::take(const SendCommand& command, SendItem& item, Lanes::Visi
 
   MailboxRecord record{command.user,     command.device,     message.id,    std::move(message.body),
                        message.checksum, message.sent_at_ms, head_.tick_ms, {}};
+  if (message.ttl_ms != 0) record.expires_at_ms = later_by(message.ttl_ms);
   MailboxRecord copy;
   if (self_copy != SelfCopy::kNone) {
     copy = record;
     copy.copy_of = message.recipient;
   }
-  auto stored = mailboxes_.append(message.recipient, std::move(record));
+  auto stored = store(message.recipient, std::move(record), effects);
   if (!stored.has_value()) return refuse(lane, message.id, std::move(stored.error()));
 
-  const Stored answer{(*stored)->sequence, head_.epoch};
+  const Stored answer{*stored, head_.epoch};
   lane.record(message.id, answer, head_.tick_ms);
-  effects.delivered.push_back(NewMessage{std::move(message.recipient), std::move(*stored)});
   if (self_copy == SelfCopy::kHere) deliver_copy(command.user, std::move(copy), effects);
   if (self_copy == SelfCopy::kOutbox) send_copy(command.user, std::move(copy), effects);
   return SendAnswer{answer};
@@ -204,47 +253,66 @@ SelfCopy Machine::self_copy_of(const SendCommand& command, const OutgoingMessage
   return is_ours(command.user) ? SelfCopy::kHere : SelfCopy::kOutbox;
 }
 
-void Machine::deliver_copy(const UserId& user, MailboxRecord record, Effects& effects) {
+// A moment so many ms from now, which no limit of the sender keeps from being beyond all time.
+std::uint64_t Machine::later_by(std::uint64_t span_ms) const {
+  return span_ms < UINT64_MAX - head_.tick_ms ? head_.tick_ms + span_ms : UINT64_MAX;
+}
+
+Result<Sequence> Machine::store(const UserId& user, MailboxRecord record, Effects& effects) {
+  retention_.make_room(user, head_.tick_ms, effects);
+  const std::uint64_t expires_at_ms = record.expires_at_ms;
   auto stored = mailboxes_.append(user, std::move(record));
-  if (stored.has_value()) {
-    effects.delivered.push_back(NewMessage{user, std::move(*stored)});
-  } else {
-    ++effects.dropped;
-  }
+  if (!stored.has_value()) return fail(std::move(stored.error()));
+  const Sequence sequence = (*stored)->sequence;
+  if (expires_at_ms != 0) expiries_.add({expires_at_ms, user, sequence});
+  effects.delivered.push_back(NewMessage{user, std::move(*stored)});
+  return sequence;
+}
+
+void Machine::deliver_copy(const UserId& user, MailboxRecord record, Effects& effects) {
+  if (!store(user, std::move(record), effects).has_value()) ++effects.dropped;
 }
 
 void Machine::send_copy(const UserId& user, MailboxRecord record, Effects& effects) {
   const ShardId target = shard_of(user, shard_count_);
   record.stored_at_ms = 0;  // the target's to say
-  outbox_.push(target, OutboxRecord{OutboxCause::kCopyToSelf, {user}, std::move(record)});
+  outbox_.push(target, OutboxRecord{OutboxCause::kCopyToSelf, {user}, std::move(record), {}});
   effects.outbox_targets.push_back(target);
 }
 
 CommandResult Machine::run(LoginCommand& command, Effects&) {
   if (!is_ours(command.user)) return LoginResult{fail(wrong_shard(command.user))};
-  return LoginResult{cursors_.login(command, shard_, head_)};
+  auto outcome = cursors_.login(command, shard_, head_);
+  if (outcome.has_value()) outcome->parked = parked_.beyond_cursor(command.user, command.device);
+  return LoginResult{std::move(outcome)};
 }
 
 CommandResult Machine::run(AckCommand& command, Effects&) {
   if (!is_ours(command.user)) return AckResult{fail(wrong_shard(command.user))};
-  return AckResult{cursors_.ack(command)};
+  return AckResult{cursors_.ack(command, head_.tick_ms)};
 }
 
 CommandResult Machine::run(TransferCommand& command, Effects& effects) {
   std::uint64_t number = command.first;
   for (OutboxRecord& record : command.records) {
-    if (!inbound_.take(command.origin, command.epoch, number++)) continue;
-    record.message.stored_at_ms = head_.tick_ms;
-    for (const UserId& user : record.recipients) {
-      if (!is_ours(user)) {
-        ++effects.dropped;
-        continue;
-      }
-      const bool is_last = &user == &record.recipients.back();
-      deliver_copy(user, is_last ? std::move(record.message) : MailboxRecord(record.message), effects);
-    }
+    if (inbound_.take(command.origin, command.epoch, number++)) take_transferred(record, effects);
   }
   return TransferResult{inbound_.last(command.origin, command.epoch)};
+}
+
+void Machine::take_transferred(OutboxRecord& record, Effects& effects) {
+  if (record.cause == OutboxCause::kLost) ++effects.dropped;
+  for (const ProducerId producer : record.producers) lanes_.forget(producer);
+  record.message.stored_at_ms = head_.tick_ms;
+  if (record.message.expires_at_ms != 0) record.message.expires_at_ms = later_by(record.message.expires_at_ms);
+  for (const UserId& user : record.recipients) {
+    if (!is_ours(user)) {
+      ++effects.dropped;
+      continue;
+    }
+    const bool is_last = &user == &record.recipients.back();
+    deliver_copy(user, is_last ? std::move(record.message) : MailboxRecord(record.message), effects);
+  }
 }
 
 CommandResult Machine::run(ConfirmCommand& command, Effects&) {
@@ -252,10 +320,92 @@ CommandResult Machine::run(ConfirmCommand& command, Effects&) {
   return ConfirmResult{};
 }
 
+CommandResult Machine::run(TouchCommand& command, Effects&) {
+  devices_.touch(command, head_.tick_ms);
+  return TouchResult{};
+}
+
+CommandResult Machine::run(AttemptsCommand& command, Effects&) {
+  const Policy policy = policies_.of(command.user);
+  return AttemptsResult{parked_.note(command, policy.deliveries_max, {head_.tick_ms, policy.retention_age_ms})};
+}
+
+CommandResult Machine::run(RemoveDeviceCommand& command, Effects& effects) {
+  if (!is_ours(command.user)) return StatusResult{fail(wrong_shard(command.user))};
+  return StatusResult{devices_.remove(command.user, command.device, effects)};
+}
+
+CommandResult Machine::run(ReplayCommand& command, Effects& effects) {
+  if (!is_ours(command.user)) return ReplayResult{fail(wrong_shard(command.user))};
+  const Policy policy = policies_.of(command.user);
+  const EndRules rules{head_.tick_ms, policy.retention_age_ms};
+  if (auto allowed = parked_.check_replay(command, policy, rules); !allowed.has_value()) {
+    return ReplayResult{fail(std::move(allowed.error()))};
+  }
+  std::vector<Sequence> sequences;
+  sequences.reserve(command.sequences.size());
+  for (const Sequence sequence : command.sequences) {
+    auto copy = parked_.copy(command.user, command.device, sequence, rules);
+    if (!copy.has_value()) {
+      sequences.emplace_back();
+      continue;
+    }
+    auto stored = store(command.user, std::move(*copy), effects);
+    if (stored.has_value()) parked_.take(command.user, command.device, sequence);
+    sequences.push_back(stored.value_or(Sequence()));
+  }
+  return ReplayResult{std::move(sequences)};
+}
+
+CommandResult Machine::run(DropParkedCommand& command, Effects&) {
+  if (!is_ours(command.user)) return StatusResult{fail(wrong_shard(command.user))};
+  if (cursors_.find(command.user, command.device) == nullptr) return StatusResult{fail(no_such_device())};
+  for (const Sequence sequence : command.sequences) parked_.take(command.user, command.device, sequence);
+  return StatusResult{};
+}
+
+CommandResult Machine::run(SetPolicyCommand& command, Effects&) {
+  if (!command.user.empty() && !is_ours(command.user)) return StatusResult{fail(wrong_shard(command.user))};
+  policies_.set(command.user, command.policy);
+  sweep_.policy_changed(policies_.of(command.user));
+  return StatusResult{};
+}
+
+Result<std::vector<ParkedMessage>> Machine::parked(const UserId& user, const DeviceId& device, Sequence after,
+                                                   std::uint32_t limit, std::size_t bytes_max) {
+  const auto rules = rules_for_reading(user);
+  if (!rules.has_value()) return fail(rules.error());
+  const std::size_t bounded = std::clamp<std::size_t>(limit, 1, limits::kParkedPageMax);
+  return devices_.parked(user, device, after, bounded, bytes_max, *rules);
+}
+
+Result<Explanation> Machine::explain(const UserId& user, Sequence sequence, MessageId id) {
+  const auto rules = rules_for_reading(user);
+  if (!rules.has_value()) return fail(rules.error());
+  if (sequence == Sequence()) {
+    const auto head = mailboxes_.head_for_reading(user);
+    if (!head.has_value()) return fail(head.error());
+    auto found = find_message(state_, user, *head, id, limits_.explain_messages_max);
+    if (!found.has_value()) return fail(std::move(found.error()));
+    sequence = *found;
+  }
+  auto explanation = cluster::explain(mailboxes_, devices_, user, sequence, *rules);
+  if (explanation.has_value()) explanation->epoch = head_.epoch, explanation->shard = shard_;
+  return explanation;
+}
+
+std::uint64_t Machine::next_due_ms() const {
+  if (head_.tick_ms == 0) return 0;
+  const std::uint64_t sweep_ms = std::max(sweep_.next_due_ms(), head_.tick_ms);
+  return expiries_.next_ms() == 0 ? sweep_ms : std::min(sweep_ms, expiries_.next_ms());
+}
+
 void Machine::write_back() {
   lanes_.write_back();
   mailboxes_.write_back();
   cursors_.write_back();
+  policies_.write_back();
+  sweep_.write_back();
   outbox_.write_back();
   inbound_.write_back();
   if (std::exchange(is_head_dirty_, false)) state_.put(storage::keys::shard_head(), encode(head_));

@@ -1,15 +1,15 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
-#include <string>
-#include <variant>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
+#include "cluster/effects.hpp"
 #include "cluster/machine_limits.hpp"
 #include "schema/commands.hpp"
 #include "schema/messages.hpp"
@@ -17,63 +17,6 @@
 #include "storage/shard_state.hpp"
 
 namespace earshot::cluster {
-
-// Results of commands, one per command of a batch, in order.
-struct SendResult {
-  std::vector<SendAnswer> answers;  // one per item
-};
-struct LoginResult {
-  Result<LoginOutcome> outcome;
-};
-struct AckResult {
-  Result<Sequence> cursor;  // everything up to here is acked
-};
-struct TransferResult {
-  std::uint64_t last = 0;  // the last outbox number taken of this origin and epoch: confirms, or asks for the next
-};
-struct ConfirmResult {};
-struct TouchResult {};
-struct AttemptsResult {
-  std::vector<Sequence> parked;  // for this device, now; ascending
-};
-struct ReplayResult {
-  Result<std::vector<Sequence>> sequences;  // see Replayed
-};
-struct StatusResult {  // of RemoveDeviceCommand, DropParkedCommand and SetPolicyCommand
-  Status status;
-};
-using CommandResult = std::variant<SendResult, LoginResult, AckResult, TransferResult, ConfirmResult, TouchResult,
-                                   AttemptsResult, ReplayResult, StatusResult>;
-
-// A message that a batch put into a mailbox, for the live sessions of its user.
-struct NewMessage {
-  UserId user;
-  std::shared_ptr<const IncomingMessage> message;  // attempt 1
-};
-
-// Messages that ended while their mailbox goes on, for its live sessions. One that `delivered` named may be among them.
-struct EndedMessages {
-  UserId user;
-  LostRange range;
-};
-
-// A device that has no cursor any more: a live session of it has lost its ground.
-struct RemovedDevice {
-  UserId user;
-  DeviceId device;
-};
-
-// What applying one entry caused. The same on every replica; only the leader acts on it.
-struct Effects {
-  std::vector<CommandResult> results;
-  std::vector<NewMessage> delivered;    // in mailbox order
-  std::vector<ShardId> outbox_targets;  // shards for which outbox records were written, each once, ascending
-  std::vector<EndedMessages> ended;     // ascending in each mailbox
-  std::vector<RemovedDevice> removed_devices;
-  std::uint64_t dropped = 0;  // copies that found no room (or no place) in a mailbox, or were lost: never silent
-  std::uint64_t damaged =
-      0;  // damaged records met: this replica may now differ from its peers and must be seeded again
-};
 
 // The deterministic state of one shard: users' mailboxes, cursors, producers' lanes, outboxes. The same entries give
 // the same state on every replica: no clock, no chance, no hash order. A record that fails its checksum is treated as

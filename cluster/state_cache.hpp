@@ -102,6 +102,18 @@ class StateCache {
     return *entry.value_;
   }
 
+  // The record is no more, in the state too. Entries of it are dead.
+  void erase(const Key& key) {
+    const std::string stored_key = Traits::key_of(key);
+    if (auto found = entries_.find(key); found != entries_.end()) {
+      Entry& entry = found->second;
+      (entry.dirty_ ? dirty_bytes_ : clean_bytes_) -= entry.bytes_;
+      (entry.dirty_ ? dirty_ : clean_).erase(entry.place_);
+      entries_.erase(found);
+    }
+    state_.erase(stored_key);
+  }
+
   // Puts every changed record into the state.
   void write_back() {
     for (Entry* entry : dirty_) {

@@ -81,40 +81,48 @@ struct PolicyInfo {
 
 struct DevicesRequest {
   UserId user;
+  bool operator==(const DevicesRequest&) const = default;
 };
 struct RemoveDeviceRequest {
   UserId user;
   DeviceId device;
+  bool operator==(const RemoveDeviceRequest&) const = default;
 };
 struct ParkedRequest {
   UserId user;
   DeviceId device;  // empty: of every device
   Sequence after;
   std::uint32_t limit = 0;  // 0: parked_page_max
+  bool operator==(const ParkedRequest&) const = default;
 };
 struct ReplayRequest {
   UserId user;
   DeviceId device;
   std::vector<Sequence> sequences;
+  bool operator==(const ReplayRequest&) const = default;
 };
 struct DropParkedRequest {
   UserId user;
   DeviceId device;
   std::vector<Sequence> sequences;
+  bool operator==(const DropParkedRequest&) const = default;
 };
 struct ExplainRequest {
   UserId user;
   Sequence sequence;  // 0: by id
   MessageId id;
+  bool operator==(const ExplainRequest&) const = default;
 };
 struct PolicyRequest {
   UserId user;
   bool all = false;  // the default of all mailboxes
+  bool operator==(const PolicyRequest&) const = default;
 };
 struct SetPolicyRequest {
   UserId user;
   bool all = false;
   std::optional<Policy> policy;  // nothing: the mailbox follows the default again
+  bool operator==(const SetPolicyRequest&) const = default;
 };
 using ManageRequest = std::variant<DevicesRequest, RemoveDeviceRequest, ParkedRequest, ReplayRequest, DropParkedRequest,
                                    ExplainRequest, PolicyRequest, SetPolicyRequest>;

@@ -56,6 +56,49 @@ DeviceId device_of(std::string_view cursor_key, const UserId& user) {
   return DeviceId::trusted(cursor_key.substr(start, cursor_key.size() - start - 1));
 }
 
+UserId user_of(std::string_view key) {
+  const std::size_t end = key.find('\0');
+  return key.size() < 2 || end == std::string_view::npos ? UserId() : UserId::trusted(key.substr(1, end - 1));
+}
+
+std::string expiry(const Expiry& expiry) {
+  std::string key;
+  key.reserve(18 + expiry.user.text().size());
+  key.push_back('E');
+  append_big_endian(key, expiry.at_ms);
+  key.append(expiry.user.text());
+  key.push_back('\0');
+  append_big_endian(key, expiry.sequence.value);
+  return key;
+}
+
+Expiry expiry_of(std::string_view expiry_key) {
+  constexpr std::size_t kAround = 1 + 8 + 1 + 8;  // what stands around the user's name
+  if (expiry_key.size() <= kAround) return {};
+  return Expiry{read_big_endian(expiry_key, 1), UserId::trusted(expiry_key.substr(9, expiry_key.size() - kAround)),
+                Sequence(number_at_end(expiry_key, 8))};
+}
+
+std::string expiries_to(std::uint64_t at_ms) {
+  return at_ms == UINT64_MAX ? std::string("F") : of_number('E', at_ms + 1, 8);
+}
+
+std::string parked(const UserId& user, const DeviceId& device, Sequence sequence) {
+  std::string key = of_name('K', user.text(), device.text().size() + 9);
+  key.append(device.text());
+  key.push_back('\0');
+  append_big_endian(key, sequence.value);
+  return key;
+}
+
+std::string policy(const UserId& user) { return user.empty() ? std::string("P") : of_name('P', user.text(), 0); }
+
+std::string forgotten_producer(ProducerId producer) { return of_number('F', producer.value, 8); }
+
+ProducerId producer_of(std::string_view forgotten_producer_key) {
+  return ProducerId(number_at_end(forgotten_producer_key, 8));
+}
+
 std::string lane(ProducerId producer) { return of_number('L', producer.value, 8); }
 
 std::string outbox(ShardId target, std::uint64_t number) {
@@ -75,6 +118,8 @@ ShardId target_of(std::string_view outbox_head_key) {
 std::string inbound_head(ShardId origin) { return of_number('I', origin.value, 2); }
 
 std::string shard_head() { return "S"; }
+
+std::string sweep_head() { return "W"; }
 
 std::string shard_sums() { return "D"; }
 

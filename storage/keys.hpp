@@ -13,11 +13,17 @@
 //   H user 0                        -> schema::MailboxHead
 //   M user 0 sequence(8)            -> schema::MailboxRecord
 //   C user 0 device 0               -> schema::CursorRecord
+//   E expires(8) user 0 sequence(8) -> nothing: the message ends when the tick reaches it
+//   K user 0 device 0 sequence(8)   -> schema::ParkedRecord
+//   P                               -> schema::PolicyRecord of every mailbox without its own
+//   P user 0                        -> schema::PolicyRecord
 //   L producer(8)                   -> schema::LaneRecord
+//   F producer(8)                   -> nothing: will never be used again, to be told to the shards
 //   O target(2) number(8)           -> schema::OutboxRecord
 //   T target(2)                     -> schema::OutboxHead
 //   I origin(2)                     -> schema::InboundHead
 //   S                               -> schema::ShardHead
+//   W                               -> schema::SweepHead
 //   D                               -> schema::ShardSums; storage's own (table_sums.hpp), hidden from the state machine
 namespace earshot::storage::keys {
 
@@ -30,13 +36,31 @@ std::string cursor(const UserId& user, const DeviceId& device);
 std::string cursors_from(const UserId& user);
 std::string cursors_to(const UserId& user);
 DeviceId device_of(std::string_view cursor_key, const UserId& user);
+// The user that a mailbox head, a message, a cursor or a policy belongs to.
+UserId user_of(std::string_view key);
+struct Expiry {
+  std::uint64_t at_ms = 0;
+  UserId user;
+  Sequence sequence;
+  auto operator<=>(const Expiry&) const = default;
+};
+std::string expiry(const Expiry& expiry);
+Expiry expiry_of(std::string_view expiry_key);
+// The first key behind all expiries up to and with at_ms.
+std::string expiries_to(std::uint64_t at_ms);
+std::string parked(const UserId& user, const DeviceId& device, Sequence sequence);
+std::string policy(const UserId& user);  // of nobody: the one of every mailbox without its own
 std::string lane(ProducerId producer);
+std::string forgotten_producer(ProducerId producer);
+// The producer at the end of a key of a forgotten one.
+ProducerId producer_of(std::string_view forgotten_producer_key);
 std::string outbox(ShardId target, std::uint64_t number);
 std::uint64_t number_of(std::string_view outbox_key);
 std::string outbox_head(ShardId target);
 ShardId target_of(std::string_view outbox_head_key);
 std::string inbound_head(ShardId origin);
 std::string shard_head();
+std::string sweep_head();
 std::string shard_sums();
 
 // Appends `value` big-endian.

@@ -39,11 +39,29 @@ TEST(Agreement, LostReasonsHaveTheSameNumbersAndNames) {
     EXPECT_EQ(name_of(LostReason(enumerant.getOrdinal())), enumerant.getProto().getName().cStr());
 }
 
+TEST(Agreement, RolesHaveTheSameNumbersAndNames) {
+  for (const auto enumerant : capnp::Schema::from<schema::Role>().getEnumerants())
+    EXPECT_EQ(name_of(Role(enumerant.getOrdinal())), enumerant.getProto().getName().cStr());
+}
+
+TEST(Agreement, FatesHaveTheSameNumbers) {
+  using State = schema::DeviceFate::State;
+  const auto same = [](State a, DeliveryState b) {
+    return static_cast<std::uint16_t>(a) == static_cast<std::uint16_t>(b);
+  };
+  EXPECT_TRUE(same(State::WAITING, DeliveryState::kWaiting) && same(State::DELIVERED, DeliveryState::kDelivered) &&
+              same(State::ACKED, DeliveryState::kAcked) && same(State::PARKED, DeliveryState::kParked));
+}
+
 TEST(Agreement, StartsAndCausesHaveTheSameNumbers) {
   EXPECT_EQ(static_cast<std::uint16_t>(schema::StartAt::OLDEST), static_cast<std::uint16_t>(StartAt::kOldest));
   EXPECT_EQ(static_cast<std::uint16_t>(schema::StartAt::NEWEST), static_cast<std::uint16_t>(StartAt::kNewest));
   EXPECT_EQ(static_cast<std::uint16_t>(schema::Cause::COPY_TO_SELF),
             static_cast<std::uint16_t>(OutboxCause::kCopyToSelf));
+  EXPECT_EQ(static_cast<std::uint16_t>(schema::Cause::FORGET_PRODUCERS),
+            static_cast<std::uint16_t>(OutboxCause::kForgetProducers));
+  EXPECT_EQ(static_cast<std::uint16_t>(schema::Cause::LOST), static_cast<std::uint16_t>(OutboxCause::kLost));
+  EXPECT_EQ(capnp::Schema::from<schema::Cause>().getEnumerants().size(), 3u);
 }
 
 TEST(Agreement, ProtocolRangeIsTheSchemas) {

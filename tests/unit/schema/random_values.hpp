@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,7 +48,7 @@ class RandomValues {
 
   Error error() {
     Error error;
-    error.code = ErrorCode(static_cast<std::uint16_t>(random.below(19)));
+    error.code = ErrorCode(static_cast<std::uint16_t>(random.below(20)));
     if (coin()) error.field = name();
     if (coin()) error.detail = name() + name();
     error.retry_after_ms = static_cast<std::uint32_t>(number());
@@ -65,6 +66,8 @@ class RandomValues {
     message.checksum = checksum_of(message.body);
     message.sent_at_ms = number();
     message.copy_to_self = coin();
+    if (coin()) message.ttl_ms = 1 + random.below(limits::kTtlMsMax);
+    message.expired = random.chance(0.1);
     return message;
   }
 
@@ -73,6 +76,8 @@ class RandomValues {
         Sequence(positive()), user(), device(), id(), bytes(300), number(), number(), number(), 1, {}};
     message.attempt = static_cast<std::uint32_t>(1 + random.below(1'000));
     if (coin()) message.copy_of = user();
+    if (coin()) message.expires_at_ms = number();
+    if (coin()) message.replay_of = Sequence(random.below(message.sequence.value));
     return message;
   }
 
@@ -82,7 +87,7 @@ class RandomValues {
     for (std::size_t i = random.below(5); i > 0; --i) batch.messages.push_back(incoming());
     for (std::size_t i = random.below(3); i > 0; --i) {
       const std::uint64_t first = 1 + random.below(1'000);
-      batch.lost.push_back({Sequence(first), Sequence(first + random.below(9)), LostReason(random.below(3))});
+      batch.lost.push_back({Sequence(first), Sequence(first + random.below(9)), LostReason(random.below(5))});
     }
     batch.last_sequence = Sequence(number());
     return batch;
@@ -91,16 +96,33 @@ class RandomValues {
   MailboxRecord mailbox_record() {
     MailboxRecord record{user(), device(), id(), bytes(500), number(), number(), number(), {}};
     if (coin()) record.copy_of = user();
+    if (coin()) record.expires_at_ms = number();
+    if (coin()) record.replay_of = Sequence(number());
+    if (random.chance(0.2)) record.ended = LostReason::kExpired, record.ended_at_ms = number();
     return record;
   }
   MailboxHead mailbox_head() {
     const std::uint64_t last = number() / 2;
-    return {Sequence(1 + random.below(last + 1)), Sequence(last), static_cast<std::uint32_t>(number())};
+    return {Sequence(1 + random.below(last + 1)), Sequence(last), static_cast<std::uint32_t>(number()),
+            LostReason(random.below(5))};
   }
   CursorRecord cursor_record() {
     const std::uint64_t up_to = number() / 2;
-    return {Sequence(up_to), ascending(up_to, 50), ProducerId(number()), number()};
+    CursorRecord cursor;
+    cursor.up_to = Sequence(up_to);
+    cursor.above = ascending(up_to, 50);
+    cursor.producer = ProducerId(number());
+    cursor.last_seen_ms = number();
+    for (const Sequence sequence : ascending(up_to, limits::kAttemptsKeptMax))
+      cursor.attempts.push_back({sequence, static_cast<std::uint32_t>(number())});
+    for (std::size_t i = random.below(limits::kAckMarksMax + 1); i > 0; --i)
+      cursor.marks.push_back({Sequence(number()), number()});
+    cursor.parked = static_cast<std::uint32_t>(number());
+    return cursor;
   }
+  ParkedRecord parked_record() { return {static_cast<std::uint32_t>(number()), number()}; }
+  Policy policy() { return {number(), number(), number(), static_cast<std::uint32_t>(number())}; }
+  SweepHead sweep_head() { return {bytes(300), number(), number()}; }
   LaneRecord lane_record() {
     LaneRecord lane{user(), device(), LaneNumber(100 + number() / 2), {}, number()};
     for (std::size_t i = random.below(20); i > 0; --i) {
@@ -111,6 +133,15 @@ class RandomValues {
     return lane;
   }
   OutboxRecord outbox_record() {
+    if (random.chance(0.1)) return OutboxRecord{OutboxCause::kLost};
+    if (random.chance(0.3)) {
+      OutboxRecord forget{OutboxCause::kForgetProducers};
+      for (std::size_t i = random.below(6); i > 0; --i) forget.producers.emplace_back(number());
+      return forget;
+    }
+    return copy_to_self();
+  }
+  OutboxRecord copy_to_self() {
     OutboxRecord record{OutboxCause::kCopyToSelf, {}, mailbox_record()};
     for (std::size_t i = random.below(6); i > 0; --i) record.recipients.push_back(user());
     return record;
@@ -132,7 +163,7 @@ class RandomValues {
     return item;
   }
   Command command() {
-    switch (random.below(5)) {
+    switch (random.below(11)) {
       case 0: {
         SendCommand send{ProducerId(number()), user(), device(), {}};
         for (std::size_t i = random.below(6); i > 0; --i) send.items.push_back(send_item());
@@ -150,6 +181,21 @@ class RandomValues {
         for (std::size_t i = random.below(4); i > 0; --i) transfer.records.push_back(outbox_record());
         return transfer;
       }
+      case 4: {
+        TouchCommand touch;
+        for (std::size_t i = random.below(5); i > 0; --i) touch.devices.push_back({user(), device()});
+        return touch;
+      }
+      case 5: {
+        AttemptsCommand attempts{user(), device(), {}};
+        for (const Sequence first : ascending(0, 5))
+          attempts.notes.push_back({first, Sequence(number()), static_cast<std::uint32_t>(number())});
+        return attempts;
+      }
+      case 6: return RemoveDeviceCommand{user(), device()};
+      case 7: return ReplayCommand{user(), device(), ascending(0, 9)};
+      case 8: return DropParkedCommand{user(), device(), ascending(0, 9)};
+      case 9: return SetPolicyCommand{coin() ? user() : UserId{}, coin() ? std::optional(policy()) : std::nullopt};
       default: return ConfirmCommand{ShardId(static_cast<std::uint16_t>(number())), number()};
     }
   }

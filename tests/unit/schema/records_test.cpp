@@ -52,6 +52,9 @@ const std::vector<Kind>& kinds() {
       kind("mailboxRecord", &V::mailbox_record, &decode_mailbox_record),
       kind("mailboxHead", &V::mailbox_head, &decode_mailbox_head),
       kind("cursorRecord", &V::cursor_record, &decode_cursor_record),
+      kind("parkedRecord", &V::parked_record, &decode_parked_record),
+      kind("policyRecord", &V::policy, &decode_policy_record),
+      kind("sweepHead", &V::sweep_head, &decode_sweep_head),
       kind("laneRecord", &V::lane_record, &decode_lane_record),
       kind("outboxRecord", &V::outbox_record, &decode_outbox_record),
       kind("outboxHead", &V::outbox_head, &decode_outbox_head),
@@ -173,9 +176,9 @@ TEST(Records, RefuseNamesThatCannotBe) {
             "body");
   EXPECT_EQ(field_of(values.lane_record(), decode_lane_record, [](auto& r) { r.user = UserId{}; }), "user");
   EXPECT_EQ(field_of(values.lane_record(), decode_lane_record, [](auto& r) { r.device = DeviceId{}; }), "device");
-  EXPECT_EQ(field_of(values.outbox_record(), decode_outbox_record, [](auto& r) { r.recipients = {UserId{}}; }),
+  EXPECT_EQ(field_of(values.copy_to_self(), decode_outbox_record, [](auto& r) { r.recipients = {UserId{}}; }),
             "recipients");
-  EXPECT_EQ(field_of(values.outbox_record(), decode_outbox_record, [](auto& r) { r.message.sender = UserId{}; }),
+  EXPECT_EQ(field_of(values.copy_to_self(), decode_outbox_record, [](auto& r) { r.message.sender = UserId{}; }),
             "sender");
   EXPECT_EQ(field_of(values.outbox_record(), decode_outbox_record, [](auto& r) { r.cause = OutboxCause(77); }),
             "cause");
@@ -221,6 +224,33 @@ TEST(Records, HoldTheLargestBodyAndTheFullestLane) {
   lane.expected = LaneNumber(limits::kLaneWindowMax + 1);
   lane.known.assign(limits::kLaneWindowMax, {MessageId{1, 2}, values.error()});
   EXPECT_EQ(decode_lane_record(encode(lane)).value(), lane);
+}
+
+TEST(Records, RefuseMoreThanTheirBoundsHold) {
+  CursorRecord cursor;
+  cursor.attempts.resize(limits::kAttemptsKeptMax), cursor.marks.resize(limits::kAckMarksMax);
+  EXPECT_EQ(decode_cursor_record(encode(cursor)).value(), cursor);
+  EXPECT_EQ(field_of(cursor, decode_cursor_record, [](auto& r) { r.attempts.emplace_back(); }), "attempts");
+  EXPECT_EQ(field_of(cursor, decode_cursor_record, [](auto& r) { r.marks.emplace_back(); }), "marks");
+  EXPECT_EQ(field_of(SweepHead{}, decode_sweep_head, [](auto& r) { r.position.assign(512, 'x'); }), "position");
+  OutboxRecord forget{OutboxCause::kForgetProducers};
+  forget.producers.resize(limits::kSweepRecordsPerEntryMax);
+  EXPECT_EQ(decode_outbox_record(encode(forget)).value(), forget);
+  EXPECT_EQ(field_of(forget, decode_outbox_record, [](auto& r) { r.producers.emplace_back(); }), "producers");
+}
+
+TEST(Records, TakeNoUnknownReasonForALivingMessage) {
+  RandomValues values(5);
+  EXPECT_EQ(field_of(values.mailbox_record(), decode_mailbox_record, [](auto& r) { r.ended = LostReason(9); }),
+            "ended");
+  EXPECT_EQ(field_of(MailboxHead{}, decode_mailbox_head, [](auto& r) { r.gone_reason = LostReason(9); }), "goneReason");
+}
+
+TEST(Records, TellAMessagesIdWithoutItsBody) {
+  RandomValues values(6);
+  const MailboxRecord record = values.mailbox_record();
+  EXPECT_EQ(decode_message_id(encode(record)).value(), record.id);
+  EXPECT_EQ(decode_message_id("nonsense").error().code, ErrorCode::kCorrupt);
 }
 
 // ---- the helper below them

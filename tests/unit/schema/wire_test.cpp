@@ -117,6 +117,7 @@ TEST(WireOutgoing, NamesTheFieldAtFault) {
       {"number", [](auto m) { m.setNumber(0); }},
       {"answeredBelow", [](auto m) { m.setAnsweredBelow(m.getNumber() + 1); }},
       {"id", [](auto m) { m.setIdHigh(0), m.setIdLow(0); }},
+      {"ttlMs", [](auto m) { m.setTtlMs(limits::kTtlMsMax + 1); }},
   };
   RandomValues values(4);
   OutgoingMessage message = values.outgoing();
@@ -193,6 +194,7 @@ TEST(WireBatch, NamesTheFieldAtFault) {
       {"senderDevice", [](auto b) { b.getMessages()[0].setSenderDevice("\x01"); }},
       {"attempt", [](auto b) { b.getMessages()[0].setAttempt(0); }},
       {"copyOf", [](auto b) { b.getMessages()[0].setCopyOf(kLongName.c_str()); }},
+      {"replayOf", [](auto b) { b.getMessages()[0].setReplayOf(b.getMessages()[0].getSequence()); }},
       {"first", [](auto b) { b.getLost()[0].setFirst(0); }},
       {"last", [](auto b) { b.getLost()[0].setLast(0); }},
   };
@@ -201,7 +203,7 @@ TEST(WireBatch, NamesTheFieldAtFault) {
     return refused(through<schema::Batch>(batch, breaks), ErrorCode::kTooLarge);
   };
   EXPECT_EQ(tell([](auto b) { b.initMessages(limits::kFetchMessagesMax + 1); }), "messages");
-  EXPECT_EQ(tell([](auto b) { b.initLost(limits::kFetchMessagesMax + 1); }), "lost");
+  EXPECT_EQ(tell([](auto b) { b.initLost(limits::kLostRangesMax + 1); }), "lost");
   EXPECT_EQ(tell([](auto b) { b.getMessages()[0].initBody(limits::kBodyBytesMax + 1); }), "body");
   const auto newer =
       through<schema::Batch>(batch, [](auto b) { b.getLost()[0].setReason(static_cast<schema::LostReason>(99)); });
@@ -221,6 +223,7 @@ LoginRequest login_request() {
 Welcome welcome() {
   Welcome welcome;
   welcome.user = UserId::trusted("alice"), welcome.shard_count = 64, welcome.node = NodeId(1);
+  welcome.role = Role::kService;
   welcome.login = {ProducerId(3), true, Epoch(2), Sequence(5), Sequence(4), Sequence(9)};
   return welcome;
 }
@@ -260,6 +263,8 @@ TEST(WireWelcome, NamesTheFieldAtFault) {
       {"limits.callBytesInFlightMax", [](auto w) { w.getLimits().setCallBytesInFlightMax(0); }},
   };
   for (const auto& [field, breaks] : cases) EXPECT_EQ(refused(through<schema::Welcome>(welcome(), breaks)), field);
+  const auto role = through<schema::Welcome>(welcome(), [](auto w) { w.setRole(static_cast<schema::Role>(9)); });
+  EXPECT_EQ(role.value().role, Role::kUser) << "it only tells what is worth asking for";
   const auto newer = through<schema::Welcome>(welcome(), [](auto w) { w.setProtocol(kProtocolMax + 1); });
   EXPECT_EQ(refused(newer, ErrorCode::kUnsupportedVersion), "protocol");
 }

@@ -1,0 +1,59 @@
+#include "cluster/expiry.hpp"
+
+#include <algorithm>
+#include <string_view>
+
+namespace earshot::cluster {
+
+namespace keys = storage::keys;
+
+std::optional<LostReason> ended_reason(const MailboxRecord& record, const EndRules& rules) {
+  if (record.ended != LostReason::kUnknown) return record.ended;
+  if (record.expires_at_ms != 0 && record.expires_at_ms <= rules.tick_ms) return LostReason::kExpired;
+  // What was stored before the first tick has no known age.
+  const bool has_age = record.stored_at_ms != 0 && record.stored_at_ms <= rules.tick_ms;
+  if (rules.retention_age_ms != 0 && has_age && rules.tick_ms - record.stored_at_ms >= rules.retention_age_ms) {
+    return LostReason::kTrimmed;
+  }
+  return std::nullopt;
+}
+
+void ExpiryIndex::add(const keys::Expiry& expiry) {
+  state_.put(keys::expiry(expiry), {});
+  next_ms_ = next_ms_ == 0 ? expiry.at_ms : std::min(next_ms_, expiry.at_ms);
+}
+
+void ExpiryIndex::remove(const keys::Expiry& expiry) {
+  state_.erase(keys::expiry(expiry));
+  if (expiry.at_ms == next_ms_) is_stale_ = true;
+}
+
+std::vector<keys::Expiry> ExpiryIndex::due(std::uint64_t tick_ms, std::size_t count_max) {
+  std::vector<keys::Expiry> due;
+  if (next_ms_ == 0 || next_ms_ > tick_ms) return due;
+  const auto visit = [&](std::string_view key, std::optional<std::string_view>) {
+    if (due.size() == count_max) return false;
+    due.push_back(keys::expiry_of(key));
+    return true;
+  };
+  auto scanned = state_.scan("E", keys::expiries_to(tick_ms), visit);
+  EARSHOT_INVARIANT(scanned.has_value(), "state is readable: " + scanned.error().to_string());
+  return due;
+}
+
+void ExpiryIndex::refresh() {
+  if (!is_stale_) return;
+  auto found = find_next();
+  EARSHOT_INVARIANT(found.has_value(), "state is readable: " + found.error().to_string());
+}
+
+Status ExpiryIndex::find_next() {
+  next_ms_ = 0;
+  is_stale_ = false;
+  return state_.scan("E", keys::expiries_to(UINT64_MAX), [&](std::string_view key, std::optional<std::string_view>) {
+    next_ms_ = keys::expiry_of(key).at_ms;
+    return false;
+  });
+}
+
+}  // namespace earshot::cluster

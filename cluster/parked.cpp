@@ -1,0 +1,197 @@
+#include "cluster/parked.hpp"
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/limits.hpp"
+#include "storage/keys.hpp"
+
+namespace earshot::cluster {
+
+namespace keys = storage::keys;
+
+namespace {
+
+// Visits the parked records of a device with sequence > after.
+Status scan_parked(storage::ShardState& state, const UserId& user, const DeviceId& device, Sequence after,
+                   const storage::ShardState::Visit& visit) {
+  if (after == Sequence(UINT64_MAX)) return {};
+  std::string to = keys::parked(user, device, Sequence(UINT64_MAX));
+  to.push_back('\0');
+  return state.scan(keys::parked(user, device, after.next()), to, visit);
+}
+
+}  // namespace
+
+std::uint32_t count_parked(storage::ShardState& state, const UserId& user, const DeviceId& device) {
+  std::uint32_t count = 0;
+  const auto visit = [&count](std::string_view, std::optional<std::string_view>) {
+    ++count;
+    return true;
+  };
+  auto scanned = scan_parked(state, user, device, Sequence(), visit);
+  EARSHOT_INVARIANT(scanned.has_value(), "state is readable: " + scanned.error().to_string());
+  return count;
+}
+
+Parked::Parked(storage::ShardState& state, Mailboxes& mailboxes, Cursors& cursors, const MachineLimits& limits)
+    : state_(state),
+      mailboxes_(mailboxes),
+      cursors_(cursors),
+      attempts_kept_max_(limits.attempts_kept_max),
+      parked_max_(limits.parked_per_device_max),
+      messages_max_(limits.mailbox_messages_max) {}
+
+std::vector<Sequence> Parked::note(const AttemptsCommand& command, std::uint32_t deliveries_max,
+                                   const EndRules& rules) {
+  std::vector<Sequence> newly;
+  const auto head = mailboxes_.head(command.user);
+  CursorRecord* cursor = cursors_.edit(command.user, command.device);
+  if (!head.has_value() || cursor == nullptr) return newly;
+
+  std::erase_if(cursor->attempts, [&head](const auto& attempt) { return attempt.sequence < head->first; });
+  const auto parked =
+      cursor->parked > 0 ? sequences(command.user, command.device, cursor->up_to) : std::vector<Sequence>{};
+  for (const AttemptsCommand::Note& note : command.notes) count(note, *head, parked, *cursor);
+
+  if (deliveries_max == 0) return newly;
+  std::vector<CursorRecord::Attempt> kept;
+  for (const CursorRecord::Attempt& attempt : cursor->attempts) {
+    if (attempt.count < deliveries_max) {
+      kept.push_back(attempt);
+      continue;
+    }
+    const auto record = mailboxes_.message(command.user, attempt.sequence);
+    if (!record.has_value() || ended_reason(*record, rules).has_value()) continue;  // nothing is left to set aside
+    if (cursor->parked >= parked_max_) {
+      kept.push_back(attempt);
+      continue;
+    }
+    state_.put(keys::parked(command.user, command.device, attempt.sequence),
+               encode(ParkedRecord{attempt.count, rules.tick_ms}));
+    ++cursor->parked;
+    newly.push_back(attempt.sequence);
+  }
+  cursor->attempts = std::move(kept);
+  return newly;
+}
+
+void Parked::count(const AttemptsCommand::Note& note, const MailboxHead& head, const std::vector<Sequence>& parked,
+                   CursorRecord& cursor) const {
+  auto& attempts = cursor.attempts;
+  const auto is_in = [](const std::vector<Sequence>& all, Sequence one) {
+    return std::binary_search(all.begin(), all.end(), one);
+  };
+  const Sequence last = std::min(note.last, head.last);
+  for (Sequence s = std::max({note.first, head.first, cursor.up_to.next()}); s <= last; s = s.next()) {
+    if (attempts.size() == attempts_kept_max_ && s > attempts.back().sequence) break;
+    if (is_in(cursor.above, s) || is_in(parked, s)) continue;
+    auto place = std::lower_bound(attempts.begin(), attempts.end(), s,
+                                  [](const CursorRecord::Attempt& a, Sequence b) { return a.sequence < b; });
+    if (place == attempts.end() || place->sequence != s) place = attempts.insert(place, CursorRecord::Attempt{s, 0});
+    place->count += std::min(note.count, UINT32_MAX - place->count);
+    if (attempts.size() > attempts_kept_max_) attempts.pop_back();
+  }
+}
+
+Status Parked::check_replay(const ReplayCommand& command, const Policy& policy, const EndRules& rules) {
+  const auto head = mailboxes_.head(command.user);
+  if (!head.has_value()) return fail(head.error());
+  if (cursors_.find(command.user, command.device) == nullptr) {
+    return fail(ErrorCode::kNotFound, "device", "the user has no such device");
+  }
+  std::uint64_t messages = 0;
+  std::size_t bytes = 0;
+  for (const Sequence sequence : command.sequences) {
+    const auto message = copy(command.user, command.device, sequence, rules);
+    if (!message.has_value()) continue;
+    ++messages;
+    bytes += message->body.size();
+    if (messages > 1 && bytes > limits::kBatchBytesMax) {
+      return fail(ErrorCode::kTooLarge, "sequences",
+                  "have more bytes of bodies than batch_bytes_max (" + std::to_string(limits::kBatchBytesMax) + ")");
+    }
+  }
+  const bool makes_room = policy.retention_messages != 0 && policy.retention_messages <= messages_max_;
+  if (!makes_room && head->last.next().value - head->first.value + messages > messages_max_) {
+    return fail(ErrorCode::kMailboxFull, "sequences",
+                "mailbox_messages_max (" + std::to_string(messages_max_) + ") messages would be exceeded");
+  }
+  return {};
+}
+
+std::optional<MailboxRecord> Parked::copy(const UserId& user, const DeviceId& device, Sequence sequence,
+                                          const EndRules& rules) {
+  const auto parked = find(user, device, sequence);
+  if (parked.has_value() && !parked->has_value()) return std::nullopt;
+  auto record = mailboxes_.message(user, sequence);
+  if (!record.has_value() || ended_reason(*record, rules).has_value()) return std::nullopt;
+  record->stored_at_ms = rules.tick_ms;
+  record->expires_at_ms = 0;
+  record->replay_of = sequence;
+  return std::move(*record);
+}
+
+bool Parked::take(const UserId& user, const DeviceId& device, Sequence sequence) {
+  const std::string key = keys::parked(user, device, sequence);
+  const auto stored = state_.get(key);
+  EARSHOT_INVARIANT(stored.has_value() || stored.error().code == ErrorCode::kCorrupt,
+                    "state is readable: " + stored.error().to_string());
+  if (stored.has_value() && !stored->has_value()) return false;
+  state_.erase(key);
+  CursorRecord* cursor = cursors_.edit(user, device);
+  if (cursor != nullptr && cursor->parked > 0) --cursor->parked;
+  return true;
+}
+
+void Parked::take_all(const UserId& user, const DeviceId& device) {
+  for (const Sequence sequence : sequences(user, device, Sequence())) {
+    state_.erase(keys::parked(user, device, sequence));
+  }
+  if (CursorRecord* cursor = cursors_.edit(user, device)) cursor->parked = 0;
+}
+
+std::vector<Sequence> Parked::beyond_cursor(const UserId& user, const DeviceId& device) {
+  const CursorRecord* cursor = cursors_.find(user, device);
+  return cursor != nullptr && cursor->parked > 0 ? sequences(user, device, cursor->up_to) : std::vector<Sequence>{};
+}
+
+std::vector<Sequence> Parked::sequences(const UserId& user, const DeviceId& device, Sequence after) {
+  std::vector<Sequence> all;
+  const auto visit = [&all](std::string_view key, std::optional<std::string_view>) {
+    all.push_back(keys::sequence_of(key));
+    return true;
+  };
+  auto scanned = scan_parked(state_, user, device, after, visit);
+  EARSHOT_INVARIANT(scanned.has_value(), "state is readable: " + scanned.error().to_string());
+  return all;
+}
+
+Result<std::optional<ParkedRecord>> Parked::find(const UserId& user, const DeviceId& device, Sequence sequence) {
+  auto stored = state_.get(keys::parked(user, device, sequence));
+  if (!stored.has_value()) return fail(std::move(stored.error()));
+  if (!stored->has_value()) return std::optional<ParkedRecord>{};
+  auto record = decode_parked_record(**stored);
+  if (!record.has_value()) return fail(std::move(record.error()));
+  return std::optional<ParkedRecord>(*record);
+}
+
+Result<std::vector<ParkedMessage>> Parked::list(const UserId& user, const DeviceId& device, Sequence after,
+                                                std::size_t limit) {
+  std::vector<ParkedMessage> all;
+  const auto visit = [&](std::string_view key, std::optional<std::string_view> value) {
+    if (all.size() == limit) return false;
+    // A damaged record still tells by its key that the message is parked.
+    const auto record = value.has_value() ? decode_parked_record(*value) : Result<ParkedRecord>(ParkedRecord{});
+    const ParkedRecord known = record.value_or(ParkedRecord{});
+    all.push_back(ParkedMessage{device, keys::sequence_of(key), known.deliveries, known.parked_at_ms, std::nullopt});
+    return true;
+  };
+  auto scanned = scan_parked(state_, user, device, after, visit);
+  if (!scanned.has_value()) return fail(std::move(scanned.error()));
+  return all;
+}
+
+}  // namespace earshot::cluster

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "cluster/cursors.hpp"
+#include "cluster/expiry.hpp"
+#include "cluster/machine_limits.hpp"
+#include "cluster/mailbox.hpp"
+#include "schema/commands.hpp"
+#include "schema/manage.hpp"
+#include "schema/records.hpp"
+#include "storage/shard_state.hpp"
+
+namespace earshot::cluster {
+
+// How many messages are parked for a device, counted on disk: for a cursor that has lost its count.
+std::uint32_t count_parked(storage::ShardState& state, const UserId& user, const DeviceId& device);
+
+// Messages that a device was given again and again and did not ack, set aside for it: it is told that they are lost to
+// it, and somebody lists them and decides. How many there are stands in the device's cursor.
+class Parked {
+ public:
+  Parked(storage::ShardState& state, Mailboxes& mailboxes, Cursors& cursors, const MachineLimits& limits);
+
+  // Counts fruitless deliveries; parks what has had `deliveries_max` of them (0: nothing) and says what. Only the
+  // lowest attempts_kept_max sequences that wait for an ack are counted: in order, nothing behind them can be at fault.
+  std::vector<Sequence> note(const AttemptsCommand& command, std::uint32_t deliveries_max, const EndRules& rules);
+  // Whether a replay may be done as a whole: kNotFound(device), kMailboxFull, and kTooLarge(sequences) for more bytes
+  // than one call may bring.
+  Status check_replay(const ReplayCommand& command, const Policy& policy, const EndRules& rules);
+  // The message to be stored again; nothing when it is not parked or has ended.
+  std::optional<MailboxRecord> copy(const UserId& user, const DeviceId& device, Sequence sequence,
+                                    const EndRules& rules);
+  // Takes one off the list; false when it is not on it.
+  bool take(const UserId& user, const DeviceId& device, Sequence sequence);
+  void take_all(const UserId& user, const DeviceId& device);
+
+  // Sequences > after, ascending.
+  [[nodiscard]] std::vector<Sequence> beyond_cursor(const UserId& user, const DeviceId& device);
+  [[nodiscard]] std::vector<Sequence> sequences(const UserId& user, const DeviceId& device, Sequence after);
+  // Nothing: not parked. kCorrupt when the record is damaged.
+  [[nodiscard]] Result<std::optional<ParkedRecord>> find(const UserId& user, const DeviceId& device, Sequence sequence);
+  // Of one device, sequence > after, ascending, at most `limit`, without the messages themselves.
+  [[nodiscard]] Result<std::vector<ParkedMessage>> list(const UserId& user, const DeviceId& device, Sequence after,
+                                                        std::size_t limit);
+
+ private:
+  void count(const AttemptsCommand::Note& note, const MailboxHead& head, const std::vector<Sequence>& parked,
+             CursorRecord& cursor) const;
+
+  storage::ShardState& state_;
+  Mailboxes& mailboxes_;
+  Cursors& cursors_;
+  std::size_t attempts_kept_max_;
+  std::uint32_t parked_max_;
+  std::uint64_t messages_max_;
+};
+
+}  // namespace earshot::cluster
