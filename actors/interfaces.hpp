@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -25,7 +26,8 @@
 //                 LogPersisted                  from the log writer
 //                 StateFlushed                  from the state writer
 //                 GatherNow TimerFired          from itself
-//                 JoinShards StopShard          from the node
+//                 JoinShards StopShard DigestShard
+//                                               from the node
 //   log writer    LogWrites                     from shards
 //                 GatherNow TimerFired          from itself
 //                 StopWriter                    from the node
@@ -68,6 +70,11 @@ struct StateFlushed {};
 // The other shards of the node, once all of them exist.
 struct JoinShards {
   std::shared_ptr<const Router> router;
+};
+
+// Say what the state of this shard is, as one number: equal logs give equal states. Called on the shard's thread.
+struct DigestShard {
+  std::function<void(ShardId, Result<std::uint64_t>)> done;
 };
 
 // Refuse new requests, flush, and end.
@@ -114,6 +121,7 @@ CAF_ADD_TYPE_ID(earshot, (earshot::actors::LogPersisted))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::FlushOverlay))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::StateFlushed))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::StopShard))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::DigestShard))
 
 CAF_END_TYPE_ID_BLOCK(earshot)
 
@@ -149,4 +157,5 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::FlushOverlay)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::StateFlushed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::JoinShards)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::StopShard)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::DigestShard)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::StopWriter)

@@ -61,6 +61,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void wake() override;
   void stop() override;
   [[nodiscard]] bool drained() const override;
+  [[nodiscard]] Result<std::uint64_t> digest() override { return machine_->digest(); }
 
  private:
   struct Applied {

@@ -70,6 +70,9 @@ class Shard {
   // Refuses new requests (kUnavailable) and flushes what is applied; drained() once nothing is under way.
   virtual void stop() = 0;
   [[nodiscard]] virtual bool drained() const = 0;
+  // Of the state machine's whole state, flushed or not: equal logs give equal digests. kCorrupt when a record is
+  // damaged.
+  [[nodiscard]] virtual Result<std::uint64_t> digest() = 0;
 };
 
 }  // namespace earshot::actors

@@ -88,6 +88,7 @@ caf::behavior ShardActor::make_behavior() {
       },
       [this](const TimerFired& message) { timer_fired(message.generation); },
       [this](JoinShards& message) { shard_->join(std::move(message.router)); },
+      [this](const DigestShard& message) { message.done(setup_->options.id, shard_->digest()); },
       [this](StopShard) {
         shard_->stop();
         quit_if_drained();

@@ -90,6 +90,7 @@ struct ModelDisk::State {
   std::multiset<std::uint64_t> readers;  // the commits that open readers look at
   std::uint64_t committed = 0;
   std::uint64_t synced = 0;
+  std::uint64_t commits = 0;       // ever
   std::uint64_t bytes = 0;         // of committed keys and values
   std::uint64_t synced_bytes = 0;  //
   std::uint64_t capacity = 0;      // 0: none
@@ -251,6 +252,7 @@ class ModelWrite final : public WriteTransaction {
     }
     state_.bytes = bytes;
     state_.committed = number_;
+    ++state_.commits;
     if (!state_.manual_sync) state_.synced = number_, state_.synced_bytes = bytes;
     std::move(writes_.begin(), writes_.end(), std::back_inserter(state_.writes));
     end();
@@ -363,6 +365,16 @@ void ModelDisk::crash() {
 void ModelDisk::set_capacity(std::uint64_t bytes) {
   const std::lock_guard guard(state_->mutex);
   state_->capacity = bytes;
+}
+
+std::uint64_t ModelDisk::commits() const {
+  const std::lock_guard guard(state_->mutex);
+  return state_->commits;
+}
+
+std::uint64_t ModelDisk::used_bytes() const {
+  const std::lock_guard guard(state_->mutex);
+  return state_->bytes;
 }
 
 bool ModelDisk::damage(Table table, std::string_view key, std::uint64_t bit) {

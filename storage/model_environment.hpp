@@ -40,6 +40,9 @@ class ModelDisk {
   void set_capacity(std::uint64_t bytes);
   // Flips one bit of the value (chosen by `bit` modulo its size). False when the key is absent.
   bool damage(Table table, std::string_view key, std::uint64_t bit);
+  // Counts the commits that there were, synced or not. Does not go back.
+  [[nodiscard]] std::uint64_t commits() const;
+  [[nodiscard]] std::uint64_t used_bytes() const;
 
   struct State;
 

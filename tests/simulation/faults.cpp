@@ -1,0 +1,136 @@
+#include "tests/simulation/faults.hpp"
+
+#include <algorithm>
+
+namespace earshot::simulation {
+
+const char* name_of(Fault fault) {
+  switch (fault) {
+    case Fault::kNodeCrash: return "node crash";
+    case Fault::kNodeCrashAfterCommit: return "node crash after a commit";
+    case Fault::kNodeSleeps: return "node sleeps";
+    case Fault::kDeviceCrash: return "device crash";
+    case Fault::kDeviceSleeps: return "device sleeps";
+    case Fault::kConnectionLost: return "connection lost";
+    case Fault::kConnectionStalls: return "connection stalls";
+    case Fault::kSlowDisk: return "slow disk";
+    case Fault::kFullDisk: return "full disk";
+    case Fault::kWallClockJumps: return "wall clock jumps";
+    case Fault::kStoreRefuses: return "store refuses";
+    case Fault::kBodyFlips: return "body flips";
+    case Fault::kMessageDamaged: return "stored message damaged";
+  }
+  return "";
+}
+
+FaultInjector::FaultInjector(World& world, SimNode& node, Network& network, History& history,
+                             std::vector<std::unique_ptr<SimDevice>>& devices)
+    : world_(world), node_(node), network_(network), history_(history), devices_(devices), random_(world.fork()) {
+  // A run with few kinds of fault digs deeper into each of them than one with all.
+  const double share = 0.15 + 0.85 * static_cast<double>(random_.below(100)) / 100;
+  for (std::size_t i = 0; i < kFaults; ++i) {
+    if (!random_.chance(share)) continue;
+    kinds_.insert(kinds_.end(), random_.between(1, 3), static_cast<Fault>(i));
+  }
+  every_ms_ = random_.between(300, 5'000);
+}
+
+void FaultInjector::start() {
+  if (!kinds_.empty()) next();
+}
+
+void FaultInjector::next() {
+  later(random_.between(1, 2 * every_ms_), [this] {
+    strike(kinds_[random_.below(kinds_.size())]);
+    next();
+  });
+}
+
+void FaultInjector::strike(Fault fault) {
+  ++struck_[static_cast<std::size_t>(fault)];
+  world_.note(name_of(fault));
+  switch (fault) {
+    case Fault::kNodeCrash: return crash_node();
+    case Fault::kNodeCrashAfterCommit:
+      return node_.crash_after_commit(random_.chance(0.6), random_.below(4), [this] { crash_node(); });
+    case Fault::kNodeSleeps: return node_.sleep_until(world_.now_ms() + random_.between(50, 20'000));
+    case Fault::kDeviceCrash: return crash_device();
+    case Fault::kDeviceSleeps: return any_device().pause_until(world_.now_ms() + random_.between(50, 30'000));
+    case Fault::kConnectionLost: return network_.lose_one(random_);
+    case Fault::kConnectionStalls: return network_.stall_one(random_, random_.between(50, 20'000));
+    case Fault::kSlowDisk: return slow_disk();
+    case Fault::kFullDisk: return full_disk();
+    case Fault::kWallClockJumps: return jump_clock();
+    case Fault::kStoreRefuses: return refuse_in_store();
+    case Fault::kBodyFlips:
+      network_.set_flips(static_cast<std::uint32_t>(random_.between(1, 500)));
+      return later(random_.between(1, 10'000), [this] { network_.set_flips(0); });
+    case Fault::kMessageDamaged:
+      if (const auto damaged = node_.damage_a_message(random_))
+        history_.message_damaged(damaged->first, damaged->second);
+      return;
+  }
+}
+
+void FaultInjector::crash_node() {
+  if (!node_.runs()) return;
+  network_.node_died(random_);
+  node_.crash();
+  later(random_.between(1, random_.chance(0.2) ? 20'000 : 1'000), [this] {
+    if (!node_.runs()) node_.start();
+  });
+}
+
+void FaultInjector::crash_device() {
+  SimDevice& device = any_device();
+  if (random_.chance(0.2)) {
+    device.close();
+  } else {
+    device.crash(random_.chance(0.5));
+  }
+  later(random_.between(1, random_.chance(0.3) ? 60'000 : 3'000), [&device] { device.start(); });
+}
+
+void FaultInjector::slow_disk() {
+  const std::uint64_t ms = random_.chance(0.3) ? 8'000 : 300;
+  node_.set_commit_ms_max(random_.chance(0.7) ? ms : 2, random_.chance(0.7) ? ms : 2);
+  later(random_.between(1, 15'000), [this] { node_.set_commit_ms_max(2, 2); });
+}
+
+void FaultInjector::full_disk() {
+  node_.fill(random_.chance(0.5), random_.below(4'000));
+  later(random_.between(1, 15'000), [this] { node_.make_room(); });
+}
+
+void FaultInjector::jump_clock() {
+  const auto span = static_cast<std::int64_t>(random_.chance(0.5) ? 120'000 : 400ull * 24 * 3'600'000);
+  const std::int64_t jump = static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(2 * span))) - span;
+  ProcessClock& clock = random_.chance(0.6) ? node_.clock() : any_device().clock();
+  clock.jump_wall(jump);
+  if (random_.chance(0.5)) later(random_.between(1, 20'000), [&clock] { clock.set_wall_right(); });
+}
+
+void FaultInjector::refuse_in_store() {
+  SimDevice& device = any_device();
+  device.store().set_faults(random_.chance(0.3) ? 1 : 0.3, random_.between(1, 500));
+  later(random_.between(1, 15'000), [&device] { device.store().set_faults(0, 3); });
+}
+
+void FaultInjector::calm_down() {
+  calm_ = true;
+  world_.note("all is calm");
+  network_.set_flips(0);
+  node_.set_commit_ms_max(2, 2);
+  node_.make_room();
+  node_.disarm();
+  node_.clock().set_wall_right();
+  if (!node_.runs()) node_.start();
+  for (const auto& device : devices_) {
+    device->store().set_faults(0, 3);
+    device->clock().set_wall_right();
+    device->calm_down();
+    device->start();
+  }
+}
+
+}  // namespace earshot::simulation

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "tests/simulation/history.hpp"
+#include "tests/simulation/network.hpp"
+#include "tests/simulation/sim_device.hpp"
+#include "tests/simulation/sim_node.hpp"
+#include "tests/simulation/world.hpp"
+
+namespace earshot::simulation {
+
+enum class Fault : std::uint8_t {
+  kNodeCrash,             // at some moment; it starts again after a while
+  kNodeCrashAfterCommit,  // the moment that promises are made of
+  kNodeSleeps,            // suspended: time goes on without it
+  kDeviceCrash,
+  kDeviceSleeps,
+  kConnectionLost,
+  kConnectionStalls,
+  kSlowDisk,
+  kFullDisk,
+  kWallClockJumps,  // the node's or a device's
+  kStoreRefuses,    // a device's database, for a while
+  kBodyFlips,       // on the wire, for a while
+  kMessageDamaged,  // in the node's state
+};
+inline constexpr std::size_t kFaults = 13;
+const char* name_of(Fault fault);
+
+// Strikes from the seed: which kinds of fault a run has, and how often, is drawn once; which one comes next, and when,
+// again and again, until calm_down() takes all of them back.
+class FaultInjector {
+ public:
+  FaultInjector(World& world, SimNode& node, Network& network, History& history,
+                std::vector<std::unique_ptr<SimDevice>>& devices);
+
+  void start();
+  // Everything works again: the node runs, disks have room, clocks are right, devices are on.
+  void calm_down();
+  [[nodiscard]] std::uint64_t struck(Fault fault) const { return struck_[static_cast<std::size_t>(fault)]; }
+
+ private:
+  void next();
+  void strike(Fault fault);
+  void crash_node();
+  void crash_device();
+  void slow_disk();
+  void full_disk();
+  void jump_clock();
+  void refuse_in_store();
+  SimDevice& any_device() { return *devices_[random_.below(devices_.size())]; }
+  // Runs a task later unless all is calm by then.
+  template <class Task>
+  void later(std::uint64_t delay_ms, Task task) {
+    world_.after(delay_ms, [this, task = std::move(task)] {
+      if (!calm_) task();
+    });
+  }
+
+  World& world_;
+  SimNode& node_;
+  Network& network_;
+  History& history_;
+  std::vector<std::unique_ptr<SimDevice>>& devices_;
+  Random random_;
+  std::vector<Fault> kinds_;  // of this run; a kind may stand there several times
+  std::uint64_t every_ms_ = 0;
+  bool calm_ = false;
+  std::array<std::uint64_t, kFaults> struck_{};
+};
+
+}  // namespace earshot::simulation

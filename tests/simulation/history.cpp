@@ -1,0 +1,158 @@
+#include "tests/simulation/history.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace earshot::simulation {
+namespace {
+
+std::string text(Sequence sequence) { return std::to_string(sequence.value); }
+
+constexpr std::size_t kViolationsKept = 20;
+
+}  // namespace
+
+void History::violation(const std::string& what) {
+  world_.note("VIOLATION: " + what);
+  if (violations_.size() < kViolationsKept)
+    violations_.push_back("at " + std::to_string(world_.now_ms()) + " ms: " + what);
+}
+
+bool History::is_damaged(const UserId& user, Sequence sequence) const {
+  const auto damaged = damaged_.find(user);
+  return damaged != damaged_.end() && damaged->second.contains(sequence);
+}
+
+// ---- sending
+
+void History::accepted(MessageId id, Accepted message) {
+  order_[message.from].push_back(id);
+  messages_.emplace(id, std::move(message));
+}
+
+// Promise 2: a message that is sent again gets its first answer again.
+void History::reported(const DeviceName& device, const client::SendReport& report) {
+  const auto found = messages_.find(report.id);
+  if (found == messages_.end()) return violation(device.text() + " is answered for a message that it never sent");
+  const std::string message = device.text() + "'s message " + report.id.to_string();
+  if (const auto* stored = std::get_if<Stored>(&report.outcome)) {
+    ++answered_;
+    auto& answer = found->second.answer;
+    if (answer && *answer != *stored)
+      violation(message + " is stored at " + text(answer->sequence) + " and again at " + text(stored->sequence));
+    answer = *stored;
+  } else if (const auto* error = std::get_if<Error>(&report.outcome)) {
+    violation(message + " is refused: " + error->to_string());
+  } else {
+    violation(message + " is uncertain, though nothing was ever forgotten");
+  }
+}
+
+// ---- receiving
+
+Received& History::device(const DeviceName& name, DeliveryMode mode) {
+  Received& device = devices_[name];
+  device.mode = mode;
+  return device;
+}
+
+void History::welcomed(const DeviceName& name, const Welcome& welcome) {
+  Received& device = devices_.at(name);
+  const auto [epoch, is_new] = epochs_.try_emplace(name.user, welcome.login.epoch);
+  if (!is_new && epoch->second != welcome.login.epoch)
+    violation("the mailbox of " + name.user.text() + " has a new epoch");
+  const Sequence cursor = welcome.login.cursor;
+  // Promise 5: nothing is taken for acked that the device has not committed …
+  if (cursor > device.last_received)
+    violation(name.text() + " has committed " + text(device.last_received) + ", its cursor is " + text(cursor));
+  // … and what was answered as acked stays so.
+  if (cursor < device.cursor_told)
+    violation(name.text() + " was told that its cursor is " + text(device.cursor_told) + ", now it is " + text(cursor));
+}
+
+void History::acked(const DeviceName& name, Sequence cursor) {
+  Received& device = devices_.at(name);
+  device.cursor_told = std::max(device.cursor_told, cursor);
+  if (cursor > device.last_received)
+    violation(name.text() + " has committed " + text(device.last_received) + ", its ack is answered by " +
+              text(cursor));
+}
+
+void History::committed(const DeviceName& name, const client::InboxHead& head,
+                        std::span<const IncomingMessage> messages, std::span<const LostRange> lost) {
+  Received& device = devices_.at(name);
+  for (const IncomingMessage& message : messages) check_content(name.user, message);
+  for (const LostRange& range : lost) check_lost(name.user, range);
+  if (device.mode != DeliveryMode::kUnordered) commit_in_order(name, device, messages, lost);
+  for (const IncomingMessage& message : messages) {
+    const bool is_new = device.messages.emplace(message.sequence, message.id).second;
+    if (!is_new) violation(name.text() + " is given " + text(message.sequence) + " twice");
+  }
+  device.lost.insert(device.lost.end(), lost.begin(), lost.end());
+  device.epoch = head.epoch;
+  device.last_received = head.last_received;
+  // Everything up to the head is there or said to be lost.
+  if (device.mode == DeliveryMode::kUnordered) {
+    for (Sequence s(1); s <= head.last_received; s = s.next()) {
+      const bool is_lost = std::any_of(device.lost.begin(), device.lost.end(),
+                                       [&](const LostRange& r) { return r.first <= s && s <= r.last; });
+      if (!is_lost && !device.messages.contains(s)) violation(name.text() + " has passed over " + text(s));
+    }
+  }
+}
+
+// Promises 3 and 4: what a device stores follows what it has, without a hole that nobody spoke of.
+void History::commit_in_order(const DeviceName& name, Received& device, std::span<const IncomingMessage> messages,
+                              std::span<const LostRange> lost) {
+  Sequence last = device.last_received;
+  auto range = lost.begin();
+  const auto pass_lost = [&] {
+    for (; range != lost.end() && range->first <= last.next(); ++range) last = std::max(last, range->last);
+  };
+  for (const IncomingMessage& message : messages) {
+    pass_lost();
+    if (message.sequence != last.next())
+      violation(name.text() + " has everything up to " + text(last) + " and is given " + text(message.sequence));
+    last = message.sequence;
+  }
+  pass_lost();
+  if (range != lost.end()) violation(name.text() + " is told of a loss beyond what it has");
+}
+
+void History::read(const DeviceName& name, const Batch& batch) {
+  for (const IncomingMessage& message : batch.messages) check_content(name.user, message);
+  for (const LostRange& range : batch.lost) check_lost(name.user, range);
+  Sequence last;
+  auto range = batch.lost.begin();
+  for (const IncomingMessage& message : batch.messages) {
+    for (; range != batch.lost.end() && range->first < message.sequence; ++range) last = std::max(last, range->last);
+    if (last != Sequence() && message.sequence != last.next())
+      violation(name.text() + " reads " + text(message.sequence) + " after " + text(last));
+    last = message.sequence;
+  }
+}
+
+// Promise 6, and that nothing is made up.
+void History::check_content(const UserId& user, const IncomingMessage& message) {
+  const std::string where = "mailbox " + user.text() + ", " + text(message.sequence) + ": ";
+  const auto found = messages_.find(message.id);
+  if (found == messages_.end()) return violation(where + "a message that nobody sent");
+  const Accepted& sent = found->second;
+  if (message.body != sent.body) violation(where + "the body is not what was sent");
+  if (message.sender != sent.from.user || message.sender_device != sent.from.device)
+    violation(where + "says it is from " + message.sender.text() + ", it is from " + sent.from.text());
+  const bool is_copy = !message.copy_of.empty();
+  const bool belongs =
+      is_copy ? sent.copy_to_self && user == sent.from.user && message.copy_of == sent.to : user == sent.to;
+  if (!belongs) violation(where + "a message for " + sent.to.text());
+}
+
+void History::check_lost(const UserId& user, const LostRange& range) {
+  for (Sequence s = range.first; s <= range.last; s = s.next()) {
+    if (range.reason == LostReason::kCorrupt && is_damaged(user, s)) continue;
+    return violation("mailbox " + user.text() + ": " + text(s) + " is said to be lost (" +
+                     std::string(name_of(range.reason)) + ") without cause");
+  }
+}
+
+}  // namespace earshot::simulation

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "client/client.hpp"
+#include "client/store.hpp"
+#include "schema/messages.hpp"
+#include "tests/simulation/world.hpp"
+
+namespace earshot::simulation {
+
+// One installation of a user, by which everything about it is found.
+struct DeviceName {
+  UserId user;
+  DeviceId device;
+  auto operator<=>(const DeviceName&) const = default;
+  [[nodiscard]] std::string text() const { return user.text() + "/" + device.text(); }
+};
+
+// A message that a client's send() took: from then on it must arrive.
+struct Accepted {
+  DeviceName from;
+  UserId to;
+  std::string body;
+  bool copy_to_self = false;
+  std::optional<Stored> answer;  // the first
+};
+
+// What a device's own database holds of its mailbox.
+struct Received {
+  DeliveryMode mode = DeliveryMode::kOrdered;
+  Epoch epoch;
+  Sequence last_received;
+  std::map<Sequence, MessageId> messages;
+  std::vector<LostRange> lost;
+  Sequence cursor_told;  // the newest cursor that the server has answered
+};
+
+// What happened, as the applications and their databases saw it. The checks that can be made at once are made here;
+// those that need the end are in checkers.hpp. Knows nothing of how the load or the faults are made.
+class History {
+ public:
+  explicit History(World& world) : world_(world) {}
+
+  void violation(const std::string& what);
+  [[nodiscard]] const std::vector<std::string>& violations() const { return violations_; }
+
+  // ---- faults that excuse something
+  void message_damaged(const UserId& user, Sequence sequence) { damaged_[user].insert(sequence); }
+  [[nodiscard]] bool is_damaged(const UserId& user, Sequence sequence) const;
+
+  // ---- sending
+  void accepted(MessageId id, Accepted message);
+  void reported(const DeviceName& device, const client::SendReport& report);
+
+  // ---- receiving
+  Received& device(const DeviceName& name, DeliveryMode mode);
+  void welcomed(const DeviceName& name, const Welcome& welcome);
+  void acked(const DeviceName& name, Sequence cursor);
+  // The device's database has committed these.
+  void committed(const DeviceName& name, const client::InboxHead& head, std::span<const IncomingMessage> messages,
+                 std::span<const LostRange> lost);
+  // Read on demand: nothing is kept of it, but it must be true.
+  void read(const DeviceName& name, const Batch& batch);
+  // A message as it stands in `user`'s mailbox, seen by anybody: must be what its sender gave.
+  void check_content(const UserId& user, const IncomingMessage& message);
+
+  [[nodiscard]] const std::map<MessageId, Accepted>& messages() const { return messages_; }
+  // In the order in which each device's send() took them.
+  [[nodiscard]] const std::map<DeviceName, std::vector<MessageId>>& order() const { return order_; }
+  [[nodiscard]] const std::map<DeviceName, Received>& devices() const { return devices_; }
+  [[nodiscard]] std::uint64_t answered() const { return answered_; }
+
+ private:
+  void commit_in_order(const DeviceName& name, Received& device, std::span<const IncomingMessage> messages,
+                       std::span<const LostRange> lost);
+  void check_lost(const UserId& user, const LostRange& range);
+
+  World& world_;
+  std::vector<std::string> violations_;
+  std::map<MessageId, Accepted> messages_;
+  std::map<DeviceName, std::vector<MessageId>> order_;
+  std::map<DeviceName, Received> devices_;
+  std::map<UserId, std::set<Sequence>> damaged_;
+  std::map<UserId, Epoch> epochs_;
+  std::uint64_t answered_ = 0;
+};
+
+}  // namespace earshot::simulation

@@ -1,0 +1,134 @@
+#include "tests/simulation/network.hpp"
+
+#include <utility>
+
+#include "base/limits.hpp"
+#include "tests/simulation/process.hpp"
+#include "tests/simulation/server_end.hpp"
+#include "tests/simulation/sim_link.hpp"
+
+namespace earshot::simulation {
+namespace {
+
+// What the real sockets are set to: about a minute for the client, two for the server.
+constexpr std::uint64_t kClientNoticesMs = 60'000;
+constexpr std::uint64_t kServerNoticesMs =
+    1'000ull * (limits::kKeepaliveIdleS + limits::kKeepaliveIntervalS * limits::kKeepaliveProbes);
+
+}  // namespace
+
+const std::uint64_t Connection::kAwake = 0;
+
+Connection::Connection(World& the_world, const NetworkOptions& options, Host& host)
+    : world(the_world),
+      random(the_world.fork()),
+      up(std::make_shared<Pipe>(the_world, options.delay_ms_max, host.sleeps_until_ms())),
+      down(std::make_shared<Pipe>(the_world, options.delay_ms_max, kAwake)) {}
+
+void Connection::to_server(Frame frame) {
+  up->send([self = shared_from_this(), frame = std::move(frame)] {
+    if (const auto server = self->server) server->receive(frame);
+  });
+}
+
+void Connection::to_client(Frame frame) {
+  down->send([self = shared_from_this(), frame = std::move(frame)] {
+    if (self->client != nullptr) self->client->arrived(frame);
+  });
+}
+
+void Connection::close_by_client() {
+  client = nullptr;
+  up->send([self = shared_from_this()] {
+    if (const auto server = std::exchange(self->server, nullptr)) server->gone();
+  });
+}
+
+void Connection::vanish_client() {
+  client = nullptr;
+  up->cut(world.now_ms());
+  world.after(random.below(kServerNoticesMs), [self = shared_from_this()] {
+    if (const auto server = std::exchange(self->server, nullptr)) server->gone();
+  });
+}
+
+void Connection::close_by_server() {
+  server.reset();
+  down->send([self = shared_from_this()] {
+    if (self->client != nullptr) self->client->lost("the server closed the connection");
+  });
+}
+
+std::unique_ptr<client::Link> Network::make_link(std::shared_ptr<Process> process, const client::Options& options,
+                                                 client::LinkEvents& events) {
+  return std::make_unique<SimLink>(world_, *this, std::move(process), events, options.request_timeout_ms);
+}
+
+std::shared_ptr<Connection> Network::connect() {
+  if (!host_.accepts()) return nullptr;
+  auto connection = std::make_shared<Connection>(world_, options_, host_);
+  connection->server = std::make_shared<ServerEnd>(world_, *this, host_, connection);
+  std::erase_if(connections_, [](const auto& each) { return each.expired(); });
+  connections_.push_back(connection);
+  return connection;
+}
+
+std::vector<std::shared_ptr<Connection>> Network::live() {
+  std::vector<std::shared_ptr<Connection>> found;
+  for (const auto& each : connections_) {
+    if (auto connection = each.lock(); connection && !connection->lost && connection->client != nullptr)
+      found.push_back(std::move(connection));
+  }
+  return found;
+}
+
+void Network::lose(Connection& connection, Random& random, bool server_hears) {
+  connection.lost = true;
+  const std::uint64_t now_ms = world_.now_ms();
+  connection.up->cut(now_ms + random.below(20));
+  connection.down->cut(now_ms + random.below(20));
+  // One end may know at once, or only when nothing has come for long.
+  const std::uint64_t client_ms = random.chance(0.6) ? 20 + random.below(500) : random.below(kClientNoticesMs);
+  world_.after(client_ms, [self = connection.shared_from_this()] {
+    if (self->client != nullptr) self->client->lost("the connection was lost");
+  });
+  if (!server_hears) return;
+  const std::uint64_t server_ms = random.chance(0.5) ? 20 + random.below(500) : random.below(kServerNoticesMs);
+  world_.after(server_ms, [self = connection.shared_from_this()] {
+    if (const auto server = std::exchange(self->server, nullptr)) server->gone();
+  });
+}
+
+void Network::lose_one(Random& random) {
+  const auto connections = live();
+  if (connections.empty()) return;
+  lose(*connections[random.below(connections.size())], random, true);
+}
+
+void Network::stall_one(Random& random, std::uint64_t ms) {
+  const auto connections = live();
+  if (connections.empty()) return;
+  Connection& connection = *connections[random.below(connections.size())];
+  const std::uint64_t until_ms = world_.now_ms() + ms;
+  if (random.chance(0.7)) connection.up->stall_until(until_ms);
+  if (random.chance(0.7)) connection.down->stall_until(until_ms);
+}
+
+void Network::node_died(Random& random) {
+  for (const auto& each : connections_) {
+    const auto connection = each.lock();
+    if (!connection) continue;
+    if (const auto server = std::exchange(connection->server, nullptr)) server->die();
+    if (!connection->lost && connection->client != nullptr) lose(*connection, random, false);
+  }
+}
+
+void Network::maybe_flip(std::string& body) {
+  if (flips_ == 0 || body.empty() || flip_random_.below(10'000) >= flips_) return;
+  const std::uint64_t bit = flip_random_.below(body.size() * 8);
+  body[bit / 8] = static_cast<char>(body[bit / 8] ^ (1 << (bit % 8)));
+  ++bodies_flipped_;
+  world_.note("flip of a body on the wire", bit);
+}
+
+}  // namespace earshot::simulation

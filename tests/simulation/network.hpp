@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "actors/broker.hpp"
+#include "client/link.hpp"
+#include "tests/simulation/frames.hpp"
+#include "tests/simulation/pipe.hpp"
+#include "tests/simulation/world.hpp"
+
+namespace earshot::simulation {
+
+class Process;
+class ServerEnd;
+class SimLink;
+
+// The node as its network sees it.
+class Host : public actors::Broker {
+ public:
+  // Whether it takes connections.
+  [[nodiscard]] virtual bool accepts() const = 0;
+  // A suspended node takes nothing from the network before this time.
+  [[nodiscard]] virtual const std::uint64_t& sleeps_until_ms() const = 0;
+};
+
+struct NetworkOptions {
+  std::uint64_t delay_ms_max = 5;  // one way
+};
+
+// One client's connection to the node. Each end lives as long as somebody holds it; a lost end hears nothing.
+struct Connection : std::enable_shared_from_this<Connection> {
+  Connection(World& world, const NetworkOptions& options, Host& host);
+
+  void to_server(Frame frame);
+  void to_client(Frame frame);
+  // Orderly, behind what was sent before.
+  void close_by_client();
+  // The client's machine is off: the server hears nothing, until keep-alive finds out.
+  void vanish_client();
+  void close_by_server();
+
+  World& world;
+  Random random;
+  const std::shared_ptr<Pipe> up, down;  // to the server, to the client
+  std::shared_ptr<ServerEnd> server;     // null: it is gone
+  SimLink* client = nullptr;             // null: it is gone
+  bool lost = false;
+
+  static const std::uint64_t kAwake;  // a client that is paused keeps its frames by itself
+};
+
+// The network between the clients and their node, and what can happen to it.
+class Network {
+ public:
+  Network(World& world, NetworkOptions options, Host& host) : world_(world), options_(options), host_(host) {}
+
+  std::unique_ptr<client::Link> make_link(std::shared_ptr<Process> process, const client::Options& options,
+                                          client::LinkEvents& events);
+  // Null: refused.
+  std::shared_ptr<Connection> connect();
+
+  // ---- faults
+  // The line of one connection is cut; the ends hear of it at different times, at the latest by keep-alive.
+  void lose_one(Random& random);
+  void stall_one(Random& random, std::uint64_t ms);
+  // The node's machine is gone, or only its program.
+  void node_died(Random& random);
+  // From now on a bit of a body is turned over in so many of 10 000 frames.
+  void set_flips(std::uint32_t per_10000) { flips_ = per_10000; }
+  [[nodiscard]] std::uint64_t bodies_flipped() const { return bodies_flipped_; }
+  // Turns a bit of this body over, or not.
+  void maybe_flip(std::string& body);
+
+ private:
+  std::vector<std::shared_ptr<Connection>> live();
+  void lose(Connection& connection, Random& random, bool server_hears);
+
+  World& world_;
+  const NetworkOptions options_;
+  Host& host_;
+  Random flip_random_ = world_.fork();
+  std::uint32_t flips_ = 0;
+  std::uint64_t bodies_flipped_ = 0;
+  std::vector<std::weak_ptr<Connection>> connections_;
+};
+
+}  // namespace earshot::simulation

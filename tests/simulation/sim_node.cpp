@@ -1,0 +1,213 @@
+#include "tests/simulation/sim_node.hpp"
+
+#include <string>
+#include <utility>
+
+#include <caf/all.hpp>
+
+#include "actors/interfaces.hpp"
+#include "storage/keys.hpp"
+#include "storage/log_store.hpp"
+#include "storage/state_store.hpp"
+#include "storage/table_sums.hpp"
+
+namespace earshot::simulation {
+
+namespace {
+
+// Urgent, so that of all that waits for the actor this comes first: it does nothing more.
+void kill(const caf::actor& actor) {
+  const auto target = caf::actor_cast<caf::strong_actor_ptr>(actor);
+  target->enqueue(nullptr, caf::make_message_id(caf::message_priority::high),
+                  caf::make_message(caf::exit_msg{actor->address(), caf::exit_reason::kill}), nullptr);
+}
+
+}  // namespace
+
+SimNode::SimNode(World& world, NodeOptions options, std::function<void(const Error&)> failed)
+    : world_(world),
+      options_(options),
+      failed_(std::move(failed)),
+      random_(world.fork()),
+      clock_(world.now_ms()),
+      log_(storage::LogStore::tables().size()),
+      state_(storage::state_tables().size()) {
+  log_.model.set_manual_sync(options_.bugs.answers_before_sync);
+  world_.set_may_run([this](caf::actor_id actor) { return may_run(actor); });
+  world_.set_after_turn([this](caf::actor_id actor) { after_turn(actor); });
+}
+
+SimNode::~SimNode() {
+  crash();
+  world_.set_may_run(nullptr);
+  world_.set_after_turn(nullptr);
+}
+
+// ---- life and death
+
+void SimNode::start() {
+  const std::uint64_t run = ++run_;
+  world_.note("node starts", run);
+  log_.environment = log_.model.open();
+  state_.environment = state_.model.open();
+  if (const Status sums = storage::check_sums(*state_.environment, options_.shard_count); !sums)
+    return failed_(sums.error());
+  auto store = storage::LogStore::open(*log_.environment);
+  if (!store) return failed_(store.error());
+  log_store_ = std::move(*store);
+
+  actors::NodeSetup setup;
+  setup.config.flush_interval_ms = options_.flush_interval_ms;
+  setup.config.retransmit_first_ms = options_.retransmit_first_ms;
+  setup.config.retransmit_max_ms = options_.retransmit_max_ms;
+  setup.id = NodeId(1);
+  setup.shard_count = options_.shard_count;
+  setup.log = log_store_.get();
+  setup.state = state_.environment.get();
+  setup.clock = &clock_;
+  setup.seed = random_.next();
+  setup.writers_have_threads = false;
+  actors_ = std::make_unique<actors::NodeActors>(world_.actors(), std::move(setup));
+  const Status started = actors_->start([this, run](Status status) {
+    world_.after(0, [this, run, status = std::move(status)] {
+      if (run == run_ && actors_) opened(status);
+    });
+  });
+  if (!started) return failed_(started.error());
+  find_writers();
+}
+
+void SimNode::opened(const Status& status) {
+  if (!status) return failed_(status.error());
+  actors_->serve();
+  accepts_ = true;
+  world_.note("node serves", run_);
+}
+
+void SimNode::find_writers() {
+  actors_->writers().for_each([this](const caf::actor& writer) {
+    const auto* actor = dynamic_cast<caf::local_actor*>(caf::actor_cast<caf::abstract_actor*>(writer));
+    EARSHOT_INVARIANT(actor != nullptr, "a writer is an actor of this system");
+    (std::string_view(actor->name()) == "log-writer" ? log_ : state_).writer = actor->id();
+  });
+}
+
+void SimNode::crash() {
+  armed_.reset();
+  accepts_ = false;
+  sleeps_until_ms_ = 0;
+  if (actors_) {
+    world_.note("node crashes", run_);
+    const std::uint64_t commits = log_.model.commits() + state_.model.commits();
+    for (actors::LiveActors* actors : {&actors_->sessions(), &actors_->shards(), &actors_->writers()})
+      actors->for_each(kill);
+    world_.drain_actors();
+    EARSHOT_INVARIANT(actors_->sessions().size() + actors_->shards().size() + actors_->writers().size() == 0,
+                      "a killed actor ends");
+    EARSHOT_INVARIANT(commits == log_.model.commits() + state_.model.commits(), "a killed writer does not write");
+    actors_->forget();
+    actors_.reset();
+  }
+  log_store_.reset();
+  for (Disk* disk : {&log_, &state_}) {
+    disk->environment.reset();
+    disk->model.crash();
+    disk->commits_seen = disk->model.commits();
+    disk->busy_until_ms = 0;
+    disk->writer = 0;
+  }
+}
+
+// ---- turns
+
+bool SimNode::may_run(caf::actor_id actor) const {
+  const std::uint64_t now_ms = world_.now_ms();
+  if (now_ms < sleeps_until_ms_) return false;
+  if (actor == log_.writer) return now_ms >= log_.busy_until_ms;
+  if (actor == state_.writer) return now_ms >= state_.busy_until_ms;
+  return true;
+}
+
+void SimNode::after_turn(caf::actor_id actor) {
+  if (actor == log_.writer) note_commits(log_, true);
+  if (actor == state_.writer) note_commits(state_, false);
+  if (!armed_ || !armed_->committed || armed_->turns-- > 0) return;
+  std::exchange(armed_, std::nullopt)->crashed();
+}
+
+// The writer's thread is with the disk for a while: the actor takes nothing meanwhile. A commit and its report are one
+// turn, so the waiting comes after both; a crash may come between the report and whatever it leads to.
+void SimNode::note_commits(Disk& disk, bool log) {
+  if (disk.model.commits() == disk.commits_seen) return;
+  disk.commits_seen = disk.model.commits();
+  disk.busy_until_ms = world_.now_ms() + random_.between(0, disk.commit_ms_max);
+  world_.at(disk.busy_until_ms, [] {});
+  if (armed_ && armed_->log == log) armed_->committed = true;
+  if (log && options_.bugs.answers_before_sync) world_.after(random_.between(1, 50), [this] { log_.model.sync(); });
+}
+
+// ---- faults
+
+void SimNode::sleep_until(std::uint64_t time_ms) {
+  if (!actors_) return;
+  sleeps_until_ms_ = std::max(sleeps_until_ms_, time_ms);
+  world_.at(sleeps_until_ms_, [] {});
+}
+
+void SimNode::set_commit_ms_max(std::uint64_t log_ms, std::uint64_t state_ms) {
+  log_.commit_ms_max = log_ms;
+  state_.commit_ms_max = state_ms;
+}
+
+void SimNode::fill(bool log, std::uint64_t bytes_left) {
+  storage::ModelDisk& disk = (log ? log_ : state_).model;
+  disk.set_capacity(disk.used_bytes() + bytes_left);
+}
+
+void SimNode::make_room() {
+  log_.model.set_capacity(0);
+  state_.model.set_capacity(0);
+}
+
+void SimNode::crash_after_commit(bool log, std::uint64_t turns, std::function<void()> crashed) {
+  if (actors_) armed_ = ArmedCrash{log, turns, false, std::move(crashed)};
+}
+
+std::optional<std::pair<UserId, Sequence>> SimNode::damage_a_message(Random& random) {
+  if (!state_.environment) return std::nullopt;
+  std::vector<std::string> keys;
+  {
+    const auto read = state_.environment->begin_read();
+    EARSHOT_INVARIANT(read.has_value(), "the model is read at any time");
+    const Status scanned = (*read)->scan(storage::kStateTable, {}, {}, [&](std::string_view key, std::string_view) {
+      if (key.size() > 2 && key[2] == 'M') keys.emplace_back(key);
+      return true;
+    });
+    EARSHOT_INVARIANT(scanned.has_value(), "the model is read at any time");
+  }
+  if (keys.empty()) return std::nullopt;
+  const std::string& key = keys[random.below(keys.size())];
+  if (!state_.model.damage(storage::kStateTable, key, random.next())) return std::nullopt;
+  const std::string_view name = std::string_view(key).substr(3, key.find('\0', 3) - 3);
+  const std::pair damaged(UserId::trusted(name), storage::keys::sequence_of(key));
+  world_.note("flip of a stored message of " + damaged.first.text(), damaged.second.value);
+  return damaged;
+}
+
+// ---- for checkers
+
+void SimNode::digests(std::function<void(std::vector<Result<std::uint64_t>>)> done) {
+  struct Gathered {
+    std::vector<Result<std::uint64_t>> digests;
+    std::size_t left;
+  };
+  const std::size_t count = options_.shard_count;
+  auto gathered = std::make_shared<Gathered>(Gathered{std::vector<Result<std::uint64_t>>(count, 0u), count});
+  const auto take = [gathered, done = std::move(done)](ShardId shard, Result<std::uint64_t> digest) {
+    gathered->digests[shard.value] = std::move(digest);
+    if (--gathered->left == 0) done(std::move(gathered->digests));
+  };
+  actors_->shards().for_each([&](const caf::actor& shard) { caf::anon_send(shard, actors::DigestShard{take}); });
+}
+
+}  // namespace earshot::simulation

@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "actors/node_actors.hpp"
+#include "storage/model_environment.hpp"
+#include "tests/simulation/network.hpp"
+#include "tests/simulation/world.hpp"
+
+namespace earshot::simulation {
+
+// Bugs planted on purpose, to see that the checkers see them. All false but in tests/simulation/mutation_test.cpp.
+struct PlantedBugs {
+  bool answers_before_sync = false;  // the log writer reports what its disk can still lose
+};
+
+struct NodeOptions {
+  std::uint16_t shard_count = 4;
+  std::uint64_t flush_interval_ms = 1'000;
+  std::uint64_t retransmit_first_ms = 2'000;
+  std::uint64_t retransmit_max_ms = 60'000;
+  PlantedBugs bugs;
+};
+
+// The node: the product's own actors (actors/node_actors.hpp) over model disks, as a process that can die and start
+// again. What it had synced stays on its disks.
+class SimNode final : public Host {
+ public:
+  // `failed` hears when the node cannot open what its disks hold.
+  SimNode(World& world, NodeOptions options, std::function<void(const Error&)> failed);
+  ~SimNode() override;
+
+  void start();
+  // Power cut: every actor is gone between two of its steps, and what was not synced with it.
+  void crash();
+  [[nodiscard]] bool runs() const { return actors_ != nullptr; }
+
+  // ---- Host
+  std::shared_ptr<actors::SessionInbox> open_session(Identity identity, LoginRequest request,
+                                                     std::shared_ptr<actors::ClientPort> client) override {
+    return actors_->open_session(std::move(identity), std::move(request), std::move(client));
+  }
+  [[nodiscard]] bool accepts() const override { return accepts_; }
+  [[nodiscard]] const std::uint64_t& sleeps_until_ms() const override { return sleeps_until_ms_; }
+
+  // ---- faults
+  void sleep_until(std::uint64_t time_ms);  // the process is suspended
+  void set_commit_ms_max(std::uint64_t log_ms, std::uint64_t state_ms);
+  // Room for so many bytes more on one of the disks, then it is full.
+  void fill(bool log, std::uint64_t bytes_left);
+  void make_room();
+  // The power is cut right after one of the next commits, before or after `turns` further turns of actors.
+  void crash_after_commit(bool log, std::uint64_t turns, std::function<void()> crashed);
+  // Flips a bit of a flushed message. Says whose and which.
+  std::optional<std::pair<UserId, Sequence>> damage_a_message(Random& random);
+  void disarm() { armed_.reset(); }
+  ProcessClock& clock() { return clock_; }
+
+  // ---- for checkers
+  [[nodiscard]] std::uint64_t starts() const { return run_; }
+  [[nodiscard]] std::uint16_t shard_count() const { return options_.shard_count; }
+  void digests(std::function<void(std::vector<Result<std::uint64_t>>)> done);
+  [[nodiscard]] std::size_t sessions() const { return actors_ ? actors_->sessions().size() : 0; }
+  [[nodiscard]] const actors::NodeBudgets& budgets() const { return actors_->budgets(); }
+
+ private:
+  struct Disk {
+    explicit Disk(std::size_t tables) : model(tables) {}
+    storage::ModelDisk model;
+    std::unique_ptr<storage::Environment> environment;
+    std::uint64_t commits_seen = 0;
+    std::uint64_t commit_ms_max = 2;
+    std::uint64_t busy_until_ms = 0;
+    caf::actor_id writer = 0;
+  };
+  struct ArmedCrash {
+    bool log = true;
+    std::uint64_t turns = 0;
+    bool committed = false;
+    std::function<void()> crashed;
+  };
+
+  void opened(const Status& status);
+  void find_writers();
+  [[nodiscard]] bool may_run(caf::actor_id actor) const;
+  void after_turn(caf::actor_id actor);
+  void note_commits(Disk& disk, bool log);
+
+  World& world_;
+  const NodeOptions options_;
+  const std::function<void(const Error&)> failed_;
+  Random random_;
+  ProcessClock clock_;
+  Disk log_;
+  Disk state_;
+  std::unique_ptr<storage::LogStore> log_store_;
+  std::unique_ptr<actors::NodeActors> actors_;
+  std::uint64_t run_ = 0;  // counts starts
+  bool accepts_ = false;
+  std::uint64_t sleeps_until_ms_ = 0;
+  std::optional<ArmedCrash> armed_;
+};
+
+}  // namespace earshot::simulation

@@ -1,0 +1,47 @@
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <iostream>
+#include <limits>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <spdlog/spdlog.h>
+
+#include "tests/simulation/simulation.hpp"
+
+// The program behind scripts/simulate.
+int main(int argc, char** argv) {
+  using namespace earshot::simulation;
+  std::uint64_t seeds = 50, first = 1, minutes = 0;
+  bool trace = false;
+  CLI::App app("Runs a node with its clients in one thread on virtual time, with faults, one run per seed.");
+  app.add_option("--seeds", seeds, "how many runs")->capture_default_str();
+  const auto* seed = app.add_option("--seed", first, "the first seed; alone: only this one")->capture_default_str();
+  app.add_option("--minutes", minutes, "go on for so many minutes, whatever --seeds says");
+  app.add_flag("--trace", trace, "print every step");
+  CLI11_PARSE(app, argc, argv);
+  if (seed->count() > 0 && app.count("--seeds") == 0 && minutes == 0) seeds = 1;
+  spdlog::set_level(trace ? spdlog::level::info : spdlog::level::off);
+
+  const auto start = std::chrono::steady_clock::now();
+  const auto goes_on = [&](std::uint64_t run) {
+    return minutes > 0 ? std::chrono::steady_clock::now() - start < std::chrono::minutes(minutes) : run < seeds;
+  };
+  std::uint64_t failures = 0, runs = 0, steps = 0, messages = 0, virtual_ms = 0;
+  for (; goes_on(runs); ++runs) {
+    SimulationOptions options;
+    options.seed = first + runs;
+    if (trace) options.trace = [](const std::string& line) { std::cout << line << '\n'; };
+    const SimulationOutcome outcome = simulate(options);
+    steps += outcome.steps, messages += outcome.messages, virtual_ms += outcome.virtual_ms;
+    if (outcome.violations.empty()) continue;
+    ++failures;
+    std::cout << "seed " << options.seed << " breaks a promise:\n";
+    for (const std::string& violation : outcome.violations) std::cout << "  " << violation << '\n';
+    std::cout << "replay: scripts/simulate --seed " << options.seed << " --trace" << std::endl;
+  }
+  std::cout << runs << " seeds, " << failures << " failed; " << messages << " messages, " << steps << " steps, "
+            << virtual_ms / 60'000 << " virtual minutes" << std::endl;
+  return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,171 @@
+#include "tests/simulation/simulation.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "tests/simulation/checkers.hpp"
+#include "tests/simulation/faults.hpp"
+#include "tests/simulation/history.hpp"
+#include "tests/simulation/network.hpp"
+#include "tests/simulation/sim_device.hpp"
+#include "tests/simulation/world.hpp"
+
+namespace earshot::simulation {
+namespace {
+
+// Once nothing fails any more, everything must have arrived within this: the longest waits are keep-alive (two
+// minutes), retransmission (one minute) and a nack's delay.
+constexpr std::uint64_t kRestMsMax = 300'000;
+constexpr std::uint64_t kLookEveryMs = 2'000;
+
+class Simulation {
+ public:
+  explicit Simulation(const SimulationOptions& options)
+      : world_(options.seed, options.trace),
+        random_(world_.fork()),
+        history_(world_),
+        node_(world_, node_options(options),
+              [this](const Error& error) { history_.violation("the node cannot start: " + error.to_string()); }),
+        network_(world_, NetworkOptions{random_.chance(0.3) ? random_.between(1, 400) : 5}, node_) {
+    make_devices();
+    faults_.emplace(world_, node_, network_, history_, devices_);
+  }
+  ~Simulation() { devices_.clear(); }
+
+  SimulationOutcome run() {
+    node_.start();
+    for (const auto& device : devices_) device->start();
+    faults_->start();
+    run_for(random_.between(5'000, 60'000));
+    faults_->calm_down();
+    if (failed() || !come_to_rest()) return outcome();
+    check_replay();
+    return outcome();
+  }
+
+ private:
+  NodeOptions node_options(const SimulationOptions& options) {
+    NodeOptions node;
+    node.bugs = options.bugs;
+    node.flush_interval_ms = random_.chance(0.5) ? 1'000 : random_.between(20, 5'000);
+    node.retransmit_first_ms = random_.chance(0.5) ? 2'000 : random_.between(50, 3'000);
+    node.retransmit_max_ms = std::max<std::uint64_t>(node.retransmit_first_ms, random_.chance(0.5) ? 60'000 : 10'000);
+    return node;
+  }
+
+  void make_devices() {
+    for (std::uint64_t user = 0, users = random_.between(1, 5); user < users; ++user)
+      users_.push_back(UserId::trusted("user-" + std::to_string(user)));
+    for (const UserId& user : users_) {
+      for (std::uint64_t device = 0, devices = random_.between(1, 3); device < devices; ++device) {
+        DeviceOptions options;
+        options.name = DeviceName{user, DeviceId::trusted("device-" + std::to_string(device))};
+        options.mode = static_cast<DeliveryMode>(random_.below(3));
+        options.window_messages = static_cast<std::uint32_t>(random_.chance(0.5) ? 256 : random_.between(1, 20));
+        options.send_every_ms = random_.chance(0.2) ? 0 : random_.between(20, 3'000);
+        options.batch_messages_max = random_.chance(0.5) ? 1 : static_cast<std::uint32_t>(random_.between(2, 20));
+        options.body_bytes_max = random_.chance(0.9) ? 300 : 40'000;
+        options.rejects = random_.chance(0.3) ? 0.05 : 0;
+        options.copies = random_.chance(0.5) ? 0.2 : 0;
+        options.reads = random_.chance(0.3) ? 0.2 : 0;
+        options.request_timeout_ms = random_.chance(0.5) ? 15'000 : random_.between(1'000, 15'000);
+        devices_.push_back(std::make_unique<SimDevice>(world_, network_, history_, std::move(options), users_));
+      }
+    }
+  }
+
+  void run_for(std::uint64_t ms) {
+    const std::uint64_t end_ms = world_.now_ms() + ms;
+    while (!failed() && world_.now_ms() < end_ms) world_.run_until(std::min(end_ms, world_.now_ms() + 100));
+  }
+  [[nodiscard]] bool failed() const { return !history_.violations().empty(); }
+
+  [[nodiscard]] bool outboxes_are_empty() const {
+    return std::all_of(devices_.begin(), devices_.end(),
+                       [](const auto& device) { return device->runs() && device->stats().outbox_messages == 0; });
+  }
+
+  std::vector<std::string> judge_now() {
+    std::vector<std::string> wrong{"the mailboxes cannot be read"};
+    bool read = false;
+    read_mailboxes(world_, node_, users_, [&](const Audit& audit) {
+      wrong = check_at_rest(history_, audit);
+      read = true;
+    });
+    for (int i = 0; i < 100 && !read; ++i) run_for(100);
+    EARSHOT_INVARIANT(read, "reading ends");
+    return wrong;
+  }
+
+  // Until every client has sent and received everything; else says what is missing.
+  bool come_to_rest() {
+    const std::uint64_t end_ms = world_.now_ms() + kRestMsMax;
+    std::vector<std::string> wrong{"an outbox does not empty"};
+    while (world_.now_ms() < end_ms) {
+      run_for(kLookEveryMs);
+      if (failed()) return false;
+      if (!node_.accepts() || !outboxes_are_empty()) continue;
+      wrong = judge_now();
+      if (wrong.empty()) return true;
+    }
+    for (const std::string& each : wrong) history_.violation("at rest: " + each);
+    for (const auto& device : devices_) {
+      const std::uint64_t left = device->runs() ? device->stats().outbox_messages : 0;
+      if (left > 0) history_.violation(device->name().text() + " has " + std::to_string(left) + " messages unanswered");
+    }
+    return false;
+  }
+
+  std::vector<std::uint64_t> digests() {
+    std::vector<std::uint64_t> digests;
+    node_.digests([&](const std::vector<Result<std::uint64_t>>& results) {
+      for (const auto& result : results) digests.push_back(result.value_or(0));  // a damaged record has none
+    });
+    run_for(1'000);
+    return digests;
+  }
+
+  // The state that lived and the one that is made from disk and log are the same; nobody is connected meanwhile.
+  void check_replay() {
+    for (const auto& device : devices_) device->close();
+    run_for(10'000);
+    if (node_.sessions() > 0) history_.violation(std::to_string(node_.sessions()) + " sessions are left over");
+    if (const auto admitted = node_.budgets().admitted.used(); admitted > 0)
+      history_.violation(std::to_string(admitted) + " bytes stay admitted");
+    const auto before = digests();
+    node_.crash();
+    node_.start();
+    run_for(1'000);
+    if (failed()) return;
+    if (!node_.accepts()) return history_.violation("the node does not open again");
+    if (digests() != before) history_.violation("the state that was replayed from disk is another");
+  }
+
+  SimulationOutcome outcome() {
+    SimulationOutcome outcome;
+    outcome.violations = history_.violations();
+    outcome.trace_hash = world_.trace().hash();
+    outcome.steps = world_.steps();
+    outcome.virtual_ms = world_.now_ms();
+    outcome.messages = history_.messages().size();
+    outcome.starts = node_.starts();
+    return outcome;
+  }
+
+  World world_;
+  Random random_;
+  History history_;
+  std::vector<UserId> users_;
+  SimNode node_;
+  Network network_;
+  std::vector<std::unique_ptr<SimDevice>> devices_;
+  std::optional<FaultInjector> faults_;
+};
+
+}  // namespace
+
+SimulationOutcome simulate(const SimulationOptions& options) { return Simulation(options).run(); }
+
+}  // namespace earshot::simulation

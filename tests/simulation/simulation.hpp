@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tests/simulation/sim_node.hpp"
+#include "tests/simulation/trace.hpp"
+
+// One node with all its clients on one thread, from one seed. docs/simulation.md tells what is real in it.
+namespace earshot::simulation {
+
+struct SimulationOptions {
+  std::uint64_t seed = 1;
+  PlantedBugs bugs;
+  Trace::Line trace;  // every step, for whoever reads; none: only its hash
+};
+
+struct SimulationOutcome {
+  std::vector<std::string> violations;  // empty: all promises were kept
+  std::uint64_t trace_hash = 0;
+  std::uint64_t steps = 0;
+  std::uint64_t virtual_ms = 0;
+  std::uint64_t messages = 0;  // accepted
+  std::uint64_t starts = 0;    // of the node
+};
+
+SimulationOutcome simulate(const SimulationOptions& options);
+
+}  // namespace earshot::simulation
