@@ -7,14 +7,25 @@
 
 namespace earshot {
 
-enum class AuthMode : std::uint8_t { kNone };  // kNone: the login names its user; loopback only
+enum class AuthMode : std::uint8_t {
+  kNone,  // the login names its user; loopback only
+  kJwt,   // the login brings a JSON Web Token, signed by one of the keys in jwt_keys
+};
 
 // Every setting of a node, with its default. Read from TOML and flags in app/; handed down by value.
 struct NodeConfig {
   std::string data_dir = "earshot-data";
   std::string client_address = "127.0.0.1";
   std::uint16_t client_port = 7400;  // 0: pick a free port, printed at start
+  std::string tls_certificate;       // PEM file: the node's certificate, then those between it and the root; "": no TLS
+  std::string tls_key;               // PEM file: its private key, not encrypted
+  bool allow_plaintext = false;      // without a certificate also beyond loopback addresses
   AuthMode auth = AuthMode::kNone;
+  std::string jwt_keys;      // JSON file: a JSON Web Key Set
+  std::string jwt_audience;  // "": any
+  std::string jwt_issuer;    // "": any
+  bool jwt_require_expiry = true;
+  std::uint32_t jwt_leeway_s = limits::kJwtLeewaySDefault;
   std::uint16_t shard_count = limits::kShardsDefault;  // fixed when the data directory is created
   std::uint32_t gateway_threads = 1;
   std::uint32_t scheduler_threads = 0;  // 0: one per core

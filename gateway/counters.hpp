@@ -11,6 +11,9 @@ struct GatewayCounters {
 
   Counter connections_refused{0};  // beyond connections_max
   Counter login_timeouts{0};       // connections without a login in time
+  Counter handshakes_failed{0};    // TLS connections that did not come about
+  Counter logins_refused{0};       // by their token, or since their origin failed too often
+  Counter tokens_expired{0};       // sessions ended by that
   Counter slow_readers{0};         // cut off: took in nothing, or too slowly while memory was short
   Counter careless_senders{0};     // cut off: called on in spite of kOverloaded
   Counter events_overflowed{0};    // connections closed since the bridge was full

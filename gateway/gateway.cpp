@@ -11,25 +11,62 @@
 #include "gateway/auth.hpp"
 #include "gateway/bridge.hpp"
 #include "gateway/listener.hpp"
+#include "gateway/login_desk.hpp"
 #include "gateway/rpc_server.hpp"
+#include "gateway/tls.hpp"
 
 namespace earshot::gateway {
 namespace {
 
+const Clock& clock_of(const GatewayOptions& options) {
+  static const SystemClock machine;
+  return options.clock != nullptr ? *options.clock : machine;
+}
+
+// What decides who may come in.
+struct Door {
+  std::unique_ptr<Authenticator> authenticator;
+  std::unique_ptr<ServerTls> tls;  // null: plaintext
+};
+
+Result<Door> make_door(const NodeConfig& config, bool listens_on_loopback, const Clock& clock) {
+  Door door;
+  auto authenticator = make_authenticator(config, listens_on_loopback, clock);
+  if (!authenticator) return fail(std::move(authenticator.error()));
+  door.authenticator = std::move(*authenticator);
+  if (config.tls_certificate.empty() != config.tls_key.empty())
+    return fail(ErrorCode::kInvalidArgument, config.tls_key.empty() ? "tls_key" : "tls_certificate",
+                "is missing: tls_certificate and tls_key go together");
+  if (config.tls_certificate.empty() && !listens_on_loopback && !config.allow_plaintext)
+    return fail(ErrorCode::kInvalidArgument, "tls_certificate",
+                "is needed where others can listen in: without one, client_address must be a loopback address (or set "
+                "allow_plaintext, if something else encrypts)");
+  if (config.tls_certificate.empty()) return door;
+  auto tls = ServerTls::open(config.tls_certificate, config.tls_key, clock);
+  if (!tls) return fail(std::move(tls.error()));
+  door.tls = std::move(*tls);
+  return door;
+}
+
 class ServingGateway final : public Gateway {
  public:
-  ServingGateway(Listener listener, std::unique_ptr<Authenticator> authenticator, std::uint32_t threads,
-                 actors::Broker& broker, const GatewayOptions& options)
+  ServingGateway(Listener listener, Door door, std::uint32_t threads, actors::Broker& broker,
+                 const GatewayOptions& options)
       : port_(listener.port),
         connections_max_(options.connections_max),
-        authenticator_(std::move(authenticator)),
+        logins_(std::move(door.authenticator), clock_of(options)),
+        tls_(std::move(door.tls)),
         answers_(options.answers_bytes_max) {
+    logins_.authenticator().tell();
+    if (tls_) tls_->tell();
+    if (!tls_ && !listener.loopback)
+      spdlog::warn("clients are served without TLS on an address that others reach (allow_plaintext)");
     for (std::uint32_t i = 0; i < threads; ++i)
       bridges_.push_back(std::make_shared<Bridge>(limits::kBridgeQueueItemsMax));
     std::optional<Listener> listens(std::move(listener));  // the first thread does
     for (std::uint32_t i = 0; i < threads; ++i) {
-      RpcServer::Parts parts{broker,   *authenticator_, options,      bridges_[i], connections_,
-                             answers_, counters_,       std::nullopt, {}};
+      RpcServer::Parts parts{broker,       logins_,  tls_.get(), options,      bridges_[i],
+                             connections_, answers_, counters_,  std::nullopt, {}};
       if (i == 0) {
         std::swap(parts.listener, listens);
         parts.take = [this](kj::AutoCloseFd socket) { take(kj::mv(socket)); };
@@ -43,6 +80,15 @@ class ServingGateway final : public Gateway {
   [[nodiscard]] std::size_t connections() const override { return connections_; }
   [[nodiscard]] const GatewayCounters& counters() const override { return counters_; }
   void stop() override { stop_servers(); }
+
+  Status reload() override {
+    Status keys = logins_.authenticator().reload();
+    if (keys) logins_.authenticator().tell();
+    if (!tls_) return keys;
+    Status certificate = tls_->reload();
+    if (certificate) tls_->tell();
+    return keys ? certificate : keys;
+  }
 
  private:
   // Thread: the one that accepts.
@@ -66,7 +112,8 @@ class ServingGateway final : public Gateway {
 
   const std::uint16_t port_;
   const std::size_t connections_max_;
-  const std::unique_ptr<Authenticator> authenticator_;
+  LoginDesk logins_;
+  const std::unique_ptr<ServerTls> tls_;
   std::atomic<std::size_t> connections_{0};
   ByteBudget answers_;
   GatewayCounters counters_;
@@ -85,8 +132,8 @@ Status Gateway::check(const NodeConfig& config) {
                     std::to_string(limits::kGatewayThreadsMax));
   const auto loopback = is_loopback(config.client_address);
   if (!loopback) return fail(loopback.error());
-  if (auto authenticator = make_authenticator(config.auth, *loopback); !authenticator)
-    return fail(std::move(authenticator.error()));
+  const SystemClock clock;
+  if (auto door = make_door(config, *loopback, clock); !door) return fail(std::move(door.error()));
   return {};
 }
 
@@ -95,10 +142,10 @@ Result<std::unique_ptr<Gateway>> Gateway::start(const NodeConfig& config, actors
   if (auto fit = check(config); !fit) return fail(std::move(fit.error()));
   auto listener = open_listener(config.client_address, config.client_port);
   if (!listener) return fail(std::move(listener.error()));
-  auto authenticator = make_authenticator(config.auth, listener->loopback);
-  if (!authenticator) return fail(std::move(authenticator.error()));
-  return std::make_unique<ServingGateway>(std::move(*listener), std::move(*authenticator), config.gateway_threads,
-                                          broker, options);
+  auto door = make_door(config, listener->loopback, clock_of(options));
+  if (!door) return fail(std::move(door.error()));
+  return std::make_unique<ServingGateway>(std::move(*listener), std::move(*door), config.gateway_threads, broker,
+                                          options);
 }
 
 }  // namespace earshot::gateway

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "actors/broker.hpp"
+#include "base/clock.hpp"
 #include "base/config.hpp"
 #include "base/error.hpp"
 #include "base/limits.hpp"
@@ -21,6 +22,7 @@ struct GatewayOptions {
   std::uint64_t write_pressed_ms = limits::kWritePressedMs;
   std::uint64_t close_linger_ms = limits::kCloseLingerMs;
   std::size_t answers_bytes_max = limits::kAnswersBytesMax;
+  const Clock* clock = nullptr;  // null: the machine's; outlives the gateway
 };
 
 // The door of a node: listens for clients, speaks Cap'n Proto RPC with them on KJ threads of its own and hands what
@@ -31,8 +33,8 @@ class Gateway {
  public:
   // What start() would refuse in the configuration alone, before anything is opened or made for it.
   static Status check(const NodeConfig& config);
-  // Listens and serves. kInvalidArgument(client_address, gateway_threads, auth), kUnavailable(client_port) with the
-  // system's words when the address cannot be had.
+  // Listens and serves. kInvalidArgument(client_address, gateway_threads, auth, jwt_keys, tls_certificate, tls_key),
+  // kUnavailable(client_port) with the system's words when the address cannot be had.
   static Result<std::unique_ptr<Gateway>> start(const NodeConfig& config, actors::Broker& broker,
                                                 const GatewayOptions& options = {});
   virtual ~Gateway() = default;
@@ -41,6 +43,9 @@ class Gateway {
   [[nodiscard]] virtual std::uint16_t port() const = 0;
   [[nodiscard]] virtual std::size_t connections() const = 0;
   [[nodiscard]] virtual const GatewayCounters& counters() const = 0;
+  // Reads certificate, key and token keys again. What cannot be used stays as it was, and the first reason is returned;
+  // connections and sessions that exist go on.
+  virtual Status reload() = 0;
   // Accepts nothing more, tells every client kUnavailable, ends their sessions and closes the connections, within about
   // close_linger_ms. Idempotent; the destructor calls it.
   virtual void stop() = 0;

@@ -20,7 +20,7 @@ capnp::ReaderOptions reader_options() {
 
 }  // namespace
 
-RpcConnection::RpcConnection(SessionContext& context, kj::Own<kj::AsyncIoStream> stream)
+RpcConnection::RpcConnection(SessionContext& context, kj::Own<kj::AsyncIoStream> stream, kj::TimePoint login_due)
     : context_(context),
       stream_(kj::mv(stream)),
       guard_(*stream_, context.timer),
@@ -34,7 +34,7 @@ RpcConnection::RpcConnection(SessionContext& context, kj::Own<kj::AsyncIoStream>
   auto paf = kj::newPromiseAndFulfiller<void>();
   over_ = kj::mv(paf.fulfiller);
   finished_ = network_.onDisconnect().exclusiveJoin(kj::mv(paf.promise));
-  timer_ = context_.timer.afterDelay(context_.options.login_timeout_ms * kj::MILLISECONDS)
+  timer_ = context_.timer.atTime(login_due)
                .then([this] {
                  spdlog::debug("a connection is closed: no login within {} ms", context_.options.login_timeout_ms);
                  count(context_.counters.login_timeouts);
@@ -59,6 +59,7 @@ void RpcConnection::end(const Error& reason) {
 
 void RpcConnection::check_times() {
   session_->expire_calls();
+  session_->check_expiry();
   if (ending_) return;
   const auto why = too_slow();
   if (!why) return;

@@ -15,7 +15,8 @@ namespace earshot::gateway {
 // One client's connection: its socket, the RPC system on it and its session. KJ thread only.
 class RpcConnection final : public ConnectionControl {
  public:
-  RpcConnection(SessionContext& context, kj::Own<kj::AsyncIoStream> stream);
+  // The stream may be wrapped (TLS). It is closed when nobody has logged in by then.
+  RpcConnection(SessionContext& context, kj::Own<kj::AsyncIoStream> stream, kj::TimePoint login_due);
   ~RpcConnection() noexcept(false) override;
   RpcConnection(const RpcConnection&) = delete;
   RpcConnection& operator=(const RpcConnection&) = delete;
@@ -31,6 +32,7 @@ class RpcConnection final : public ConnectionControl {
   void session_opened() override;
   void close_soon() override;
   void close_later() override;
+  auth::Origin origin() override { return origin_of(*stream_); }
   void hold_until_written(ByteLease lease) override { guard_.hold_until_written(std::move(lease)); }
   void close_now();
   // Why a client that is too slow has to go, if so.

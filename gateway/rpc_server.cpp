@@ -11,12 +11,15 @@
 #include "base/limits.hpp"
 #include "gateway/acceptor.hpp"
 #include "gateway/rpc_connection.hpp"
+#include "gateway/tls_handshake.hpp"
 
 namespace earshot::gateway {
 namespace {
 
 // Events handled in a row before sockets are looked at again: a busy bridge must not starve them.
 constexpr unsigned kBusyPollInterval = 256;
+constexpr unsigned kSocketFlags =
+    kj::LowLevelAsyncIoProvider::ALREADY_CLOEXEC | kj::LowLevelAsyncIoProvider::ALREADY_NONBLOCK;
 
 // What KJ has to say goes where everything else is logged.
 class KjLog final : public kj::ExceptionCallback {
@@ -50,7 +53,11 @@ class Loop final : private kj::TaskSet::ErrorHandler {
   void handle_event(Bridge::Event event);
   static void end_session(RpcSession& session, ErrorCode code, const char* why);
   void open_connection(kj::AutoCloseFd socket);
-  void serve_connection(kj::AutoCloseFd socket);
+  [[nodiscard]] kj::TimePoint login_due() const;
+  void begin_handshake(kj::AutoCloseFd socket);
+  void handshake_failed(kj::Exception&& exception);
+  // With a stream that is ready for RPC, until the login is due.
+  void serve_connection(kj::Own<kj::AsyncIoStream> stream, kj::TimePoint login_due);
   void close_connection(std::uint64_t id);
   kj::Promise<void> check_times();
   void stop();
@@ -65,27 +72,32 @@ class Loop final : private kj::TaskSet::ErrorHandler {
   kj::Promise<void> accepting_ = nullptr;
   bool stopping_ = false;
   kj::Own<kj::PromiseFulfiller<void>> stopped_;
-  kj::TaskSet tasks_;  // gone before what they use
+  RareLog failed_handshakes_{context_.timer};
+  std::size_t handshakes_under_way_ = 0;
+  // Both gone before what they use.
+  kj::Own<kj::TaskSet> handshakes_;
+  kj::TaskSet tasks_;
 };
 
 Loop::Loop(RpcServer::Parts parts, kj::AsyncIoContext& io)
     : parts_(std::move(parts)),
       io_(io),
       context_{.broker = parts_.broker,
-               .authenticator = parts_.authenticator,
+               .logins = parts_.logins,
                .bridge = parts_.bridge,
                .timer = io.provider->getTimer(),
                .options = parts_.options,
                .answers = parts_.answers,
                .counters = parts_.counters,
                .ports = {}},
+      handshakes_(kj::heap<kj::TaskSet>(static_cast<kj::TaskSet::ErrorHandler&>(*this))),
       tasks_(*this) {
   if (!parts_.listener) return;
   acceptor_ = kj::heap<Acceptor>(io.unixEventPort, context_.timer, kj::mv(parts_.listener->fd), parts_.take);
 }
 
 Loop::~Loop() noexcept(false) {
-  parts_.connections -= connections_.size();
+  parts_.connections -= connections_.size() + handshakes_under_way_;
   connections_.clear();
 }
 
@@ -149,16 +161,44 @@ void Loop::open_connection(kj::AutoCloseFd socket) {
     return;
   }
   // One that cannot be served (epoll may refuse its socket) must not end the listening to the bridge with it.
-  KJ_IF_MAYBE (failure, kj::runCatchingExceptions([&] { serve_connection(kj::mv(socket)); })) {
+  const auto open = [&] {
+    if (parts_.tls != nullptr) return begin_handshake(kj::mv(socket));
+    serve_connection(io_.lowLevelProvider->wrapSocketFd(kj::mv(socket), kSocketFlags), login_due());
+  };
+  KJ_IF_MAYBE (failure, kj::runCatchingExceptions(open)) {
     --parts_.connections;
     spdlog::warn("a connection cannot be served: {}", failure->getDescription().cStr());
   }
 }
 
-void Loop::serve_connection(kj::AutoCloseFd socket) {
-  constexpr unsigned kFlags =
-      kj::LowLevelAsyncIoProvider::ALREADY_CLOEXEC | kj::LowLevelAsyncIoProvider::ALREADY_NONBLOCK;
-  auto connection = kj::heap<RpcConnection>(context_, io_.lowLevelProvider->wrapSocketFd(kj::mv(socket), kFlags));
+kj::TimePoint Loop::login_due() const {
+  return context_.timer.now() + parts_.options.login_timeout_ms * kj::MILLISECONDS;
+}
+
+// It counts as a connection, and its time is part of the time for the login.
+void Loop::begin_handshake(kj::AutoCloseFd socket) {
+  const kj::TimePoint due = login_due();
+  auto stream = accept_tls(io_, kj::mv(socket), parts_.tls->context());
+  auto too_late = context_.timer.atTime(due).then([this]() -> kj::Own<kj::AsyncIoStream> {
+    count(context_.counters.login_timeouts);
+    kj::throwFatalException(KJ_EXCEPTION(OVERLOADED, "no handshake in time"));
+  });
+  ++handshakes_under_way_;
+  handshakes_->add(stream.exclusiveJoin(kj::mv(too_late))
+                       .then([this, due](kj::Own<kj::AsyncIoStream>&& ready) { serve_connection(kj::mv(ready), due); })
+                       .then([this] { --handshakes_under_way_; },
+                             [this](kj::Exception&& exception) { handshake_failed(kj::mv(exception)); }));
+}
+
+void Loop::handshake_failed(kj::Exception&& exception) {
+  --handshakes_under_way_;
+  --parts_.connections;
+  count(context_.counters.handshakes_failed);
+  if (failed_handshakes_.due()) spdlog::info("a TLS handshake failed: {}", exception.getDescription().cStr());
+}
+
+void Loop::serve_connection(kj::Own<kj::AsyncIoStream> stream, kj::TimePoint login_due) {
+  auto connection = kj::heap<RpcConnection>(context_, kj::mv(stream), login_due);
   const std::uint64_t id = ++last_connection_;
   const auto close = [this, id] { close_connection(id); };
   tasks_.add(connection->finished().then(kj::cp(close), [close](kj::Exception&& exception) {
@@ -178,7 +218,7 @@ kj::Promise<void> Loop::check_times() {
   const GatewayOptions& options = parts_.options;
   const std::uint64_t shortest_ms =
       std::min({options.write_timeout_ms, options.write_pressed_ms, options.call_timeout_ms});
-  const std::uint64_t interval_ms = std::max<std::uint64_t>(1, shortest_ms / 4);
+  const std::uint64_t interval_ms = std::clamp<std::uint64_t>(shortest_ms / 4, 1, limits::kSessionCheckMs);
   return context_.timer.afterDelay(interval_ms * kj::MILLISECONDS).then([this] {
     for (auto& [id, connection] : connections_) connection->check_times();
     return check_times();
@@ -190,6 +230,8 @@ void Loop::stop() {
   stopping_ = true;
   accepting_ = nullptr;
   acceptor_ = nullptr;
+  handshakes_ = nullptr;  // nobody there to be told
+  parts_.connections -= std::exchange(handshakes_under_way_, 0);
   const Error reason{ErrorCode::kUnavailable, "", "the node is shutting down", limits::kRetryAfterMs};
   for (auto& [id, connection] : connections_) connection->end(reason);
   if (connections_.empty()) return stopped_->fulfill();

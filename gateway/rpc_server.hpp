@@ -9,11 +9,12 @@
 
 #include "actors/broker.hpp"
 #include "base/byte_budget.hpp"
-#include "gateway/auth.hpp"
 #include "gateway/bridge.hpp"
 #include "gateway/counters.hpp"
 #include "gateway/gateway.hpp"
 #include "gateway/listener.hpp"
+#include "gateway/login_desk.hpp"
+#include "gateway/tls.hpp"
 
 namespace earshot::gateway {
 
@@ -23,7 +24,8 @@ class RpcServer {
  public:
   struct Parts {
     actors::Broker& broker;
-    const Authenticator& authenticator;
+    LoginDesk& logins;     // of all threads
+    const ServerTls* tls;  // of all threads; null: plaintext
     GatewayOptions options;
     std::shared_ptr<Bridge> bridge;
     std::atomic<std::size_t>& connections;      // of all threads; counted up by whoever accepts, down here

@@ -116,16 +116,36 @@ kj::Promise<Result<Welcome>> RpcSession::login(Result<LoginRequest> request) {
   }
   if (auto protocol = common_protocol(request->protocol_min, request->protocol_max); !protocol)
     return Result<Welcome>(fail(std::move(protocol.error())));
-  auto identity = context_.authenticator.authenticate(request->token);
-  if (!identity) return Result<Welcome>(fail(std::move(identity.error())));
-  request->token.clear();  // no floor above needs it, and it is a secret
-
+  const auto wait_ms = context_.logins.admit(control_->origin());
+  if (!wait_ms) {
+    count(context_.counters.logins_refused);
+    return Result<Welcome>(fail(wait_ms.error()));
+  }
   state_ = State::kLoggingIn;
+  if (*wait_ms == 0) return judge(std::move(*request));
+  return context_.timer.afterDelay(*wait_ms * kj::MILLISECONDS).then([this, request = std::move(*request)]() mutable {
+    return judge(std::move(request));
+  });
+}
+
+kj::Promise<Result<Welcome>> RpcSession::judge(LoginRequest request) {
+  if (state_ == State::kClosed) return Result<Welcome>(fail(*closed_reason_));
+  auto identity = context_.logins.judge(request.token, control_->origin());
+  if (!identity) {
+    state_ = State::kNew;
+    count(context_.counters.logins_refused);
+    return Result<Welcome>(fail(std::move(identity.error())));
+  }
+  request.token.clear();  // no floor above needs it, and it is a secret
+  expires_at_ms_ = identity->expires_at_ms;
+  if (const std::uint64_t now_ms = context_.logins.clock().wall_ms(); expires_at_ms_ > now_ms)
+    expires_at_ = context_.timer.now() + (expires_at_ms_ - now_ms) * kj::MILLISECONDS;
+
   port_ = ++context_.last_port;
   context_.ports.emplace(port_, this);
   auto paf = kj::newPromiseAndFulfiller<Result<Welcome>>();
   login_waiter_ = kj::mv(paf.fulfiller);
-  inbox_ = context_.broker.open_session(std::move(*identity), std::move(*request),
+  inbox_ = context_.broker.open_session(std::move(*identity), std::move(request),
                                         std::make_shared<BridgePort>(context_.bridge, port_));
   return kj::mv(paf.promise);
 }
@@ -384,6 +404,15 @@ void RpcSession::expire_calls() {
                                              limits::kRetryAfterMs});
     forget(current);
   }
+}
+
+// By the wall clock, which the token's end is told in; and by the other one, so that a wall clock that is set back does
+// not lengthen its life.
+void RpcSession::check_expiry() {
+  if (state_ != State::kOpen || expires_at_ms_ == 0) return;
+  if (context_.logins.clock().wall_ms() < expires_at_ms_ && context_.timer.now() < expires_at_) return;
+  count(context_.counters.tokens_expired);
+  end(Error{ErrorCode::kUnauthenticated, "token", "it has expired: log in again with a new one", 0, 0});
 }
 
 // ---- deliveries

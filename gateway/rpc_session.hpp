@@ -16,10 +16,10 @@
 #include "actors/ports.hpp"
 #include "base/byte_budget.hpp"
 #include "base/error.hpp"
-#include "gateway/auth.hpp"
 #include "gateway/bridge.hpp"
 #include "gateway/counters.hpp"
 #include "gateway/gateway.hpp"
+#include "gateway/login_desk.hpp"
 #include "gateway/refusal_meter.hpp"
 #include "schema/wire.hpp"
 
@@ -30,7 +30,7 @@ class RpcSession;
 // What the sessions of one KJ thread share. Owned by the thread; sessions leave it before it goes.
 struct SessionContext {
   actors::Broker& broker;
-  const Authenticator& authenticator;
+  LoginDesk& logins;
   std::shared_ptr<Bridge> bridge;
   kj::Timer& timer;
   GatewayOptions options;
@@ -45,6 +45,7 @@ struct SessionContext {
 class ConnectionControl {
  public:
   virtual ~ConnectionControl() noexcept(false) = default;
+  virtual auth::Origin origin() = 0;  // where it comes from, for logins
   virtual void session_opened() = 0;  // the login timeout no longer applies
   // Closes the connection once what is queued for it is written, or after close_linger_ms.
   virtual void close_soon() = 0;
@@ -88,6 +89,8 @@ class RpcSession final : public kj::Refcounted, private kj::TaskSet::ErrorHandle
   void end(Error reason);
   // Answers calls that have waited longer than call_timeout_ms.
   void expire_calls();
+  // Ends the session when its token has ended.
+  void check_expiry();
   // The connection is gone.
   void detach();
   [[nodiscard]] bool open() const { return state_ == State::kOpen; }
@@ -109,6 +112,8 @@ class RpcSession final : public kj::Refcounted, private kj::TaskSet::ErrorHandle
     kj::TimePoint since;
   };
 
+  // Who it is, once that may be asked; then a session is opened for it.
+  kj::Promise<Result<Welcome>> judge(LoginRequest request);
   void handle_event(LoggedIn event);
   void handle_event(Answered event);
   void handle_event(actors::Delivery delivery);
@@ -140,6 +145,8 @@ class RpcSession final : public kj::Refcounted, private kj::TaskSet::ErrorHandle
   ConnectionControl* control_;                   // null once the connection is gone
   std::shared_ptr<actors::SessionInbox> inbox_;  // null: there is no session, or it has ended
   PortId port_ = 0;
+  std::uint64_t expires_at_ms_ = 0;                         // of the token, wall clock; 0: never
+  kj::TimePoint expires_at_ = kj::origin<kj::TimePoint>();  // the same by the clock that nobody sets
   State state_ = State::kNew;
   std::uint16_t shard_count_ = 0;
   std::uint32_t fetches_in_flight_ = 0;

@@ -36,13 +36,14 @@ TEST(Start, RefusesNoAuthenticationBeyondThisMachine) {
 
 TEST(Start, ASocketThatCannotBeServedDoesNotDeafenItsThread) {
   FakeBroker broker;
-  const auto authenticator = make_authenticator(AuthMode::kNone, true).value();
+  const SystemClock clock;
+  LoginDesk logins(make_authenticator(NodeConfig(), true, clock).value(), clock);
   const auto bridge = std::make_shared<Bridge>(16);
   std::atomic<std::size_t> connections{1};
   ByteBudget answers(limits::kAnswersBytesMax);
   GatewayCounters counters;
   RpcServer server(
-      RpcServer::Parts{broker, *authenticator, {}, bridge, connections, answers, counters, std::nullopt, {}});
+      RpcServer::Parts{broker, logins, nullptr, {}, bridge, connections, answers, counters, std::nullopt, {}});
   bridge->post_socket(kj::AutoCloseFd(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC)));  // epoll takes no plain file
   const auto give_up = std::chrono::steady_clock::now() + tests::kPatience;
   while (connections > 0 && std::chrono::steady_clock::now() < give_up) std::this_thread::yield();
