@@ -20,7 +20,7 @@ enum class ExitCode : int {
   kDone = 0,
   kFailed = 1,
   kUsage = 2,
-  kNotConnected = 3,  // no server, or it refused the login
+  kNotConnected = 3,  // no server, or it refused the login; data that cannot be opened
   kNotInTime = 4,     // --timeout passed first
   kRefused = 5,       // the broker finally refused some messages
 };
@@ -58,5 +58,6 @@ void add_listen_command(CLI::App& app, ExitCode& code);
 void add_history_command(CLI::App& app, ExitCode& code);
 void add_inbox_command(CLI::App& app, ExitCode& code);
 void add_bench_command(CLI::App& app, ExitCode& code);
+void add_verify_command(CLI::App& app, ExitCode& code);
 
 }  // namespace earshot::app

@@ -18,7 +18,7 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", std::string("earshot ") + kVersion);
   app.require_subcommand(1);
   app.footer(
-      "Exit codes: 0 done, 1 failed, 2 bad usage, 3 no server or login refused, 4 not in time, 5 messages refused.\n"
+      "Exit codes: 0 done, 1 failed, 2 bad usage, 3 no server, login refused or data in use, 4 not in time, 5 messages refused.\n"
       "EARSHOT_SERVER and EARSHOT_USER stand for --server and --user.");
   ExitCode code = ExitCode::kDone;
   add_send_command(app, code);
@@ -26,6 +26,7 @@ int run(int argc, char** argv) {
   add_history_command(app, code);
   add_inbox_command(app, code);
   add_bench_command(app, code);
+  add_verify_command(app, code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

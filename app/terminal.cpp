@@ -15,6 +15,7 @@ namespace {
 
 constexpr int kBarCells = 32;
 constexpr std::uint64_t kRedrawMs = 100;
+constexpr std::uint64_t kPaceAfterMs = 1'000;  // before, a rate says little
 
 std::string hex_of(std::string_view bytes) {
   std::string text;
@@ -47,6 +48,7 @@ ProgressBar::~ProgressBar() {
 void ProgressBar::update(std::uint64_t done) {
   if (!enabled_) return;
   const std::uint64_t now_ms = SystemClock().monotonic_ms();
+  if (started_ms_ == 0) started_ms_ = now_ms;
   const int percent = total_ > 0 ? static_cast<int>(std::min<std::uint64_t>(done * 100 / total_, 100)) : 0;
   if (drawn_percent_ >= 0 && now_ms - drawn_ms_ < kRedrawMs) return;
   drawn_percent_ = percent, drawn_ms_ = now_ms;
@@ -56,7 +58,12 @@ void ProgressBar::update(std::uint64_t done) {
     bar = "[" + std::string(static_cast<std::size_t>(full), '#') +
           std::string(static_cast<std::size_t>(kBarCells - full), '.') + "] " + fmt::format("{:3d} %  ", percent);
   }
-  fmt::print(stderr, "\r{} {}{}\033[K", label_, bar, done);
+  std::string pace;
+  if (const std::uint64_t elapsed_ms = now_ms - started_ms_; elapsed_ms >= kPaceAfterMs && done > 0) {
+    pace = fmt::format("  {}/s", done * 1000 / elapsed_ms);
+    if (total_ > done) pace += fmt::format("  {} s left", (total_ - done) * elapsed_ms / done / 1000);
+  }
+  fmt::print(stderr, "\r{} {}{}{}\033[K", label_, bar, done, pace);
   std::fflush(stderr);
 }
 

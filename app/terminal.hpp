@@ -25,6 +25,7 @@ class ProgressBar {
   bool enabled_;
   int drawn_percent_ = -1;
   std::uint64_t drawn_ms_ = 0;
+  std::uint64_t started_ms_ = 0;
 };
 
 // A message as one JSON object: a body that is not valid UTF-8 stands as "bodyHex".

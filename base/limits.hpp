@@ -104,6 +104,11 @@ inline constexpr std::uint64_t kDiskReserveBytesDefault =
 inline constexpr std::uint64_t kDiskReserveBytesMin = 1 << 20;  // less leaves no room to cut a log in
 inline constexpr std::uint64_t kDiskLookMs = 1'000;             // an idle node looks at its disk this often
 
+// ---- verification
+inline constexpr std::size_t kFindingsPerKindMax = 100;      // told one by one; the rest is counted
+inline constexpr std::size_t kVerifyCrashesMax = 200;        // processes that may die of damaged pages in one run
+inline constexpr std::uint64_t kVerifySilenceMsMax = 20'000;  // no record in so long: the process is taken for caught
+
 // ---- consensus
 inline constexpr std::uint32_t kElectionTimeoutMs =
     500;                                            // see docs/decisions: libraft waits for the slower of two timers

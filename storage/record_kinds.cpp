@@ -16,23 +16,29 @@ Status check(std::string_view value) {
   return {};
 }
 
+Status check_empty(std::string_view value) {
+  if (value.empty()) return {};
+  return fail(ErrorCode::kCorrupt, "value", "must be empty: its key says it all");
+}
+
 constexpr bool kAtStart = true;
 
 // Ascending, as the keys.
 constexpr std::array kKinds = {
     RecordKind{'C', "cursors", kAtStart, &check<decode_cursor_record>},
     RecordKind{'D', "sums", false, &check<decode_shard_sums>},
-    RecordKind{'E', "expiry marks", false, nullptr},
+    RecordKind{'E', "expiry marks", false, &check_empty},
+    RecordKind{'F', "forgotten producers", kAtStart, &check_empty},
     RecordKind{'H', "mailbox heads", kAtStart, &check<decode_mailbox_head>},
     RecordKind{'I', "inbound heads", kAtStart, &check<decode_inbound_head>},
-    RecordKind{'K', "parked messages", false, nullptr},
+    RecordKind{'K', "parked messages", false, &check<decode_parked_record>},
     RecordKind{'L', "lanes", kAtStart, &check<decode_lane_record>},
     RecordKind{'M', "messages", false, &check<decode_mailbox_record>},
     RecordKind{'O', "outbox records", false, &check<decode_outbox_record>},
-    RecordKind{'P', "policies", kAtStart, nullptr},
+    RecordKind{'P', "policies", kAtStart, &check<decode_policy_record>},
     RecordKind{'S', "shard heads", kAtStart, &check<decode_shard_head>},
     RecordKind{'T', "outbox heads", kAtStart, &check<decode_outbox_head>},
-    RecordKind{'W', "sweep heads", kAtStart, nullptr},
+    RecordKind{'W', "sweep heads", kAtStart, &check<decode_sweep_head>},
 };
 constexpr RecordKind kUnknown;
 

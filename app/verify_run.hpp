@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "storage/data_directory.hpp"
+#include "storage/verify.hpp"
+
+namespace earshot::app {
+
+// What a verification has found, bounded: of each kind of finding so many are kept, the rest is counted.
+struct VerifyReport {
+  std::vector<storage::Finding> findings;
+  std::map<storage::Finding::Kind, std::uint64_t> counts;
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;
+
+  void add(storage::Finding finding);
+  [[nodiscard]] bool is_sound() const { return counts.empty(); }
+};
+
+// Verifies a stopped node's data in processes of its own, one after the other: a damaged page can crash LMDB, or lead
+// it in circles. One that dies, or reaches no further record in time, tells by shared memory where it was; the next
+// one goes on behind that place. What they find comes over a pipe, one JSON object a line.
+//
+// Call it while the process has one thread.
+class VerifyRun {
+ public:
+  // `directory`: locked, with its identity. `progress` gets the records done and those there are (0: not known yet).
+  using OnProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
+  static Result<VerifyReport> run(const std::string& path, const storage::NodeIdentity& identity, OnProgress progress);
+};
+
+// Makes what is left the whole: counts the state's records anew, so that a node starts with them. In a process of its
+// own, too.
+Status accept_loss(const std::string& path, const storage::NodeIdentity& identity);
+
+}  // namespace earshot::app

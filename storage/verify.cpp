@@ -1,0 +1,114 @@
+#include "storage/verify.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include "storage/keys.hpp"
+#include "storage/log_codec.hpp"
+#include "storage/record_kinds.hpp"
+#include "storage/state_store.hpp"
+#include "storage/verify_words.hpp"
+
+namespace earshot::storage {
+namespace {
+
+constexpr std::size_t kShardBytes = sizeof(ShardId::value);
+constexpr int kLetters = 256;
+
+bool is_known(int letter) { return record_kind(static_cast<char>(letter)).letter != 0; }
+
+std::string letter_key(ShardId shard, int letter) {
+  return letter == kLetters ? end_of_shard(shard) : state_key(shard, std::string(1, static_cast<char>(letter)));
+}
+
+// Every letter that is a kind has a section of its own, those between two of them one together.
+void add_sections_of(ShardId shard, std::vector<Section>& sections) {
+  for (int letter = 0; letter < kLetters;) {
+    int next = letter + 1;
+    while (!is_known(letter) && next < kLetters && !is_known(next)) ++next;
+    const char kind = is_known(letter) ? static_cast<char>(letter) : '\0';
+    std::string from = letter == 0 ? state_key(shard, {}) : letter_key(shard, letter);
+    sections.push_back({Section::Part::kState, shard, kind, std::move(from), letter_key(shard, next)});
+    letter = next;
+  }
+}
+
+std::string of_device(std::string_view key) {
+  const UserId user = keys::user_of(key);
+  return words::user(user) + ", device " + words::printable(keys::device_of(key, user).text());
+}
+
+std::string describe_state_key(std::string_view key) {
+  switch (key.empty() ? '\0' : key.front()) {
+    case 'H':
+    case 'P': return words::user(keys::user_of(key));
+    case 'M': return words::user(keys::user_of(key)) + ", sequence " + std::to_string(keys::sequence_of(key).value);
+    case 'C': return of_device(key);
+    case 'L': return "producer " + std::to_string(keys::read_big_endian(key, 1));
+    case 'O':
+      return "target shard " + std::to_string(keys::read_big_endian(key, 1, 2)) + ", number " +
+             std::to_string(keys::number_of(key));
+    case 'T': return "target shard " + std::to_string(keys::read_big_endian(key, 1, 2));
+    case 'I': return "origin shard " + std::to_string(keys::read_big_endian(key, 1, 2));
+    default: return "key " + words::hex(key);
+  }
+}
+
+}  // namespace
+
+std::string_view name_of(Finding::Kind kind) {
+  switch (kind) {
+    case Finding::Kind::kUnreadable: return "unreadable";
+    case Finding::Kind::kDamaged: return "damaged";
+    case Finding::Kind::kMissing: return "missing";
+    case Finding::Kind::kMiscounted: return "miscounted";
+    case Finding::Kind::kMisplaced: return "misplaced";
+    case Finding::Kind::kInconsistent: return "inconsistent";
+  }
+  return "";
+}
+
+std::string Section::file() const { return part == Part::kState ? "state/data.mdb" : "log/data.mdb"; }
+
+std::string Section::table() const {
+  switch (part) {
+    case Part::kState: return kind == 0 ? "records of unknown kinds" : plural_of(kind);
+    case Part::kLog: return "log entries";
+    case Part::kHardStates: return "terms and votes";
+    case Part::kSnapshots: return "snapshot metadata";
+  }
+  return "";
+}
+
+std::vector<Section> sections_of(std::uint16_t shard_count, bool has_sums) {
+  std::vector<Section> sections;
+  for (ShardId shard(0); shard.value < shard_count; shard = shard.next()) add_sections_of(shard, sections);
+  sections.push_back({Section::Part::kState, ShardId(shard_count), 0, state_key(ShardId(shard_count), {}), {}});
+  for (const auto part : {Section::Part::kHardStates, Section::Part::kSnapshots, Section::Part::kLog}) {
+    sections.push_back({part, ShardId(0), 0, {}, {}});
+  }
+  for (Section& section : sections) section.has_sums = has_sums;
+  return sections;
+}
+
+std::string describe_key(const Section& section, std::string_view full_key) {
+  if (section.part == Section::Part::kState) {
+    if (full_key.size() < kShardBytes) return "key " + words::hex(full_key);
+    const std::string shard = "shard " + std::to_string(keys::read_big_endian(full_key, 0, kShardBytes));
+    return full_key.size() == kShardBytes ? shard : shard + ", " + describe_state_key(full_key.substr(kShardBytes));
+  }
+  if (section.part == Section::Part::kLog)
+    return "running number " + std::to_string(keys::read_big_endian(full_key, 0));
+  return "shard " + std::to_string(keys::read_big_endian(full_key, 0, kShardBytes));
+}
+
+std::string key_behind(const Section& section, std::string_view full_key, std::size_t bytes_cut) {
+  std::string key(full_key.substr(0, full_key.size() - std::min(bytes_cut, full_key.size())));
+  while (!key.empty() && key.back() == '\xff') key.pop_back();
+  if (key.empty()) return {};
+  key.back() = static_cast<char>(static_cast<unsigned char>(key.back()) + 1);
+  const bool is_inside = key > section.from && (section.to.empty() || key < section.to);
+  return is_inside ? key : std::string();
+}
+
+}  // namespace earshot::storage
