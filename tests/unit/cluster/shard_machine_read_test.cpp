@@ -242,19 +242,54 @@ TEST_F(ShardMachineReadTest, DamagedHeadsOfTheShardDoNotOpen) {
   }
 }
 
-TEST_F(ShardMachineReadTest, DamagedOutboxRecordIsNotSkipped) {
+TEST_F(ShardMachineReadTest, DamagedOutboxRecordIsSentAsLostAndHoldsUpNoOther) {
   const UserId stranger = user_in(kOtherShard, 0);
   TestReplica replica(open);
-  for (std::uint64_t n = 1; n <= 3; ++n) {
+  for (std::uint64_t n = 1; n <= 5; ++n) {
     OutgoingMessage message = outgoing(bob, n);
     message.copy_to_self = true;
     replica.send(kProducer, stranger, message);
   }
   replica.flush();
   ASSERT_TRUE(damage(keys::outbox(kOtherShard, 2)));
-  EXPECT_EQ(replica->outbox(kOtherShard, 1, 9, 1 << 20)->size(), 1u);
-  EXPECT_EQ(replica->outbox(kOtherShard, 2, 9, 1 << 20).error().code, ErrorCode::kCorrupt);
-  EXPECT_EQ(replica->outbox(kOtherShard, 3, 9, 1 << 20)->size(), 1u);
+  tamper(replica, [&](storage::ShardState& state) {
+    state.erase(keys::outbox(kOtherShard, 4));
+    state.erase(keys::outbox(kOtherShard, 5));
+  });
+  const auto records = replica->outbox(kOtherShard, 1, 9, 1 << 20).value();
+  ASSERT_EQ(records.size(), 5u) << "the numbers stay contiguous";
+  for (std::size_t i : {1, 3, 4}) EXPECT_EQ(records[i], OutboxRecord{OutboxCause::kLost});
+  EXPECT_EQ(records[2].message.id, id_of(3));
+  EXPECT_EQ(replica->outbox(kOtherShard, 2, 9, 1 << 20)->size(), 4u);
+  EXPECT_EQ(replica->outbox(kOtherShard, 4, 1, 1 << 20)->size(), 1u);
+
+  storage::ModelDisk other_disk(1);
+  TestReplica target([&] { return other_disk.open(); }, {}, kOtherShard);
+  const Effects effects = target.apply(TransferCommand{kTestShard, Epoch(1), 1, records});
+  EXPECT_EQ(std::get<TransferResult>(effects.results[0]).last, 5u);
+  EXPECT_EQ(effects.dropped, 3u) << "said, not silent";
+  EXPECT_EQ(effects.delivered.size(), 2u);
+}
+
+TEST_F(ShardMachineReadTest, BatchOfManyLostRangesEndsEarlyInsteadOfGrowingBeyondWhatACallMayBring) {
+  MachineLimits limits;
+  limits.lost_ranges_max = 6;
+  TestReplica replica(open, limits);
+  fill(replica, 40);
+  for (std::uint64_t n = 1; n <= 40; n += 2) ASSERT_TRUE(damage(keys::message(bob, Sequence(n))));
+  Sequence after;
+  std::size_t calls = 0, messages = 0;
+  for (; after < Sequence(40); ++calls) {
+    const Batch batch = replica.fetch(bob, after.value);
+    EXPECT_LE(batch.lost.size(), 6u);
+    ASSERT_FALSE(batch.messages.empty() && batch.lost.empty());
+    messages += batch.messages.size();
+    const Sequence told = batch.lost.empty() ? Sequence() : batch.lost.back().last;
+    after = std::max(told, batch.messages.empty() ? Sequence() : batch.messages.back().sequence);
+  }
+  EXPECT_EQ(messages, 20u) << "nothing is passed over";
+  EXPECT_GT(calls, 2u);
+  EXPECT_LE(history(replica, 0, 40).lost.size(), 6u);
 }
 
 }  // namespace
