@@ -1,0 +1,299 @@
+#include "storage/verify.hpp"
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/checksum.hpp"
+#include "schema/commands.hpp"
+#include "schema/records.hpp"
+#include "storage/keys.hpp"
+#include "storage/log_store.hpp"
+#include "storage/state_store.hpp"
+#include "tests/unit/storage/backends.hpp"
+
+namespace earshot::storage {
+namespace {
+
+using Kind = Finding::Kind;
+using testing::AllOf;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::Field;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr std::uint16_t kShards = 4;
+constexpr ShardId kShard{2};
+const UserId kBob = UserId::trusted("bob");
+const UserId kEve = UserId::trusted("eve");
+const DeviceId kPhone = DeviceId::trusted("phone");
+constexpr std::uint64_t kApplied = 5;
+
+class Collected final : public Witness {
+ public:
+  void reached(std::string_view, std::size_t) override { ++records; }
+  void found(Finding finding) override { findings.push_back(std::move(finding)); }
+  void stands(ShardId shard, LogIndex index) override { applied[shard] = index; }
+
+  std::vector<Finding> findings;
+  std::map<ShardId, LogIndex> applied;
+  int records = 0;
+};
+
+std::string message(std::uint64_t number) {
+  MailboxRecord record;
+  record.sender = UserId::trusted("alice");
+  record.sender_device = kPhone;
+  record.id = MessageId{1, number};
+  record.body = "message " + std::to_string(number);
+  record.checksum = checksum_of(record.body);
+  return encode(record);
+}
+
+CursorRecord cursor_at(std::uint64_t up_to) {
+  CursorRecord cursor;
+  cursor.up_to = Sequence(up_to);
+  return cursor;
+}
+
+auto is_finding(Kind kind, const std::string& where, const std::string& lost) {
+  return AllOf(Field(&Finding::kind, kind), Field(&Finding::where, HasSubstr(where)),
+               Field(&Finding::lost, HasSubstr(lost)));
+}
+
+// A shard with two mailboxes and an outbox, at index 5, and a log of 8 entries.
+class Verify : public testing::TestWithParam<Backend> {
+ protected:
+  void SetUp() override {
+    state = state_disk.open();
+    log = log_disk.open();
+    auto overlay = std::make_shared<FrozenOverlay>();
+    overlay->shard = kShard;
+    auto& changes = overlay->changes;
+    for (const auto& user : {kBob, kEve}) {
+      MailboxHead head;
+      head.first = Sequence(3);
+      head.last = Sequence(20);
+      head.devices = 1;
+      changes[keys::mailbox_head(user)] = encode(head);
+      for (std::uint64_t i = 3; i <= 20; ++i) changes[keys::message(user, Sequence(i))] = message(i);
+      changes[keys::cursor(user, kPhone)] = encode(cursor_at(7));
+    }
+    LaneRecord lane;
+    lane.user = kBob;
+    lane.device = kPhone;
+    changes[keys::lane(ProducerId(7 << 16))] = encode(lane);
+    changes[keys::outbox_head(ShardId(1))] = encode(OutboxHead{6, 2});
+    for (std::uint64_t number = 3; number < 6; ++number) {
+      OutboxRecord record;
+      record.recipients = {kBob};
+      record.message.sender = kEve;
+      record.message.sender_device = kPhone;
+      changes[keys::outbox(ShardId(1), number)] = encode(record);
+    }
+    ShardHead head;
+    head.applied_index = LogIndex(kApplied);
+    changes[keys::shard_head()] = encode(head);
+    must(write_overlays(*state, std::vector<std::shared_ptr<const FrozenOverlay>>{overlay}));
+    write_log();
+  }
+
+  void write_log() {
+    auto store = must(LogStore::open(*log));
+    LogWrite write;
+    write.group = kShard;
+    write.hard_state = HardState{Term(2), NodeId(1)};
+    const auto bytes = std::make_shared<const std::string>(encode(CommandBatch{}));
+    for (std::uint64_t i = 1; i <= 8; ++i) {
+      write.entries.push_back(
+          LogEntry{LogIndex(i), Term(1), i == 1 ? EntryType::kConfiguration : EntryType::kCommand, bytes});
+    }
+    must(store->write(std::vector{write}));
+  }
+
+  std::vector<Finding> verify() {
+    Collected collected;
+    const Applied applied = [&](ShardId shard) -> std::optional<LogIndex> {
+      const auto known = collected.applied.find(shard);
+      return known == collected.applied.end() ? std::nullopt : std::optional(known->second);
+    };
+    for (const Section& section : sections_of(kShards, true)) {
+      if (section.part == Section::Part::kState) {
+        verify_state(*state, section, {}, collected);
+      } else {
+        verify_log(*log, section, {}, kShards, applied, collected);
+      }
+    }
+    return collected.findings;
+  }
+
+  void erase(const std::string& key) {
+    auto transaction = must(state->begin_write());
+    EXPECT_TRUE(must(transaction->erase(kStateTable, state_key(kShard, key))));
+    must(transaction->commit());
+  }
+  void damage(Environment& environment, Table table, const std::string& full_key) {
+    std::string bytes = get(*must(environment.begin_read()), table, full_key).value();
+    bytes.back() = static_cast<char>(bytes.back() ^ 1);
+    put(environment, table, full_key, bytes);
+  }
+  void damage(const std::string& key) { damage(*state, kStateTable, state_key(kShard, key)); }
+  static std::string running_number(std::uint64_t number) {
+    std::string key;
+    keys::append_big_endian(key, number);
+    return key;
+  }
+
+  TestDisk state_disk{GetParam(), state_tables()};
+  TestDisk log_disk{GetParam(), LogStore::tables()};
+  std::unique_ptr<Environment> state;
+  std::unique_ptr<Environment> log;
+};
+
+INSTANTIATE_TEST_SUITE_P(Backends, Verify, testing::Values(Backend::kLmdb, Backend::kModel), name_of_backend);
+
+TEST_P(Verify, FindsNothingInSoundData) { EXPECT_THAT(verify(), IsEmpty()); }
+
+TEST_P(Verify, EveryKeyBelongsToOneSection) {
+  Collected collected;
+  std::uint64_t sections_seen = 0;
+  std::string end = state_key(ShardId(0), {});
+  for (const Section& section : sections_of(kShards, true)) {
+    if (section.part != Section::Part::kState) continue;
+    EXPECT_EQ(section.from, end);
+    end = section.to;
+    ++sections_seen;
+    verify_state(*state, section, {}, collected);
+  }
+  EXPECT_EQ(end, "");
+  EXPECT_EQ(static_cast<std::uint64_t>(collected.records), must(must(state->begin_read())->count(kStateTable)));
+}
+
+TEST_P(Verify, DamagedMessagesInARowAreOneRangeOfTheirMailbox) {
+  for (const std::uint64_t sequence : {17, 18, 19}) damage(keys::message(kBob, Sequence(sequence)));
+  damage(keys::message(kEve, Sequence(3)));
+  EXPECT_THAT(verify(),
+              ElementsAre(is_finding(Kind::kDamaged, "shard 2, user bob, sequences 17..19",
+                                     "messages 17..19 of bob cannot be read: readers get lost(17, 19, corrupt)"),
+                          is_finding(Kind::kDamaged, "user eve, sequences 3", "lost(3, 3, corrupt)")));
+}
+
+TEST_P(Verify, MissingMessagesShowByTheirNeighboursAndByTheCount) {
+  for (const std::uint64_t sequence : {3, 10, 11, 20}) erase(keys::message(kBob, Sequence(sequence)));
+  EXPECT_THAT(verify(), ElementsAre(is_finding(Kind::kMissing, "user bob, sequences 3", "lost(3, 3, unknown)"),
+                                    is_finding(Kind::kMissing, "user bob, sequences 10..11", "lost(10, 11, unknown)"),
+                                    is_finding(Kind::kMissing, "user bob, sequences 20", "lost(20, 20, unknown)"),
+                                    is_finding(Kind::kMiscounted, "shard 2", "there are 32 messages where 36")));
+}
+
+TEST_P(Verify, MailboxWithoutAnyOfItsMessagesIsSeen) {
+  for (std::uint64_t i = 3; i <= 20; ++i) erase(keys::message(kEve, Sequence(i)));
+  EXPECT_THAT(verify(), ElementsAre(is_finding(Kind::kMissing, "user eve, sequences 3..20", "lost(3, 20, unknown)"),
+                                    is_finding(Kind::kMiscounted, "shard 2", "18 messages where 36")));
+}
+
+TEST_P(Verify, MissingHeadsAndCursorsShowByTheCount) {
+  erase(keys::mailbox_head(kBob));
+  erase(keys::cursor(kEve, kPhone));
+  const auto findings = verify();
+  EXPECT_THAT(findings, Contains(is_finding(Kind::kMiscounted, "shard 2", "there are 1 mailbox heads where 2")));
+  EXPECT_THAT(findings, Contains(is_finding(Kind::kMiscounted, "shard 2", "there are 1 cursors where 2")));
+  EXPECT_THAT(findings, Contains(is_finding(Kind::kMissing, "user bob", "head is missing")));
+}
+
+TEST_P(Verify, EachKindOfDamagedRecordIsSaidInItsOwnWords) {
+  damage(keys::mailbox_head(kBob));
+  damage(keys::cursor(kEve, kPhone));
+  damage(keys::lane(ProducerId(7 << 16)));
+  damage(keys::outbox(ShardId(1), 4));
+  damage(keys::shard_head());
+  damage(keys::shard_sums());
+  EXPECT_THAT(verify(), ElementsAre(is_finding(Kind::kDamaged, "user eve, device phone", "every kept message"),
+                                    is_finding(Kind::kDamaged, "shard 2", "refuses to start"),
+                                    is_finding(Kind::kDamaged, "user bob", "takes no message and gives none"),
+                                    is_finding(Kind::kDamaged, "producer 458752", "producerReset"),
+                                    is_finding(Kind::kDamaged, "target shard 1, number 4", "not delivered"),
+                                    is_finding(Kind::kDamaged, "shard 2", "refuses to start")));
+}
+
+TEST_P(Verify, OutboxWithAHoleIsSeen) {
+  erase(keys::outbox(ShardId(1), 4));
+  EXPECT_THAT(verify(), Contains(is_finding(Kind::kMissing, "target shard 1, numbers 4", "are missing")));
+}
+
+TEST_P(Verify, SoundRecordsThatContradictEachOtherAreSeen) {
+  auto overlay = std::make_shared<FrozenOverlay>();
+  overlay->shard = kShard;
+  overlay->changes[keys::cursor(kBob, kPhone)] = encode(cursor_at(21));
+  overlay->changes[keys::message(kEve, Sequence(30))] = message(30);
+  must(write_overlays(*state, std::vector<std::shared_ptr<const FrozenOverlay>>{overlay}));
+  EXPECT_THAT(verify(), ElementsAre(is_finding(Kind::kInconsistent, "user bob, device phone", "has acked 21"),
+                                    is_finding(Kind::kMisplaced, "user eve, sequence 30", "outside of its mailbox")));
+}
+
+TEST_P(Verify, RecordOfAnotherShardIsMisplaced) {
+  put(*state, kStateTable, state_key(ShardId(kShards), "Habc"), "value");
+  put(*state, kStateTable, state_key(kShard, "Z"), "value");
+  EXPECT_THAT(verify(), AllOf(Contains(Field(&Finding::kind, Kind::kMisplaced)).Times(2),
+                              Contains(Field(&Finding::where, HasSubstr("shard 4")))));
+}
+
+TEST_P(Verify, EarlierVersionOfARecordIsSeenByTheDigest) {
+  const std::string key = state_key(kShard, keys::cursor(kBob, kPhone));
+  const std::string earlier = get(*must(state->begin_read()), kStateTable, key).value();
+  auto overlay = std::make_shared<FrozenOverlay>();
+  overlay->shard = kShard;
+  overlay->changes[keys::cursor(kBob, kPhone)] = encode(cursor_at(9));
+  must(write_overlays(*state, std::vector<std::shared_ptr<const FrozenOverlay>>{overlay}));
+  EXPECT_THAT(verify(), IsEmpty());
+  put(*state, kStateTable, key, earlier);
+  EXPECT_THAT(verify(), ElementsAre(is_finding(Kind::kMiscounted, "shard 2", "cursors are not all those")));
+}
+
+TEST_P(Verify, LostEntryIsJudgedByWhatTheStateHasAlready) {
+  damage(*log, 0, running_number(4));
+  damage(*log, 0, running_number(8));
+  EXPECT_THAT(verify(), ElementsAre(is_finding(Kind::kDamaged, "group 2, index 4", "no message is lost"),
+                                    is_finding(Kind::kMissing, "shard 2, indexes 4", "no message is lost"),
+                                    is_finding(Kind::kDamaged, "group 2, index 8", "entries 8 of shard 2 are lost")));
+}
+
+TEST_P(Verify, StateAheadOfItsLogIsSeen) {
+  auto transaction = must(log->begin_write());
+  for (std::uint64_t i = 4; i <= 8; ++i) EXPECT_TRUE(must(transaction->erase(0, running_number(i))));
+  must(transaction->commit());
+  EXPECT_THAT(verify(), ElementsAre(is_finding(Kind::kInconsistent, "shard 2", "ahead of the log, which ends at 3")));
+}
+
+TEST_P(Verify, LostTermIsSeen) {
+  damage(*log, 1, std::string("\0\2", 2));
+  EXPECT_THAT(verify(), ElementsAre(is_finding(Kind::kDamaged, "shard 2", "refuses to start"),
+                                    is_finding(Kind::kInconsistent, "shard 2", "current term is not known")));
+}
+
+TEST(VerifyKeys, WhatLiesBehindAKeyGrowsAsMoreOfItIsCut) {
+  const Section section = [] {
+    for (const Section& each : sections_of(kShards, true)) {
+      if (each.shard == kShard && each.kind == 'M') return each;
+    }
+    return Section{};
+  }();
+  const std::string key = state_key(kShard, keys::message(kBob, Sequence(17)));
+  EXPECT_EQ(key_behind(section, key, 0), state_key(kShard, keys::message(kBob, Sequence(18))));
+  std::string previous = key;
+  for (std::size_t cut = 1; cut < key.size(); ++cut) {
+    const std::string behind = key_behind(section, key, cut);
+    if (behind.empty()) break;
+    EXPECT_GE(behind, previous);
+    previous = behind;
+  }
+  EXPECT_GT(previous, state_key(kShard, keys::message(kBob, Sequence(UINT64_MAX))));
+  EXPECT_EQ(key_behind(section, key, key.size()), "");
+}
+
+}  // namespace
+}  // namespace earshot::storage
