@@ -3,21 +3,24 @@
 #include <iterator>
 #include <span>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include <caf/all.hpp>
 
+#include "actors/disk_watch.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/writer_actor.hpp"
 
 namespace earshot::actors {
 
 LogWriter::LogWriter(storage::LogStore& store, DiskState& disk, const Clock& clock, Random random,
-                     std::size_t transaction_bytes_max)
+                     std::size_t transaction_bytes_max, std::shared_ptr<DiskWatch> watch)
     : store_(store),
       disk_(disk),
       retry_("log writer", clock, std::move(random)),
-      transaction_bytes_max_(transaction_bytes_max) {}
+      transaction_bytes_max_(transaction_bytes_max),
+      watch_(std::move(watch)) {}
 
 std::size_t LogWriter::next_transaction() const {
   std::size_t count = 0;
@@ -29,12 +32,45 @@ std::size_t LogWriter::next_transaction() const {
   return count;
 }
 
+bool LogWriter::commit_cuts() {
+  // A cut ends at a flushed index, which lies below everything that is not on the disk yet, so it may go before what
+  // was queued ahead of it. Not so where a snapshot replaces the log.
+  std::unordered_set<storage::GroupId> replaced;
+  std::vector<storage::LogWrite> cuts;
+  for (const auto& write : queue_) {
+    if (write.drop_log) replaced.insert(write.group);
+    if (!write.snapshot || !write.cut_through || replaced.contains(write.group)) continue;
+    storage::LogWrite& cut = cuts.emplace_back();
+    cut.group = write.group;
+    cut.snapshot = write.snapshot;
+    cut.cut_through = write.cut_through;
+  }
+  if (cuts.empty() || !store_.write(cuts)) return false;
+  replaced.clear();
+  for (auto& write : queue_) {
+    if (write.drop_log) replaced.insert(write.group);
+    if (!write.snapshot || !write.cut_through || replaced.contains(write.group)) continue;
+    write.snapshot.reset();
+    write.cut_through.reset();
+  }
+  return true;
+}
+
+Status LogWriter::write_oldest(std::size_t count) {
+  Status written = store_.write(std::span(queue_).first(count));
+  if (written || written.error().code != ErrorCode::kStorageFull) return written;
+  const bool ballast_given = watch_ != nullptr && watch_->ran_full();
+  const bool cut = commit_cuts();
+  return ballast_given || cut ? store_.write(std::span(queue_).first(count)) : written;
+}
+
 std::vector<LogWriter::Completion> LogWriter::commit() {
   std::vector<Completion> completions;
   if (queue_.empty()) return completions;
   const std::size_t count = next_transaction();
-  const auto written = store_.write(std::span(queue_).first(count));
+  const Status written = write_oldest(count);
   disk_.set_log_full(!written.has_value());
+  if (watch_ != nullptr) watch_->look();
   if (!written.has_value()) {
     retry_after_ms_ = retry_.failed(written.error());
     return completions;
@@ -57,7 +93,10 @@ namespace {
 class LogWriterActor final : public WriterActor<LogWriter> {
  public:
   LogWriterActor(caf::actor_config& config, storage::LogStore& store, WriterSetup setup)
-      : WriterActor(config, LogWriter(store, setup.budgets->disk, *setup.clock, Random(setup.seed))),
+      : WriterActor(config,
+                    LogWriter(store, setup.budgets->disk, *setup.clock, Random(setup.seed),
+                              limits::kLogTransactionBytesMax, setup.budgets->watch),
+                    setup.budgets->watch),
         budgets_(std::move(setup.budgets)) {}
 
   const char* name() const override { return "log-writer"; }

@@ -22,6 +22,9 @@ namespace earshot::actors {
 // the disk, the larger the groups. Bounded by NodeBudgets::admitted, which shards ask at the door: nothing that came in
 // is dropped.
 //
+// On a full disk an append waits, but what frees room does not wait behind it: the cuts of all queued writes are
+// committed by themselves, then the append is tried again.
+//
 // Thread: the log writer's.
 class LogWriter {
  public:
@@ -31,7 +34,8 @@ class LogWriter {
   };
 
   LogWriter(storage::LogStore& store, DiskState& disk, const Clock& clock, Random random,
-            std::size_t transaction_bytes_max = limits::kLogTransactionBytesMax);
+            std::size_t transaction_bytes_max = limits::kLogTransactionBytesMax,
+            std::shared_ptr<DiskWatch> watch = nullptr);
 
   void add(storage::LogWrite write) { queue_.push_back(std::move(write)); }
   // Commits the oldest writes, as many as one transaction may hold, and says whom to tell. Nobody while the disk is
@@ -43,11 +47,14 @@ class LogWriter {
 
  private:
   [[nodiscard]] std::size_t next_transaction() const;  // how many writes it takes
+  Status write_oldest(std::size_t count);
+  bool commit_cuts();  // whether there were any
 
   storage::LogStore& store_;
   DiskState& disk_;
   WriterRetry retry_;
   const std::size_t transaction_bytes_max_;
+  const std::shared_ptr<DiskWatch> watch_;  // may be none
   std::vector<storage::LogWrite> queue_;
   std::uint64_t retry_after_ms_ = 0;
 };

@@ -69,6 +69,8 @@ NodeSetup NodeImpl::setup(const NodeConfig& config) const {
   setup.shard_count = shard_count();
   setup.log = directory_.log.get();
   setup.state = directory_.state_environment.get();
+  setup.log_environment = directory_.log_environment.get();
+  setup.disk_space = directory_.space.get();
   setup.clock = &clock_;
   setup.seed = Random::from_system().next();
   return setup;

@@ -6,6 +6,7 @@
 
 #include <caf/all.hpp>
 
+#include "actors/disk_watch.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/log_writer.hpp"
 #include "actors/session_actor.hpp"
@@ -63,7 +64,11 @@ class Openings {
 NodeActors::NodeActors(caf::actor_system& system, NodeSetup setup)
     : system_(system),
       setup_(std::move(setup)),
-      budgets_(std::make_shared<NodeBudgets>(setup_.config.overlay_bytes_max, limits::kLogQueueBytesMax)) {}
+      budgets_(std::make_shared<NodeBudgets>(setup_.config.overlay_bytes_max, limits::kLogQueueBytesMax)) {
+  if (setup_.disk_space == nullptr) return;
+  budgets_->watch = std::make_shared<DiskWatch>(DiskWatch::Options{.reserve_bytes = setup_.config.disk_reserve_bytes},
+                                                *setup_.disk_space, *setup_.log_environment, *budgets_, *setup_.clock);
+}
 
 ShardOptions NodeActors::shard_options(ShardId shard, std::uint32_t seed) const {
   ShardOptions options;

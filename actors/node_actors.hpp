@@ -17,6 +17,7 @@
 #include "actors/shard.hpp"
 #include "base/clock.hpp"
 #include "base/config.hpp"
+#include "storage/disk_space.hpp"
 #include "storage/log_store.hpp"
 
 namespace earshot::actors {
@@ -28,6 +29,8 @@ struct NodeSetup {
   std::uint16_t shard_count = 0;
   storage::LogStore* log = nullptr;
   storage::Environment* state = nullptr;
+  storage::Environment* log_environment = nullptr;  // with disk_space: the disk's room is watched
+  storage::DiskSpace* disk_space = nullptr;         // none: only failed writes tell that the disk is full
   const Clock* clock = nullptr;
   std::uint64_t seed = 0;
   // The writers block in commits, so they have threads of their own; a simulation runs everything on one thread.

@@ -85,7 +85,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
 
   // A request on its way into the log; refused when it may not come in now.
   void admit(Command command, Waiter waiter);
-  [[nodiscard]] std::optional<Error> refusal() const;
+  [[nodiscard]] std::optional<Error> refusal(const Command& command) const;
   [[nodiscard]] std::optional<Error> read_refusal() const;
   void add_confirms();
   void ask_gather();
@@ -212,10 +212,12 @@ void ShardImpl::handle(ShardHistory message) {
   message.from->post(FetchAnswered{message.request, machine_->history(message.user, message.before, limit, bytes_max)});
 }
 
-std::optional<Error> ShardImpl::refusal() const {
+std::optional<Error> ShardImpl::refusal(const Command& command) const {
   if (stopping_) return stopping();
   if (!leads_) return not_leader();
   if (budgets_->disk.is_full()) return storage_full();
+  // The reserve is for what is under way, and for what is small or frees room: logins, acks, copies from other shards.
+  if (budgets_->disk.is_tight() && std::holds_alternative<SendCommand>(command)) return storage_full();
   if (!batcher_.has_room()) return overloaded("the shard has as many requests waiting as it may");
   if (budgets_->overlay.is_full()) return overloaded("the node holds as much unflushed state as it may");
   if (budgets_->admitted.is_full()) return overloaded("the node's log writer has as much queued as it may");
@@ -229,7 +231,7 @@ std::optional<Error> ShardImpl::read_refusal() const {
 }
 
 void ShardImpl::admit(Command command, Waiter waiter) {
-  if (const auto error = refusal()) return refuse(waiter, *error);
+  if (const auto error = refusal(command)) return refuse(waiter, *error);
   const std::size_t bytes = size_of(command);
   budgets_->admitted.take(bytes);
   batcher_.add(std::move(command), std::move(waiter), bytes);
@@ -399,8 +401,8 @@ void ShardImpl::flush_if_due(std::uint64_t now_ms) {
   budgets_->overlay.give_back(std::exchange(budgeted_bytes_, unflushed_bytes));
   if (!has_unflushed()) return;
   flush_.note_change(now_ms);
-  // Half of the node's budget taken: everyone flushes what they have, so that the bound is not reached.
-  const bool pressed = stopping_ || budgets_->overlay.is_half_full();
+  // Half of the node's budget taken, the log long or the disk nearly full: everyone flushes what they have.
+  const bool pressed = stopping_ || budgets_->overlay.is_half_full() || budgets_->disk.wants_flush();
   if (flushing_ || !(pressed || flush_.is_due(now_ms, unflushed_bytes))) return;
   auto overlay = machine_->freeze();
   EARSHOT_INVARIANT(overlay != nullptr, "a machine that has applied entries has something to flush");

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "base/limits.hpp"
 
@@ -36,18 +37,31 @@ class ByteBudget {
   std::atomic<std::size_t> used_{0};
 };
 
-// Whether the disk takes writes. Set by the writers, asked by the shards before they let a request in. Thread-safe.
+class DiskWatch;
+
+// What the disk takes. Set by the writers and their DiskWatch, asked by the shards before they let a request in.
+// Thread-safe.
 class DiskState {
  public:
   void set_log_full(bool full) { log_full_.store(full, std::memory_order_relaxed); }
   void set_state_full(bool full) { state_full_.store(full, std::memory_order_relaxed); }
+  void set_tight(bool tight) { tight_.store(tight, std::memory_order_relaxed); }
+  void set_flush_early(bool early) { flush_early_.store(early, std::memory_order_relaxed); }
+
+  // The last write did not fit: nothing more is let in.
   [[nodiscard]] bool is_full() const {
     return log_full_.load(std::memory_order_relaxed) || state_full_.load(std::memory_order_relaxed);
   }
+  // The reserve is reached: what would grow the disk's content is not let in.
+  [[nodiscard]] bool is_tight() const { return tight_.load(std::memory_order_relaxed); }
+  // Room is short, or the log is long: shards flush what they have, so that logs can be cut.
+  [[nodiscard]] bool wants_flush() const { return flush_early_.load(std::memory_order_relaxed); }
 
  private:
   std::atomic<bool> log_full_{false};
   std::atomic<bool> state_full_{false};
+  std::atomic<bool> tight_{false};
+  std::atomic<bool> flush_early_{false};
 };
 
 struct NodeBudgets {
@@ -57,6 +71,7 @@ struct NodeBudgets {
   // An admitted command is never dropped for want of room, so the bound is kept at the door.
   ByteBudget admitted{limits::kLogQueueBytesMax};
   DiskState disk;
+  std::shared_ptr<DiskWatch> watch;  // looks after `disk`; none: only failed writes tell that it is full
 
   NodeBudgets() = default;
   NodeBudgets(std::size_t overlay_bytes_max, std::size_t admitted_bytes_max)

@@ -1,22 +1,26 @@
 #include "actors/state_writer.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <span>
 #include <unordered_map>
 #include <utility>
 
 #include <caf/all.hpp>
 
+#include "actors/disk_watch.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/writer_actor.hpp"
 
 namespace earshot::actors {
 
 StateWriter::StateWriter(storage::Environment& environment, DiskState& disk, const Clock& clock, Random random,
-                         std::size_t transaction_bytes_max)
+                         std::size_t transaction_bytes_max, std::shared_ptr<DiskWatch> watch)
     : environment_(environment),
       disk_(disk),
       retry_("state writer", clock, std::move(random)),
-      transaction_bytes_max_(transaction_bytes_max) {}
+      transaction_bytes_max_(transaction_bytes_max),
+      watch_(std::move(watch)) {}
 
 std::size_t StateWriter::next_transaction() const {
   std::size_t count = 0;
@@ -28,12 +32,25 @@ std::size_t StateWriter::next_transaction() const {
   return count;
 }
 
+// Leaves in `count` how many were written, or tried last.
+Status StateWriter::write_next(std::size_t& count) {
+  Status written = storage::write_overlays(environment_, std::span(queue_).first(count));
+  if (written || written.error().code != ErrorCode::kStorageFull) return written;
+  const bool ballast_given = watch_ != nullptr && watch_->ran_full();
+  if (!ballast_given && count == 1) return written;
+  count = 1;
+  const auto smallest = std::ranges::min_element(queue_, {}, [](const auto& overlay) { return overlay->bytes; });
+  std::iter_swap(queue_.begin(), smallest);  // shards' overlays are independent of each other
+  return storage::write_overlays(environment_, std::span(queue_).first(count));
+}
+
 std::vector<StateWriter::Completion> StateWriter::commit() {
   std::vector<Completion> completions;
   if (queue_.empty()) return completions;
-  const std::size_t count = next_transaction();
-  const auto written = storage::write_overlays(environment_, std::span(queue_).first(count));
+  std::size_t count = next_transaction();
+  const Status written = write_next(count);
   disk_.set_state_full(!written.has_value());
+  if (watch_ != nullptr) watch_->look();
   if (!written.has_value()) {
     retry_after_ms_ = retry_.failed(written.error());
     return completions;
@@ -50,7 +67,8 @@ namespace {
 class StateWriterActor final : public WriterActor<StateWriter> {
  public:
   StateWriterActor(caf::actor_config& config, storage::Environment& environment, WriterSetup setup)
-      : WriterActor(config, StateWriter(environment, setup.budgets->disk, *setup.clock, Random(setup.seed))),
+      : WriterActor(config, StateWriter(environment, setup.budgets->disk, *setup.clock, Random(setup.seed),
+                                        limits::kStateTransactionBytesMax, setup.budgets->watch)),
         budgets_(std::move(setup.budgets)) {}
 
   const char* name() const override { return "state-writer"; }

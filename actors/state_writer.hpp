@@ -18,7 +18,8 @@ namespace earshot::actors {
 
 // Brings frozen overlays to disk: as many shards' as fit in one synced transaction. An overlay carries its applied
 // index and is never split. A shard has at most one on its way, so the queue is bounded by the number of shards and
-// their bytes by NodeBudgets::overlay.
+// their bytes by NodeBudgets::overlay. On a full disk it goes on one overlay at a time: a small one may fit, and lets
+// its log be cut.
 //
 // Thread: the state writer's.
 class StateWriter {
@@ -28,7 +29,8 @@ class StateWriter {
   };
 
   StateWriter(storage::Environment& environment, DiskState& disk, const Clock& clock, Random random,
-              std::size_t transaction_bytes_max = limits::kStateTransactionBytesMax);
+              std::size_t transaction_bytes_max = limits::kStateTransactionBytesMax,
+              std::shared_ptr<DiskWatch> watch = nullptr);
 
   void add(std::shared_ptr<const storage::FrozenOverlay> overlay) { queue_.push_back(std::move(overlay)); }
   // Commits the oldest overlays, as many as one transaction may hold, and says whom to tell. Nobody while the disk is
@@ -40,11 +42,13 @@ class StateWriter {
 
  private:
   [[nodiscard]] std::size_t next_transaction() const;  // how many overlays it takes
+  Status write_next(std::size_t& count);
 
   storage::Environment& environment_;
   DiskState& disk_;
   WriterRetry retry_;
   const std::size_t transaction_bytes_max_;
+  const std::shared_ptr<DiskWatch> watch_;  // may be none
   std::vector<std::shared_ptr<const storage::FrozenOverlay>> queue_;
   std::uint64_t retry_after_ms_ = 0;
 };

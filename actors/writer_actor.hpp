@@ -1,10 +1,13 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <memory>
 #include <utility>
 
 #include <caf/all.hpp>
 
+#include "actors/disk_watch.hpp"
 #include "actors/interfaces.hpp"
 
 namespace earshot::actors {
@@ -15,7 +18,9 @@ namespace earshot::actors {
 template <class Writer>
 class WriterActor : public caf::event_based_actor {
  public:
-  WriterActor(caf::actor_config& config, Writer writer) : caf::event_based_actor(config), writer_(std::move(writer)) {}
+  // `watch` looks at the disk also while there is nothing to write; one of the writers has it.
+  WriterActor(caf::actor_config& config, Writer writer, std::shared_ptr<DiskWatch> watch = nullptr)
+      : caf::event_based_actor(config), writer_(std::move(writer)), watch_(std::move(watch)) {}
 
  protected:
   Writer& writer() { return writer_; }
@@ -24,8 +29,14 @@ class WriterActor : public caf::event_based_actor {
 
   template <class TakeWrite>
   caf::behavior writer_behavior(TakeWrite take_write) {
+    if (watch_ != nullptr) look();
     return {std::move(take_write), [this](GatherNow) { gather_asked_ = false, commit(); },
-            [this](TimerFired) { waits_for_room_ = false, commit(); }, [this](StopWriter) { stop(); }};
+            [this](const TimerFired& timer) {
+              if (timer.generation == kLookTimer) return look();
+              waits_for_room_ = false;
+              commit();
+            },
+            [this](StopWriter) { stop(); }};
   }
 
   void gather_soon() {
@@ -35,12 +46,20 @@ class WriterActor : public caf::event_based_actor {
   }
 
  private:
+  static constexpr std::uint64_t kRetryTimer = 0;
+  static constexpr std::uint64_t kLookTimer = 1;
+
+  void look() {
+    watch_->look();
+    delayed_send(this, std::chrono::milliseconds(limits::kDiskLookMs), TimerFired{kLookTimer});
+  }
+
   void commit() {
     for (auto& completion : writer_.commit()) tell(std::move(completion));
     if (writer_.empty()) return;
     if (writer_.retry_after_ms() == 0) return gather_soon();
     waits_for_room_ = true;
-    delayed_send(this, std::chrono::milliseconds(writer_.retry_after_ms()), TimerFired{});
+    delayed_send(this, std::chrono::milliseconds(writer_.retry_after_ms()), TimerFired{kRetryTimer});
   }
 
   // Nobody waits for a write that the disk has no room for now: its shard has ended, and it was never said to be
@@ -53,6 +72,7 @@ class WriterActor : public caf::event_based_actor {
   }
 
   Writer writer_;
+  const std::shared_ptr<DiskWatch> watch_;
   bool gather_asked_ = false;
   bool waits_for_room_ = false;
 };

@@ -13,6 +13,7 @@
 #include "actors/node.hpp"
 #include "app/node_command_line.hpp"
 #include "base/clock.hpp"
+#include "base/out_of_memory.hpp"
 #include "gateway/gateway.hpp"
 
 namespace earshot::app {
@@ -85,6 +86,7 @@ NodeExit run(const NodeConfig& config) {
 
 int main(int argc, char** argv) {
   using namespace earshot::app;
+  earshot::stop_when_out_of_memory();
   const NodeCommandLine command = read_node_command_line(std::vector<std::string>(argv + 1, argv + argc));
   std::cout << command.output << std::flush;
   std::cerr << command.error << std::flush;

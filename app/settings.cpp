@@ -42,6 +42,8 @@ const std::array kSettings{
             NumberRule{&NodeConfig::overlay_bytes_max, kMebibyte, kTebibyte}},
     Setting{"overlay_flush_bytes", "So much of it is written to its tables at once.",
             NumberRule{&NodeConfig::overlay_flush_bytes, kMebibyte / 16, kTebibyte}},
+    Setting{"disk_reserve_bytes", "With less than this free on the disk, messages are refused until there is room.",
+            NumberRule{&NodeConfig::disk_reserve_bytes, limits::kDiskReserveBytesMin, kTebibyte}},
 };
 
 tl::unexpected<Error> refuse(const Setting& setting, std::string why) {

@@ -35,6 +35,7 @@ struct NodeConfig {
   std::uint64_t flush_interval_ms = limits::kFlushIntervalMs;
   std::uint64_t overlay_bytes_max = limits::kOverlayBytesMax;
   std::uint64_t overlay_flush_bytes = limits::kOverlayFlushBytes;
+  std::uint64_t disk_reserve_bytes = limits::kDiskReserveBytesDefault;
 };
 
 }  // namespace earshot

@@ -278,6 +278,22 @@ TEST_F(ShardTest, StorageFullRefusesNewAndKeepsAdmitted) {
   EXPECT_THAT(port->stored(), ElementsAre(1, 2));
 }
 
+TEST_F(ShardTest, TightDiskRefusesSendsOnly) {
+  world.budgets->disk.set_tight(true);
+  world.send(port, world.alice, 1);
+  EXPECT_EQ(port->held(), ErrorCode::kStorageFull);
+  login(port, world.bob);
+  world.settle();
+  ASSERT_EQ(port->logins.size(), 1u);
+  EXPECT_TRUE(port->logins.at(0).outcome.has_value()) << "who wants to read must get in";
+  EXPECT_TRUE(world.fetch(world.alice).has_value());
+  world.budgets->disk.set_tight(false);
+  auto again = session();
+  world.send(again, world.alice, 1);
+  world.settle();
+  EXPECT_THAT(again->stored(), ElementsAre(1));
+}
+
 TEST_F(ShardTest, StopRefusesFlushesAndDrains) {
   world.send(port, world.alice, 1);
   world.gather();

@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "actors/disk_watch.hpp"
 #include "actors/log_writer.hpp"
 #include "actors/state_writer.hpp"
 #include "storage/model_environment.hpp"
 #include "storage/state_store.hpp"
+#include "tests/support/model_disk_space.hpp"
 
 namespace earshot::actors {
 namespace {
@@ -25,6 +27,14 @@ class WriterTest : public testing::Test {
     write.ticket = ++tickets;
     write.entries.push_back(storage::LogEntry{LogIndex(index), Term(1), storage::EntryType::kCommand,
                                               std::make_shared<const std::string>(bytes, 'x')});
+    return write;
+  }
+  storage::LogWrite cut(ShardId shard, std::uint64_t through) {
+    storage::LogWrite write;
+    write.group = shard;
+    write.ticket = ++tickets;
+    write.snapshot = storage::SnapshotMetadata{LogIndex(through), Term(1), "", LogIndex(0)};
+    write.cut_through = LogIndex(through);
     return write;
   }
   std::size_t stored(ShardId shard) { return store->load(shard).value().entries.size(); }
@@ -97,6 +107,74 @@ TEST_F(WriterTest, FullDiskKeepsAdmittedWritesUntilThereIsRoom) {
   EXPECT_FALSE(disk.is_full());
   EXPECT_EQ(writer.retry_after_ms(), 0u);
   EXPECT_EQ(stored(ShardId(0)), 2u);
+}
+
+TEST_F(WriterTest, CutDoesNotWaitBehindAnAppendThatDoesNotFit) {
+  LogWriter writer(*store, disk, clock, Random(1));
+  writer.add(append(ShardId(0), 1, 1'000));  // ticket 1
+  writer.add(append(ShardId(1), 1, 1'000));  // ticket 2
+  ASSERT_EQ(writer.commit().size(), 2u);
+  log_disk.set_capacity(log_environment->usage().used_bytes);
+  writer.add(append(ShardId(1), 2, 800));  // ticket 3: fits only where shard 0 has made room
+  writer.add(cut(ShardId(0), 1));          // ticket 4
+  writer.add(append(ShardId(0), 2, 10));   // ticket 5
+  const auto told = writer.commit();
+  ASSERT_EQ(told.size(), 2u) << "the cut goes first, alone";
+  EXPECT_THAT(told[0].tickets, ElementsAre(3));
+  EXPECT_THAT(told[1].tickets, ElementsAre(4, 5)) << "each group's in order";
+  EXPECT_EQ(stored(ShardId(1)), 2u);
+  const auto loaded = store->load(ShardId(0)).value();
+  EXPECT_EQ(loaded.snapshot->index, LogIndex(1));
+  ASSERT_EQ(loaded.entries.size(), 1u);
+  EXPECT_EQ(loaded.entries[0].index, LogIndex(2));
+}
+
+TEST_F(WriterTest, CutOfOneGroupSurvivesThoughTheAppendStillDoesNotFit) {
+  LogWriter writer(*store, disk, clock, Random(1));
+  writer.add(append(ShardId(0), 1, 1'000));
+  writer.add(append(ShardId(1), 1, 1'000));
+  ASSERT_EQ(writer.commit().size(), 2u);
+  log_disk.set_capacity(log_environment->usage().used_bytes);
+  writer.add(append(ShardId(1), 2, 5'000));
+  writer.add(cut(ShardId(0), 1));
+  EXPECT_THAT(writer.commit(), IsEmpty());
+  EXPECT_EQ(stored(ShardId(0)), 0u);
+  EXPECT_TRUE(disk.is_full());
+  log_disk.set_capacity(0);
+  EXPECT_EQ(writer.commit().size(), 2u);
+  EXPECT_EQ(stored(ShardId(1)), 2u);
+}
+
+TEST_F(WriterTest, BallastMakesRoomForWhatWasAdmitted) {
+  tests::ModelDiskSpace space(100'000, 1'000);
+  NodeBudgets budgets;
+  const auto watch =
+      std::make_shared<DiskWatch>(DiskWatch::Options{.reserve_bytes = 10'000}, space, *log_environment, budgets, clock);
+  watch->look();
+  ASSERT_TRUE(space.has_ballast());
+  LogWriter writer(*store, budgets.disk, clock, Random(1), limits::kLogTransactionBytesMax, watch);
+  log_disk.set_capacity(200);
+  space.free = 0;
+  space.on_release = [this] { log_disk.set_capacity(2'000); };
+  writer.add(append(ShardId(0), 1, 1'000));
+  EXPECT_THAT(writer.commit().at(0).tickets, ElementsAre(1)) << "at once, not after a pause";
+  EXPECT_FALSE(space.has_ballast());
+  EXPECT_TRUE(budgets.disk.is_tight());
+  EXPECT_FALSE(budgets.disk.is_full());
+}
+
+TEST_F(WriterTest, SmallOverlayFitsWhereAllTogetherDoNot) {
+  StateWriter writer(*state_environment, disk, clock, Random(1));
+  state_disk.set_capacity(600);
+  writer.add(overlay(ShardId(0), 5'000));
+  writer.add(overlay(ShardId(1), 400));
+  const auto told = writer.commit();
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].shard, ShardId(1));
+  EXPECT_THAT(writer.commit(), IsEmpty());
+  EXPECT_TRUE(disk.is_full());
+  state_disk.set_capacity(0);
+  EXPECT_EQ(writer.commit().at(0).shard, ShardId(0));
 }
 
 TEST_F(WriterTest, FullDiskKeepsOverlaysUntilThereIsRoom) {

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+
+#include "actors/shard_budget.hpp"
+#include "base/clock.hpp"
+#include "storage/disk_space.hpp"
+#include "storage/environment.hpp"
+
+namespace earshot::actors {
+
+// Looks after the room on the node's disk and tells the shards through DiskState.
+//
+//   free and ballast       sends        everything else             ballast
+//   above the reserve      let in       let in                      held
+//   below the reserve      refused      let in, flushed at once     held
+//   a write did not fit    refused      refused until one fits      given up, so that flushes and cuts fit
+//
+// What has been let in and is not on the disk yet counts as taken. Sends are let in again a quarter of the reserve
+// above the line, so that the answer does not change with every message; the ballast is made again then too.
+//
+// Thread safety: the writers call look() and ran_full() from their threads.
+class DiskWatch {
+ public:
+  struct Options {
+    std::uint64_t reserve_bytes = limits::kDiskReserveBytesDefault;
+    std::uint64_t log_bytes_max = limits::kNodeLogBytesMax;  // on a small disk less
+  };
+
+  // Everything outlives the watch.
+  DiskWatch(const Options& options, storage::DiskSpace& space, storage::Environment& log, NodeBudgets& budgets,
+            const Clock& clock);
+
+  // After a commit, and every kDiskLookMs while there is none.
+  void look();
+  // A write did not fit. True when room was made, so that it is worth trying again at once.
+  bool ran_full();
+
+ private:
+  void look_at_space();
+  void look_at_log();
+  void say(std::uint64_t left_bytes) const;
+
+  const Options options_;
+  storage::DiskSpace& space_;
+  storage::Environment& log_;
+  NodeBudgets& budgets_;
+  const Clock& clock_;
+  std::mutex mutex_;
+  std::uint64_t log_looked_at_ms_ = 0;
+  bool is_tight_ = false;
+  bool log_is_long_ = false;
+};
+
+}  // namespace earshot::actors

@@ -1,0 +1,121 @@
+// What the room on the disk means to the node.
+#include "actors/disk_watch.hpp"
+
+#include <gtest/gtest.h>
+
+#include "storage/model_environment.hpp"
+#include "tests/support/model_disk_space.hpp"
+
+namespace earshot::actors {
+namespace {
+
+class DiskWatchTest : public testing::Test {
+ protected:
+  static constexpr std::uint64_t kReserve = 1'000;
+  static constexpr std::uint64_t kResume = kReserve + kReserve / 4;
+  static constexpr std::uint64_t kBallast = 100;
+
+  void put_log(std::size_t bytes) {
+    auto writer = std::move(log->begin_write().value());
+    ASSERT_TRUE(writer->put(0, "key", std::string(bytes, 'x')));
+    ASSERT_TRUE(writer->commit());
+  }
+  void look_later() {
+    clock.advance(1'000);
+    watch.look();
+  }
+
+  ManualClock clock;
+  storage::ModelDisk disk{1};
+  std::unique_ptr<storage::Environment> log = disk.open();
+  tests::ModelDiskSpace space{100'000, kBallast};
+  NodeBudgets budgets;
+  DiskWatch watch{DiskWatch::Options{.reserve_bytes = kReserve, .log_bytes_max = 20'000}, space, *log, budgets, clock};
+};
+
+TEST_F(DiskWatchTest, SendsStopBelowTheReserveAndResumeWellAboveIt) {
+  watch.look();
+  EXPECT_TRUE(space.has_ballast());
+  space.free = kReserve - kBallast;
+  watch.look();
+  EXPECT_FALSE(budgets.disk.is_tight()) << "exactly the reserve, the ballast counted";
+  space.free -= 1;
+  watch.look();
+  EXPECT_TRUE(budgets.disk.is_tight());
+  EXPECT_TRUE(budgets.disk.wants_flush()) << "so that logs can be cut";
+  EXPECT_FALSE(budgets.disk.is_full());
+  space.free = kResume - kBallast - 1;
+  watch.look();
+  EXPECT_TRUE(budgets.disk.is_tight()) << "not for every message another answer";
+  space.free += 1;
+  watch.look();
+  EXPECT_FALSE(budgets.disk.is_tight());
+  EXPECT_FALSE(budgets.disk.wants_flush());
+}
+
+TEST_F(DiskWatchTest, WhatIsLetInAndNotYetOnTheDiskCountsAsTaken) {
+  watch.look();
+  space.free = kReserve - kBallast + 500;
+  budgets.admitted.take(200);  // in the log, and then in the state
+  budgets.overlay.take(100);
+  watch.look();
+  EXPECT_FALSE(budgets.disk.is_tight());
+  budgets.overlay.take(1);
+  watch.look();
+  EXPECT_TRUE(budgets.disk.is_tight());
+  budgets.admitted.take(1'000'000);  // more than there is: no wrapping around
+  watch.look();
+  EXPECT_TRUE(budgets.disk.is_tight());
+}
+
+TEST_F(DiskWatchTest, BallastIsGivenUpOnceAndMadeAgainWhenThereIsRoom) {
+  watch.look();
+  space.free = 0;
+  watch.look();
+  EXPECT_TRUE(watch.ran_full());
+  EXPECT_EQ(space.free, kBallast);
+  EXPECT_FALSE(watch.ran_full()) << "there is nothing left to give";
+  space.free = 10 * kReserve;
+  budgets.disk.set_log_full(true);
+  watch.look();
+  EXPECT_FALSE(space.has_ballast()) << "not while a write still waits for room";
+  budgets.disk.set_log_full(false);
+  watch.look();
+  EXPECT_TRUE(space.has_ballast());
+  EXPECT_EQ(space.free, 10 * kReserve - kBallast);
+}
+
+TEST_F(DiskWatchTest, NoBallastIsMadeOnATightDisk) {
+  space.free = kReserve - 1;
+  watch.look();
+  EXPECT_FALSE(space.has_ballast());
+  EXPECT_EQ(space.free, kReserve - 1);
+}
+
+TEST_F(DiskWatchTest, LongLogIsFlushedThoughTheDiskHasRoom) {
+  put_log(19'000);
+  watch.look();
+  EXPECT_FALSE(budgets.disk.wants_flush());
+  put_log(21'000);
+  look_later();
+  EXPECT_TRUE(budgets.disk.wants_flush());
+  EXPECT_FALSE(budgets.disk.is_tight());
+  put_log(10);
+  look_later();
+  EXPECT_FALSE(budgets.disk.wants_flush());
+}
+
+TEST_F(DiskWatchTest, SmallDiskAllowsOnlyAShortLog) {
+  tests::ModelDiskSpace small(8'000, kBallast);
+  DiskWatch narrow(DiskWatch::Options{.reserve_bytes = kReserve, .log_bytes_max = 20'000}, small, *log, budgets, clock);
+  put_log(8'000 / limits::kNodeLogPartOfDisk - 10);
+  narrow.look();
+  EXPECT_FALSE(budgets.disk.wants_flush());
+  put_log(8'000 / limits::kNodeLogPartOfDisk);
+  clock.advance(1'000);
+  narrow.look();
+  EXPECT_TRUE(budgets.disk.wants_flush());
+}
+
+}  // namespace
+}  // namespace earshot::actors
