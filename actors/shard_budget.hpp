@@ -5,37 +5,12 @@
 #include <cstdint>
 #include <memory>
 
+#include "base/byte_budget.hpp"
 #include "base/limits.hpp"
 
 // What all shards of a node share: how much of the common memory is taken, and whether the disk takes writes. Read and
 // written from the shards' and the writers' threads; only counts, so relaxed order does.
 namespace earshot::actors {
-
-// A number of bytes against a bound. Thread-safe.
-class ByteBudget {
- public:
-  explicit ByteBudget(std::size_t bytes_max) : bytes_max_(bytes_max) {}
-  ByteBudget(const ByteBudget&) = delete;
-  ByteBudget& operator=(const ByteBudget&) = delete;
-
-  // False, and nothing taken, when the bound is reached. The last one in may exceed it: a request larger than what is
-  // left is let in rather than starved, so the bound holds up to one request per shard.
-  bool try_take(std::size_t bytes) {
-    if (is_full()) return false;
-    take(bytes);
-    return true;
-  }
-  void take(std::size_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); }
-  void give_back(std::size_t bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
-
-  [[nodiscard]] std::size_t used() const { return used_.load(std::memory_order_relaxed); }
-  [[nodiscard]] bool is_full() const { return used() >= bytes_max_; }
-  [[nodiscard]] bool is_half_full() const { return used() >= bytes_max_ / 2; }
-
- private:
-  const std::size_t bytes_max_;
-  std::atomic<std::size_t> used_{0};
-};
 
 class DiskWatch;
 
@@ -70,6 +45,10 @@ struct NodeBudgets {
   // Commands from their admission until they are applied: waiting in shards, queued for the log writer, being synced.
   // An admitted command is never dropped for want of room, so the bound is kept at the door.
   ByteBudget admitted{limits::kLogQueueBytesMax};
+  // Answers to reads from the shard that made them until the session has them.
+  ByteBudget reads{limits::kReadsBytesMax};
+  // What sessions hold for their devices until it is acked.
+  ByteBudget windows{limits::kWindowsBytesMax};
   DiskState disk;
   std::shared_ptr<DiskWatch> watch;  // looks after `disk`; none: only failed writes tell that it is full
 

@@ -9,6 +9,7 @@
 #include <capnp/any.h>
 #include <capnp/message.h>
 #include <capnp/rpc.capnp.h>
+#include <capnp/serialize-async.h>
 #include <capnp/serialize.h>
 #include <kj/async-io.h>
 
@@ -23,11 +24,12 @@ class HostileStream {
   using Message = capnp::rpc::Message;
 
   HostileStream(kj::AsyncIoContext& io, std::uint16_t port)
-      : io_(io), stream_(io.provider->getNetwork()
-                             .parseAddress("127.0.0.1", port)
-                             .wait(io.waitScope)
-                             ->connect()
-                             .wait(io.waitScope)) {}
+      : io_(io),
+        stream_(io.provider->getNetwork()
+                    .parseAddress("127.0.0.1", port)
+                    .wait(io.waitScope)
+                    ->connect()
+                    .wait(io.waitScope)) {}
 
   void write(const void* bytes, std::size_t size) {
     try {

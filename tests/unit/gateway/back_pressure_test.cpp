@@ -218,6 +218,29 @@ TEST_F(BackPressure, AClientThatSendsOnInSpiteOfOverloadedIsToldAndCutOff) {
   other.login("other");
 }
 
+// Four calls of 4 MiB are as much as a connection may have unanswered: the fifth is read when one of them is answered.
+TEST_F(BackPressure, BytesOfUnansweredCallsAtTheLimitStopTheReading) {
+  broker_ = std::make_unique<FakeBroker>();
+  start();
+  TestClient client = connect();
+  client.login("alice");
+  const auto session = broker_->session();
+  constexpr std::size_t kCalls = limits::kCallBytesInFlightMax / limits::kBatchBytesMax;
+  std::vector<kj::Promise<void>> calls;
+  for (std::uint64_t call = 0; call < 2 * kCalls; ++call) {
+    std::vector<OutgoingMessage> messages;
+    for (std::uint64_t i = 1; i <= 4; ++i)
+      messages.push_back(message_to("bob", 4 * call + i, std::string(limits::kBodyBytesMax, 'x')));
+    calls.push_back(send_request(client.session(), messages).send().ignoreResult().eagerlyEvaluate(nullptr));
+  }
+  run_until([&] { return session->waiting() == kCalls; });
+  pass(50);
+  EXPECT_EQ(session->waiting(), kCalls) << "more was read";
+  const auto first = session->next<actors::ClientSend>();
+  session->client->answered(first.call, std::vector<SendAnswer>(4, SendAnswer{Stored{Sequence(1), Epoch(1)}}));
+  run_until([&] { return session->waiting() == kCalls; });
+}
+
 // An event that cannot be written at all (a body above what a pointer can span) ends that session, not the thread.
 TEST_F(BackPressure, AnEventThatCannotBePassedOnEndsItsSessionAndNothingElse) {
   broker_ = std::make_unique<FakeBroker>(

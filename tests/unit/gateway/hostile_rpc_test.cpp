@@ -142,15 +142,13 @@ TEST_F(HostileRpc, MessagesAgainstTheRulesHurtOnlyTheirOwnConnection) {
          });
        }},
       {"a provide",
-       [](HostileStream& to) {
-         to.say([](Message::Builder message) { message.initProvide().setQuestionId(1); });
-       }},
+       [](HostileStream& to) { to.say([](Message::Builder message) { message.initProvide().setQuestionId(1); }); }},
       {"an accept", [](HostileStream& to) { to.say([](Message::Builder message) { message.initAccept(); }); }},
       {"a join", [](HostileStream& to) { to.say([](Message::Builder message) { message.initJoin(); }); }},
-      {"an abort", [](HostileStream& to) {
-         to.say([](Message::Builder message) { message.initAbort().setReason("because"); });
-       }},
-      {"our unimplemented, of a call", [](HostileStream& to) {
+      {"an abort",
+       [](HostileStream& to) { to.say([](Message::Builder message) { message.initAbort().setReason("because"); }); }},
+      {"our unimplemented, of a call",
+       [](HostileStream& to) {
          to.say([](Message::Builder message) { message.initUnimplemented().initCall().setQuestionId(1); });
        }},
       {"a capability that we are said to host",

@@ -94,6 +94,16 @@ TEST(Start, RefusesToRunWithoutThreads) {
   EXPECT_EQ(error_of_start(config).field, "gateway_threads");
 }
 
+TEST(Start, RefusesMoreThreadsThanTheLimit) {
+  NodeConfig config;
+  config.gateway_threads = limits::kGatewayThreadsMax;
+  EXPECT_TRUE(Gateway::check(config));
+  config.gateway_threads = limits::kGatewayThreadsMax + 1;
+  const auto refused = Gateway::check(config);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().field, "gateway_threads");
+}
+
 TEST_F(GatewayTest, StopsTwiceAndFreesThePort) {
   start();
   const std::uint16_t port = gateway_->port();
