@@ -1,4 +1,6 @@
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/limits.hpp"
 #include "schema/fields.hpp"

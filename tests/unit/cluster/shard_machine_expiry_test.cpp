@@ -186,7 +186,8 @@ TEST_F(ShardMachineExpiry, PolicyOfAMailboxGoesBeforeTheDefaultAndCanBeGivenUp) 
 }
 
 TEST_F(ShardMachineExpiry, DamagedPolicyEndsNothing) {
-  ASSERT_TRUE(set_policy(bob, Policy{0, 1, 0, 0}).has_value());
+  ASSERT_TRUE(set_policy(UserId(), Policy{0, 1, 0, 0}).has_value());
+  ASSERT_TRUE(set_policy(bob, Policy{0, 9, 0, 0}).has_value());
   replica().flush();
   replica().reopen_after([&] {
     ASSERT_TRUE(disk.damage(storage::kStateTable, storage::state_key(kTestShard, storage::keys::policy(bob)), 301));
@@ -208,6 +209,7 @@ TEST_F(ShardMachineExpiry, DamagedFrontIsNotInTheWayOfWhatIsTooOldBehindIt) {
   tick(kStart + 10'000);
   EXPECT_EQ(box(), "3 4 lost 1..2 corrupt") << "alone it is kept and said";
   send(kStart + 20'000);
+  EXPECT_EQ(ended(last_), "lost 1..4 trimmed;");
   EXPECT_EQ(box(), "5 lost 1..4 trimmed");
 }
 
