@@ -1,11 +1,27 @@
 #include "app/command.hpp"
 
+#include <algorithm>
 #include <cstdio>
+#include <fstream>
 
 #include "client/lmdb_store.hpp"
 #include "client/memory_store.hpp"
 
 namespace earshot::app {
+namespace {
+
+// The first line of a small file.
+Result<std::string> read_token(const std::string& path) {
+  std::ifstream file(path);
+  std::string token(limits::kTokenBytesMax + 2, '\0');
+  file.read(token.data(), static_cast<std::streamsize>(token.size()));
+  token.resize(static_cast<std::size_t>(file.gcount()));
+  token.resize(std::min(token.size(), token.find_first_of("\r\n")));
+  if (token.empty()) return fail(ErrorCode::kUnavailable, "token", "cannot read a token from " + path);
+  return token;
+}
+
+}  // namespace
 
 void add_connection_options(CLI::App& command, ConnectionOptions& options, std::string device) {
   options.device = std::move(device);
@@ -13,8 +29,17 @@ void add_connection_options(CLI::App& command, ConnectionOptions& options, std::
       ->envname("EARSHOT_SERVER")
       ->capture_default_str();
   command.add_option("--user", options.user, "who you are (with auth \"none\" the name is enough)")
-      ->envname("EARSHOT_USER")
-      ->required();
+      ->envname("EARSHOT_USER");
+  // A token on the command line can be seen by everybody on the machine: the other two ways are better.
+  auto* token = command.add_option("--token", options.token, "the token to log in with (better: --token-file)")
+                    ->envname("EARSHOT_TOKEN");
+  command.add_option("--token-file", options.token_file, "a file with the token, read at every login")
+      ->envname("EARSHOT_TOKEN_FILE")
+      ->excludes(token);
+  command.add_flag("--tls", options.tls, "connect by TLS and verify the server by the system's certificates");
+  command.add_option("--ca", options.ca_file, "a PEM file with the certificates to trust instead; means --tls")
+      ->envname("EARSHOT_CA");
+  command.add_option("--tls-name", options.tls_name, "the name in the server's certificate, if not its host's");
   command.add_option("--device", options.device, "this device's name; each device has its own place in the mailbox")
       ->capture_default_str();
   command.add_option("--state", options.state, "directory of this device's own database (none: only in memory)");
@@ -60,8 +85,17 @@ Result<std::unique_ptr<client::Client>> open_client(const ConnectionOptions& opt
   auto runtime = client::Runtime::start();
   if (!runtime) return fail(std::move(runtime.error()));
   client_options.addresses = options.servers;
-  client_options.token = options.user;
+  if (options.user.empty() && options.token.empty() && options.token_file.empty())
+    return fail(ErrorCode::kInvalidArgument, "", "--user is required, or a token");
+  if (!options.token_file.empty())
+    client_options.token_source = [path = options.token_file](const client::TokenDone& done) {
+      done(read_token(path));
+    };
+  else
+    client_options.token = options.token.empty() ? options.user : options.token;
   client_options.user = options.user;
+  client_options.tls = {options.tls || !options.ca_file.empty() || !options.tls_name.empty(), options.ca_file,
+                        options.tls_name};
   client_options.device = options.device;
   client_options.agent = "earshot";
   return client::Client::open(std::move(client_options), std::move(store), std::move(handlers), std::move(*runtime));

@@ -29,6 +29,11 @@ enum class ExitCode : int {
 struct ConnectionOptions {
   std::vector<std::string> servers{"127.0.0.1:7400"};
   std::string user;
+  std::string token;       // "": the user's name
+  std::string token_file;  // instead: holds the token, and is read at every login
+  bool tls = false;
+  std::string ca_file;   // either of them means TLS
+  std::string tls_name;  //
   std::string device;
   std::string state;  // directory of the device's own database; empty: memory
   double timeout_s = 30;
@@ -58,6 +63,7 @@ void add_listen_command(CLI::App& app, ExitCode& code);
 void add_history_command(CLI::App& app, ExitCode& code);
 void add_inbox_command(CLI::App& app, ExitCode& code);
 void add_bench_command(CLI::App& app, ExitCode& code);
+void add_token_command(CLI::App& app, ExitCode& code);
 void add_verify_command(CLI::App& app, ExitCode& code);
 
 }  // namespace earshot::app

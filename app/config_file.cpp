@@ -21,17 +21,38 @@ std::string place_of(std::string_view source, const toml::source_region& region)
 Status set_from(NodeConfig& config, const Setting& setting, const toml::node& node) {
   if (is_number(setting)) {
     if (const auto number = node.value_exact<std::int64_t>()) return set(config, setting, *number);
-  } else {
-    if (const auto text = node.value_exact<std::string>()) return set(config, setting, *text);
+    return fail(ErrorCode::kInvalidArgument, std::string(setting.key), "must be a whole number");
   }
-  return fail(ErrorCode::kInvalidArgument, std::string(setting.key),
-              is_number(setting) ? "must be a whole number" : "must be a text in quotes");
+  if (is_flag(setting)) {
+    if (const auto flag = node.value_exact<bool>()) return set_flag(config, setting, *flag);
+    return fail(ErrorCode::kInvalidArgument, std::string(setting.key), "must be true or false");
+  }
+  if (const auto text = node.value_exact<std::string>()) return set(config, setting, *text);
+  return fail(ErrorCode::kInvalidArgument, std::string(setting.key), "must be a text in quotes");
 }
 
 std::string quoted_toml(std::string_view text) {
   std::ostringstream out;
   out << toml::value<std::string>(std::string(text));
   return out.str();
+}
+
+// What is set must have an effect: a setting of security that is silently ignored is worse than none.
+Status check_security(const NodeConfig& config) {
+  const auto refuse = [](const char* key, const char* why) -> Status {
+    return fail(ErrorCode::kInvalidArgument, key, why);
+  };
+  if (config.tls_certificate.empty() != config.tls_key.empty())
+    return refuse(config.tls_key.empty() ? "tls_key" : "tls_certificate",
+                  "is missing: tls_certificate and tls_key go together");
+  if (config.auth == AuthMode::kJwt && config.jwt_keys.empty())
+    return refuse("jwt_keys", "is missing: with auth = \"jwt\" it names the file with the keys");
+  if (config.auth != AuthMode::kJwt) {
+    if (!config.jwt_keys.empty()) return refuse("jwt_keys", "has no effect without auth = \"jwt\"");
+    if (!config.jwt_audience.empty()) return refuse("jwt_audience", "has no effect without auth = \"jwt\"");
+    if (!config.jwt_issuer.empty()) return refuse("jwt_issuer", "has no effect without auth = \"jwt\"");
+  }
+  return {};
 }
 
 }  // namespace
@@ -85,6 +106,7 @@ Status check_config(const NodeConfig& config) {
           at_most(config.retransmit_first_ms, "retransmit_first_ms", config.retransmit_max_ms, "retransmit_max_ms");
       !fits)
     return fits;
+  if (auto fits = check_security(config); !fits) return fits;
   return at_most(config.overlay_flush_bytes, "overlay_flush_bytes", config.overlay_bytes_max, "overlay_bytes_max");
 }
 
@@ -93,7 +115,8 @@ std::string to_toml(const NodeConfig& config) {
   for (const Setting& setting : settings()) {
     const std::string value = value_of(config, setting);
     text += "# " + std::string(setting.help) + "\n";
-    text += std::string(setting.key) + " = " + (is_number(setting) ? value : quoted_toml(value)) + "\n\n";
+    const bool bare = is_number(setting) || is_flag(setting);
+    text += std::string(setting.key) + " = " + (bare ? value : quoted_toml(value)) + "\n\n";
   }
   if (!text.empty()) text.pop_back();
   return text;

@@ -18,14 +18,17 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", std::string("earshot ") + kVersion);
   app.require_subcommand(1);
   app.footer(
-      "Exit codes: 0 done, 1 failed, 2 bad usage, 3 no server, login refused or data in use, 4 not in time, 5 messages refused.\n"
-      "EARSHOT_SERVER and EARSHOT_USER stand for --server and --user.");
+      "Exit codes: 0 done, 1 failed, 2 bad usage, 3 no server, login refused or data in use, 4 not in time, 5 messages "
+      "refused.\n"
+      "EARSHOT_SERVER, EARSHOT_USER, EARSHOT_TOKEN, EARSHOT_TOKEN_FILE and EARSHOT_CA stand for the options of these "
+      "names.");
   ExitCode code = ExitCode::kDone;
   add_send_command(app, code);
   add_listen_command(app, code);
   add_history_command(app, code);
   add_inbox_command(app, code);
   add_bench_command(app, code);
+  add_token_command(app, code);
   add_verify_command(app, code);
   try {
     app.parse(argc, argv);

@@ -20,11 +20,12 @@ namespace earshot::app {
 namespace {
 
 // Blocked before any thread starts, so that all of them leave these signals to the one that waits.
-sigset_t block_stop_signals() {
+sigset_t block_signals() {
   sigset_t signals;
   ::sigemptyset(&signals);
   ::sigaddset(&signals, SIGINT);
   ::sigaddset(&signals, SIGTERM);
+  ::sigaddset(&signals, SIGHUP);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);  // a lost connection is an error of its write
   return signals;
@@ -57,8 +58,21 @@ std::string address_of(const NodeConfig& config, std::uint16_t port) {
   return (bare_v6 ? "[" + config.client_address + "]" : config.client_address) + ":" + std::to_string(port);
 }
 
+// Until a signal other than the one that means: read again what may change while the node runs.
+int wait_to_stop(const sigset_t& signals, gateway::Gateway& gateway) {
+  for (;;) {
+    int signal = 0;
+    ::sigwait(&signals, &signal);
+    if (signal != SIGHUP) return signal;
+    if (const Status read = gateway.reload(); read)
+      spdlog::info("certificate and keys are read again");
+    else
+      spdlog::error("not everything could be read again, what could not stays as it was: {}", read.error().to_string());
+  }
+}
+
 NodeExit run(const NodeConfig& config) {
-  const sigset_t stop_signals = block_stop_signals();
+  const sigset_t signals = block_signals();
   set_up_log(config);
   raise_descriptor_limit();
   const SystemClock clock;
@@ -71,8 +85,7 @@ NodeExit run(const NodeConfig& config) {
   if (!gateway) return failed(NodeExit::kNotListening, "the gateway cannot start", gateway.error());
   std::cout << "earshotd ready: clients " << address_of(config, (*gateway)->port()) << ", data " << config.data_dir
             << ", node " << (*node)->id().value << ", shards " << (*node)->shard_count() << std::endl;
-  int signal = 0;
-  ::sigwait(&stop_signals, &signal);
+  const int signal = wait_to_stop(signals, **gateway);
   spdlog::info("stopping on signal {}", signal);
   // The door first: while it closes, sessions still answer what was asked.
   (*gateway)->stop();

@@ -25,7 +25,8 @@ constexpr const char* kDescription =
 constexpr const char* kFooter =
     "Every setting has a flag and a key of the same name in the file; a flag wins. SIGTERM and SIGINT stop the node "
     "in\n"
-    "order. When it serves it prints one line to standard output: \"earshotd ready: clients ADDRESS, data DIRECTORY, "
+    "order; SIGHUP makes it read certificate, key and token keys again. When it serves it prints one line to standard "
+    "output: \"earshotd ready: clients ADDRESS, data DIRECTORY, "
     "…\".\n"
     "Exit codes: 0 stopped, 1 failed, 2 bad usage or configuration, 3 cannot open the data, 4 cannot listen.";
 
@@ -58,7 +59,9 @@ NodeCommandLine read_node_command_line(std::vector<std::string> arguments) {
   std::map<std::string_view, std::string> given;
   for (const Setting& setting : settings()) {
     app.add_option(flag_of(setting), given[setting.key], std::string(setting.help))
-        ->type_name(is_number(setting) ? "NUMBER" : "TEXT")
+        ->type_name(is_number(setting) ? "NUMBER"
+                    : is_flag(setting) ? "true|false"
+                                       : "TEXT")
         ->default_str(value_of(defaults, setting))
         ->group("Settings");
   }

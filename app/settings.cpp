@@ -16,7 +16,7 @@ constexpr std::uint64_t kTebibyte = 1ull << 40;
 constexpr std::uint64_t kSchedulerThreadsMax = 1024;
 
 constexpr std::array<std::string_view, 6> kLogLevels{"trace", "debug", "info", "warn", "error", "off"};
-constexpr std::string_view kAuthNone = "none";
+constexpr std::array<std::string_view, 2> kAuthModes{"none", "jwt"};  // by AuthMode
 
 const std::array kSettings{
     Setting{"data_dir", "Where the node keeps its data; made when missing.", TextRule{&NodeConfig::data_dir}},
@@ -24,7 +24,28 @@ const std::array kSettings{
             TextRule{&NodeConfig::client_address}},
     Setting{"client_port", "The port that clients connect to; 0 picks a free one.",
             NumberRule{&NodeConfig::client_port, 0, 65'535}},
-    Setting{"auth", "How logins are checked. none: a login names its user; on loopback addresses only.", AuthRule{}},
+    Setting{"tls_certificate",
+            "PEM file with the node's certificate, then those between it and the root. Empty: no TLS; then on loopback "
+            "addresses only.",
+            TextRule{&NodeConfig::tls_certificate, {}, true}},
+    Setting{"tls_key", "PEM file with the private key of that certificate, readable by the node alone.",
+            TextRule{&NodeConfig::tls_key, {}, true}},
+    Setting{"allow_plaintext", "Serves without TLS beyond loopback addresses too, where something else encrypts.",
+            FlagRule{&NodeConfig::allow_plaintext}},
+    Setting{"auth",
+            "How logins are checked. none: a login names its user; on loopback addresses only. jwt: a login brings a "
+            "JSON Web Token.",
+            AuthRule{}},
+    Setting{"jwt_keys", "File with the keys that sign tokens, a JSON Web Key Set; read again when it has changed.",
+            TextRule{&NodeConfig::jwt_keys, {}, true}},
+    Setting{"jwt_audience", "A token's audience (aud) must be or hold this one. Empty: any.",
+            TextRule{&NodeConfig::jwt_audience, {}, true}},
+    Setting{"jwt_issuer", "A token's issuer (iss) must be this one. Empty: any.",
+            TextRule{&NodeConfig::jwt_issuer, {}, true}},
+    Setting{"jwt_require_expiry", "Tokens without an end (exp) are refused.",
+            FlagRule{&NodeConfig::jwt_require_expiry}},
+    Setting{"jwt_leeway_s", "The clocks of the issuer and of this node may be so far apart, in seconds.",
+            NumberRule{&NodeConfig::jwt_leeway_s, 0, limits::kJwtLeewaySMax}},
     Setting{"shard_count", "Shards of the data, fixed when the data directory is made.",
             NumberRule{&NodeConfig::shard_count, 1, limits::kShardsMax}},
     Setting{"gateway_threads", "Threads that speak with clients.",
@@ -63,7 +84,7 @@ Status set_number(NodeConfig& config, const Setting& setting, const NumberRule& 
 }
 
 Status set_text(NodeConfig& config, const Setting& setting, const TextRule& rule, std::string_view text) {
-  if (text.empty()) return refuse(setting, "must not be empty");
+  if (text.empty() && !rule.optional) return refuse(setting, "must not be empty");
   if (!rule.choices.empty() && std::ranges::find(rule.choices, text) == rule.choices.end()) {
     std::string allowed;
     for (const std::string_view choice : rule.choices) allowed += (allowed.empty() ? "" : ", ") + std::string(choice);
@@ -83,6 +104,7 @@ const Setting* find_setting(std::string_view key) {
 }
 
 bool is_number(const Setting& setting) { return std::holds_alternative<NumberRule>(setting.rule); }
+bool is_flag(const Setting& setting) { return std::holds_alternative<FlagRule>(setting.rule); }
 
 Status set(NodeConfig& config, const Setting& setting, std::string_view text) {
   if (const auto* rule = std::get_if<TextRule>(&setting.rule)) return set_text(config, setting, *rule, text);
@@ -94,8 +116,13 @@ Status set(NodeConfig& config, const Setting& setting, std::string_view text) {
                                  " to " + std::to_string(rule->max));
     return set_number(config, setting, *rule, number);
   }
-  if (text != kAuthNone) return refuse(setting, "is " + quoted(text) + ", must be one of " + std::string(kAuthNone));
-  config.auth = AuthMode::kNone;
+  if (is_flag(setting)) {
+    if (text != "true" && text != "false") return refuse(setting, "is " + quoted(text) + ", must be true or false");
+    return set_flag(config, setting, text == "true");
+  }
+  const auto mode = std::ranges::find(kAuthModes, text);
+  if (mode == kAuthModes.end()) return refuse(setting, "is " + quoted(text) + ", must be one of none, jwt");
+  config.auth = static_cast<AuthMode>(mode - kAuthModes.begin());
   return {};
 }
 
@@ -108,11 +135,19 @@ Status set(NodeConfig& config, const Setting& setting, std::int64_t number) {
   return set_number(config, setting, *rule, static_cast<std::uint64_t>(number));
 }
 
+Status set_flag(NodeConfig& config, const Setting& setting, bool flag) {
+  const auto* rule = std::get_if<FlagRule>(&setting.rule);
+  if (rule == nullptr) return refuse(setting, "is true or false, must be something else");
+  config.*rule->member = flag;
+  return {};
+}
+
 std::string value_of(const NodeConfig& config, const Setting& setting) {
   if (const auto* rule = std::get_if<TextRule>(&setting.rule)) return config.*rule->member;
   if (const auto* rule = std::get_if<NumberRule>(&setting.rule))
     return std::visit([&](auto member) { return std::to_string(config.*member); }, rule->member);
-  return std::string(kAuthNone);
+  if (const auto* rule = std::get_if<FlagRule>(&setting.rule)) return config.*rule->member ? "true" : "false";
+  return std::string(kAuthModes[static_cast<std::size_t>(config.auth)]);
 }
 
 }  // namespace earshot::app

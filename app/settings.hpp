@@ -14,7 +14,12 @@ namespace earshot::app {
 
 struct TextRule {
   std::string NodeConfig::*member;
-  std::span<const std::string_view> choices = {};  // empty: any text but the empty one
+  std::span<const std::string_view> choices = {};  // empty: any text …
+  bool optional = false;                           // … but the empty one, unless it stands for "none"
+};
+
+struct FlagRule {
+  bool NodeConfig::*member;
 };
 
 struct NumberRule {
@@ -28,7 +33,7 @@ struct AuthRule {};
 struct Setting {
   std::string_view key;   // in TOML; the flag is "--" and the key with dashes
   std::string_view help;  // one sentence
-  std::variant<TextRule, NumberRule, AuthRule> rule;
+  std::variant<TextRule, NumberRule, FlagRule, AuthRule> rule;
 };
 
 std::span<const Setting> settings();
@@ -38,7 +43,10 @@ const Setting* find_setting(std::string_view key);
 Status set(NodeConfig& config, const Setting& setting, std::string_view text);
 Status set(NodeConfig& config, const Setting& setting, std::int64_t number);
 
+Status set_flag(NodeConfig& config, const Setting& setting, bool flag);
+
 bool is_number(const Setting& setting);
+bool is_flag(const Setting& setting);
 // The value as text, without quotes.
 std::string value_of(const NodeConfig& config, const Setting& setting);
 

@@ -6,6 +6,7 @@
 #include "client/engine.hpp"
 #include "client/intake.hpp"
 #include "client/loop.hpp"
+#include "client/tls.hpp"
 
 namespace earshot::client {
 namespace {
@@ -18,7 +19,9 @@ Status check(const Options& options) {
   if (options.addresses.empty()) return invalid("addresses", "must not be empty");
   for (const std::string& address : options.addresses)
     if (address.empty()) return invalid("addresses", "must not hold an empty one");
-  if (options.token.empty() || options.token.size() > limits::kTokenBytesMax)
+  if (auto fit = check_tls(options); !fit) return fit;
+  if (options.token_source && !options.token.empty()) return invalid("token", "has no effect beside token_source");
+  if (!options.token_source && (options.token.empty() || options.token.size() > limits::kTokenBytesMax))
     return invalid("token", "must have 1 to " + std::to_string(limits::kTokenBytesMax) + " bytes");
   if (options.agent.size() > limits::kNameBytesMax) return invalid("agent", "is too long");
   if (options.window_messages == 0) return invalid("window_messages", "must not be 0");

@@ -28,9 +28,23 @@ namespace earshot::client {
 // Runs a task later, one after the other in the order given, on any thread but the runtime's.
 using Executor = std::function<void(std::function<void()>)>;
 
+// A server is always verified: there is no way to trust it unseen.
+struct TlsOptions {
+  bool on = false;
+  std::string ca_file;      // PEM: the certificates to trust; "": those of the system
+  std::string server_name;  // must be in the server's certificate; "": the host name of the address
+};
+
+// Gives the token for the next login, by calling `done` once, on any thread. Called on the runtime's thread: what takes
+// time belongs elsewhere. A temporary error is tried again later; any other is taken for a refused login.
+using TokenDone = std::function<void(Result<std::string>)>;
+using TokenSource = std::function<void(TokenDone done)>;
+
 struct Options {
   std::vector<std::string> addresses = {"127.0.0.1:7400"};  // host:port; clients spread over them and rotate on failure
   std::string token;                                        // with auth "none": the user id itself
+  TokenSource token_source;  // instead: asked before every login, so that a token that ends is followed by a fresh one
+  TlsOptions tls;
   std::string user;    // when set: a token that turns out to be another user's is refused
   std::string device;  // this installation's name, unique for the user
   std::string agent = "earshot-client";

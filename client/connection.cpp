@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/limits.hpp"
+#include "client/tls.hpp"
 #include "schema/flat.hpp"
 #include "schema/wire.hpp"
 
@@ -88,10 +89,11 @@ class Connection::ReceiverServer final : public schema::Receiver::Server {
   const std::shared_ptr<Connection*> connection_;
 };
 
-Connection::Connection(std::shared_ptr<KjLoop> loop, LinkEvents& events, std::uint64_t timeout_ms)
+Connection::Connection(std::shared_ptr<KjLoop> loop, LinkEvents& events, std::uint64_t timeout_ms, TlsOptions tls)
     : loop_(std::move(loop)),
       events_(&events),
       timeout_ms_(timeout_ms),
+      tls_(std::move(tls)),
       self_(std::make_shared<Connection*>(this)),
       tasks_(kj::heap<kj::TaskSet>(static_cast<kj::TaskSet::ErrorHandler&>(*this))) {}
 
@@ -107,14 +109,27 @@ void Connection::open(const std::string& address, LoginRequest request) {
                     auto connecting = parsed->connect();
                     return connecting.attach(kj::mv(parsed));
                   })
+                  .then([this, address](kj::Own<kj::AsyncIoStream> stream) { return secure(kj::mv(stream), address); })
                   .then([this, request = std::move(request)](kj::Own<kj::AsyncIoStream> stream) mutable {
                     return login(kj::mv(stream), std::move(request));
                   })
                   .then([this, call] { end_call(call); }));
 }
 
-kj::Promise<void> Connection::login(kj::Own<kj::AsyncIoStream> stream, LoginRequest request) {
+kj::Promise<kj::Own<kj::AsyncIoStream>> Connection::secure(kj::Own<kj::AsyncIoStream> stream,
+                                                           const std::string& address) {
   prepare(*stream);
+  if (!tls_.on) return kj::mv(stream);
+  using Secured = kj::Promise<kj::Own<kj::AsyncIoStream>>;
+  return kj::evalNow([&] { return connect_tls(kj::mv(stream), tls_, address); })
+      .then([](kj::Own<kj::AsyncIoStream> secured) -> Secured { return kj::mv(secured); },
+            [this](kj::Exception&& exception) -> Secured {
+              fail_with(tls_error_of(exception));
+              return kj::NEVER_DONE;
+            });
+}
+
+kj::Promise<void> Connection::login(kj::Own<kj::AsyncIoStream> stream, LoginRequest request) {
   stream_ = kj::mv(stream);
   capnp::ReaderOptions options;
   options.traversalLimitInWords = limits::kCallWordsMax;

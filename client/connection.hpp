@@ -19,7 +19,7 @@ namespace earshot::client {
 // The real link: Cap'n Proto RPC on one side, Earshot's types on the other.
 class Connection final : public Link, private kj::TaskSet::ErrorHandler {
  public:
-  Connection(std::shared_ptr<KjLoop> loop, LinkEvents& events, std::uint64_t timeout_ms);
+  Connection(std::shared_ptr<KjLoop> loop, LinkEvents& events, std::uint64_t timeout_ms, TlsOptions tls);
   ~Connection() noexcept override;
 
   void open(const std::string& address, LoginRequest request) override;
@@ -37,6 +37,8 @@ class Connection final : public Link, private kj::TaskSet::ErrorHandler {
   class ReceiverServer;
   using CallNumber = std::uint64_t;
 
+  // Encrypts the stream if that is asked for.
+  kj::Promise<kj::Own<kj::AsyncIoStream>> secure(kj::Own<kj::AsyncIoStream> stream, const std::string& address);
   kj::Promise<void> login(kj::Own<kj::AsyncIoStream> stream, LoginRequest request);
   void subscribed(schema::StatusAnswer::Reader answer);
   // `failed`: called when the answer will not come any more.
@@ -59,6 +61,7 @@ class Connection final : public Link, private kj::TaskSet::ErrorHandler {
   const std::shared_ptr<KjLoop> loop_;
   LinkEvents* events_;  // nullptr when detached
   const std::uint64_t timeout_ms_;
+  const TlsOptions tls_;
   std::shared_ptr<Connection*> self_;  // nulled with this object
   std::map<CallNumber, Call> calls_;   // unanswered, oldest first
   CallNumber next_call_ = 1;

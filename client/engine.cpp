@@ -53,8 +53,33 @@ void Engine::start() {
 void Engine::connect() {
   state_ = State::kConnecting;
   ++generation_;
+  if (!options_.token_source) return open_link(options_.token);
+  const auto given = [weak = weak_from_this(), loop = loop_, generation = generation_](Result<std::string> token) {
+    loop->post([weak, generation, token = std::move(token)]() mutable {
+      if (const auto self = weak.lock()) self->token_given(generation, std::move(token));
+    });
+  };
+  loop_->after(options_.request_timeout_ms,
+               [given] { given(fail(ErrorCode::kDeadlineExceeded, "token", "the token source gives none")); });
+  options_.token_source(given);
+}
+
+// Whatever comes first counts: the token, or the end of the time for it.
+void Engine::token_given(std::uint64_t generation, Result<std::string> token) {
+  if (generation != generation_ || state_ != State::kConnecting || link_) return;
+  if (token && (token->empty() || token->size() > limits::kTokenBytesMax))
+    token = fail(ErrorCode::kInvalidArgument, "token",
+                 "must have 1 to " + std::to_string(limits::kTokenBytesMax) + " bytes");
+  if (token) return open_link(std::move(*token));
+  if (is_final(token.error().code))
+    stop(ConnectionChange::Kind::kRefused, std::move(token.error()));
+  else
+    lost(std::move(token.error()));
+}
+
+void Engine::open_link(std::string token) {
   LoginRequest request;
-  request.token = options_.token;
+  request.token = std::move(token);
   request.device = device_;
   request.producer = outbox_.needs_new_producer() ? ProducerId() : intake_->head().producer;
   request.epoch = inbox_.head().epoch;
@@ -70,7 +95,11 @@ void Engine::connect() {
 void Engine::logged_in(Result<Welcome> welcome) {
   if (state_ != State::kConnecting) return;
   if (!welcome) {
-    if (is_final(welcome.error().code)) {
+    // A token may end between being given and being shown; a second one that is refused is no accident.
+    const bool token_refused = options_.token_source && welcome.error().code == ErrorCode::kUnauthenticated;
+    if (token_refused && !std::exchange(token_refused_, true)) {
+      lost(std::move(welcome.error()));
+    } else if (is_final(welcome.error().code)) {
       stop(ConnectionChange::Kind::kRefused, std::move(welcome.error()));
     } else {
       lost(std::move(welcome.error()));
@@ -149,6 +178,7 @@ void Engine::welcome_stored(std::uint64_t generation, Outbox::Plan plan, InboxHe
 
 void Engine::open_session() {
   state_ = State::kOpen;
+  token_refused_ = false;
   reconnector_.connected(now_ms());
   ++counters_.connects;
   counters_.connected.set(1);
@@ -176,6 +206,8 @@ void Engine::closed(Error reason) {
   if (state_ == State::kStopped) return;
   if (reason.code == ErrorCode::kSessionReplaced) {
     stop(ConnectionChange::Kind::kReplaced, std::move(reason));
+  } else if (reason.code == ErrorCode::kUnauthenticated && reason.field == "token" && options_.token_source) {
+    lost(std::move(reason));  // it has ended: the next login brings a fresh one
   } else if (reason.code == ErrorCode::kUnauthenticated || reason.code == ErrorCode::kPermissionDenied) {
     stop(ConnectionChange::Kind::kRefused, std::move(reason));
   } else {
@@ -208,6 +240,10 @@ void Engine::stop(ConnectionChange::Kind kind, Error reason) {
 void Engine::wait_and_reconnect(ConnectionChange change) {
   drop_connection();
   state_ = State::kWaiting;
+  {
+    const std::lock_guard lock(status_mutex_);
+    last_loss_ = change.reason;
+  }
   change.retry_in_ms = reconnector_.failed(now_ms(), change.reason.retry_after_ms);
   loop_->after(change.retry_in_ms, [weak = weak_from_this()] {
     const auto self = weak.lock();
@@ -282,7 +318,8 @@ Status Engine::wait_connected(std::uint64_t timeout_ms) {
   status_changed_.wait_for(lock, std::chrono::milliseconds(timeout_ms), [&] { return connected_ || stopped_; });
   if (connected_) return {};
   if (stopped_) return fail(*stopped_);
-  return fail(ErrorCode::kDeadlineExceeded, "", "not connected");
+  return fail(ErrorCode::kDeadlineExceeded, last_loss_.field,
+              last_loss_.detail.empty() ? "not connected" : "not connected: " + last_loss_.detail);
 }
 
 void Engine::announce(ConnectionChange change) {

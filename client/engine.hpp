@@ -73,6 +73,8 @@ class Engine final : public std::enable_shared_from_this<Engine>, private LinkEv
   void closed(Error reason) override;
   void lost(Error reason) override;
   void connect();
+  void token_given(std::uint64_t generation, Result<std::string> token);
+  void open_link(std::string token);
   void welcome_stored(std::uint64_t generation, Outbox::Plan plan, InboxHead head, Status status);
   void open_session();
   void drop_connection();
@@ -138,6 +140,7 @@ class Engine final : public std::enable_shared_from_this<Engine>, private LinkEv
   State state_ = State::kWaiting;
   std::unique_ptr<Link> link_;
   std::uint64_t generation_ = 0;  // counts connections
+  bool token_refused_ = false;    // the one that the token source gave last
   std::optional<Welcome> welcome_;
   bool planning_ = false;  // Store::welcome is under way
   std::uint64_t armed_at_ms_ = 0;
@@ -169,6 +172,7 @@ class Engine final : public std::enable_shared_from_this<Engine>, private LinkEv
   std::condition_variable status_changed_;
   bool connected_ = false;
   std::optional<Error> stopped_;
+  Error last_loss_;
 };
 
 }  // namespace earshot::client
