@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <deque>
 #include <optional>
 #include <vector>
 
@@ -8,17 +10,20 @@
 namespace earshot::actors {
 
 // A device's acks on their way into its committed cursor. One request to the shard is under way at a time; what arrives
-// meanwhile is merged into the next, and every call is answered by the commit that covers it.
+// meanwhile is merged into the next, and every call is answered by the commit that covers it. A request holds only what
+// is not committed yet, however often clients repeat themselves.
 //
 //   add ──► waiting ──next()──► under way ──answered──► committed
-//              ▲                    │
-//              └── temporary error ─┘   its calls get the error, what they acked goes with the next request
+//              ▲                  │    │
+//              │                  │    └─ final refusal of several ──► each alone ──next()──► under way …
+//              └─ temporary error ┘   its calls get the error, what they acked goes with the next request
 //
-// A final refusal is forgotten, so that one bad ack cannot spoil the good ones after it.
+// So one bad ack spoils neither those merged with it nor those after it.
 class AckMerger {
  public:
-  // `committed`: the cursor at login.
-  explicit AckMerger(Sequence committed) : committed_(committed) {}
+  // The cursor at login, and what is acked beyond it, ascending.
+  explicit AckMerger(Sequence committed, std::vector<Sequence> committed_above = {})
+      : committed_(committed), committed_above_(std::move(committed_above)) {}
 
   // kOverloaded when too many calls or selective acks wait; nothing is changed then.
   Status add(CallId call, const AckRequest& ack);
@@ -32,24 +37,26 @@ class AckMerger {
   // The shard's answer to what is under way, or the error that stands for it.
   Answers answered(Result<Sequence> cursor);
 
-  // Whether this ack says nothing beyond the committed cursor.
-  [[nodiscard]] bool is_committed(const AckRequest& ack) const {
-    return ack.up_to <= committed_ && ack.above.empty() && waiting_.calls.empty();
-  }
+  // Whether this ack says nothing beyond what is committed.
+  [[nodiscard]] bool is_committed(const AckRequest& ack) const;
   [[nodiscard]] Sequence committed() const { return committed_; }
 
  private:
-  struct Gathered {
-    Sequence up_to;
-    std::vector<Sequence> above;  // ascending
-    std::vector<CallId> calls;
+  struct Ack {
+    std::optional<CallId> call;  // nothing: it was answered with a temporary error
+    AckRequest request;
   };
 
-  static std::vector<Sequence> merged(const std::vector<Sequence>& a, const std::vector<Sequence>& b, Sequence up_to);
+  [[nodiscard]] bool is_committed(Sequence sequence) const;
+  void commit(Sequence cursor);
+  void put_back(std::vector<Ack> acks);
 
   Sequence committed_;
-  Gathered waiting_;
-  std::optional<Gathered> under_way_;
+  std::vector<Sequence> committed_above_;  // ascending, beyond committed_
+  std::vector<Ack> waiting_;
+  std::deque<Ack> alone_;       // refused together: to be judged one by one
+  std::vector<Ack> under_way_;  // one request
+  AckRequest request_;          // that request
 };
 
 }  // namespace earshot::actors

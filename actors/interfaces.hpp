@@ -17,10 +17,13 @@
 //
 //   actor         takes
 //   session       Client*                       from the connection, through SessionInbox
-//                 SendsAnswered LoginAnswered AckAnswered FetchAnswered MailboxPush SessionEvicted LeaderAnnounced
+//                 SendsAnswered LoginAnswered AckAnswered FetchAnswered ManageAnswered AttemptsAnswered MailboxPush
+//                 MessagesEnded ParkingRule SessionExplain SessionEvicted LeaderAnnounced
 //                                               from shards, through SessionPort
+//                 SessionExplained              from other sessions, through SessionPort
 //                 TimerFired                    from its own timer
-//   shard         ShardSend ShardLogin ShardAck ShardFetch ShardHistory ShardRegister ShardUnregister
+//   shard         ShardSend ShardLogin ShardAck ShardFetch ShardHistory ShardManage ShardAttempts ShardRegister
+//                 ShardUnregister
 //                                               from sessions, through ShardInbox
 //                 ShardTransfer ShardTransferred from other shards, through ShardInbox
 //                 LogPersisted                  from the log writer
@@ -93,6 +96,7 @@ CAF_ADD_TYPE_ID(earshot, (earshot::actors::ClientAck))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ClientNack))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ClientFetch))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ClientHistory))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ClientManage))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ClientDelivered))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ClientGone))
 
@@ -101,6 +105,12 @@ CAF_ADD_TYPE_ID(earshot, (earshot::actors::LoginAnswered))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::AckAnswered))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::FetchAnswered))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::MailboxPush))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ManageAnswered))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::AttemptsAnswered))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::MessagesEnded))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ParkingRule))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::SessionExplain))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::SessionExplained))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::SessionEvicted))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::LeaderAnnounced))
 
@@ -109,6 +119,8 @@ CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardLogin))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardAck))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardFetch))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardHistory))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardManage))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardAttempts))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardRegister))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardUnregister))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardTransfer))
@@ -131,6 +143,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ClientAck)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ClientNack)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ClientFetch)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ClientHistory)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ClientManage)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ClientDelivered)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ClientGone)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::SendsAnswered)
@@ -138,6 +151,12 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::LoginAnswered)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::AckAnswered)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::FetchAnswered)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::MailboxPush)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ManageAnswered)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::AttemptsAnswered)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::MessagesEnded)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ParkingRule)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::SessionExplain)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::SessionExplained)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::SessionEvicted)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::LeaderAnnounced)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardSend)
@@ -145,6 +164,8 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardLogin)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardAck)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardFetch)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardHistory)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardManage)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardAttempts)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardRegister)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardUnregister)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardTransfer)

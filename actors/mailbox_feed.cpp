@@ -13,13 +13,19 @@ bool MailboxFeed::push(const MailboxPush& push, Outstanding& window) {
   for (const auto& message : push.messages) {
     last_known_ = std::max(last_known_, message->sequence);
     if (message->sequence != taken_.next()) continue;
-    OutstandingEntry entry = OutstandingEntry::of(message);
+    OutstandingEntry entry = entry_of(message);
     if (!window.fits(entry.bytes())) continue;
     taken_ = entry.last;
     window.take(std::move(entry));
     any = true;
   }
   return any;
+}
+
+OutstandingEntry MailboxFeed::entry_of(std::shared_ptr<const IncomingMessage> message) const {
+  const Sequence sequence = message->sequence;
+  if (!std::ranges::binary_search(parked_, sequence)) return OutstandingEntry::of(std::move(message));
+  return OutstandingEntry::of(LostRange{sequence, sequence, LostReason::kParked});
 }
 
 std::optional<MailboxRead> MailboxFeed::next_read(const Outstanding& window, std::uint64_t now_ms) {
@@ -58,11 +64,12 @@ bool MailboxFeed::take(Batch& batch, Outstanding& window) {
     if (lost != batch.lost.end() && lost->first <= taken_.next()) {
       entry = OutstandingEntry::of(LostRange{taken_.next(), lost->last, lost->reason});
     } else if (message != batch.messages.end() && message->sequence == taken_.next()) {
-      entry = OutstandingEntry::of(std::make_shared<const IncomingMessage>(std::move(*message)));
+      entry = entry_of(std::make_shared<const IncomingMessage>(std::move(*message)));
     } else {
       return taken_ > before || taken_ >= last_known_;
     }
-    if (!window.fits(entry.bytes())) return true;
+    // What does not fit comes again when acks have made room; into an empty window, only when other sessions have.
+    if (!window.fits(entry.bytes())) return taken_ > before || !window.is_empty();
     taken_ = entry.last;
     window.take(std::move(entry));
   }

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "actors/outstanding.hpp"
 #include "actors/ports.hpp"
@@ -29,7 +32,9 @@ class MailboxFeed {
  public:
   // Everything up to `cursor` is done with. The first read happens in any case: what arrived before the registration is
   // known to nobody.
-  MailboxFeed(Sequence cursor, Sequence last_known) : taken_(cursor), last_known_(last_known) {}
+  // `parked`, ascending: given up on for this device; they go into the window as lost.
+  MailboxFeed(Sequence cursor, Sequence last_known, std::vector<Sequence> parked = {})
+      : taken_(cursor), last_known_(last_known), parked_(std::move(parked)) {}
 
   // Takes what fits; true when something was taken.
   bool push(const MailboxPush& push, Outstanding& window);
@@ -51,9 +56,12 @@ class MailboxFeed {
 
  private:
   bool take(Batch& batch, Outstanding& window);
+  // The message as what it is to this device.
+  [[nodiscard]] OutstandingEntry entry_of(std::shared_ptr<const IncomingMessage> message) const;
 
   Sequence taken_;  // the window has had everything up to here
   Sequence last_known_;
+  std::vector<Sequence> parked_;  // ascending
   bool must_read_ = true;
   bool is_reading_ = false;
   std::uint32_t failures_ = 0;     // in a row

@@ -34,6 +34,7 @@ class NoInbox final : public SessionInbox {
   void post(ClientNack) override {}
   void post(ClientFetch) override {}
   void post(ClientHistory) override {}
+  void post(ClientManage) override {}
   void post(ClientDelivered) override {}
   void post(ClientGone) override {}
 };
@@ -146,6 +147,7 @@ std::shared_ptr<SessionInbox> NodeActors::open_session(Identity identity, LoginR
   options.retransmit = BackoffPolicy{static_cast<std::uint32_t>(setup_.config.retransmit_first_ms),
                                      static_cast<std::uint32_t>(setup_.config.retransmit_max_ms)};
   options.counters = counters_;
+  options.windows = std::shared_ptr<ByteBudget>(budgets_, &budgets_->windows);
   options.seed = setup_.seed + options.id;
   const SessionId session = options.id;
   auto spawned = spawn_session(system_, std::move(options), std::move(client), router_, *setup_.clock);

@@ -11,11 +11,23 @@ constexpr std::size_t kMessageOverheadBytes = 256;
 
 OutstandingEntry OutstandingEntry::of(std::shared_ptr<const IncomingMessage> message) {
   const Sequence sequence = message->sequence;
-  return OutstandingEntry{std::move(message), sequence, sequence};
+  OutstandingEntry entry;
+  entry.message = std::move(message);
+  entry.first = entry.last = sequence;
+  return entry;
 }
 
 OutstandingEntry OutstandingEntry::of(const LostRange& lost) {
-  return OutstandingEntry{nullptr, lost.first, lost.last, lost.reason};
+  OutstandingEntry entry;
+  entry.first = lost.first;
+  entry.last = lost.last;
+  entry.reason = lost.reason;
+  return entry;
+}
+
+void OutstandingEntry::end(LostReason why) {
+  message.reset();
+  reason = why;
 }
 
 std::size_t OutstandingEntry::bytes() const { return kMessageOverheadBytes + (message ? message->body.size() : 0); }
@@ -23,7 +35,7 @@ std::size_t OutstandingEntry::bytes() const { return kMessageOverheadBytes + (me
 bool Outstanding::is_worth_reading() const {
   const std::size_t usable = window_max_ - std::min(parked(), window_max_);
   if (free_messages() < std::max<std::size_t>(1, usable / 4)) return false;
-  return fits(limits::kBodyBytesMax + kMessageOverheadBytes);
+  return is_empty() || fits(limits::kBodyBytesMax + kMessageOverheadBytes);
 }
 
 std::uint64_t InFlight::begin(Sequence first, Sequence last) {
@@ -47,6 +59,8 @@ bool DeliveryBuilder::add(OutstandingEntry& entry) {
   last_ = std::max(last_, entry.last);
   bytes_ = bytes;
   ++entry.attempts;
+  if (entry.first_delivered_ms == 0) entry.first_delivered_ms = now_ms_;
+  entry.last_delivered_ms = now_ms_;
   if (entry.message) {
     delivery_.items.push_back(DeliveryItem{entry.message, entry.attempts});
   } else {

@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "actors/counters.hpp"
 #include "actors/ports.hpp"
 #include "base/backoff.hpp"
+#include "base/byte_budget.hpp"
 #include "base/limits.hpp"
 #include "base/random.hpp"
 
@@ -27,9 +29,13 @@ struct OutstandingEntry {
   Sequence last;  // == first for a message
   LostReason reason = LostReason::kUnknown;
   std::uint32_t attempts = 0;
+  std::uint64_t first_delivered_ms = 0;
+  std::uint64_t last_delivered_ms = 0;
 
   static OutstandingEntry of(std::shared_ptr<const IncomingMessage> message);
   static OutstandingEntry of(const LostRange& lost);
+  // The message is gone, and why: from now on this is a lost range.
+  void end(LostReason why);
   [[nodiscard]] std::size_t bytes() const;
 };
 
@@ -44,20 +50,27 @@ struct OutstandingEntry {
 //  * entries come in ascending sequence, without holes, only while they fit; the window never holds more;
 //  * at most kDeliveriesInFlightMax deliveries are in flight; a repeat goes out only when none is;
 //  * new entries wait while a repeat is due, and follow it in the same delivery: the unacked go before the new;
-//  * when new messages come while something has waited for more than half its time, that counts as its time being up.
+//  * when new messages come while something has waited for more than half its time, that counts as its time being up;
+//  * a message that has ended is a lost range from then on: what the client does not have, it is told of.
 // Thread: its session's. Times are monotonic ms.
 class Outstanding {
  public:
-  virtual ~Outstanding() = default;
+  virtual ~Outstanding() { windows_.give_back(bytes_); }
+  Outstanding(const Outstanding&) = delete;
+  Outstanding& operator=(const Outstanding&) = delete;
 
   [[nodiscard]] virtual std::size_t free_messages() const { return window_max_ - std::min(messages_, window_max_); }
   [[nodiscard]] std::size_t free_bytes() const {
-    return limits::kWindowBytesMax - std::min(bytes_, limits::kWindowBytesMax);
+    const std::size_t bytes_max = windows_.is_full() ? limits::kWindowBytesPressed : limits::kWindowBytesMax;
+    return bytes_max - std::min(bytes_, bytes_max);
   }
-  // Whether an entry of this size may be taken. One entry always fits an empty window.
+  // Whether an entry of this size may be taken. An empty window takes one of any size, unless the windows of the node
+  // hold as much as they may: then large ones have to wait, or devices that never ack could fill the memory with them.
   [[nodiscard]] bool fits(std::size_t bytes) const {
-    return free_messages() > 0 && (messages_ == 0 || bytes <= free_bytes());
+    return free_messages() > 0 && (bytes <= free_bytes() || (is_empty() && !windows_.is_full()));
   }
+  // It holds nothing that the client could free.
+  [[nodiscard]] bool is_empty() const { return messages_ == 0; }
   // Whether so much is free that reading from the mailbox is worth a request: a quarter of what nacks leave of the
   // window. Reading for every single ack would cost a request per message.
   [[nodiscard]] bool is_worth_reading() const;
@@ -70,6 +83,8 @@ class Outstanding {
   virtual void acked(const AckRequest& ack, std::uint64_t now_ms) = 0;
   // The client wants these again. kInvalidArgument for what was not delivered; what is acked already is left out.
   virtual Status nacked(const NackRequest& nack, std::uint64_t now_ms) = 0;
+  // These messages have ended, or are parked for this device. Those that are not here are nobody's business.
+  virtual void ended(const LostRange& lost, std::uint64_t now_ms) = 0;
   // The client has taken a delivery in.
   virtual void taken_in(std::uint64_t number, std::uint64_t now_ms) = 0;
 
@@ -82,20 +97,48 @@ class Outstanding {
   // The newest sequence that went out.
   [[nodiscard]] Sequence delivered() const { return delivered_; }
 
- protected:
-  explicit Outstanding(std::size_t window_max) : window_max_(window_max) {}
+  // Messages whose delivery brought nothing, known by their going out again; each sequence once per such delivery.
+  std::vector<Sequence> take_in_vain() { return std::exchange(in_vain_, {}); }
+  // Messages that the client has taken in and that keep it from going on: when it leaves now, their last delivery was
+  // in vain too.
+  [[nodiscard]] virtual std::vector<Sequence> left_unacked() const = 0;
+  // The entry of this sequence; null when it is not here, or acked.
+  [[nodiscard]] virtual const OutstandingEntry* entry_of(Sequence sequence) const = 0;
 
-  void occupy(const OutstandingEntry& entry) { ++messages_, bytes_ += entry.bytes(); }
-  void release(const OutstandingEntry& entry) { --messages_, bytes_ -= entry.bytes(); }
+ protected:
+  Outstanding(std::size_t window_max, ByteBudget& windows) : window_max_(window_max), windows_(windows) {}
+
+  void occupy(const OutstandingEntry& entry) {
+    ++messages_, bytes_ += entry.bytes();
+    windows_.take(entry.bytes());
+  }
+  void release(const OutstandingEntry& entry) {
+    --messages_, bytes_ -= entry.bytes();
+    windows_.give_back(entry.bytes());
+  }
   void note_delivered(Sequence last) { delivered_ = std::max(delivered_, last); }
+  // A delivered entry is about to go out again.
+  void note_in_vain(const OutstandingEntry& entry) {
+    if (entry.message && entry.attempts > 0) in_vain_.push_back(entry.first);
+  }
+  // Whether there was a message to end.
+  bool end_entry(OutstandingEntry& entry, LostReason reason) {
+    if (!entry.message) return false;
+    release(entry);
+    entry.end(reason);
+    occupy(entry);
+    return true;
+  }
   // Entries that only wait for the delay of a nack.
   [[nodiscard]] virtual std::size_t parked() const { return 0; }
 
  private:
   std::size_t window_max_;
+  ByteBudget& windows_;
   std::size_t messages_ = 0;  // entries that count against the window
   std::size_t bytes_ = 0;     // of them
   Sequence delivered_;
+  std::vector<Sequence> in_vain_;  // emptied by take_in_vain()
 };
 
 // What the modes need. Outlives the window.
@@ -103,11 +146,12 @@ struct OutstandingContext {
   BackoffPolicy retransmit;
   Random& random;
   SessionCounters& counters;
+  ByteBudget& windows;  // bytes of the windows of all sessions of the node
 };
 
 std::unique_ptr<Outstanding> make_ordered(std::size_t window_max, const OutstandingContext& context);
 std::unique_ptr<Outstanding> make_unordered(std::size_t window_max, const OutstandingContext& context);
-std::unique_ptr<Outstanding> make_sequence_only(std::size_t window_max);
+std::unique_ptr<Outstanding> make_sequence_only(std::size_t window_max, const OutstandingContext& context);
 
 // ---- shared by the modes
 
@@ -139,6 +183,8 @@ class InFlight {
 // Fills one delivery within the limits of a batch.
 class DeliveryBuilder {
  public:
+  explicit DeliveryBuilder(std::uint64_t now_ms) : now_ms_(now_ms) {}
+
   // Counts the attempt. False when the batch has no room for it: it must go with another delivery.
   bool add(OutstandingEntry& entry);
   [[nodiscard]] bool empty() const { return delivery_.items.empty() && delivery_.lost.empty(); }
@@ -148,6 +194,7 @@ class DeliveryBuilder {
   Delivery finish(InFlight& in_flight);
 
  private:
+  std::uint64_t now_ms_;
   Delivery delivery_;
   std::size_t bytes_ = 0;
   Sequence first_;

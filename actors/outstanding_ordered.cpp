@@ -2,6 +2,7 @@
 #include <deque>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "actors/outstanding.hpp"
 
@@ -17,10 +18,13 @@ namespace {
 //
 // One clock runs for the first unacked entry, from the moment when the client had taken it in: what is still on its way
 // is not late. It stands still during a repeat and while the entry is nacked.
+//
+// Of a repeat, only the entry that it begins with counts as delivered in vain: the others wait behind it, whatever they
+// are.
 class Ordered final : public Outstanding {
  public:
   Ordered(std::size_t window_max, const OutstandingContext& context)
-      : Outstanding(window_max),
+      : Outstanding(window_max, context.windows),
         retransmit_(context.retransmit),
         random_(context.random),
         counters_(context.counters) {}
@@ -62,10 +66,24 @@ class Ordered final : public Outstanding {
     }
     // A nack behind one that already holds is covered by it: delivery resumes before it.
     if (!first || (hold_ && hold_->at < *first)) return {};
-    hold_ = Hold{*first, now_ms + nack.delay_ms};
-    next_ = std::min(next_, place_of(*first));
+    const std::size_t place = place_of(*first);
+    if (place >= entries_.size()) return {};
+    // What has ended meanwhile is told at once: there is nothing to wait for.
+    hold_ = Hold{*first, now_ms + (entries_[place].message ? nack.delay_ms : 0)};
+    if (place < next_) go_back_to(place);
     run_clock(now_ms);
     return {};
+  }
+
+  void ended(const LostRange& lost, std::uint64_t now_ms) override {
+    bool unparked = false;
+    for (std::size_t i = place_of(lost.first); i < entries_.size() && entries_[i].first <= lost.last; ++i) {
+      if (!end_entry(entries_[i], lost.reason)) continue;
+      if (hold_ && hold_->at == entries_[i].first) hold_->until_ms = now_ms;
+      unparked = unparked || (lost.reason == LostReason::kParked && i < sent_);
+    }
+    // A message is parked because nothing could pass it: tell so, and go on, without waiting for its time.
+    if (unparked && !hold_) go_back_when_possible(RetransmitCause::kTimer);
   }
 
   void taken_in(std::uint64_t number, std::uint64_t now_ms) override {
@@ -79,12 +97,13 @@ class Ordered final : public Outstanding {
       if (!in_flight_.empty()) return std::nullopt;
       is_due_ = false;
       ++fruitless_rounds_;
-      next_ = 0;
+      go_back_to(0);
     }
     const std::size_t end = send_end();
     if (next_ >= end) return std::nullopt;
     if (next_ < sent_ ? !in_flight_.empty() : in_flight_.full()) return std::nullopt;
-    DeliveryBuilder builder;
+    if (std::exchange(begins_repeat_, false)) note_in_vain(entries_[next_]);
+    DeliveryBuilder builder(now_ms);
     std::size_t repeats = 0;
     for (; next_ < end && builder.add(entries_[next_]); ++next_) {
       if (entries_[next_].attempts > 1) ++repeats;
@@ -103,6 +122,15 @@ class Ordered final : public Outstanding {
     return clock_at == 0 ? hold_->until_ms : std::min(clock_at, hold_->until_ms);
   }
 
+  [[nodiscard]] std::vector<Sequence> left_unacked() const override {
+    if (sent_ == 0 || !entries_.front().message || in_flight_.covers(entries_.front().first)) return {};
+    return {entries_.front().first};
+  }
+  [[nodiscard]] const OutstandingEntry* entry_of(Sequence sequence) const override {
+    const std::size_t place = place_of(sequence);
+    return place == entries_.size() || entries_[place].first > sequence ? nullptr : &entries_[place];
+  }
+
  private:
   struct Clock {
     std::uint64_t since_ms;
@@ -119,6 +147,11 @@ class Ordered final : public Outstanding {
       cause_ = RetransmitCause::kNack;
     }
     if (clock_ && clock_->since_ms + clock_->delay_ms <= now_ms) go_back_when_possible(RetransmitCause::kTimer);
+  }
+
+  void go_back_to(std::size_t place) {
+    next_ = place;
+    begins_repeat_ = true;
   }
 
   void go_back_when_possible(RetransmitCause cause) {
@@ -154,6 +187,7 @@ class Ordered final : public Outstanding {
   InFlight in_flight_;
   std::optional<Clock> clock_;
   std::optional<Hold> hold_;
+  bool begins_repeat_ = false;                       // what goes out next is where the delivery went back to
   bool is_due_ = false;                              // go back to the first as soon as nothing is in flight
   RetransmitCause cause_ = RetransmitCause::kTimer;  // of the repeat under way
   std::uint32_t fruitless_rounds_ = 0;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <deque>
 #include <utility>
+#include <vector>
 
 #include "actors/outstanding.hpp"
 
@@ -11,7 +12,7 @@ namespace {
 // watched. The window is flow control alone: it holds what the client has not yet taken in.
 class SequenceOnly final : public Outstanding {
  public:
-  explicit SequenceOnly(std::size_t window_max) : Outstanding(window_max) {}
+  SequenceOnly(std::size_t window_max, const OutstandingContext& context) : Outstanding(window_max, context.windows) {}
 
   void take(OutstandingEntry entry) override {
     occupy(entry);
@@ -31,6 +32,13 @@ class SequenceOnly final : public Outstanding {
     return fail(ErrorCode::kInvalidArgument, "sequences", "nothing is sent again in sequenceOnly mode: fetch it");
   }
 
+  // What is with the client already is its own to judge.
+  void ended(const LostRange& lost, std::uint64_t) override {
+    for (std::size_t i = sent_; i < entries_.size() && entries_[i].first <= lost.last; ++i) {
+      if (entries_[i].first >= lost.first) end_entry(entries_[i], lost.reason);
+    }
+  }
+
   void taken_in(std::uint64_t number, std::uint64_t) override {
     const auto delivery = in_flight_.end(number);
     if (!delivery) return;
@@ -43,9 +51,9 @@ class SequenceOnly final : public Outstanding {
     entries_.erase(first, last);
   }
 
-  std::optional<Delivery> next_delivery(std::uint64_t) override {
+  std::optional<Delivery> next_delivery(std::uint64_t now_ms) override {
     if (in_flight_.full()) return std::nullopt;
-    DeliveryBuilder builder;
+    DeliveryBuilder builder(now_ms);
     while (sent_ < entries_.size() && builder.add(entries_[sent_])) ++sent_;
     if (builder.empty()) return std::nullopt;
     note_delivered(builder.last());
@@ -53,6 +61,13 @@ class SequenceOnly final : public Outstanding {
   }
 
   [[nodiscard]] std::uint64_t wake_at() const override { return 0; }
+
+  // Nothing is acked here, so nothing is known to have been in vain.
+  [[nodiscard]] std::vector<Sequence> left_unacked() const override { return {}; }
+  [[nodiscard]] const OutstandingEntry* entry_of(Sequence sequence) const override {
+    const auto entry = std::ranges::lower_bound(entries_, sequence, {}, &OutstandingEntry::last);
+    return entry == entries_.end() || entry->first > sequence ? nullptr : &*entry;
+  }
 
  private:
   std::deque<OutstandingEntry> entries_;  // in flight, then not yet sent
@@ -62,8 +77,8 @@ class SequenceOnly final : public Outstanding {
 
 }  // namespace
 
-std::unique_ptr<Outstanding> make_sequence_only(std::size_t window_max) {
-  return std::make_unique<SequenceOnly>(window_max);
+std::unique_ptr<Outstanding> make_sequence_only(std::size_t window_max, const OutstandingContext& context) {
+  return std::make_unique<SequenceOnly>(window_max, context);
 }
 
 }  // namespace earshot::actors

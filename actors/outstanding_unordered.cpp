@@ -16,7 +16,7 @@ namespace {
 class Unordered final : public Outstanding {
  public:
   Unordered(std::size_t window_max, const OutstandingContext& context)
-      : Outstanding(window_max),
+      : Outstanding(window_max, context.windows),
         retransmit_(context.retransmit),
         random_(context.random),
         counters_(context.counters) {}
@@ -55,11 +55,25 @@ class Unordered final : public Outstanding {
     for (const Sequence sequence : nack.sequences) {
       Slot* slot = find(sequence);
       if (slot == nullptr || slot->state == State::kAcked || slot->state == State::kNew) continue;
+      const std::uint64_t again_ms = now_ms + (slot->entry.message ? nack.delay_ms : 0);  // or it has ended meanwhile
       set_state(*slot, State::kNacked);
-      set_alarm(*slot, now_ms + nack.delay_ms, now_ms + nack.delay_ms);
+      set_alarm(*slot, again_ms, again_ms);
     }
     drop_stale_alarms();
     return {};
+  }
+
+  void ended(const LostRange& lost, std::uint64_t) override {
+    for (std::size_t i = place_of(lost.first); i < slots_.size() && slots_[i].entry.first <= lost.last; ++i) {
+      Slot& slot = slots_[i];
+      if (slot.state == State::kAcked || !end_entry(slot.entry, lost.reason)) continue;
+      if (slot.state != State::kWaiting && slot.state != State::kNacked) continue;
+      // There is nothing left to wait for: the client is told at once.
+      slot.cause = RetransmitCause::kTimer;
+      set_state(slot, State::kDue);
+      due_.push_back(slot.entry.first);
+    }
+    drop_stale_alarms();
   }
 
   void taken_in(std::uint64_t number, std::uint64_t now_ms) override {
@@ -84,7 +98,7 @@ class Unordered final : public Outstanding {
     collect_due(now_ms, false);
     std::erase_if(due_, [this](Sequence sequence) { return !is_due(sequence); });
     if (due_.empty() ? in_flight_.full() : !in_flight_.empty()) return std::nullopt;
-    DeliveryBuilder builder;
+    DeliveryBuilder builder(now_ms);
     const std::size_t repeats_left = add_due(builder);
     if (repeats_left == 0) add_new(builder);
     if (builder.empty()) return std::nullopt;
@@ -93,6 +107,21 @@ class Unordered final : public Outstanding {
   }
 
   [[nodiscard]] std::uint64_t wake_at() const override { return alarms_.empty() ? 0 : alarms_.front().at_ms; }
+
+  [[nodiscard]] std::vector<Sequence> left_unacked() const override {
+    std::vector<Sequence> left;
+    for (const Slot& slot : slots_) {
+      const bool is_with_client =
+          slot.state == State::kWaiting || slot.state == State::kNacked || slot.state == State::kDue;
+      if (is_with_client && slot.entry.message) left.push_back(slot.entry.first);
+    }
+    return left;
+  }
+  [[nodiscard]] const OutstandingEntry* entry_of(Sequence sequence) const override {
+    const std::size_t place = place_of(sequence);
+    if (place == slots_.size() || slots_[place].entry.first > sequence) return nullptr;
+    return slots_[place].state == State::kAcked ? nullptr : &slots_[place].entry;
+  }
 
  private:
   enum class State : std::uint8_t { kNew, kInFlight, kWaiting, kNacked, kDue, kAcked };
@@ -175,7 +204,9 @@ class Unordered final : public Outstanding {
     std::size_t added = 0;
     for (; added < due_.size(); ++added) {
       Slot& slot = *find(due_[added]);
+      const std::uint32_t attempts = slot.entry.attempts;
       if (!builder.add(slot.entry)) break;
+      if (attempts > 0) note_in_vain(slot.entry);
       set_state(slot, State::kInFlight);
       slot.delivery = 0;  // set by finish()
       count(counters_.retransmits_of(slot.cause));

@@ -5,9 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "base/byte_budget.hpp"
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "schema/commands.hpp"
+#include "schema/manage.hpp"
 #include "schema/messages.hpp"
 
 // What the parts of a node say to each other, and the ports that they say it through. A port is where a message goes
@@ -49,6 +51,7 @@ class ClientPort {
   virtual void answered(CallId call, Status status) = 0;            // subscribe, nack
   virtual void answered(CallId call, Result<Sequence> cursor) = 0;  // ack
   virtual void answered(CallId call, Result<Batch> batch) = 0;      // fetch, history
+  virtual void answered(CallId call, Result<ManageAnswer> answer) = 0;
   virtual void deliver(Delivery delivery) = 0;
   virtual void closed(Error reason) = 0;  // the session has ended; nothing follows
 };
@@ -91,7 +94,14 @@ struct ClientHistory {
 struct ClientDelivered {  // the client has taken a delivery in: flow control, not an ack
   std::uint64_t number = 0;
 };
-struct ClientGone {};  // the connection is closed or the client logged out: the session ends
+struct ClientManage {
+  CallId call = 0;
+  ManageRequest request;
+};
+struct ClientGone {  // the connection is closed or the client logged out: the session ends
+  // The node ended it (it stops, or cannot keep the connection): what the client has not acked says nothing about it.
+  bool by_node = false;
+};
 
 class SessionInbox {
  public:
@@ -102,6 +112,7 @@ class SessionInbox {
   virtual void post(ClientNack message) = 0;
   virtual void post(ClientFetch message) = 0;
   virtual void post(ClientHistory message) = 0;
+  virtual void post(ClientManage message) = 0;
   virtual void post(ClientDelivered message) = 0;
   virtual void post(ClientGone message) = 0;
 };
@@ -123,9 +134,35 @@ struct AckAnswered {
 struct FetchAnswered {
   RequestId request = 0;
   Result<Batch> batch;
+  std::shared_ptr<const ByteLease> lease = {};  // what the batch takes of the node's memory for reads; may be null
 };
 struct MailboxPush {  // newly committed messages of the session's user, ascending
   std::vector<std::shared_ptr<const IncomingMessage>> messages;
+};
+struct ManageAnswered {
+  RequestId request = 0;
+  Result<ManageAnswer> answer;
+  std::uint32_t live = 0;  // so many sessions were asked to add what they know (SessionExplain)
+};
+struct AttemptsAnswered {
+  RequestId request = 0;
+  Status status;
+};
+struct MessagesEnded {  // these messages of the session's user ended, or were parked for its device
+  std::vector<LostRange> ranges;
+};
+struct ParkingRule {  // unacked after so many deliveries: parked; 0: never, and none need be counted
+  std::uint32_t deliveries_max = 0;
+};
+class SessionPort;
+struct SessionExplain {  // what has this session done with the message? Answered to `from`.
+  std::shared_ptr<SessionPort> from;
+  RequestId request = 0;  // of `from`
+  Sequence sequence;
+};
+struct SessionExplained {
+  RequestId request = 0;
+  DeviceFate live;  // device and what is said of the session that lives now
 };
 struct SessionEvicted {  // another session of this device won, or the shard cannot keep the registration
   Error reason;
@@ -143,6 +180,12 @@ class SessionPort {
   virtual void post(AckAnswered message) = 0;
   virtual void post(FetchAnswered message) = 0;
   virtual void post(MailboxPush message) = 0;
+  virtual void post(ManageAnswered message) = 0;
+  virtual void post(AttemptsAnswered message) = 0;
+  virtual void post(MessagesEnded message) = 0;
+  virtual void post(ParkingRule message) = 0;
+  virtual void post(SessionExplain message) = 0;
+  virtual void post(SessionExplained message) = 0;
   virtual void post(SessionEvicted message) = 0;
   virtual void post(LeaderAnnounced message) = 0;
 };
@@ -180,6 +223,16 @@ struct ShardHistory {  // the newest below `before` (0: from the end), ascending
   std::uint32_t limit = 0;
   std::size_t bytes_max = 0;
 };
+struct ShardManage {
+  std::shared_ptr<SessionPort> from;
+  RequestId request = 0;
+  ManageRequest manage;  // its user is a user of the shard, or empty where the request is about all mailboxes
+};
+struct ShardAttempts {
+  std::shared_ptr<SessionPort> from;  // null: the session has ended, nobody waits
+  RequestId request = 0;
+  AttemptsCommand command;
+};
 // Tells the user's shard that a device is connected. An older session of the same device is evicted (kSessionReplaced).
 // A session that wants pushes registers with push = true before it reads from its cursor, so that nothing falls between
 // the two.
@@ -215,6 +268,8 @@ class ShardInbox {
   virtual void post(ShardAck message) = 0;
   virtual void post(ShardFetch message) = 0;
   virtual void post(ShardHistory message) = 0;
+  virtual void post(ShardManage message) = 0;
+  virtual void post(ShardAttempts message) = 0;
   virtual void post(ShardRegister message) = 0;
   virtual void post(ShardUnregister message) = 0;
   virtual void post(ShardTransfer message) = 0;

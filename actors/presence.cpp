@@ -51,6 +51,71 @@ void Presence::remove(const ShardUnregister& registration) {
   if (user->second.empty()) users_.erase(user);
 }
 
+void Presence::evict(const UserId& user, const DeviceId& device, const Error& reason) {
+  const auto found = users_.find(user);
+  if (found == users_.end()) return;
+  size_ -= std::erase_if(found->second, [&](const Registration& r) {
+    if (r.device != device) return false;
+    r.port->post(SessionEvicted{reason});
+    return true;
+  });
+  if (found->second.empty()) users_.erase(found);
+}
+
+const Presence::Sessions& Presence::sessions_of(const UserId& user) const {
+  static const Sessions kNone;
+  const auto found = users_.find(user);
+  return found == users_.end() ? kNone : found->second;
+}
+
+const Presence::Registration* Presence::find(const UserId& user, const DeviceId& device) const {
+  const Sessions& sessions = sessions_of(user);
+  const auto found = std::find_if(sessions.begin(), sessions.end(), [&](const auto& r) { return r.device == device; });
+  return found == sessions.end() ? nullptr : &*found;
+}
+
+void Presence::end(const std::vector<cluster::EndedMessages>& ended) const {
+  if (empty()) return;
+  // What ends of one mailbox stands together.
+  for (auto first = ended.begin(); first != ended.end();) {
+    const auto last = std::find_if(first, ended.end(), [&](const auto& one) { return one.user != first->user; });
+    std::vector<LostRange> ranges;
+    for (auto one = first; one != last; ++one) ranges.push_back(one->range);
+    for (const auto& session : sessions_of(first->user)) {
+      if (session.push) session.port->post(MessagesEnded{ranges});
+    }
+    first = last;
+  }
+}
+
+void Presence::park(const UserId& user, const DeviceId& device, const std::vector<Sequence>& parked) const {
+  const Registration* session = find(user, device);
+  if (session == nullptr || !session->push || parked.empty()) return;
+  std::vector<LostRange> ranges;
+  for (const Sequence sequence : parked) {
+    if (!ranges.empty() && ranges.back().last.next() == sequence) {
+      ranges.back().last = sequence;
+    } else {
+      ranges.push_back(LostRange{sequence, sequence, LostReason::kParked});
+    }
+  }
+  session->port->post(MessagesEnded{std::move(ranges)});
+}
+
+bool Presence::add_slot(std::size_t slot, std::size_t devices_max, std::vector<TouchCommand::Name>& devices) const {
+  const std::size_t before = devices.size();
+  for (auto user = users_.cbegin(slot); user != users_.cend(slot); ++user) {
+    for (const auto& session : user->second) {
+      // More than one command can hold, in one slot: the rest has its turn in another round.
+      if (devices.size() == devices_max && before == 0) return true;
+      devices.push_back(TouchCommand::Name{user->first, session.device});
+    }
+  }
+  if (devices.size() <= devices_max) return true;
+  devices.resize(before);
+  return false;
+}
+
 void Presence::push(const std::vector<cluster::NewMessage>& messages) const {
   if (empty()) return;
   using Messages = std::vector<std::shared_ptr<const IncomingMessage>>;

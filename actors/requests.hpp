@@ -15,6 +15,8 @@ enum class RequestKind : std::uint8_t {
   kAck,
   kRead,     // a client's fetch or history
   kMailbox,  // the session's own read to fill its window
+  kManage,
+  kAttempts,
 };
 
 // A session's requests to shards: gives them ids, knows which are under way, ends each at its deadline. An answer that

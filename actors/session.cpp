@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "actors/ack_merger.hpp"
+#include "actors/attempt_notes.hpp"
 #include "actors/mailbox_feed.hpp"
+#include "actors/manage_desk.hpp"
 #include "actors/outstanding.hpp"
 #include "actors/requests.hpp"
 #include "actors/send_tracker.hpp"
@@ -43,10 +45,12 @@ struct Session::Impl {
         router(std::move(the_router)),
         random(std::move(source)),
         counters(options.counters ? options.counters : std::make_shared<SessionCounters>()),
+        windows(options.windows ? options.windows : std::make_shared<ByteBudget>(limits::kWindowsBytesMax)),
         home(shard_of(options.user, router->shard_count())),
         requests(options.request_timeout_ms),
         sends(router->shard_count(), *counters),
-        acks(Sequence{}) {}
+        acks(Sequence{}),
+        desk(options.user, options.role, router->shard_count()) {}
 
   // ---- the session's own life
 
@@ -67,7 +71,7 @@ struct Session::Impl {
     if (!outcome) return fail_login(std::move(outcome.error()));
     phase = Phase::kOpen;
     login = *outcome;
-    acks = AckMerger(login.cursor);
+    acks = AckMerger(login.cursor, login.acked_above);
     acked = login.cursor;
     register_at_home();
     Welcome welcome;
@@ -96,8 +100,9 @@ struct Session::Impl {
     end();
   }
 
-  void leave() {
+  void leave(ClientGone gone) {
     if (phase == Phase::kOpen) {
+      if (!gone.by_node) tell_last_attempts();
       router->shard(home).post(ShardUnregister{options.id, options.user, options.request.device});
     }
     end();
@@ -134,18 +139,18 @@ struct Session::Impl {
       return fail(above_limit("windowMessages", limits::kWindowMessagesMax));
     }
     const std::size_t messages = call.window_messages != 0 ? call.window_messages : limits::kWindowMessagesDefault;
-    const OutstandingContext context{options.retransmit, random, *counters};
+    const OutstandingContext context{options.retransmit, random, *counters, *windows};
     switch (call.mode) {
       case DeliveryMode::kOrdered: window = make_ordered(messages, context); break;
       case DeliveryMode::kUnordered: window = make_unordered(messages, context); break;
-      case DeliveryMode::kSequenceOnly: window = make_sequence_only(messages); break;
+      case DeliveryMode::kSequenceOnly: window = make_sequence_only(messages, context); break;
     }
     if (!window) return fail(invalid("mode", "unknown delivery mode"));
     mode = call.mode;
     // First the registration, then the read from the cursor: what is committed between the two is pushed, and what was
     // committed before is read.
     register_at_home();
-    feed.emplace(acked, login.last_sequence);
+    feed.emplace(acked, login.last_sequence, std::move(login.parked));
     return {};
   }
 
@@ -191,6 +196,63 @@ struct Session::Impl {
       if (waited > 0) count(counters->retransmits_of(RetransmitCause::kReconnect), static_cast<std::uint64_t>(waited));
       client->deliver(std::move(*delivery));
     }
+  }
+
+  // ---- what ends and what is in vain
+
+  void ended(const MessagesEnded& message, std::uint64_t now_ms) const {
+    if (!window) return;
+    for (const LostRange& range : message.ranges) window->ended(range, now_ms);
+  }
+
+  void tell_attempts(std::uint64_t now_ms) {
+    const std::vector<Sequence> in_vain = window->take_in_vain();
+    if (deliveries_max == 0) return;
+    for (const Sequence sequence : in_vain) attempts.add(sequence);
+    auto notes = attempts.next();
+    if (!notes) return;
+    const RequestId request = requests.open(RequestKind::kAttempts, now_ms);
+    router->shard(home).post(
+        ShardAttempts{self, request, AttemptsCommand{options.user, options.request.device, std::move(*notes)}});
+  }
+
+  // A client that goes, or dies, over a message does not ack it: that counts too, or it would come back to it for ever.
+  void tell_last_attempts() {
+    if (!window || deliveries_max == 0) return;
+    for (const Sequence sequence : window->left_unacked()) attempts.add(sequence);
+    std::vector<AttemptNotes::Note> notes = attempts.rest();
+    if (notes.empty()) return;
+    router->shard(home).post(
+        ShardAttempts{nullptr, 0, AttemptsCommand{options.user, options.request.device, std::move(notes)}});
+  }
+
+  // ---- management
+
+  void manage(ClientManage call, std::uint64_t now_ms) {
+    if (phase != Phase::kOpen) return client->answered(call.call, Result<ManageAnswer>(fail(not_logged_in())));
+    answer(desk.start(std::move(call), [this, now_ms](ShardId shard, ManageRequest request) {
+      const RequestId id = requests.open(RequestKind::kManage, now_ms);
+      router->shard(shard).post(ShardManage{self, id, std::move(request)});
+      return id;
+    }));
+  }
+
+  void answer(std::optional<ManageDesk::Answer> done) {
+    if (done) client->answered(done->call, std::move(done->answer));
+  }
+
+  void explain(const SessionExplain& question, std::uint64_t now_ms) const {
+    DeviceFate fate;
+    fate.device = options.request.device;
+    fate.connected = true;
+    const OutstandingEntry* entry = window ? window->entry_of(question.sequence) : nullptr;
+    if (entry != nullptr && entry->attempts > 0) {
+      const auto wall_of = [&](std::uint64_t ms) { return host.wall_ms() - std::min(host.wall_ms(), now_ms - ms); };
+      fate.attempts = entry->attempts;
+      fate.first_delivered_ms = wall_of(entry->first_delivered_ms);
+      fate.last_delivered_ms = wall_of(entry->last_delivered_ms);
+    }
+    question.from->post(SessionExplained{question.request, std::move(fate)});
   }
 
   // ---- acks and nacks
@@ -310,6 +372,9 @@ struct Session::Impl {
         case RequestKind::kAck: acks_answered(fail(late()), now_ms); break;
         case RequestKind::kRead: read_answered(expired->id, fail(late())); break;
         case RequestKind::kMailbox: mailbox_read(fail(late()), now_ms); break;
+        case RequestKind::kManage: answer(desk.answered(ManageAnswered{expired->id, fail(late())}, now_ms)); break;
+        // Whether they were counted is not known; a delivery too few is the smaller harm.
+        case RequestKind::kAttempts: attempts.answered(false); break;
       }
     }
   }
@@ -321,9 +386,11 @@ struct Session::Impl {
     if (window) {
       skip_acked(now_ms);
       deliver(now_ms);
+      tell_attempts(now_ms);
       read_mailbox(now_ms);
       wake_ms = earlier(requests.next_deadline_ms(), earlier(window->wake_at(), feed->wake_at()));
     }
+    wake_ms = earlier(wake_ms, desk.wake_at());
     if (wake_ms == asked_wake_ms) return;
     asked_wake_ms = wake_ms;
     host.wake_at(wake_ms);
@@ -336,6 +403,7 @@ struct Session::Impl {
   const std::shared_ptr<const Router> router;
   Random random;
   const std::shared_ptr<SessionCounters> counters;
+  const std::shared_ptr<ByteBudget> windows;
   const ShardId home;  // of the user: mailbox, cursors, registrations
 
   Phase phase = Phase::kLoggingIn;
@@ -343,6 +411,9 @@ struct Session::Impl {
   Requests requests;
   SendTracker sends;
   AckMerger acks;
+  ManageDesk desk;
+  AttemptNotes attempts;
+  std::uint32_t deliveries_max = 0;             // the mailbox's rule; 0: deliveries in vain are of no interest
   Sequence acked;                               // the client said that it has everything up to here
   Sequence fetched;                             // the newest that a fetch has brought
   std::unordered_map<RequestId, CallId> reads;  // fetches and histories of the client
@@ -406,8 +477,14 @@ void Session::handle(ClientDelivered message, std::uint64_t now_ms) {
   impl_->settle(now_ms);
 }
 
-void Session::handle(ClientGone, std::uint64_t) {
-  if (impl_->phase != Phase::kEnded) impl_->leave();
+void Session::handle(ClientManage message, std::uint64_t now_ms) {
+  if (impl_->phase == Phase::kEnded) return;
+  impl_->manage(std::move(message), now_ms);
+  impl_->settle(now_ms);
+}
+
+void Session::handle(ClientGone message, std::uint64_t) {
+  if (impl_->phase != Phase::kEnded) impl_->leave(message);
 }
 
 void Session::handle(SendsAnswered message, std::uint64_t now_ms) {
@@ -444,6 +521,36 @@ void Session::handle(const MailboxPush& message, std::uint64_t now_ms) {
   impl_->settle(now_ms);
 }
 
+void Session::handle(ManageAnswered message, std::uint64_t now_ms) {
+  if (impl_->phase == Phase::kEnded || !impl_->requests.close(message.request, RequestKind::kManage)) return;
+  impl_->answer(impl_->desk.answered(std::move(message), now_ms));
+  impl_->settle(now_ms);
+}
+
+void Session::handle(SessionExplained message, std::uint64_t now_ms) {
+  if (impl_->phase == Phase::kEnded) return;
+  impl_->answer(impl_->desk.explained(std::move(message)));
+  impl_->settle(now_ms);
+}
+
+void Session::handle(const SessionExplain& message, std::uint64_t now_ms) {
+  if (impl_->phase != Phase::kEnded) impl_->explain(message, now_ms);
+}
+
+void Session::handle(AttemptsAnswered message, std::uint64_t now_ms) {
+  if (impl_->phase == Phase::kEnded || !impl_->requests.close(message.request, RequestKind::kAttempts)) return;
+  impl_->attempts.answered(!message.status && message.status.error().is_temporary());
+  impl_->settle(now_ms);
+}
+
+void Session::handle(const MessagesEnded& message, std::uint64_t now_ms) {
+  if (impl_->phase == Phase::kEnded) return;
+  impl_->ended(message, now_ms);
+  impl_->settle(now_ms);
+}
+
+void Session::handle(ParkingRule message, std::uint64_t) { impl_->deliveries_max = message.deliveries_max; }
+
 void Session::handle(SessionEvicted message, std::uint64_t) {
   if (impl_->phase == Phase::kEnded) return;
   if (impl_->phase == Phase::kLoggingIn) return impl_->fail_login(std::move(message.reason));
@@ -460,6 +567,7 @@ void Session::handle(LeaderAnnounced message, std::uint64_t now_ms) {
 void Session::wake(std::uint64_t now_ms) {
   impl_->asked_wake_ms = 0;  // that timer is spent
   impl_->expire(now_ms);
+  while (auto done = impl_->desk.expire(now_ms)) impl_->answer(std::move(done));
   impl_->settle(now_ms);
 }
 

@@ -6,6 +6,7 @@
 #include "actors/counters.hpp"
 #include "actors/ports.hpp"
 #include "base/backoff.hpp"
+#include "base/byte_budget.hpp"
 #include "base/limits.hpp"
 #include "base/random.hpp"
 
@@ -17,6 +18,8 @@ class SessionHost {
   virtual ~SessionHost() = default;
   // Calls wake() at or after this time (ms, monotonic); replaces the time asked for before; 0: no timer.
   virtual void wake_at(std::uint64_t monotonic_ms) = 0;
+  // The wall clock, for people: nothing is decided by it.
+  [[nodiscard]] virtual std::uint64_t wall_ms() const = 0;
   // The session is over: stop the actor.
   virtual void end() = 0;
 };
@@ -30,6 +33,7 @@ struct SessionOptions {
   BackoffPolicy retransmit{limits::kRetransmitFirstMs, limits::kRetransmitMaxMs};
   std::uint64_t request_timeout_ms = limits::kRequestTimeoutMs;
   std::shared_ptr<SessionCounters> counters;  // of the node; null: the session counts for itself
+  std::shared_ptr<ByteBudget> windows;        // of the node; null: the session is alone
   std::uint64_t seed = 0;                     // of the jitter of its timers
 };
 
@@ -51,6 +55,11 @@ struct SessionOptions {
 //  flooded.
 //  * Acks stop retransmission at once and are answered when committed; those that arrive while one is under way are
 //  merged.
+//  * A message that ends, or is parked for this device, while it is outstanding becomes a lost range. Deliveries in
+//  vain
+//    are told to the shard, but only while its rule can park anything; so is, when the client goes, what it had taken
+//    in and kept from going on.
+//  * Management calls go to the shard of the mailbox that they are about, if the role lets them (ManageDesk).
 //  * A timer is armed only while something is outstanding or under way.
 // Thread: its actor's. Time comes in as monotonic ms.
 class Session {
@@ -68,6 +77,7 @@ class Session {
   void handle(const ClientNack& message, std::uint64_t now_ms);
   void handle(ClientFetch message, std::uint64_t now_ms);
   void handle(ClientHistory message, std::uint64_t now_ms);
+  void handle(ClientManage message, std::uint64_t now_ms);
   void handle(ClientDelivered message, std::uint64_t now_ms);
   void handle(ClientGone message, std::uint64_t now_ms);
   void handle(SendsAnswered message, std::uint64_t now_ms);
@@ -75,6 +85,12 @@ class Session {
   void handle(AckAnswered message, std::uint64_t now_ms);
   void handle(FetchAnswered message, std::uint64_t now_ms);
   void handle(const MailboxPush& message, std::uint64_t now_ms);
+  void handle(ManageAnswered message, std::uint64_t now_ms);
+  void handle(AttemptsAnswered message, std::uint64_t now_ms);
+  void handle(const MessagesEnded& message, std::uint64_t now_ms);
+  void handle(ParkingRule message, std::uint64_t now_ms);
+  void handle(const SessionExplain& message, std::uint64_t now_ms);
+  void handle(SessionExplained message, std::uint64_t now_ms);
   void handle(SessionEvicted message, std::uint64_t now_ms);
   void handle(LeaderAnnounced message, std::uint64_t now_ms);
   void wake(std::uint64_t now_ms);

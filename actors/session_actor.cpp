@@ -9,16 +9,12 @@
 #include <caf/all.hpp>
 
 #include "actors/interfaces.hpp"
+#include "actors/timer_ladder.hpp"
 
 namespace earshot::actors {
 namespace {
 
-// A CAF timer keeps its actor in memory until it fires, even when the actor has ended: none is armed for longer than
-// this.
-constexpr std::uint64_t kTimerMsMax = 60'000;
-
-// The actor's state: the session, and the one timer that it asks for. At most one armed timer is alive; it stays armed
-// when a later time is asked for, and fires early then, so that a time that moves on with every message costs nothing.
+// The actor's state: the session, and the one timer that it asks for.
 class SessionState : public SessionHost {
  public:
   explicit SessionState(caf::event_based_actor* self) : self_(self) {}
@@ -41,8 +37,7 @@ class SessionState : public SessionHost {
   }
 
   void timer_fired(const TimerFired& timer) {
-    if (timer.generation != generation_) return;  // replaced by an earlier one
-    armed_ms_ = 0;
+    timers_.fired(timer.generation);
     if (wanted_ms_ == 0) return;
     if (now_ms() < wanted_ms_) return arm();
     wanted_ms_ = 0;
@@ -52,8 +47,9 @@ class SessionState : public SessionHost {
   // ---- SessionHost
   void wake_at(std::uint64_t monotonic_ms) override {
     wanted_ms_ = monotonic_ms;
-    if (wanted_ms_ != 0 && (armed_ms_ == 0 || wanted_ms_ < armed_ms_)) arm();
+    if (wanted_ms_ != 0) arm();
   }
+  [[nodiscard]] std::uint64_t wall_ms() const override { return clock_->wall_ms(); }
   void end() override { self_->quit(); }
 
  private:
@@ -61,18 +57,17 @@ class SessionState : public SessionHost {
 
   void arm() {
     const std::uint64_t now = now_ms();
-    const std::uint64_t delay_ms = std::min(wanted_ms_ > now ? wanted_ms_ - now : 0, kTimerMsMax);
-    armed_ms_ = now + delay_ms;
-    caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), std::chrono::milliseconds(delay_ms),
-                           TimerFired{++generation_});
+    const auto at_ms = timers_.want(wanted_ms_, now);
+    if (!at_ms) return;
+    caf::delayed_anon_send(caf::actor_cast<caf::actor>(self_), std::chrono::milliseconds(*at_ms - now),
+                           TimerFired{*at_ms});
   }
 
   caf::event_based_actor* const self_;
   const Clock* clock_ = nullptr;
   std::optional<Session> session_;
-  std::uint64_t wanted_ms_ = 0;   // what the session asked for; 0: nothing
-  std::uint64_t armed_ms_ = 0;    // when the live timer fires; 0: there is none
-  std::uint64_t generation_ = 0;  // of the live timer
+  std::uint64_t wanted_ms_ = 0;  // what the session asked for; 0: nothing
+  TimerLadder timers_;
 };
 
 using SessionActor = caf::stateful_actor<SessionState>;
@@ -88,6 +83,7 @@ caf::behavior session_actor(SessionActor* self, SessionOptions options, std::sha
       [&state](ClientNack& message) { state.handle(message); },
       [&state](ClientFetch& message) { state.handle(message); },
       [&state](ClientHistory& message) { state.handle(message); },
+      [&state](ClientManage& message) { state.handle(message); },
       [&state](ClientDelivered& message) { state.handle(message); },
       [&state](ClientGone& message) { state.handle(message); },
       [&state](SendsAnswered& message) { state.handle(message); },
@@ -95,6 +91,12 @@ caf::behavior session_actor(SessionActor* self, SessionOptions options, std::sha
       [&state](AckAnswered& message) { state.handle(message); },
       [&state](FetchAnswered& message) { state.handle(message); },
       [&state](MailboxPush& message) { state.handle(message); },
+      [&state](ManageAnswered& message) { state.handle(message); },
+      [&state](AttemptsAnswered& message) { state.handle(message); },
+      [&state](MessagesEnded& message) { state.handle(message); },
+      [&state](ParkingRule& message) { state.handle(message); },
+      [&state](SessionExplain& message) { state.handle(message); },
+      [&state](SessionExplained& message) { state.handle(message); },
       [&state](SessionEvicted& message) { state.handle(message); },
       [&state](LeaderAnnounced& message) { state.handle(message); },
       [&state](TimerFired& timer) { state.timer_fired(timer); },
@@ -109,6 +111,7 @@ void SessionHandle::post(ClientAck message) { caf::anon_send(actor_, std::move(m
 void SessionHandle::post(ClientNack message) { caf::anon_send(actor_, std::move(message)); }
 void SessionHandle::post(ClientFetch message) { caf::anon_send(actor_, message); }
 void SessionHandle::post(ClientHistory message) { caf::anon_send(actor_, message); }
+void SessionHandle::post(ClientManage message) { caf::anon_send(actor_, std::move(message)); }
 void SessionHandle::post(ClientDelivered message) { caf::anon_send(actor_, message); }
 void SessionHandle::post(ClientGone message) { caf::anon_send(actor_, message); }
 void SessionHandle::post(SendsAnswered message) { caf::anon_send(actor_, std::move(message)); }
@@ -116,6 +119,12 @@ void SessionHandle::post(LoginAnswered message) { caf::anon_send(actor_, std::mo
 void SessionHandle::post(AckAnswered message) { caf::anon_send(actor_, std::move(message)); }
 void SessionHandle::post(FetchAnswered message) { caf::anon_send(actor_, std::move(message)); }
 void SessionHandle::post(MailboxPush message) { caf::anon_send(actor_, std::move(message)); }
+void SessionHandle::post(ManageAnswered message) { caf::anon_send(actor_, std::move(message)); }
+void SessionHandle::post(AttemptsAnswered message) { caf::anon_send(actor_, std::move(message)); }
+void SessionHandle::post(MessagesEnded message) { caf::anon_send(actor_, std::move(message)); }
+void SessionHandle::post(ParkingRule message) { caf::anon_send(actor_, message); }
+void SessionHandle::post(SessionExplain message) { caf::anon_send(actor_, std::move(message)); }
+void SessionHandle::post(SessionExplained message) { caf::anon_send(actor_, std::move(message)); }
 void SessionHandle::post(SessionEvicted message) { caf::anon_send(actor_, std::move(message)); }
 void SessionHandle::post(LeaderAnnounced message) { caf::anon_send(actor_, message); }
 

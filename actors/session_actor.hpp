@@ -22,6 +22,7 @@ class SessionHandle final : public SessionInbox, public SessionPort {
   void post(ClientNack message) override;
   void post(ClientFetch message) override;
   void post(ClientHistory message) override;
+  void post(ClientManage message) override;
   void post(ClientDelivered message) override;
   void post(ClientGone message) override;
   void post(SendsAnswered message) override;
@@ -29,6 +30,12 @@ class SessionHandle final : public SessionInbox, public SessionPort {
   void post(AckAnswered message) override;
   void post(FetchAnswered message) override;
   void post(MailboxPush message) override;
+  void post(ManageAnswered message) override;
+  void post(AttemptsAnswered message) override;
+  void post(MessagesEnded message) override;
+  void post(ParkingRule message) override;
+  void post(SessionExplain message) override;
+  void post(SessionExplained message) override;
   void post(SessionEvicted message) override;
   void post(LeaderAnnounced message) override;
 

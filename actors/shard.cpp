@@ -8,33 +8,29 @@
 
 #include <spdlog/spdlog.h>
 
-#include "actors/presence.hpp"
+#include "actors/shard_audience.hpp"
 #include "actors/shard_batcher.hpp"
 #include "actors/shard_flush.hpp"
+#include "actors/shard_manage.hpp"
 #include "actors/shard_outbox.hpp"
+#include "actors/shard_refusals.hpp"
 #include "actors/shard_ticks.hpp"
 #include "actors/shard_waiters.hpp"
 
 namespace earshot::actors {
 namespace {
 
+using namespace refusals;
+
 // Between shards of one node an answer takes as long as a sync; this leaves room for a slow disk.
 constexpr BackoffPolicy kTransferResend{1'000, 30'000};
-constexpr std::uint32_t kStorageFullRetryAfterMs = 1'000;
-
-Error stopping() { return Error{ErrorCode::kUnavailable, "", "the node is shutting down", limits::kRetryAfterMs}; }
-Error not_leader() { return Error{ErrorCode::kUnavailable, "", "the shard has no leader here", limits::kRetryAfterMs}; }
-Error lost() { return Error{ErrorCode::kUnavailable, "", "the shard's leader has changed", limits::kRetryAfterMs}; }
-Error storage_full() {
-  return Error{ErrorCode::kStorageFull, "", "the disk is full; what is stored stays", kStorageFullRetryAfterMs};
-}
-Error overloaded(const char* what) { return Error{ErrorCode::kOverloaded, "", what, limits::kRetryAfterMs}; }
 
 class ShardImpl final : public Shard, private cluster::ReplicaHost {
  public:
   ShardImpl(const ShardOptions& options, ShardHost& host, storage::Environment& environment,
             std::shared_ptr<NodeBudgets> budgets, const Clock& clock)
       : id_(options.id),
+        node_(options.replica.self),
         host_(host),
         budgets_(std::move(budgets)),
         clock_(clock),
@@ -51,8 +47,10 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void handle(ShardAck message) override;
   void handle(ShardFetch message) override;
   void handle(ShardHistory message) override;
-  void handle(ShardRegister message) override { presence_.add(std::move(message)); }
-  void handle(ShardUnregister message) override { presence_.remove(message); }
+  void handle(ShardManage message) override;
+  void handle(ShardAttempts message) override;
+  void handle(ShardRegister message) override;
+  void handle(ShardUnregister message) override { audience_->remove(message); }
   void handle(ShardTransfer message) override;
   void handle(ShardTransferred message) override;
   void gather() override;
@@ -87,8 +85,13 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void admit(Command command, Waiter waiter);
   [[nodiscard]] std::optional<Error> refusal(const Command& command) const;
   [[nodiscard]] std::optional<Error> read_refusal() const;
+  void answer_read(SessionPort& to, RequestId request, Result<Batch> batch);
   void add_confirms();
   void ask_gather();
+  // Something is due, and no other entry is about to bring the time along.
+  bool is_tick_due();
+  [[nodiscard]] bool is_quiet() const { return leads_ && !stopping_ && waiters_.empty() && batcher_.empty(); }
+  void touch(std::uint64_t now_ms);
 
   // Acts on what the replica's last call brought up: answers, pushes, drains, flushes, sets the timer.
   void settle(std::uint64_t now_ms);
@@ -106,6 +109,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   [[nodiscard]] bool has_unflushed() const { return machine_->applied_index() > frozen_index_; }
 
   const ShardId id_;
+  const NodeId node_;
   ShardHost& host_;
   const std::shared_ptr<NodeBudgets> budgets_;
   const Clock& clock_;
@@ -116,8 +120,8 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
 
   Batcher batcher_;
   Waiters waiters_;
-  Presence presence_;
   TickSource ticks_;
+  std::optional<Audience> audience_;
   FlushSchedule flush_;
   std::optional<OutboxDrain> drain_;
 
@@ -148,6 +152,7 @@ Status ShardImpl::start(const ShardOptions& options, storage::LoadedLog log) {
   if (!machine.has_value()) return fail(std::move(machine.error()));
   machine_ = std::move(*machine);
   frozen_index_ = machine_->applied_index();
+  audience_.emplace(id_, *machine_);
   drain_.emplace(id_, *machine_, kTransferResend, Random(options.replica.seed));
   const std::uint64_t now_ms = clock_.monotonic_ms();
   auto replica = cluster::Replica::start(options.replica, *this, std::move(log), machine_->applied_index(), now_ms);
@@ -179,6 +184,28 @@ void ShardImpl::handle(ShardAck message) {
   admit(std::move(message.command), AckWaiter{std::move(message.from), message.request});
 }
 
+void ShardImpl::handle(ShardManage message) {
+  const auto* set_policy = std::get_if<SetPolicyRequest>(&message.manage);
+  auto policy_of = set_policy != nullptr ? std::optional(set_policy->user) : std::nullopt;
+  if (auto command = command_of(message.manage)) {
+    return admit(std::move(*command), ManageWaiter{std::move(message.from), message.request, std::move(policy_of)});
+  }
+  if (auto error = read_refusal()) {
+    return message.from->post(ManageAnswered{message.request, fail(std::move(*error)), 0});
+  }
+  answer_question(message, node_, *machine_, audience_->presence());
+}
+
+void ShardImpl::handle(ShardAttempts message) {
+  AttemptsWaiter waiter{std::move(message.from), message.request, message.command.user, message.command.device};
+  admit(std::move(message.command), std::move(waiter));
+}
+
+void ShardImpl::handle(ShardRegister message) {
+  audience_->add(std::move(message), clock_.monotonic_ms());
+  set_timer();
+}
+
 void ShardImpl::handle(ShardTransfer message) {
   if (router_ == nullptr) return;  // no way to answer yet; it is sent again
   const TransferWaiter waiter{message.command.origin, message.command.epoch};
@@ -199,7 +226,7 @@ void ShardImpl::handle(ShardFetch message) {
   }
   const auto limit = std::clamp<std::uint32_t>(message.limit, 1, limits::kFetchMessagesMax);
   const auto bytes_max = std::min(message.bytes_max, limits::kBatchBytesMax);
-  message.from->post(FetchAnswered{message.request, machine_->fetch(message.user, message.after, limit, bytes_max)});
+  answer_read(*message.from, message.request, machine_->fetch(message.user, message.after, limit, bytes_max));
 }
 
 void ShardImpl::handle(ShardHistory message) {
@@ -209,7 +236,22 @@ void ShardImpl::handle(ShardHistory message) {
   }
   const auto limit = std::clamp<std::uint32_t>(message.limit, 1, limits::kFetchMessagesMax);
   const auto bytes_max = std::min(message.bytes_max, limits::kBatchBytesMax);
-  message.from->post(FetchAnswered{message.request, machine_->history(message.user, message.before, limit, bytes_max)});
+  answer_read(*message.from, message.request, machine_->history(message.user, message.before, limit, bytes_max));
+}
+
+// Sessions may be slower than we are: what is on its way to them counts.
+void ShardImpl::answer_read(SessionPort& to, RequestId request, Result<Batch> batch) {
+  std::size_t bytes = sizeof(Batch);
+  if (batch) {
+    for (const auto& message : batch->messages) bytes += sizeof message + message.body.size();
+  }
+  // The budget lives as long as the last lease of it.
+  struct Held {
+    std::shared_ptr<NodeBudgets> budgets;
+    ByteLease lease;
+  };
+  auto held = std::make_shared<Held>(Held{budgets_, ByteLease(budgets_->reads, bytes)});
+  to.post(FetchAnswered{request, std::move(batch), std::shared_ptr<const ByteLease>(held, &held->lease)});
 }
 
 std::optional<Error> ShardImpl::refusal(const Command& command) const {
@@ -227,6 +269,7 @@ std::optional<Error> ShardImpl::refusal(const Command& command) const {
 std::optional<Error> ShardImpl::read_refusal() const {
   if (stopping_) return stopping();
   if (!leads_ || replica_->applied_index() < read_floor_) return not_leader();
+  if (budgets_->reads.is_full()) return overloaded("the node has as many answers to reads under way as it may");
   return std::nullopt;
 }
 
@@ -252,9 +295,20 @@ void ShardImpl::add_confirms() {
 
 void ShardImpl::ask_gather() {
   if (gather_asked_ || waiters_.size() >= limits::kEntriesInFlightMax) return;
-  if (batcher_.empty() && !drain_->has_confirms()) return;
+  if (batcher_.empty() && !drain_->has_confirms() && !is_tick_due()) return;
   gather_asked_ = true;
   host_.gather_soon();
+}
+
+bool ShardImpl::is_tick_due() {
+  const std::uint64_t due_ms = machine_->next_due_ms();
+  return due_ms != 0 && is_quiet() && ticks_.wait_ms(next_tick_ms(due_ms, machine_->tick_ms())) == 0;
+}
+
+void ShardImpl::touch(std::uint64_t now_ms) {
+  if (!leads_ || stopping_ || audience_->wake_at() == 0 || now_ms < audience_->wake_at()) return;
+  if (refusal(TouchCommand{})) return audience_->put_off_touches(now_ms);
+  if (auto command = audience_->next_touches(now_ms)) admit(std::move(*command), NobodyWaits{});
 }
 
 void ShardImpl::gather() {
@@ -262,12 +316,14 @@ void ShardImpl::gather() {
   if (leads_) add_confirms();
   std::vector<storage::SharedBytes> entries;
   std::vector<Waiters::Entry> waiting;
-  while (!batcher_.empty() && waiters_.size() + waiting.size() < limits::kEntriesInFlightMax) {
-    Batcher::Gathered gathered = batcher_.take();
+  const auto put = [&](Batcher::Gathered gathered) {
     gathered.batch.tick_ms = ticks_.now();
     entries.push_back(std::make_shared<const std::string>(encode(gathered.batch)));
     waiting.push_back(Waiters::Entry{LogIndex{}, Term{}, std::move(gathered.waiters), gathered.bytes});
-  }
+  };
+  while (!batcher_.empty() && waiters_.size() + waiting.size() < limits::kEntriesInFlightMax) put(batcher_.take());
+  // The time alone. Not refused when the disk is full: what it ends makes room.
+  if (entries.empty() && is_tick_due()) put(Batcher::Gathered{});
   if (entries.empty()) return;
 
   const std::uint64_t now_ms = clock_.monotonic_ms();
@@ -309,7 +365,7 @@ void ShardImpl::apply(const storage::LogEntry& entry) {
   cluster::Effects effects = machine_->apply(entry.index, entry.term, *entry.data);
   // When a log is applied again nobody waits and nobody listens: keep no bodies for them.
   if (!waiters_.expects(entry.index, entry.term)) effects.results.clear();
-  if (presence_.empty()) effects.delivered.clear();
+  if (audience_->presence().empty()) effects.delivered.clear();
   applied_.push_back(Applied{entry.index, entry.term, std::move(effects)});
 }
 
@@ -341,10 +397,12 @@ void ShardImpl::act_on_applied(std::uint64_t now_ms) {
       budgets_->admitted.give_back(entry->bytes);
       auto& results = applied.effects.results;
       EARSHOT_INVARIANT(results.size() == entry->waiters.size(), "every command of an entry has its result");
-      for (std::size_t i = 0; i < results.size(); ++i)
+      for (std::size_t i = 0; i < results.size(); ++i) {
+        audience_->tell_result(entry->waiters[i], results[i]);
         answer(entry->waiters[i], std::move(results[i]), id_, router_.get());
+      }
     }
-    presence_.push(applied.effects.delivered);
+    audience_->tell(applied.effects, now_ms);
     report(applied.effects);
     if (!drains()) continue;
     for (const ShardId target : applied.effects.outbox_targets) drain_->written(target, *router_, now_ms);
@@ -372,7 +430,7 @@ void ShardImpl::act_on_role(std::uint64_t now_ms) {
   }
   refuse_pending(lost());
   drain_->end();
-  presence_ = Presence();  // they register again with the new leader
+  audience_->clear();
 }
 
 void ShardImpl::begin_draining(std::uint64_t now_ms) {
@@ -428,6 +486,11 @@ void ShardImpl::set_timer() {
   };
   no_later_than(drain_->wake_at());
   if (!flushing_) no_later_than(flush_.due_at());
+  no_later_than(audience_->wake_at());
+  const std::uint64_t due_ms = machine_->next_due_ms();
+  if (due_ms != 0 && is_quiet() && !gather_asked_) {
+    no_later_than(clock_.monotonic_ms() + ticks_.wait_ms(next_tick_ms(due_ms, machine_->tick_ms())));
+  }
   if (at_ms == timer_at_ms_) return;
   timer_at_ms_ = at_ms;
   host_.wake_at(at_ms);
@@ -441,6 +504,7 @@ void ShardImpl::wake() {
     replica_->tick(now_ms);
   }
   if (drains()) drain_->wake(*router_, now_ms);
+  touch(now_ms);
   settle(now_ms);
 }
 

@@ -59,6 +59,8 @@ class Shard {
   virtual void handle(ShardAck message) = 0;
   virtual void handle(ShardFetch message) = 0;
   virtual void handle(ShardHistory message) = 0;
+  virtual void handle(ShardManage message) = 0;
+  virtual void handle(ShardAttempts message) = 0;
   virtual void handle(ShardRegister message) = 0;
   virtual void handle(ShardUnregister message) = 0;
   virtual void handle(ShardTransfer message) = 0;

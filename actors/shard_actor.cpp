@@ -73,6 +73,8 @@ caf::behavior ShardActor::make_behavior() {
       forward<ShardAck>(),
       forward<ShardFetch>(),
       forward<ShardHistory>(),
+      forward<ShardManage>(),
+      forward<ShardAttempts>(),
       forward<ShardRegister>(),
       forward<ShardUnregister>(),
       forward<ShardTransfer>(),
@@ -123,6 +125,8 @@ class ActorShardInbox final : public ShardInbox {
   void post(ShardAck message) override { caf::anon_send(shard_, std::move(message)); }
   void post(ShardFetch message) override { caf::anon_send(shard_, std::move(message)); }
   void post(ShardHistory message) override { caf::anon_send(shard_, std::move(message)); }
+  void post(ShardManage message) override { caf::anon_send(shard_, std::move(message)); }
+  void post(ShardAttempts message) override { caf::anon_send(shard_, std::move(message)); }
   void post(ShardRegister message) override { caf::anon_send(shard_, std::move(message)); }
   void post(ShardUnregister message) override { caf::anon_send(shard_, std::move(message)); }
   void post(ShardTransfer message) override { caf::anon_send(shard_, std::move(message)); }

@@ -1,8 +1,15 @@
 #include "actors/shard_ticks.hpp"
 
+#include <algorithm>
+
 #include <spdlog/spdlog.h>
 
+#include "base/limits.hpp"
+
 namespace earshot::actors {
+namespace {
+constexpr std::uint64_t kLookAgainMs = 10'000;
+}
 
 TickSource::TickSource(const Clock& clock, ShardId shard)
     : clock_(clock), shard_(shard), wall_start_ms_(clock.wall_ms()), monotonic_start_ms_(clock.monotonic_ms()) {}
@@ -22,6 +29,17 @@ std::uint64_t TickSource::now() {
     }
   }
   return trusted ? wall_ms : 0;
+}
+
+std::uint64_t TickSource::wait_ms(std::uint64_t wall_ms) {
+  const std::uint64_t now_ms = now();
+  if (now_ms == 0) return kLookAgainMs;
+  return wall_ms > now_ms ? wall_ms - now_ms : 0;
+}
+
+std::uint64_t next_tick_ms(std::uint64_t due_ms, std::uint64_t last_tick_ms) {
+  if (due_ms <= last_tick_ms) return due_ms;
+  return std::max(due_ms, last_tick_ms + limits::kTickIntervalMs);
 }
 
 }  // namespace earshot::actors

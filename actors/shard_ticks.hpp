@@ -17,6 +17,8 @@ class TickSource {
   TickSource(const Clock& clock, ShardId shard);
   // The wall clock; 0: no tick.
   std::uint64_t now();
+  // How long until now() is at least this; while there are no ticks: until it is worth looking again.
+  std::uint64_t wait_ms(std::uint64_t wall_ms);
 
  private:
   const Clock& clock_;
@@ -25,5 +27,9 @@ class TickSource {
   const std::uint64_t monotonic_start_ms_;
   bool trusted_ = true;
 };
+
+// When an entry that holds a tick alone is worth writing: at once while there is more to do than one entry may; else in
+// steps of tick_interval_ms, so that what comes due one by one does not cost an entry each.
+std::uint64_t next_tick_ms(std::uint64_t due_ms, std::uint64_t last_tick_ms);
 
 }  // namespace earshot::actors

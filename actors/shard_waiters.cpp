@@ -13,6 +13,16 @@ Expected& as(cluster::CommandResult& result) {
   return *found;
 }
 
+Result<ManageAnswer> manage_answer(cluster::CommandResult& result) {
+  if (auto* replay = std::get_if<cluster::ReplayResult>(&result)) {
+    if (!replay->sequences) return fail(std::move(replay->sequences.error()));
+    return ManageAnswer(Replayed{std::move(*replay->sequences)});
+  }
+  auto& status = as<cluster::StatusResult>(result).status;
+  if (!status) return fail(std::move(status.error()));
+  return ManageAnswer(Done{});
+}
+
 struct Answering {
   cluster::CommandResult& result;
   ShardId self;
@@ -33,6 +43,12 @@ struct Answering {
     const auto last = as<cluster::TransferResult>(result).last;
     router->shard(waiter.origin).post(ShardTransferred{self, waiter.epoch, last});
   }
+  void operator()(const ManageWaiter& waiter) const {
+    waiter.from->post(ManageAnswered{waiter.request, manage_answer(result), 0});
+  }
+  void operator()(const AttemptsWaiter& waiter) const {
+    if (waiter.from) waiter.from->post(AttemptsAnswered{waiter.request, {}});
+  }
   void operator()(const NobodyWaits&) const {}
 };
 
@@ -46,6 +62,12 @@ struct Refusing {
   void operator()(const LoginWaiter& waiter) const { waiter.from->post(LoginAnswered{waiter.request, fail(error)}); }
   void operator()(const AckWaiter& waiter) const { waiter.from->post(AckAnswered{waiter.request, fail(error)}); }
   void operator()(const TransferWaiter&) const {}
+  void operator()(const ManageWaiter& waiter) const {
+    waiter.from->post(ManageAnswered{waiter.request, fail(error), 0});
+  }
+  void operator()(const AttemptsWaiter& waiter) const {
+    if (waiter.from) waiter.from->post(AttemptsAnswered{waiter.request, fail(error)});
+  }
   void operator()(const NobodyWaits&) const {}
 };
 

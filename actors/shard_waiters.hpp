@@ -32,8 +32,20 @@ struct TransferWaiter {  // another shard; a transfer that is refused gets no an
   ShardId origin;
   Epoch epoch;
 };
-struct NobodyWaits {};  // our own confirmations
-using Waiter = std::variant<SendWaiter, LoginWaiter, AckWaiter, TransferWaiter, NobodyWaits>;
+struct ManageWaiter {
+  std::shared_ptr<SessionPort> from;
+  RequestId request = 0;
+  std::optional<UserId> policy_of;  // it sets this one's policy, or (empty) the default
+};
+struct AttemptsWaiter {
+  std::shared_ptr<SessionPort> from;  // null: its session has ended
+  RequestId request = 0;
+  UserId user;
+  DeviceId device;
+};
+struct NobodyWaits {};  // our own confirmations and touches
+using Waiter =
+    std::variant<SendWaiter, LoginWaiter, AckWaiter, TransferWaiter, ManageWaiter, AttemptsWaiter, NobodyWaits>;
 
 // Gives the waiter its command's result. `self` and `router` are for answers to other shards (which come in only when
 // there is one).

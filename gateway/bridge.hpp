@@ -21,7 +21,7 @@ namespace earshot::gateway {
 
 using PortId = std::uint64_t;  // of one session's way back to its connection, unique on its KJ thread
 
-using Answer = std::variant<std::vector<SendAnswer>, Status, Result<Sequence>, Result<Batch>>;
+using Answer = std::variant<std::vector<SendAnswer>, Status, Result<Sequence>, Result<Batch>, Result<ManageAnswer>>;
 
 struct LoggedIn {
   Result<Welcome> welcome;
@@ -98,6 +98,7 @@ class BridgePort final : public actors::ClientPort {
   void answered(actors::CallId call, Status status) override { answer(call, std::move(status)); }
   void answered(actors::CallId call, Result<Sequence> cursor) override { answer(call, std::move(cursor)); }
   void answered(actors::CallId call, Result<Batch> batch) override { answer(call, std::move(batch)); }
+  void answered(actors::CallId call, Result<ManageAnswer> given) override { answer(call, std::move(given)); }
   void deliver(actors::Delivery delivery) override { bridge_->post(port_, std::move(delivery)); }
   void closed(Error reason) override { bridge_->post(port_, Closed{std::move(reason)}); }
 

@@ -1,9 +1,13 @@
 #pragma once
 
+#include <variant>
+#include <vector>
+
 #include <capnp/message.h>
 
 #include "base/error.hpp"
 #include "schema/broker.capnp.h"
+#include "schema/manage.hpp"
 #include "schema/messages.hpp"
 
 // How many words answers take on the wire, for hints that let one allocation do: without a hint the RPC system clears 8
@@ -33,6 +37,39 @@ inline std::size_t words_of(const Batch& batch) {
   std::size_t words = kBatchWords + kLostRangeWords * batch.lost.size();
   for (const auto& message : batch.messages) words += words_of(message);
   return words;
+}
+
+inline std::size_t words_of(const DeviceInfo& device) {
+  return kWordsOf<schema::Device> + words_of_bytes(device.device.text().size());
+}
+
+inline std::size_t words_of(const ParkedMessage& parked) {
+  return kWordsOf<schema::ParkedMessage> + words_of_bytes(parked.device.text().size()) +
+         (parked.message ? words_of(*parked.message) : 0);
+}
+
+inline std::size_t words_of(const DeviceFate& fate) {
+  return kWordsOf<schema::DeviceFate> + words_of_bytes(fate.device.text().size());
+}
+
+template <class Item>
+std::size_t words_of(const std::vector<Item>& items) {
+  std::size_t words = 2;  // the list's tag and what points to it
+  for (const Item& item : items) words += words_of(item);
+  return words;
+}
+
+inline std::size_t words_of(const Explanation& explanation) {
+  return kWordsOf<schema::Explanation> + words_of_bytes(explanation.user.text().size()) +
+         words_of(explanation.message) + words_of(explanation.devices);
+}
+
+inline std::size_t words_of(const Replayed& replayed) { return 1 + replayed.sequences.size(); }
+inline std::size_t words_of(const PolicyInfo&) { return kWordsOf<schema::Policy>; }
+inline std::size_t words_of(const Done&) { return 0; }
+
+inline std::size_t words_of(const ManageAnswer& answer) {
+  return std::visit([](const auto& one) { return words_of(one); }, answer);
 }
 
 inline std::size_t words_of(const SendAnswer& answer) {

@@ -2,6 +2,8 @@
 
 #include <optional>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include "gateway/message_size.hpp"
 #include "schema/wire.hpp"
@@ -15,17 +17,35 @@ capnp::MessageSize hint(std::size_t words) { return {kAnswerWords + words, 0}; }
 
 template <class T>
 std::size_t words_of_answer(const Result<T>& answer) {
-  return answer ? 0 : words_of(answer.error());
+  if (!answer) return words_of(answer.error());
+  if constexpr (requires { words_of(*answer); }) return words_of(*answer);
+  return 0;
 }
-std::size_t words_of_answer(const Result<Batch>& answer) {
-  return answer ? words_of(*answer) : words_of(answer.error());
+
+// The answer that a call expects, out of the one type that the session answers all of its kind in.
+template <class Value>
+Result<Value> answer_as(Result<ManageAnswer>&& answer) {
+  if (!answer) return fail(std::move(answer.error()));
+  auto* value = std::get_if<Value>(&*answer);
+  EARSHOT_INVARIANT(value != nullptr, "a call is answered in its own kind");
+  return std::move(*value);
+}
+template <>
+Result<Done> answer_as<Done>(Result<ManageAnswer>&& answer) {
+  if (!answer) return fail(std::move(answer.error()));
+  return Done{};
+}
+
+void write_answer(const auto& answer, auto to) { wire::write(answer, to); }
+void write_answer(const Result<Done>& answer, schema::StatusAnswer::Builder to) {
+  wire::write(answer ? Status() : Status(fail(answer.error())), to);
 }
 
 // Writes an answer of one of the schema's unions of a value and an error.
 template <class Answer, class Context>
 kj::Promise<void> write_when_answered(kj::Promise<Answer> answer, Context context) {
   return answer.then(
-      [context](Answer&& given) mutable { wire::write(given, context.getResults(hint(words_of_answer(given)))); });
+      [context](Answer&& given) mutable { write_answer(given, context.getResults(hint(words_of_answer(given)))); });
 }
 
 }  // namespace
@@ -91,5 +111,25 @@ kj::Promise<void> SessionInterface::logout(LogoutContext context) {
   session_->logout();
   return kj::READY_NOW;
 }
+
+template <class Value, class Context>
+kj::Promise<void> SessionInterface::manage(Context context) {
+  auto request = wire::read(context.getParams());
+  context.releaseParams();
+  auto answer = session_->manage(std::move(request).map([](auto&& one) { return ManageRequest(std::move(one)); }));
+  return write_when_answered(
+      answer.then([](Result<ManageAnswer>&& given) { return answer_as<Value>(std::move(given)); }), context);
+}
+
+kj::Promise<void> SessionInterface::devices(DevicesContext context) { return manage<std::vector<DeviceInfo>>(context); }
+kj::Promise<void> SessionInterface::removeDevice(RemoveDeviceContext context) { return manage<Done>(context); }
+kj::Promise<void> SessionInterface::parked(ParkedContext context) {
+  return manage<std::vector<ParkedMessage>>(context);
+}
+kj::Promise<void> SessionInterface::replay(ReplayContext context) { return manage<Replayed>(context); }
+kj::Promise<void> SessionInterface::dropParked(DropParkedContext context) { return manage<Done>(context); }
+kj::Promise<void> SessionInterface::explain(ExplainContext context) { return manage<Explanation>(context); }
+kj::Promise<void> SessionInterface::policy(PolicyContext context) { return manage<PolicyInfo>(context); }
+kj::Promise<void> SessionInterface::setPolicy(SetPolicyContext context) { return manage<Done>(context); }
 
 }  // namespace earshot::gateway

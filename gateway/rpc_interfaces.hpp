@@ -35,8 +35,20 @@ class SessionInterface final : public schema::Session::Server {
   kj::Promise<void> fetch(FetchContext context) override;
   kj::Promise<void> history(HistoryContext context) override;
   kj::Promise<void> logout(LogoutContext context) override;
+  kj::Promise<void> devices(DevicesContext context) override;
+  kj::Promise<void> removeDevice(RemoveDeviceContext context) override;
+  kj::Promise<void> parked(ParkedContext context) override;
+  kj::Promise<void> replay(ReplayContext context) override;
+  kj::Promise<void> dropParked(DropParkedContext context) override;
+  kj::Promise<void> explain(ExplainContext context) override;
+  kj::Promise<void> policy(PolicyContext context) override;
+  kj::Promise<void> setPolicy(SetPolicyContext context) override;
 
  private:
+  // A call that looks after mailboxes; the answer holds a `Value`.
+  template <class Value, class Context>
+  kj::Promise<void> manage(Context context);
+
   kj::Own<RpcSession> session_;
 };
 

@@ -176,7 +176,7 @@ void RpcSession::logout() {
 
 void RpcSession::end(Error reason) {
   if (state_ == State::kClosed) return;
-  tell_gone();
+  tell_gone(true);
   close(std::move(reason));
   close_connection();
 }
@@ -217,8 +217,8 @@ void RpcSession::close_connection() {
                  .then(kj::cp(close), [close](kj::Exception&&) { close(); }));
 }
 
-void RpcSession::tell_gone() {
-  if (inbox_ != nullptr) inbox_->post(actors::ClientGone{});
+void RpcSession::tell_gone(bool by_node) {
+  if (inbox_ != nullptr) inbox_->post(actors::ClientGone{by_node});
   inbox_.reset();
 }
 
@@ -308,36 +308,43 @@ kj::Promise<Status> RpcSession::nack(Result<NackRequest> request) {
 
 kj::Promise<Result<Batch>> RpcSession::fetch(Result<FetchRequest> request) {
   if (!request) return Result<Batch>(fail(std::move(request.error())));
-  return forward_fetch(actors::ClientFetch{0, request->after, request->limit, request->cause});
+  return forward_large<Batch>(actors::ClientFetch{0, request->after, request->limit, request->cause});
 }
 
 kj::Promise<Result<Batch>> RpcSession::history(Result<HistoryRequest> request) {
   if (!request) return Result<Batch>(fail(std::move(request.error())));
-  return forward_fetch(actors::ClientHistory{0, request->before, request->limit});
+  return forward_large<Batch>(actors::ClientHistory{0, request->before, request->limit});
 }
 
-template <class Message>
-kj::Promise<Result<Batch>> RpcSession::forward_fetch(Message message) {
-  if (auto why = refusal()) return Result<Batch>(fail(std::move(*why)));
+kj::Promise<Result<ManageAnswer>> RpcSession::manage(Result<ManageRequest> request) {
+  if (!request) return Result<ManageAnswer>(fail(std::move(request.error())));
+  return forward_large<ManageAnswer>(actors::ClientManage{0, std::move(*request)});
+}
+
+template <class T, class Message>
+kj::Promise<Result<T>> RpcSession::forward_large(Message message) {
+  if (auto why = refusal()) return Result<T>(fail(std::move(*why)));
   // Their answers are the largest: without a bound of their own a client could have gigabytes read for it at once.
   if (fetches_in_flight_ >= limits::kFetchesInFlightMax)
-    return Result<Batch>(
+    return Result<T>(
         fail(refused(overloaded("fetchesInFlight", "the limit is " + std::to_string(limits::kFetchesInFlightMax) +
-                                                       " fetch and history calls"))));
+                                                       " calls with large answers"))));
   if (context_.answers.is_full()) {
     count(context_.counters.answers_refused);
-    return Result<Batch>(fail(refused(overloaded("", "the node has as many answers under way as it may"))));
+    return Result<T>(fail(refused(overloaded("", "the node has as many answers under way as it may"))));
   }
   ++fetches_in_flight_;
   ByteLease lease(context_.answers, limits::kBatchBytesMax);  // how much it will be only the answer tells
-  const auto waiter = [&lease](auto fulfiller) { return PendingBatch{kj::mv(fulfiller), std::move(lease)}; };
-  return forward<Result<Batch>>(waiter, std::move(message));
+  const auto waiter = [&lease](auto fulfiller) { return PendingLarge<T>{kj::mv(fulfiller), std::move(lease)}; };
+  return forward<Result<T>>(waiter, std::move(message));
 }
 
 // ---- answers
 
 void RpcSession::forget(std::unordered_map<actors::CallId, Pending>::iterator pending) {
-  if (std::holds_alternative<PendingBatch>(pending->second.waiter)) --fetches_in_flight_;
+  const auto& waiter = pending->second.waiter;
+  if (std::holds_alternative<PendingLarge<Batch>>(waiter) || std::holds_alternative<PendingLarge<ManageAnswer>>(waiter))
+    --fetches_in_flight_;
   pending_.erase(pending);
   --context_.calls_in_flight;
 }
@@ -350,8 +357,8 @@ void RpcSession::handle_event(Answered event) {
     if (status != nullptr && !status->has_value()) receiver_.reset();  // nothing was started: it may be tried again
   }
   struct Fulfil {
+    RpcSession& self;
     Answer& answer;
-    ConnectionControl* control;
     void operator()(PendingSend& pending) {
       auto answers = take<std::vector<SendAnswer>>(answer);
       EARSHOT_INVARIANT(answers.size() == pending.messages, "every message of a send has one answer");
@@ -359,17 +366,21 @@ void RpcSession::handle_event(Answered event) {
     }
     void operator()(Fulfiller<Status>& fulfiller) { fulfiller->fulfill(take<Status>(answer)); }
     void operator()(Fulfiller<Result<Sequence>>& fulfiller) { fulfiller->fulfill(take<Result<Sequence>>(answer)); }
-    void operator()(PendingBatch& pending) {
-      auto batch = take<Result<Batch>>(answer);
-      pending.lease.shrink(batch ? words_of(*batch) * sizeof(capnp::word) : 0);
-      if (control != nullptr) control->hold_until_written(std::move(pending.lease));
-      pending.fulfiller->fulfill(std::move(batch));
-    }
+    void operator()(PendingLarge<Batch>& pending) { self.fulfil(pending, take<Result<Batch>>(answer)); }
+    void operator()(PendingLarge<ManageAnswer>& pending) { self.fulfil(pending, take<Result<ManageAnswer>>(answer)); }
   };
   const bool wholly_held = is_wholly_held(event.answer);
-  std::visit(Fulfil{event.answer, control_}, found->second.waiter);
+  std::visit(Fulfil{*this, event.answer}, found->second.waiter);
   forget(found);
   if (wholly_held) refused(overloaded("", ""));
+}
+
+// How much memory it takes only the answer tells; and it takes it until it is written.
+template <class T>
+void RpcSession::fulfil(PendingLarge<T>& pending, Result<T> given) {
+  pending.lease.shrink(given ? words_of(*given) * sizeof(capnp::word) : 0);
+  if (control_ != nullptr) control_->hold_until_written(std::move(pending.lease));
+  pending.fulfiller->fulfill(std::move(given));
 }
 
 void RpcSession::answer_with_error(Pending& pending, const Error& error) {
@@ -379,7 +390,8 @@ void RpcSession::answer_with_error(Pending& pending, const Error& error) {
     void operator()(PendingSend& pending) { pending.fulfiller->fulfill(held(pending.messages, error)); }
     void operator()(Fulfiller<Status>& fulfiller) { fulfiller->fulfill(fail(error)); }
     void operator()(Fulfiller<Result<Sequence>>& fulfiller) { fulfiller->fulfill(fail(error)); }
-    void operator()(PendingBatch& pending) { pending.fulfiller->fulfill(fail(error)); }
+    void operator()(PendingLarge<Batch>& pending) { pending.fulfiller->fulfill(fail(error)); }
+    void operator()(PendingLarge<ManageAnswer>& pending) { pending.fulfiller->fulfill(fail(error)); }
   };
   std::visit(Fulfil{error}, pending.waiter);
 }

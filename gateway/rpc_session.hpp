@@ -81,6 +81,7 @@ class RpcSession final : public kj::Refcounted, private kj::TaskSet::ErrorHandle
   kj::Promise<Status> nack(Result<NackRequest> request);
   kj::Promise<Result<Batch>> fetch(Result<FetchRequest> request);
   kj::Promise<Result<Batch>> history(Result<HistoryRequest> request);
+  kj::Promise<Result<ManageAnswer>> manage(Result<ManageRequest> request);
   void logout();
 
   // ---- from the KJ thread around it
@@ -103,12 +104,15 @@ class RpcSession final : public kj::Refcounted, private kj::TaskSet::ErrorHandle
     Fulfiller<std::vector<SendAnswer>> fulfiller;
     std::size_t messages = 0;
   };
-  struct PendingBatch {  // fetch or history
-    Fulfiller<Result<Batch>> fulfiller;
+  template <class T>
+  struct PendingLarge {  // fetch, history, or one that looks after mailboxes
+    Fulfiller<Result<T>> fulfiller;
     ByteLease lease;  // of the node's memory for answers
   };
   struct Pending {
-    std::variant<PendingSend, Fulfiller<Status>, Fulfiller<Result<Sequence>>, PendingBatch> waiter;
+    std::variant<PendingSend, Fulfiller<Status>, Fulfiller<Result<Sequence>>, PendingLarge<Batch>,
+                 PendingLarge<ManageAnswer>>
+        waiter;
     kj::TimePoint since;
   };
 
@@ -125,14 +129,18 @@ class RpcSession final : public kj::Refcounted, private kj::TaskSet::ErrorHandle
   Error refused(Error why);
   template <class T, class Waiter, class Message>
   kj::Promise<T> forward(Waiter waiter_of, Message message);
-  template <class Message>
-  kj::Promise<Result<Batch>> forward_fetch(Message message);
+  // Its answer may be large.
+  template <class T, class Message>
+  kj::Promise<Result<T>> forward_large(Message message);
   void answer(actors::CallId call, Answer answer);
+  template <class T>
+  void fulfil(PendingLarge<T>& pending, Result<T> given);
   void answer_with_error(Pending& pending, const Error& error);
   void forget(std::unordered_map<actors::CallId, Pending>::iterator pending);
   void fail_all(const Error& error);
 
-  void tell_gone();
+  // `by_node`: it was not the client that ended the session.
+  void tell_gone(bool by_node = false);
   void leave_port();
   // Ends the client's side: calls are answered with the reason.
   void close(Error reason);

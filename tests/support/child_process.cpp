@@ -142,6 +142,14 @@ void NodeProcess::kill() {
   process_.reset();
 }
 
+std::optional<int> NodeProcess::wait_end(int timeout_ms) {
+  // It says nothing after it was ready, so what comes is the end of its output.
+  if (!process_->wait_output(timeout_ms)) return std::nullopt;
+  const int code = process_->wait();
+  process_.reset();
+  return code;
+}
+
 int NodeProcess::stop() {
   process_->signal(SIGTERM);
   const int code = process_->wait();

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,8 @@ class NodeProcess {
   bool start_unless_killed_after(int ms);
   // SIGKILL, and waits for the end.
   void kill();
+  // Waits until it has ended by itself: the exit code, or 128 + signal; nothing when it runs on.
+  std::optional<int> wait_end(int timeout_ms);
   // SIGTERM; the exit code.
   int stop();
   [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(options_.port); }

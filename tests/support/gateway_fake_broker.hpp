@@ -19,9 +19,9 @@ namespace earshot::tests {
 
 inline constexpr std::chrono::seconds kPatience{20};  // until a test that waits in vain fails; never slept
 
-using FromClient =
-    std::variant<actors::ClientSend, actors::ClientSubscribe, actors::ClientAck, actors::ClientNack,
-                 actors::ClientFetch, actors::ClientHistory, actors::ClientDelivered, actors::ClientGone>;
+using FromClient = std::variant<actors::ClientSend, actors::ClientSubscribe, actors::ClientAck, actors::ClientNack,
+                                actors::ClientFetch, actors::ClientHistory, actors::ClientManage,
+                                actors::ClientDelivered, actors::ClientGone>;
 
 // Thread-safe.
 class FakeSession final : public actors::SessionInbox {
@@ -41,6 +41,7 @@ class FakeSession final : public actors::SessionInbox {
   void post(actors::ClientNack message) override { record(std::move(message)); }
   void post(actors::ClientFetch message) override { record(std::move(message)); }
   void post(actors::ClientHistory message) override { record(std::move(message)); }
+  void post(actors::ClientManage message) override { record(std::move(message)); }
   void post(actors::ClientDelivered message) override { record(std::move(message)); }
   void post(actors::ClientGone message) override { record(std::move(message)); }
 

@@ -24,6 +24,8 @@ struct FakeShard final : ShardInbox {
   void post(ShardAck message) override { acks.push_back(std::move(message)), note("ack"); }
   void post(ShardFetch message) override { fetches.push_back(std::move(message)), note("fetch"); }
   void post(ShardHistory message) override { histories.push_back(std::move(message)), note("history"); }
+  void post(ShardManage message) override { manages.push_back(std::move(message)), note("manage"); }
+  void post(ShardAttempts message) override { attempts.push_back(std::move(message)), note("attempts"); }
   void post(ShardRegister message) override {
     note(message.push ? "register push" : "register");
     registers.push_back(std::move(message));
@@ -38,6 +40,8 @@ struct FakeShard final : ShardInbox {
   std::vector<ShardAck> acks;
   std::vector<ShardFetch> fetches;
   std::vector<ShardHistory> histories;
+  std::vector<ShardManage> manages;
+  std::vector<ShardAttempts> attempts;
   std::vector<ShardRegister> registers;
   std::vector<ShardUnregister> unregisters;
   std::vector<std::string> log;  // in the order of arrival
@@ -49,6 +53,7 @@ struct FakeClient final : ClientPort {
   void answered(CallId call, Status status) override { statuses.emplace_back(call, std::move(status)); }
   void answered(CallId call, Result<Sequence> cursor) override { cursors.emplace_back(call, std::move(cursor)); }
   void answered(CallId call, Result<Batch> batch) override { batches.emplace_back(call, std::move(batch)); }
+  void answered(CallId call, Result<ManageAnswer> answer) override { manages.emplace_back(call, std::move(answer)); }
   void deliver(Delivery delivery) override { deliveries.push_back(std::move(delivery)); }
   void closed(Error reason) override { closings.push_back(std::move(reason)); }
 
@@ -57,14 +62,17 @@ struct FakeClient final : ClientPort {
   std::vector<std::pair<CallId, Status>> statuses;
   std::vector<std::pair<CallId, Result<Sequence>>> cursors;
   std::vector<std::pair<CallId, Result<Batch>>> batches;
+  std::vector<std::pair<CallId, Result<ManageAnswer>>> manages;
   std::vector<Delivery> deliveries;
   std::vector<Error> closings;
 };
 
 struct FakeHost final : SessionHost {
   void wake_at(std::uint64_t monotonic_ms) override { wake_ms = monotonic_ms; }
+  [[nodiscard]] std::uint64_t wall_ms() const override { return wall; }
   void end() override { ended = true; }
   std::uint64_t wake_ms = 0;
+  std::uint64_t wall = 1'700'000'000'000;
   bool ended = false;
 };
 
@@ -74,8 +82,16 @@ struct FakeSessionPort final : SessionPort {
   void post(AckAnswered) override {}
   void post(FetchAnswered) override {}
   void post(MailboxPush) override {}
+  void post(ManageAnswered) override {}
+  void post(AttemptsAnswered) override {}
+  void post(MessagesEnded) override {}
+  void post(ParkingRule) override {}
+  void post(SessionExplain) override {}
+  void post(SessionExplained message) override { explained.push_back(std::move(message)); }
   void post(SessionEvicted) override {}
   void post(LeaderAnnounced) override {}
+
+  std::vector<SessionExplained> explained;
 };
 
 inline UserId user(const std::string& name) { return UserId::trusted(name); }
@@ -145,6 +161,7 @@ class SessionTest : public ::testing::Test {
     options.retransmit = BackoffPolicy{kFirstMs, kMaxMs};
     options.request_timeout_ms = kTimeoutMs;
     options.counters = counters_;
+    options.windows = windows_;
     session_ =
         std::make_unique<Session>(options, host_, client_, std::make_shared<FakeSessionPort>(), router_, Random(1));
   }
@@ -230,6 +247,7 @@ class SessionTest : public ::testing::Test {
   std::shared_ptr<const Router> router_;
   std::shared_ptr<FakeClient> client_ = std::make_shared<FakeClient>();
   std::shared_ptr<SessionCounters> counters_ = std::make_shared<SessionCounters>();
+  const std::shared_ptr<ByteBudget> windows_ = std::make_shared<ByteBudget>(limits::kWindowsBytesMax);
   std::unique_ptr<Session> session_;
 };
 

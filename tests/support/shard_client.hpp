@@ -35,6 +35,9 @@ class RecordingClient final : public actors::ClientPort {
   void answered(actors::CallId call, Result<Batch> batch) override {
     change([&] { batches[call] = std::move(batch); });
   }
+  void answered(actors::CallId call, Result<ManageAnswer> answer) override {
+    change([&] { manages.emplace(call, std::move(answer)); });
+  }
   void deliver(actors::Delivery delivery) override {
     change([&] { deliveries.push_back(std::move(delivery)); });
   }
@@ -53,6 +56,7 @@ class RecordingClient final : public actors::ClientPort {
   std::map<actors::CallId, Status> statuses;
   std::map<actors::CallId, Result<Sequence>> acks;
   std::map<actors::CallId, Result<Batch>> batches;
+  std::map<actors::CallId, Result<ManageAnswer>> manages;
   std::vector<actors::Delivery> deliveries;
   std::optional<Error> closed_with;
 

@@ -43,6 +43,14 @@ class RecordingSession final : public actors::SessionPort {
   void post(actors::AckAnswered message) override { acks.push_back(std::move(message)); }
   void post(actors::FetchAnswered message) override { fetches.push_back(std::move(message)); }
   void post(actors::MailboxPush message) override { pushes.push_back(std::move(message)); }
+  void post(actors::ManageAnswered message) override { manages.push_back(std::move(message)); }
+  void post(actors::AttemptsAnswered message) override { attempts.push_back(std::move(message)); }
+  void post(actors::MessagesEnded message) override {
+    ended.insert(ended.end(), message.ranges.begin(), message.ranges.end());
+  }
+  void post(actors::ParkingRule message) override { rules.push_back(message.deliveries_max); }
+  void post(actors::SessionExplain message) override { explains.push_back(std::move(message)); }
+  void post(actors::SessionExplained) override {}
   void post(actors::SessionEvicted message) override { evicted = std::move(message.reason); }
   void post(actors::LeaderAnnounced) override {}
 
@@ -77,6 +85,11 @@ class RecordingSession final : public actors::SessionPort {
   std::vector<actors::AckAnswered> acks;
   std::vector<actors::FetchAnswered> fetches;
   std::vector<actors::MailboxPush> pushes;
+  std::vector<actors::ManageAnswered> manages;
+  std::vector<actors::AttemptsAnswered> attempts;
+  std::vector<LostRange> ended;
+  std::vector<std::uint32_t> rules;
+  std::vector<actors::SessionExplain> explains;
   std::optional<Error> evicted;
 };
 
@@ -88,6 +101,8 @@ class RecordingShard final : public actors::ShardInbox {
   void post(actors::ShardAck) override {}
   void post(actors::ShardFetch) override {}
   void post(actors::ShardHistory) override {}
+  void post(actors::ShardManage) override {}
+  void post(actors::ShardAttempts) override {}
   void post(actors::ShardRegister) override {}
   void post(actors::ShardUnregister) override {}
   void post(actors::ShardTransfer message) override { transfers.push_back(std::move(message.command)); }

@@ -78,6 +78,52 @@ TEST_F(SessionAck, RefusedAckDoesNotSpoilTheNext) {
   EXPECT_EQ(home().acks.back().command.up_to, seq(4));
 }
 
+TEST_F(SessionAck, OneBadAckOfSeveralMergedSpoilsOnlyItself) {
+  deliver_from(0, DeliveryMode::kUnordered);
+  push(1, 9);
+  ack(1);
+  const CallId good = ack(2);
+  const CallId bad = ack(2, {9});
+  const CallId better = ack(2, {4});
+  answer_ack(seq(1));
+  answer_ack(fail(ErrorCode::kTooLarge, "above", ""));  // of the three together
+  EXPECT_EQ(cursor_of(good), nullptr);
+  EXPECT_EQ(home().acks.back().command.up_to, seq(2));
+  EXPECT_TRUE(home().acks.back().command.above.empty());
+  answer_ack(seq(2));
+  EXPECT_EQ(**cursor_of(good), seq(2));
+  EXPECT_EQ(home().acks.back().command.above, std::vector<Sequence>{seq(9)});
+  answer_ack(fail(ErrorCode::kTooLarge, "above", ""));
+  EXPECT_EQ(cursor_of(bad)->error().code, ErrorCode::kTooLarge);
+  EXPECT_EQ(home().acks.back().command.above, std::vector<Sequence>{seq(4)});
+  answer_ack(seq(2));
+  EXPECT_EQ(**cursor_of(better), seq(2));
+}
+
+TEST_F(SessionAck, SelectiveAcksThatAreCommittedAreNotCommittedAgain) {
+  deliver_from(0, DeliveryMode::kUnordered);
+  push(1, 99);
+  ack(0, numbers(3, 80));
+  answer_ack(seq(0));
+  ack(0, numbers(3, 81));
+  EXPECT_EQ(home().acks.back().command.above, std::vector<Sequence>{seq(81)});
+  answer_ack(seq(0));
+  const std::size_t before = home().acks.size();
+  const CallId repeat = ack(0, numbers(3, 81));
+  EXPECT_EQ(home().acks.size(), before);
+  EXPECT_EQ(**cursor_of(repeat), seq(0));
+}
+
+TEST_F(SessionAck, AnAckThatAnotherOneCoversNeedsNoCommitOfItsOwn) {
+  deliver_from(0, DeliveryMode::kUnordered);
+  push(1, 9);
+  ack(0, {4, 5});
+  const CallId same = ack(0, {4});
+  answer_ack(seq(0));
+  EXPECT_EQ(**cursor_of(same), seq(0));
+  EXPECT_EQ(home().acks.size(), 1u);
+}
+
 TEST_F(SessionAck, AckOfWhatIsCommittedIsAnsweredAtOnce) {
   open(5, 9);
   const CallId call = ack(3);

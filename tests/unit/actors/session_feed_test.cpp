@@ -229,6 +229,47 @@ TEST_F(SessionFeed, WindowIsBoundedInBytes) {
   EXPECT_EQ(home().fetches.size(), 1u);
 }
 
+// What devices that never ack hold is bounded for the node, and nobody who acks is starved by them: small messages
+// pass, large ones wait for the room.
+TEST_F(SessionFeed, WindowsOfTheNodeAtTheirBoundLeaveRoomForSmallMessagesOnly) {
+  const auto others = windows_->used() + limits::kWindowsBytesMax;
+  deliver_from(0, DeliveryMode::kUnordered, 4096);
+  windows_->take(limits::kWindowsBytesMax - 1);
+  push(1, 1, std::string(1 << 20, 'x'));
+  EXPECT_EQ(client_->deliveries.size(), 1u) << "one byte below the bound a window is as large as ever";
+  take_in();
+  session_->handle(ClientAck{++call_, AckRequest{seq(1), {}}}, now_);
+
+  windows_->take(1);
+  ASSERT_EQ(windows_->used(), others);
+  push(2, 2, "small");
+  ASSERT_EQ(client_->deliveries.size(), 2u);
+  take_in();
+  session_->handle(ClientAck{++call_, AckRequest{seq(2), {}}}, now_);
+  const std::string large(limits::kWindowBytesPressed, 'x');
+  Batch third = batch_of(3, 3, 3);
+  third.messages.front().body = large;
+  push(3, 3, large);
+  EXPECT_EQ(client_->deliveries.size(), 2u) << "it waits in the mailbox";
+  // Asked for again, with back-off, as long as there is no room.
+  const auto reads = home().fetches.size();
+  answer_read(third);
+  EXPECT_EQ(home().fetches.size(), reads) << "no busy asking";
+  windows_->give_back(limits::kWindowsBytesMax);
+  advance(kTimeoutMs - 1);
+  EXPECT_GT(home().fetches.size(), reads);
+  answer_read(third);
+  EXPECT_EQ(client_->deliveries.size(), 3u);
+}
+
+TEST_F(SessionFeed, WhatAWindowHoldsIsGivenBackWhenItsSessionEnds) {
+  deliver_from(0, DeliveryMode::kOrdered, 16);
+  push(1, 5, std::string(1000, 'x'));
+  EXPECT_GT(windows_->used(), 5'000u);
+  session_.reset();
+  EXPECT_EQ(windows_->used(), 0u);
+}
+
 TEST_F(SessionFeed, OwnFetchesAndHistoriesAreForwardedCountedAndChecked) {
   open(0, 50);
   session_->handle(ClientFetch{1, seq(10), 0, FetchCause::kGap}, now_);

@@ -1,0 +1,279 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "actors/shard_ticks.hpp"
+#include "actors/touch_round.hpp"
+#include "tests/support/shard_world.hpp"
+
+// What a shard does for the life of messages: ticks, touches, telling sessions, calls that look after mailboxes.
+namespace earshot::actors {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+using tests::device;
+using tests::RecordingSession;
+using tests::ShardWorld;
+
+class ShardLife : public testing::Test {
+ protected:
+  ShardLife() { world.settle(); }
+
+  void login(const UserId& user, std::string_view name = "phone") {
+    world->handle(ShardLogin{port, ++world.requests, LoginCommand{user, device(name), {}, {}, {}, StartAt::kOldest}});
+    world.settle();
+  }
+  void subscribe(const std::shared_ptr<RecordingSession>& session, SessionId id, std::string_view name = "phone") {
+    world->handle(ShardRegister{session, id, world.alice, device(name), true});
+  }
+  ManageAnswered manage(ManageRequest request) {
+    world->handle(ShardManage{port, ++world.requests, std::move(request)});
+    world.settle();
+    return port->manages.back();
+  }
+  void send_with_ttl(std::uint64_t number, std::uint64_t ttl_ms) {
+    SendCommand command{ProducerId(7), world.sender, device("phone"), {}};
+    OutgoingMessage message = tests::outgoing(world.alice, number, "short-lived");
+    message.ttl_ms = ttl_ms;
+    command.items.push_back(SendItem{std::move(message), std::nullopt});
+    world->handle(ShardSend{port, ++world.requests, std::move(command)});
+    world.settle();
+  }
+  void set_policy(Policy policy, UserId user) {
+    const auto answer = manage(SetPolicyRequest{std::move(user), false, policy});
+    ASSERT_TRUE(answer.answer) << answer.answer.error().to_string();
+  }
+  void note(std::string_view name, std::uint64_t sequence, std::uint32_t count) {
+    world->handle(
+        ShardAttempts{port, ++world.requests,
+                      AttemptsCommand{world.alice, device(name), {{Sequence(sequence), Sequence(sequence), count}}}});
+    world.settle();
+  }
+  // Moves time, working off timers and the log on the way.
+  void pass(std::uint64_t ms, std::uint64_t step_ms = 500) {
+    for (std::uint64_t passed = 0; passed < ms; passed += step_ms) {
+      world.advance(std::min(step_ms, ms - passed));
+      world.settle();
+      while (world.write_overlay()) world.settle();
+    }
+  }
+
+  ShardWorld world;
+  std::shared_ptr<RecordingSession> port = std::make_shared<RecordingSession>();
+  std::shared_ptr<RecordingSession> phone = std::make_shared<RecordingSession>();
+  std::shared_ptr<RecordingSession> tablet = std::make_shared<RecordingSession>();
+};
+
+TEST_F(ShardLife, WhatIsDueEndsThoughNothingElseHappensAndItsSessionsAreTold) {
+  login(world.alice);
+  subscribe(phone, 1);
+  send_with_ttl(1, 5'000);
+  pass(4'000);
+  EXPECT_THAT(phone->ended, IsEmpty());
+  pass(3'000);
+  EXPECT_THAT(phone->ended, ElementsAre(LostRange{Sequence(1), Sequence(1), LostReason::kExpired}));
+  const auto batch = world.fetch(world.alice).value();
+  EXPECT_THAT(batch.messages, IsEmpty());
+}
+
+TEST_F(ShardLife, AnIdleShardWritesNothing) {
+  login(world.alice);
+  subscribe(phone, 1);
+  pass(5'000);
+  const std::uint64_t before = world.log_disk.commits();
+  pass(60'000, 1'000);
+  EXPECT_EQ(world.log_disk.commits(), before);
+}
+
+TEST_F(ShardLife, AClockThatWasSetEndsNothing) {
+  login(world.alice);
+  subscribe(phone, 1);
+  send_with_ttl(1, 5'000);
+  world.clock.jump_wall(10 * 3'600'000);
+  pass(60'000, 1'000);
+  EXPECT_THAT(phone->ended, IsEmpty());
+  world.clock.jump_wall(-10 * 3'600'000);
+  pass(20'000, 1'000);
+  EXPECT_THAT(phone->ended, SizeIs(1)) << "it is looked at again";
+}
+
+TEST_F(ShardLife, TicksAloneComeInSteps) {
+  EXPECT_EQ(next_tick_ms(5'000, 9'000), 5'000u) << "more than one entry may do: go on at once";
+  EXPECT_EQ(next_tick_ms(9'001, 9'000), 10'000u);
+  EXPECT_EQ(next_tick_ms(15'000, 9'000), 15'000u);
+}
+
+TEST_F(ShardLife, DevicesTellWhoIsConnected) {
+  login(world.alice);
+  login(world.alice, "tablet");
+  subscribe(phone, 1);
+  const auto devices = std::get<std::vector<DeviceInfo>>(*manage(DevicesRequest{world.alice}).answer);
+  ASSERT_THAT(devices, SizeIs(2));
+  EXPECT_TRUE(devices[0].connected);
+  EXPECT_FALSE(devices[1].connected);
+}
+
+TEST_F(ShardLife, ARemovedDeviceLosesItsSession) {
+  login(world.alice);
+  subscribe(phone, 1);
+  ASSERT_TRUE(manage(RemoveDeviceRequest{world.alice, device("phone")}).answer);
+  ASSERT_TRUE(phone->evicted);
+  EXPECT_EQ(phone->evicted->code, ErrorCode::kClosed);
+  EXPECT_EQ(phone->evicted->detail, "the device was removed");
+}
+
+TEST_F(ShardLife, SessionsAreToldTheRuleOnlyWhereSomethingCanBeParked) {
+  login(world.alice);
+  subscribe(phone, 1);
+  EXPECT_THAT(phone->rules, IsEmpty()) << "the default costs nothing";
+  Policy policy;
+  policy.deliveries_max = 3;
+  set_policy(policy, world.alice);
+  EXPECT_THAT(phone->rules, ElementsAre(3));
+  subscribe(tablet, 2, "tablet");
+  EXPECT_THAT(tablet->rules, ElementsAre(3));
+  policy.deliveries_max = 0;
+  set_policy(policy, world.alice);
+  EXPECT_THAT(phone->rules, ElementsAre(3, 0));
+  policy.deliveries_max = 4;
+  set_policy(policy, UserId());
+  EXPECT_THAT(phone->rules, ElementsAre(3, 0, 0)) << "its own policy stands before the default";
+}
+
+TEST_F(ShardLife, WhatIsParkedIsToldToItsDeviceAlone) {
+  login(world.alice);
+  login(world.alice, "tablet");
+  subscribe(phone, 1);
+  subscribe(tablet, 2, "tablet");
+  Policy policy;
+  policy.deliveries_max = 3;
+  set_policy(policy, world.alice);
+  world.send(port, world.alice, 1, 2);
+  world.settle();
+  note("phone", 1, 2);
+  EXPECT_THAT(phone->ended, IsEmpty());
+  note("phone", 1, 1);
+  EXPECT_THAT(phone->ended, ElementsAre(LostRange{Sequence(1), Sequence(1), LostReason::kParked}));
+  EXPECT_THAT(tablet->ended, IsEmpty());
+  EXPECT_THAT(port->attempts, SizeIs(2));
+
+  const auto parked =
+      std::get<std::vector<ParkedMessage>>(*manage(ParkedRequest{world.alice, device("phone"), {}, 0}).answer);
+  ASSERT_THAT(parked, SizeIs(1));
+  EXPECT_EQ(parked[0].deliveries, 3u);
+  ASSERT_TRUE(parked[0].message);
+  EXPECT_EQ(parked[0].message->body, "body 1");
+
+  const auto replayed =
+      std::get<Replayed>(*manage(ReplayRequest{world.alice, device("phone"), {Sequence(1), Sequence(2)}}).answer);
+  EXPECT_THAT(replayed.sequences, ElementsAre(Sequence(3), Sequence(0)));
+  EXPECT_THAT(phone->pushed(), ElementsAre(1, 2, 3));
+}
+
+TEST_F(ShardLife, TheLastWordOfASessionThatIsGoneReachesTheOneThatLives) {
+  login(world.alice);
+  Policy policy;
+  policy.deliveries_max = 1;
+  set_policy(policy, world.alice);
+  world.send(port, world.alice, 1);
+  world.settle();
+  subscribe(phone, 2);
+  world->handle(
+      ShardAttempts{nullptr, 0, AttemptsCommand{world.alice, device("phone"), {{Sequence(1), Sequence(1), 1}}}});
+  world.settle();
+  EXPECT_THAT(phone->ended, SizeIs(1));
+}
+
+TEST_F(ShardLife, AnExplanationAsksTheSessionsThatDeliver) {
+  login(world.alice);
+  world.send(port, world.alice, 1);
+  world.settle();
+  subscribe(phone, 1);
+  const auto answered = manage(ExplainRequest{world.alice, Sequence(1), {}});
+  EXPECT_EQ(answered.live, 1u);
+  const auto& explanation = std::get<Explanation>(*answered.answer);
+  EXPECT_EQ(explanation.node, NodeId(1));
+  ASSERT_THAT(explanation.devices, SizeIs(1));
+  EXPECT_TRUE(explanation.devices[0].connected);
+  ASSERT_THAT(phone->explains, SizeIs(1));
+  EXPECT_EQ(phone->explains[0].from, port);
+  EXPECT_EQ(phone->explains[0].request, answered.request);
+  EXPECT_EQ(phone->explains[0].sequence, Sequence(1));
+}
+
+TEST_F(ShardLife, AStoppingShardRefusesManagement) {
+  world->stop();
+  EXPECT_EQ(manage(DevicesRequest{world.alice}).answer.error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(manage(RemoveDeviceRequest{world.alice, device("phone")}).answer.error().code, ErrorCode::kUnavailable);
+}
+
+TEST_F(ShardLife, ADeviceThatStaysConnectedIsSeenAgain) {
+  login(world.alice);
+  subscribe(phone, 1);
+  const auto seen = [&] {
+    return std::get<std::vector<DeviceInfo>>(*manage(DevicesRequest{world.alice}).answer).at(0).last_seen_ms;
+  };
+  const std::uint64_t before = seen();
+  pass(limits::kTouchIntervalMs + 120'000, 30'000);
+  EXPECT_GT(seen(), before);
+}
+
+class TouchRounds : public testing::Test {
+ protected:
+  void add(std::size_t users) {
+    for (; users > 0; --users, ++added_) {
+      presence_.add(ShardRegister{std::make_shared<RecordingSession>(), added_ + 1,
+                                  UserId::trusted("user-" + std::to_string(added_)), device("phone"), true});
+      round_.registered(now_);
+    }
+  }
+  Presence presence_{5'000};
+  TouchRound round_;
+  std::uint64_t now_ = 1'000;
+  SessionId added_ = 0;
+};
+
+TEST_F(TouchRounds, EveryDeviceHasItsTurnOnceInARoundAndNeverTooManyAtOnce) {
+  add(4'000);
+  std::map<std::string, int> touched;
+  std::size_t largest = 0;
+  const std::uint64_t end = now_ + limits::kTouchIntervalMs + 60'000;
+  while (round_.wake_at() != 0 && round_.wake_at() < end) {
+    now_ = round_.wake_at();
+    const auto command = round_.next(presence_, now_);
+    ASSERT_TRUE(round_.wake_at() > now_);
+    if (!command) continue;
+    largest = std::max(largest, command->devices.size());
+    for (const auto& name : command->devices) ++touched[name.user.text()];
+  }
+  EXPECT_EQ(touched.size(), 4'000u);
+  for (const auto& [user, times] : touched) EXPECT_EQ(times, 1) << user;
+  EXPECT_LE(largest, 100u) << "spread over the round";
+}
+
+TEST_F(TouchRounds, WhatWasPutOffIsCaughtUpInCommandsThatFit) {
+  add(4'000);
+  now_ += limits::kTouchIntervalMs;
+  std::size_t touched = 0;
+  for (int commands = 0; touched < 4'000; ++commands) {
+    ASSERT_LT(commands, 10);
+    now_ = std::max(now_, round_.wake_at());
+    const auto command = round_.next(presence_, now_);
+    ASSERT_TRUE(command);
+    ASSERT_LE(command->devices.size(), limits::kTouchDevicesMax);
+    touched += command->devices.size();
+  }
+}
+
+TEST_F(TouchRounds, RestWhenNobodyIsThere) {
+  EXPECT_EQ(round_.wake_at(), 0u);
+  add(1);
+  now_ = round_.wake_at();
+  presence_.remove(ShardUnregister{1, UserId::trusted("user-0"), device("phone")});
+  EXPECT_FALSE(round_.next(presence_, now_));
+  EXPECT_EQ(round_.wake_at(), 0u);
+}
+
+}  // namespace
+}  // namespace earshot::actors
