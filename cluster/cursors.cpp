@@ -82,7 +82,7 @@ Result<LoginOutcome> Cursors::login(const LoginCommand& command, ShardId shard, 
     cursor.up_to = wants_newest ? mailbox->last : mailbox->first.previous();
     mark(cursor, head.tick_ms);
   }
-  if (is_damaged) cursor.parked = count_parked(state_, command.user, command.device);
+  if (is_damaged) cursor.parked = count_parked(state_, command.user, command.device, damaged_met_);
   const Sequence reported = std::min(command.last_received, mailbox->last);
   if (command.epoch == head.epoch && reported > cursor.up_to) {
     cursor.up_to = reported;

@@ -62,7 +62,7 @@ class Cursors {
 
   void write_back() { cache_.write_back(); }
   [[nodiscard]] std::size_t dirty_bytes() const { return cache_.dirty_bytes(); }
-  [[nodiscard]] std::uint64_t damaged_met() const { return cache_.damaged_met(); }
+  [[nodiscard]] std::uint64_t damaged_met() const { return cache_.damaged_met() + damaged_met_; }
 
  private:
   void note_forgotten(ProducerId producer);
@@ -74,6 +74,7 @@ class Cursors {
   std::uint32_t devices_max_;
   std::size_t selective_acks_max_;
   std::size_t ack_marks_max_;
+  std::uint64_t damaged_met_ = 0;
 };
 
 }  // namespace earshot::cluster

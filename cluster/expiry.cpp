@@ -3,9 +3,17 @@
 #include <algorithm>
 #include <string_view>
 
+#include "cluster/readable.hpp"
+
 namespace earshot::cluster {
 
 namespace keys = storage::keys;
+
+namespace {
+
+constexpr std::uint64_t kRetryDamagedMs = 60'000;
+
+}  // namespace
 
 std::optional<LostReason> ended_reason(const MailboxRecord& record, const EndRules& rules) {
   if (record.ended != LostReason::kUnknown) return record.ended;
@@ -36,15 +44,18 @@ std::vector<keys::Expiry> ExpiryIndex::due(std::uint64_t tick_ms, std::size_t co
     due.push_back(keys::expiry_of(key));
     return true;
   };
-  auto scanned = state_.scan("E", keys::expiries_to(tick_ms), visit);
-  EARSHOT_INVARIANT(scanned.has_value(), "state is readable: " + scanned.error().to_string());
+  const Status scanned = state_.scan("E", keys::expiries_to(tick_ms), visit);
+  require_readable(scanned, damaged_met_);
+  // What cannot be read is not looked for at every tick.
+  if (!scanned.has_value()) next_ms_ = tick_ms + kRetryDamagedMs;
   return due;
 }
 
-void ExpiryIndex::refresh() {
+void ExpiryIndex::refresh(std::uint64_t tick_ms) {
   if (!is_stale_) return;
-  auto found = find_next();
-  EARSHOT_INVARIANT(found.has_value(), "state is readable: " + found.error().to_string());
+  const Status found = find_next();
+  require_readable(found, damaged_met_);
+  if (!found.has_value()) next_ms_ = tick_ms + kRetryDamagedMs;
 }
 
 Status ExpiryIndex::find_next() {

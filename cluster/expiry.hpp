@@ -37,7 +37,9 @@ class ExpiryIndex {
 
   // When the next message ends; 0: none does. True after refresh(), which an entry's changes need.
   [[nodiscard]] std::uint64_t next_ms() const { return next_ms_; }
-  void refresh();
+  void refresh(std::uint64_t tick_ms);
+
+  [[nodiscard]] std::uint64_t damaged_met() const { return damaged_met_; }
 
  private:
   Status find_next();
@@ -45,6 +47,7 @@ class ExpiryIndex {
   storage::ShardState& state_;
   std::uint64_t next_ms_ = 0;
   bool is_stale_ = false;
+  std::uint64_t damaged_met_ = 0;
 };
 
 }  // namespace earshot::cluster

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/limits.hpp"
+#include "cluster/readable.hpp"
 #include "storage/keys.hpp"
 
 namespace earshot::cluster {
@@ -25,14 +26,14 @@ Status scan_parked(storage::ShardState& state, const UserId& user, const DeviceI
 
 }  // namespace
 
-std::uint32_t count_parked(storage::ShardState& state, const UserId& user, const DeviceId& device) {
+std::uint32_t count_parked(storage::ShardState& state, const UserId& user, const DeviceId& device,
+                           std::uint64_t& damaged_met) {
   std::uint32_t count = 0;
   const auto visit = [&count](std::string_view, std::optional<std::string_view>) {
     ++count;
     return true;
   };
-  auto scanned = scan_parked(state, user, device, Sequence(), visit);
-  EARSHOT_INVARIANT(scanned.has_value(), "state is readable: " + scanned.error().to_string());
+  require_readable(scan_parked(state, user, device, Sequence(), visit), damaged_met);
   return count;
 }
 
@@ -63,8 +64,7 @@ std::vector<Sequence> Parked::note(const AttemptsCommand& command, std::uint32_t
       kept.push_back(attempt);
       continue;
     }
-    const auto record = mailboxes_.message(command.user, attempt.sequence);
-    if (!record.has_value() || ended_reason(*record, rules).has_value()) continue;  // nothing is left to set aside
+    if (!living(command.user, attempt.sequence, rules).has_value()) continue;  // nothing is left to set aside
     if (cursor->parked >= parked_max_) {
       kept.push_back(attempt);
       continue;
@@ -126,19 +126,28 @@ std::optional<MailboxRecord> Parked::copy(const UserId& user, const DeviceId& de
                                           const EndRules& rules) {
   const auto parked = find(user, device, sequence);
   if (parked.has_value() && !parked->has_value()) return std::nullopt;
-  auto record = mailboxes_.message(user, sequence);
-  if (!record.has_value() || ended_reason(*record, rules).has_value()) return std::nullopt;
+  auto record = living(user, sequence, rules);
+  if (!record.has_value()) return std::nullopt;
   record->stored_at_ms = rules.tick_ms;
   record->expires_at_ms = 0;
   record->replay_of = sequence;
+  return record;
+}
+
+std::optional<MailboxRecord> Parked::living(const UserId& user, Sequence sequence, const EndRules& rules) {
+  auto record = mailboxes_.message(user, sequence);
+  if (!record.has_value()) {
+    if (record.error().code != ErrorCode::kNotFound) require_readable(fail(record.error()), damaged_met_);
+    return std::nullopt;
+  }
+  if (ended_reason(*record, rules).has_value()) return std::nullopt;
   return std::move(*record);
 }
 
 bool Parked::take(const UserId& user, const DeviceId& device, Sequence sequence) {
   const std::string key = keys::parked(user, device, sequence);
   const auto stored = state_.get(key);
-  EARSHOT_INVARIANT(stored.has_value() || stored.error().code == ErrorCode::kCorrupt,
-                    "state is readable: " + stored.error().to_string());
+  require_readable(stored.map([](const auto&) {}), damaged_met_);
   if (stored.has_value() && !stored->has_value()) return false;
   state_.erase(key);
   CursorRecord* cursor = cursors_.edit(user, device);
@@ -164,8 +173,7 @@ std::vector<Sequence> Parked::sequences(const UserId& user, const DeviceId& devi
     all.push_back(keys::sequence_of(key));
     return true;
   };
-  auto scanned = scan_parked(state_, user, device, after, visit);
-  EARSHOT_INVARIANT(scanned.has_value(), "state is readable: " + scanned.error().to_string());
+  require_readable(scan_parked(state_, user, device, after, visit), damaged_met_);
   return all;
 }
 

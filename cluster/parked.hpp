@@ -19,7 +19,8 @@
 namespace earshot::cluster {
 
 // How many messages are parked for a device, counted on disk: for a cursor that has lost its count.
-std::uint32_t count_parked(storage::ShardState& state, const UserId& user, const DeviceId& device);
+std::uint32_t count_parked(storage::ShardState& state, const UserId& user, const DeviceId& device,
+                           std::uint64_t& damaged_met);
 
 // Messages that a device was given again and again and did not ack, set aside for it: it is told that they are lost to
 // it, and somebody lists them and decides. How many there are stands in the device's cursor.
@@ -48,10 +49,14 @@ class Parked {
   // Of one device, sequence > after, ascending, at most `limit`, without the messages themselves.
   [[nodiscard]] Result<std::vector<ParkedMessage>> list(const UserId& user, const DeviceId& device, Sequence after,
                                                         std::size_t limit);
+  [[nodiscard]] std::uint64_t damaged_met() const { return damaged_met_; }
 
  private:
   void count(const AttemptsCommand::Note& note, const MailboxHead& head, const std::vector<Sequence>& parked,
              CursorRecord& cursor) const;
+
+  // For commands. Nothing: it has ended, or is damaged.
+  std::optional<MailboxRecord> living(const UserId& user, Sequence sequence, const EndRules& rules);
 
   storage::ShardState& state_;
   Mailboxes& mailboxes_;
@@ -59,6 +64,7 @@ class Parked {
   std::size_t attempts_kept_max_;
   std::uint32_t parked_max_;
   std::uint64_t messages_max_;
+  std::uint64_t damaged_met_ = 0;
 };
 
 }  // namespace earshot::cluster

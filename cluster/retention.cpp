@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cluster/batch_reader.hpp"
+#include "cluster/readable.hpp"
 #include "storage/keys.hpp"
 
 namespace earshot::cluster {
@@ -117,7 +118,7 @@ bool Retention::end(const keys::Expiry& due, std::uint64_t tick_ms, Effects& eff
   if (!head.has_value()) return false;
   auto record = mailboxes_.message(due.user, due.sequence);
   if (!record.has_value()) {
-    if (record.error().code == ErrorCode::kCorrupt) ++damaged_met_;
+    if (record.error().code != ErrorCode::kNotFound) require_readable(fail(record.error()), damaged_met_);
     return false;
   }
   record->body.clear();
@@ -148,9 +149,9 @@ Retention::Trimmed Retention::trim(const UserId& user, const Policy& policy, std
   const auto visit = [&front](std::string_view key, std::optional<std::string_view> value) {
     return front.look(keys::sequence_of(key), value);
   };
-  auto scanned = state_.scan(keys::message(user, head->first), keys::message(user, head->last.next()), visit);
-  EARSHOT_INVARIANT(scanned.has_value(), "state is readable: " + scanned.error().to_string());
-  front.finish();
+  const Status scanned = state_.scan(keys::message(user, head->first), keys::message(user, head->last.next()), visit);
+  require_readable(scanned, damaged_met_);
+  if (scanned.has_value()) front.finish();
   if (front.end > head->first) {
     for (const Going& one : front.going) {
       state_.erase(keys::message(user, one.sequence));

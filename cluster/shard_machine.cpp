@@ -129,7 +129,7 @@ class Machine final : public ShardMachine {
   [[nodiscard]] bool is_ours(const UserId& user) const { return shard_of(user, shard_count_) == shard_; }
   [[nodiscard]] std::uint64_t damaged_met() const {
     return lanes_.damaged_met() + mailboxes_.damaged_met() + cursors_.damaged_met() + policies_.damaged_met() +
-           retention_.damaged_met();
+           retention_.damaged_met() + expiries_.damaged_met() + parked_.damaged_met() + sweep_.damaged_met();
   }
   void write_back();
 
@@ -188,7 +188,7 @@ Effects Machine::apply(LogIndex index, Term term, std::string_view entry) {
   for (Command& command : batch->commands) {
     effects.results.push_back(std::visit([&](auto& each) { return run(each, effects); }, command));
   }
-  expiries_.refresh();
+  expiries_.refresh(head_.tick_ms);
   effects.damaged = damaged_met() - damaged_before;
   auto& targets = effects.outbox_targets;
   std::sort(targets.begin(), targets.end());

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "cluster/readable.hpp"
 #include "storage/keys.hpp"
 
 namespace earshot::cluster {
@@ -102,8 +103,7 @@ bool Sweep::take(std::string_view kind_end, Visit&& visit) {
     visit(key, value);
     return true;
   };
-  auto scanned = parts_.state.scan(head_.position, kind_end, look);
-  EARSHOT_INVARIANT(scanned.has_value(), "state is readable: " + scanned.error().to_string());
+  require_readable(parts_.state.scan(head_.position, kind_end, look), damaged_met_);
   head_.position = std::move(next);
   return !is_cut;
 }

@@ -51,6 +51,7 @@ class Sweep {
   // When step() has something to do.
   [[nodiscard]] std::uint64_t next_due_ms() const;
   void write_back();
+  [[nodiscard]] std::uint64_t damaged_met() const { return damaged_met_; }
 
  private:
   // Takes records from the position on, fewer than `records_left_` becomes; true: to the end of their kind.
@@ -70,6 +71,7 @@ class Sweep {
   MachineLimits limits_;
   SweepHead head_;
   bool is_dirty_ = false;
+  std::uint64_t damaged_met_ = 0;
   std::uint64_t postponed_until_ms_ = 0;  // only for next_due_ms(): not part of the state
 
   // of the step under way
