@@ -51,6 +51,26 @@ TEST_F(SlowClient, CostsBoundedMemoryAndHoldsUpNobody) {
   EXPECT_EQ((*cured)->stats().last_received, Sequence(kMessages));
 }
 
+// Stops reading for longer than it takes the mailbox to grow by many windows, reads on, and misses nothing: paused, not
+// cut off, and nothing is kept for it in memory meanwhile but its window.
+TEST_F(SlowClient, WhoReadsAgainGetsEverythingOnTheSameConnection) {
+  start_node({"--overlay-bytes-max", "8388608", "--overlay-flush-bytes", "1048576"});
+  const std::vector<std::string> bodies(kMessagesAtOnce, std::string(kBodyBytes, 'x'));
+  send("alice", "warm", bodies);  // whatever a node at work needs, it has from here on
+  tests::RawDevice sleeper(*io_, node().port(), "sleeper", "phone");
+  ASSERT_TRUE(sleeper.subscribe(DeliveryMode::kSequenceOnly, 64));
+  const auto before = tests::anonymous_memory_bytes(node().pid());
+  std::size_t most = before;
+  for (std::uint64_t sent = 0; sent < kMessages / 2; sent += kMessagesAtOnce) {
+    send("alice", "sleeper", bodies);
+    most = std::max(most, tests::anonymous_memory_bytes(node().pid()));
+  }
+  EXPECT_LT(most, before + kGrowthBytesMax);
+  ASSERT_TRUE(sleeper.wait_until([&] { return sleeper.came(kMessages / 2); }));
+  EXPECT_EQ(sleeper.attempts().size(), kMessages / 2) << "each of them, once";
+  EXPECT_EQ(sleeper.deliveries().size(), kMessages / 2);
+}
+
 TEST_F(SlowClient, WhoNeverAcksKeepsTheNodesMemoryFlat) {
   start_node({"--retransmit-first-ms", "50", "--retransmit-max-ms", "50", "--overlay-bytes-max", "8388608",
               "--overlay-flush-bytes", "1048576"});

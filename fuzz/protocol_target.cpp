@@ -1,0 +1,85 @@
+// A whole connection of a client: the RPC system, its guards and a session, before a broker that answers everything.
+#include <memory>
+
+#include <kj/async-io.h>
+#include <kj/exception.h>
+
+#include "base/clock.hpp"
+#include "fuzz/target.hpp"
+#include "gateway/login_desk.hpp"
+#include "gateway/rpc_connection.hpp"
+#include "tests/support/gateway_fake_broker.hpp"
+
+namespace earshot::fuzz {
+namespace {
+
+using gateway::Bridge;
+
+// Answers each call at once, so that every kind of answer is written too.
+struct Answerer {
+  actors::ClientPort& client;
+  void operator()(const actors::ClientSend& call) const {
+    client.answered(call.call, std::vector<SendAnswer>(call.items.size(), SendAnswer{Stored{Sequence(1), Epoch(1)}}));
+  }
+  void operator()(const actors::ClientSubscribe& call) const {
+    client.answered(call.call, Status());
+    client.deliver(actors::Delivery{});
+  }
+  void operator()(const actors::ClientAck& call) const { client.answered(call.call, Result<Sequence>(Sequence(1))); }
+  void operator()(const actors::ClientNack& call) const { client.answered(call.call, Status()); }
+  void operator()(const actors::ClientFetch& call) const { client.answered(call.call, Result<Batch>(Batch{})); }
+  void operator()(const actors::ClientHistory& call) const { client.answered(call.call, Result<Batch>(Batch{})); }
+  template <class Other>
+  void operator()(const Other&) const {}  // is not answered
+};
+
+// One client's bytes, from its first to its last.
+void talk(kj::AsyncIoContext& io, const std::uint8_t* data, std::size_t size) {
+  static const SystemClock clock;
+  tests::FakeBroker broker(
+      [](tests::FakeSession& session) { session.client->logged_in(tests::welcome_for(session.user)); },
+      [](tests::FakeSession& session, tests::FromClient& message) { std::visit(Answerer{*session.client}, message); });
+  gateway::LoginDesk logins(gateway::make_authenticator(NodeConfig{}, true, clock).value(), clock);
+  ByteBudget answers(limits::kAnswersBytesMax);
+  gateway::GatewayCounters counters;
+  kj::Timer& timer = io.provider->getTimer();
+  gateway::SessionContext context{.broker = broker,
+                                  .logins = logins,
+                                  .bridge = std::make_shared<Bridge>(limits::kBridgeQueueItemsMax),
+                                  .timer = timer,
+                                  .options = {},
+                                  .answers = answers,
+                                  .counters = counters,
+                                  .ports = {}};
+  auto pipe = kj::newTwoWayPipe();
+  {
+    auto connection = kj::heap<gateway::RpcConnection>(context, kj::mv(pipe.ends[0]), timer.now() + 1 * kj::HOURS);
+    bool is_over = false;
+    auto over = connection->finished()
+                    .then([&] { is_over = true; }, [&](kj::Exception&&) { is_over = true; })
+                    .eagerlyEvaluate(nullptr);
+    const auto ignore = [](kj::Exception&&) {};
+    auto reading = pipe.ends[1]->readAllBytes().ignoreResult().eagerlyEvaluate(ignore);
+    auto writing = pipe.ends[1]->write(data, size).then([&] { pipe.ends[1]->shutdownWrite(); }).eagerlyEvaluate(ignore);
+    for (bool is_busy = true; is_busy && !is_over;) {
+      io.waitScope.poll();
+      auto taken = context.bridge->take();
+      is_busy = !taken.events.empty();
+      for (auto& event : taken.events) {
+        const auto port = context.ports.find(event.port);
+        if (port != context.ports.end()) port->second->handle(std::move(event.event));
+      }
+    }
+    connection = nullptr;
+  }
+  require(answers.used() == 0);
+}
+
+}  // namespace
+}  // namespace earshot::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static kj::AsyncIoContext io = kj::setupAsyncIo();
+  earshot::fuzz::talk(io, data, size);
+  return 0;
+}
