@@ -209,18 +209,18 @@ class Supervisor {
   Result<VerifyReport> run() {
     for (std::size_t crashes = 0; start_.section < sections_.size(); ++crashes) {
       if (crashes == limits::kVerifyCrashesMax) {
-        say_unread(sections_.back().to, "and so on: too much of it is damaged, the rest was not looked at");
+        const Section& section = sections_[start_.section];
+        report_.add(Finding{Finding::Kind::kUnreadable, section.file(), section.table(), "from here on",
+                            "too much of it is damaged: the rest was not looked at"});
         break;
       }
       const std::uint64_t before = shared_->records;
       auto ended = run_worker();
       if (!ended) return fail(std::move(ended.error()));
-      if (ended->empty()) {
-        say_pending();
-        break;
-      }
+      if (ended->empty()) break;
       go_on_behind(*ended, shared_->records > before);
     }
+    say_pending();
     report_.records = shared_->records;
     report_.bytes = shared_->bytes;
     return std::move(report_);
@@ -292,7 +292,7 @@ class Supervisor {
   // behind all keys that share less and less of its key.
   void go_on_behind(const std::string& cause, bool went_on) {
     if (shared_->stage != Shared::kSections) return leave_out_environment(cause);
-    if (went_on || start_.section != shared_->section) {
+    if (!pending_ || went_on || start_.section != shared_->section) {
       say_pending();
       cut_bytes_ = 0;
       start_.section = shared_->section;
@@ -301,9 +301,8 @@ class Supervisor {
     } else {
       cut_bytes_ = std::max<std::size_t>(1, cut_bytes_ * 2);
     }
-    const Section& section = sections_[start_.section];
-    const std::string& stuck_at = pending_ && !pending_->key.empty() ? pending_->key : section.from;
-    start_.key = pending_ && pending_->key.empty() ? std::string() : storage::key_behind(section, stuck_at, cut_bytes_);
+    const std::string& stuck = pending_->key;
+    start_.key = stuck.empty() ? "" : storage::key_behind(sections_[start_.section], stuck, cut_bytes_);
     if (start_.key.empty()) ++start_.section;
   }
 
@@ -321,20 +320,18 @@ class Supervisor {
   };
 
   void say_pending() {
-    if (pending_) say_unread(start_.section == pending_->section ? start_.key : std::string(), pending_->cause);
-    pending_.reset();
-  }
-
-  void say_unread(const std::string& until, const std::string& cause) {
-    const Section& section = sections_[pending_ ? pending_->section : std::min(start_.section, sections_.size() - 1)];
-    std::string where = pending_ && !pending_->key.empty() ? "behind " + storage::describe_key(section, pending_->key)
-                                                           : "the whole section";
-    if (section.part == Section::Part::kState) {
-      where = "shard " + std::to_string(section.shard.value) + ": " + where;
+    if (!pending_) return;
+    const Section& section = sections_[pending_->section];
+    std::string where = pending_->key.empty() ? "all of it" : "behind " + storage::describe_key(section, pending_->key);
+    if (pending_->key.empty() && section.part == Section::Part::kState) {
+      where = "shard " + std::to_string(section.shard.value);
     }
-    if (!until.empty()) where += " and before " + storage::describe_key(section, until);
+    if (start_.section == pending_->section && !start_.key.empty()) {
+      where += " and before " + storage::describe_key(section, start_.key);
+    }
     report_.add(Finding{Finding::Kind::kUnreadable, section.file(), section.table(), std::move(where),
-                        cause + ": a node that comes there dies, and what is there is not served"});
+                        pending_->cause + ": a node that comes there dies, and what is there is not served"});
+    pending_.reset();
   }
 
   const std::string& path_;
