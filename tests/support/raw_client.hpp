@@ -18,11 +18,14 @@ namespace earshot::tests {
 class TestClient {
  public:
   TestClient(kj::AsyncIoContext& io, std::uint16_t port)
-      : io_(io),
-        stream_(
-            io.provider->getNetwork().parseAddress("127.0.0.1", port).wait(io.waitScope)->connect().wait(io.waitScope)),
-        rpc_(*stream_),
-        broker_(rpc_.bootstrap().castAs<schema::Broker>()) {}
+      : TestClient(io, io.provider->getNetwork()
+                           .parseAddress("127.0.0.1", port)
+                           .wait(io.waitScope)
+                           ->connect()
+                           .wait(io.waitScope)) {}
+  // On a stream that is connected already.
+  TestClient(kj::AsyncIoContext& io, kj::Own<kj::AsyncIoStream> stream)
+      : io_(io), stream_(kj::mv(stream)), rpc_(*stream_), broker_(rpc_.bootstrap().castAs<schema::Broker>()) {}
 
   // The answer as the wire has it.
   capnp::Response<schema::LoginAnswer> login_raw(const std::string& token, const std::string& device = "phone") {

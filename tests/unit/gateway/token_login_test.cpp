@@ -1,0 +1,240 @@
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <sstream>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+
+#include "auth/keys.hpp"
+#include "auth/token.hpp"
+#include "tests/support/certificates.hpp"
+#include "tests/support/gateway_client.hpp"
+#include "tests/support/temporary_directory.hpp"
+
+namespace earshot::gateway {
+namespace {
+
+using tests::GatewayTest;
+using tests::TestClient;
+using tests::write_file;
+
+// Read on the gateway's threads, set on the test's.
+class SharedClock final : public Clock {
+ public:
+  [[nodiscard]] std::uint64_t monotonic_ms() const override { return monotonic_ms_; }
+  [[nodiscard]] std::uint64_t wall_ms() const override { return wall_ms_; }
+  void advance(std::uint64_t ms) { monotonic_ms_ += ms, wall_ms_ += ms; }
+  void set_wall(std::uint64_t ms) { wall_ms_ = ms; }
+
+ private:
+  std::atomic<std::uint64_t> monotonic_ms_{1'000'000};
+  std::atomic<std::uint64_t> wall_ms_{1'800'000'000'000};
+};
+
+// Notices how a session is ended.
+class ClosedNote final : public schema::Receiver::Server {
+ public:
+  explicit ClosedNote(std::optional<Error>& reason) : reason_(reason) {}
+  kj::Promise<void> deliver(DeliverContext) override { return kj::READY_NOW; }
+  kj::Promise<void> closed(ClosedContext context) override {
+    reason_ = wire::read(context.getParams().getReason());
+    return kj::READY_NOW;
+  }
+
+ private:
+  std::optional<Error>& reason_;
+};
+
+class TokenLoginTest : public GatewayTest {
+ protected:
+  void start_jwt() {
+    write_keys({key_});
+    NodeConfig config;
+    config.client_port = 0;
+    config.auth = AuthMode::kJwt;
+    config.jwt_keys = keys_path_;
+    config.jwt_leeway_s = 0;
+    GatewayOptions options;
+    options.clock = &clock_;
+    options.call_timeout_ms = 200;  // looked after four times in that time, as is the end of tokens
+    auto started = Gateway::start(config, *broker_, options);
+    ASSERT_TRUE(started) << started.error().to_string();
+    gateway_ = std::move(*started);
+  }
+  void write_keys(const std::vector<auth::Key>& keys) {
+    write_file(keys_path_ + ".new", auth::to_json(keys).value());
+    std::filesystem::rename(keys_path_ + ".new", keys_path_);
+  }
+  std::string token(const auth::Key& key, std::uint64_t lives_s = 3'600, Role role = Role::kUser) {
+    const std::uint64_t now_s = clock_.wall_ms() / 1'000;
+    return auth::sign({UserId::trusted("alice"), role, now_s, now_s + lives_s}, key).value();
+  }
+  Error refusal(const std::string& text) {
+    TestClient client = connect();
+    auto answer = client.login_raw(text);
+    return answer.isError() ? wire::read(answer.getError()) : Error{};
+  }
+
+  SharedClock clock_;
+  const tests::TemporaryDirectory directory_;
+  const std::string keys_path_ = directory_ / "keys.json";
+  const auth::Key key_ = auth::new_key(auth::Algorithm::kEs256, "first").value();
+};
+
+TEST_F(TokenLoginTest, ASessionIsThatOfTheTokensUser) {
+  start_jwt();
+  TestClient client = connect();
+  client.login(token(key_, 60, Role::kService));
+  EXPECT_EQ(broker_->session()->user.text(), "alice");
+  EXPECT_EQ(broker_->session()->request.token, "");
+}
+
+TEST_F(TokenLoginTest, ANameIsNoToken) {
+  start_jwt();
+  const Error error = refusal("alice");
+  EXPECT_EQ(error.code, ErrorCode::kUnauthenticated);
+  EXPECT_EQ(error.field, "token");
+  EXPECT_EQ(broker_->sessions(), 0u);
+}
+
+TEST_F(TokenLoginTest, NothingCanBeAskedBeforeTheLogin) {
+  start_jwt();
+  TestClient client = connect();
+  // The bootstrap capability is a Broker and nothing else, whatever a client takes it for.
+  auto session = client.broker().castAs<schema::Session>();
+  EXPECT_THROW(session.ackRequest().send().wait(io_.waitScope), kj::Exception);
+  EXPECT_THROW(session.historyRequest().send().wait(io_.waitScope), kj::Exception);
+  // A session that a refused login did not give.
+  auto request = client.broker().loginRequest();
+  LoginRequest login;
+  login.token = "alice";
+  login.device = *DeviceId::parse("phone", "device");
+  wire::write(login, request);
+  auto promised = request.send();
+  EXPECT_TRUE(promised.wait(io_.waitScope).isError());
+  EXPECT_EQ(broker_->sessions(), 0u);
+}
+
+TEST_F(TokenLoginTest, ASessionEndsWithItsToken) {
+  start_jwt();
+  TestClient client = connect();
+  client.login(token(key_, 60));
+  std::optional<Error> reason;
+  auto request = client.session().subscribeRequest();
+  request.setReceiver(kj::heap<ClosedNote>(reason));
+  auto subscribed = request.send();
+  client.flush();
+  broker_->session()->client->answered(broker_->session()->next<actors::ClientSubscribe>().call, Status());
+  subscribed.wait(io_.waitScope);
+  clock_.advance(59'999);
+  EXPECT_EQ(wire::read(client.login_raw("x").getError()).code, ErrorCode::kConflict) << "still there";
+  clock_.advance(1);
+  EXPECT_TRUE(client.wait_until_closed());
+  ASSERT_TRUE(reason);
+  EXPECT_EQ(reason->code, ErrorCode::kUnauthenticated);
+  EXPECT_EQ(reason->field, "token");
+  broker_->session()->next<actors::ClientGone>();
+  EXPECT_EQ(gateway_->counters().tokens_expired, 1u);
+}
+
+TEST_F(TokenLoginTest, AWallClockThatIsSetBackDoesNotLengthenIt) {
+  start_jwt();
+  TestClient client = connect();
+  client.login(token(key_, 1));
+  clock_.set_wall(1'700'000'000'000);
+  EXPECT_TRUE(client.wait_until_closed()) << "a second has passed, whatever the wall clock says";
+}
+
+TEST_F(TokenLoginTest, KeysAreRotatedUnderARunningNode) {
+  start_jwt();
+  TestClient before = connect();
+  before.login(token(key_));
+  const auth::Key next = auth::new_key(auth::Algorithm::kHs256, "second").value();
+  EXPECT_NE(refusal(token(next)).detail.find("does not know"), std::string::npos);
+  write_keys({key_, next});
+  clock_.advance(limits::kKeyFileLookMs);
+  EXPECT_EQ(refusal(token(next)).detail, "");
+  EXPECT_EQ(refusal(token(key_)).detail, "");
+  write_keys({next});
+  ASSERT_TRUE(gateway_->reload());
+  EXPECT_NE(refusal(token(key_)).detail, "");
+  EXPECT_EQ(wire::read(before.login_raw("x").getError()).code, ErrorCode::kConflict) << "sessions go on";
+}
+
+TEST_F(TokenLoginTest, AKeyFileThatCannotBeUsedChangesNothing) {
+  start_jwt();
+  write_file(keys_path_, "{\"keys\":[");
+  clock_.advance(limits::kKeyFileLookMs);
+  EXPECT_EQ(refusal(token(key_)).detail, "");
+  EXPECT_EQ(gateway_->reload().error().field, "jwt_keys");
+  std::filesystem::remove(keys_path_);
+  clock_.advance(limits::kKeyFileLookMs);
+  EXPECT_EQ(refusal(token(key_)).detail, "");
+}
+
+TEST_F(TokenLoginTest, GuessingIsSlowedAndToldWhenToTryAgain) {
+  start_jwt();
+  for (std::uint32_t i = 0; i < limits::kLoginFailuresFree; ++i) EXPECT_EQ(refusal("guess").retry_after_ms, 0u);
+  EXPECT_EQ(refusal("guess").retry_after_ms, limits::kLoginDelayFirstMs);
+  const auto before = std::chrono::steady_clock::now();
+  EXPECT_EQ(refusal("guess").code, ErrorCode::kUnauthenticated);
+  EXPECT_GE(std::chrono::steady_clock::now() - before, std::chrono::milliseconds(limits::kLoginDelayFirstMs))
+      << "it waits before it is judged";
+  for (int i = 0; i < 6; ++i) {
+    clock_.advance(limits::kLoginDelayMaxMs);  // its turn has come: no waiting
+    refusal("guess");
+  }
+  std::vector<std::unique_ptr<TestClient>> waiting;
+  std::vector<kj::Promise<void>> answers;
+  for (int i = 0; i < 2; ++i) {
+    waiting.push_back(std::make_unique<TestClient>(io_, gateway_->port()));
+    auto request = waiting.back()->broker().loginRequest();
+    LoginRequest login;
+    login.token = "guess";
+    login.device = *DeviceId::parse("phone", "device");
+    wire::write(login, request);
+    answers.push_back(request.send().ignoreResult());
+    waiting.back()->flush();
+  }
+  const Error error = refusal("guess");
+  EXPECT_EQ(error.code, ErrorCode::kOverloaded) << "more at once than may wait are not judged at all";
+  EXPECT_GT(error.retry_after_ms, limits::kLoginWaitMaxMs);
+}
+
+TEST_F(TokenLoginTest, AnHonestLoginAfterGuessesWaitsItsTurnAndSucceeds) {
+  start_jwt();
+  for (std::uint32_t i = 0; i <= limits::kLoginFailuresFree; ++i) refusal("guess");
+  TestClient client = connect();
+  client.login(token(key_));
+  EXPECT_EQ(broker_->sessions(), 1u);
+}
+
+TEST_F(TokenLoginTest, NoTokenAndNoKeyIsEverLogged) {
+  std::ostringstream log;
+  const auto logger = std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log));
+  logger->set_level(spdlog::level::trace);
+  const auto usual = spdlog::default_logger();
+  spdlog::set_default_logger(logger);
+  start_jwt();
+  const std::string good = token(key_);
+  const std::string bad = good.substr(0, good.size() - 6) + "AAAAAA";
+  TestClient client = connect();
+  client.login(good);
+  refusal(bad);
+  refusal("a-secret-guess");
+  ASSERT_TRUE(gateway_->reload());
+  gateway_.reset();
+  spdlog::set_default_logger(usual);
+  const std::string text = log.str();
+  EXPECT_NE(text.find("token keys"), std::string::npos) << "the log was looked at";
+  for (const std::string& secret : {good, bad, good.substr(good.rfind('.') + 1), std::string("a-secret-guess"),
+                                    key_.private_pem.substr(30, 40), key_.public_pem.substr(30, 40)})
+    EXPECT_EQ(text.find(secret), std::string::npos) << text;
+}
+
+}  // namespace
+}  // namespace earshot::gateway
