@@ -1,0 +1,87 @@
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "cluster/shard_machine.hpp"
+#include "tests/unit/cluster/shard_machine_fixture.hpp"
+
+namespace earshot::cluster {
+namespace {
+
+// A disk whose scans can be led astray, as a damaged page of LMDB's tree does: to a record of another range.
+class AstrayEnvironment final : public storage::Environment {
+ public:
+  AstrayEnvironment(std::unique_ptr<storage::Environment> inner, const bool& is_astray)
+      : inner_(std::move(inner)), is_astray_(is_astray) {}
+
+  Result<std::unique_ptr<storage::ReadTransaction>> begin_read() override {
+    auto inner = inner_->begin_read();
+    if (!inner) return fail(std::move(inner.error()));
+    return std::make_unique<Reading>(std::move(*inner), is_astray_);
+  }
+  Result<std::unique_ptr<storage::WriteTransaction>> begin_write() override { return inner_->begin_write(); }
+  storage::DiskUsage usage() override { return inner_->usage(); }
+
+ private:
+  class Reading final : public storage::ReadTransaction {
+   public:
+    Reading(std::unique_ptr<storage::ReadTransaction> inner, bool is_astray)
+        : inner_(std::move(inner)), is_astray_(is_astray) {}
+    Result<std::optional<std::string_view>> get(storage::Table table, std::string_view key) override {
+      return inner_->get(table, key);
+    }
+    Status scan(storage::Table table, std::string_view from, std::string_view to, const Visit& visit) override {
+      if (!is_astray_) return inner_->scan(table, from, to, visit);
+      visit("\x7f\x7f elsewhere", "");
+      return {};
+    }
+    Status scan_back(storage::Table table, std::string_view from, std::string_view to, const Visit& visit) override {
+      return inner_->scan_back(table, from, to, visit);
+    }
+    Result<std::uint64_t> count(storage::Table table) override { return inner_->count(table); }
+
+   private:
+    std::unique_ptr<storage::ReadTransaction> inner_;
+    bool is_astray_;
+  };
+
+  std::unique_ptr<storage::Environment> inner_;
+  const bool& is_astray_;
+};
+
+TEST(ShardMachineAstray, DamagedTreeIsCountedAndDoesNotStopTheNodeAtEveryTick) {
+  storage::ModelDisk disk(1);
+  bool is_astray = false;
+  TestReplica replica([&] { return std::make_unique<AstrayEnvironment>(disk.open(), is_astray); });
+  const UserId alice = user_in(kTestShard, 0);
+  const UserId bob = user_in(kTestShard, 1);
+  constexpr std::uint64_t kStart = 10'000'000;
+  const auto tick = [&](std::uint64_t at_ms) { return replica.apply(TouchCommand{}, at_ms); };
+  tick(kStart);
+  OutgoingMessage message = outgoing(bob, 1);
+  message.ttl_ms = 1'000;
+  replica.send(ProducerId(5), alice, message);
+  replica.login(LoginCommand{bob, device("phone"), {}, {}, {}, StartAt::kOldest}).value();
+  replica.apply(SetPolicyCommand{bob, Policy{20'000, 0, 0, 1}});
+  replica.flush();
+
+  is_astray = true;
+  EXPECT_GT(tick(kStart + 1'000).damaged, 0u);
+  EXPECT_GT(replica->next_due_ms(), kStart + 1'000) << "no tick is wanted for what cannot be found";
+  const Effects sent = replica.apply(SendCommand{ProducerId(5), alice, device("phone"), {{outgoing(bob, 2), {}}}});
+  EXPECT_TRUE(std::holds_alternative<Stored>(std::get<SendResult>(sent.results[0]).answers[0].value));
+  EXPECT_GT(sent.damaged, 0u);
+  replica.apply(AttemptsCommand{bob, device("phone"), {{Sequence(2), Sequence(2), 5}}});
+  EXPECT_EQ(replica->devices(bob).error().code, ErrorCode::kCorrupt) << "who asks is told";
+
+  is_astray = false;
+  tick(kStart + 100'000);
+  EXPECT_EQ(replica.fetch(bob).lost.at(0).first, Sequence(1)) << "a mended disk goes on";
+}
+
+}  // namespace
+}  // namespace earshot::cluster
