@@ -1,0 +1,189 @@
+// A node whose disk is slow, hangs, is full or breaks, as a preloaded shim makes it: what was acknowledged stays, what
+// is let in is bounded, and the node either goes on or ends loudly.
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <iostream>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/client_eventually.hpp"
+#include "tests/support/disk_control.hpp"
+#include "tests/support/process_client.hpp"
+#include "tests/support/raw_device.hpp"
+
+namespace earshot {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+using tests::bodies_of;
+using tests::numbered;
+
+constexpr int kAborted = 128 + SIGABRT;
+constexpr int kEndMs = 30'000;
+
+class DiskFaults : public tests::ProcessTest {
+ protected:
+  void start(std::vector<std::string> limit = {}) {
+    auto wrapper = disk_.wrapper(false);
+    limit.insert(limit.end(), wrapper.begin(), wrapper.end());
+    start_node_on(disk_.data(), {"--disk-reserve-bytes", "1048576"}, std::move(limit));
+  }
+  // How long a page of history takes.
+  static milliseconds time_of_read(tests::Device& reader) {
+    const auto began = steady_clock::now();
+    const auto page = reader->history(Sequence(), 10).get();
+    EXPECT_TRUE(page) << page.error().to_string();
+    return std::chrono::duration_cast<milliseconds>(steady_clock::now() - began);
+  }
+  // A message that the node can only store when its disk works; it is not waited for.
+  void post_one(tests::Device& sender, const std::string& text) { post(sender, "bob", {text}); }
+
+  tests::DiskControl disk_{directory_ / "faults"};
+};
+
+TEST_F(DiskFaults, SlowDiskMakesGroupsLargerAndKeepsEverything) {
+  constexpr std::uint64_t kSenders = 6;
+  constexpr std::uint64_t kEach = 400;
+  start();
+  send("early", "bob", numbered(10));
+  const auto reader = open_sender("bob");
+  ASSERT_TRUE((*reader)->wait_connected(tests::kPatienceMs));
+  std::vector<std::unique_ptr<tests::Device>> senders;
+  for (std::uint64_t i = 0; i < kSenders; ++i) senders.push_back(open_sender("sender-" + std::to_string(i)));
+  for (auto& sender : senders) ASSERT_TRUE((*sender)->wait_connected(tests::kPatienceMs));
+
+  disk_.delay_syncs_ms(100);
+  const std::uint64_t before = disk_.syncs();
+  for (std::uint64_t i = 0; i < kSenders; ++i) post(*senders[i], "to-" + std::to_string(i), numbered(kEach));
+  EXPECT_LT(time_of_read(*reader), milliseconds(2'000)) << "reads do not wait for the disk";
+  for (auto& sender : senders) flush(*sender);
+  const std::uint64_t syncs = disk_.syncs() - before;
+  std::cout << kSenders * kEach << " messages took " << syncs << " syncs of 100 ms" << std::endl;
+  EXPECT_LT(syncs, kSenders * kEach / 4);
+  disk_.delay_syncs_ms(0);
+  node().kill();
+  node().start();
+  for (std::uint64_t i = 0; i < kSenders; ++i)
+    EXPECT_EQ(bodies_of(mailbox("to-" + std::to_string(i))), numbered(kEach));
+}
+
+TEST_F(DiskFaults, HangingDiskLetsInNoMoreThanTheLimitsAndLosesNothing) {
+  constexpr std::uint64_t kSenders = 8;
+  constexpr std::uint64_t kEach = 600;
+  constexpr std::size_t kGrowthMax =
+      limits::kLogQueueBytesMax + (256u << 20);  // admitted, and on its way through calls
+  const bool is_long = std::getenv("EARSHOT_LONG") != nullptr;
+  const milliseconds hang(is_long ? 30'000 : 5'000);
+  start();
+  send("early", "bob", numbered(10));
+  const auto reader = open_sender("bob");
+  ASSERT_TRUE((*reader)->wait_connected(tests::kPatienceMs));
+  std::vector<std::unique_ptr<tests::Device>> senders;
+  std::vector<std::string> texts;
+  for (std::uint64_t i = 0; i < kEach; ++i) texts.push_back(std::to_string(i) + std::string(64 << 10, '.'));
+  for (std::uint64_t i = 0; i < kSenders; ++i) {
+    senders.push_back(open_sender("sender-" + std::to_string(i)));
+    ASSERT_TRUE((*senders.back())->wait_connected(tests::kPatienceMs));
+  }
+
+  const std::size_t before = tests::anonymous_memory_bytes(node().pid());
+  disk_.delay_syncs_ms(600'000);
+  const auto began = steady_clock::now();
+  for (std::uint64_t i = 0; i < kSenders; ++i) post(*senders[i], "to-" + std::to_string(i), texts);
+  std::size_t most = before;
+  std::size_t at_half = before;
+  while (steady_clock::now() - began < hang) {
+    std::this_thread::sleep_for(milliseconds(100));
+    most = std::max(most, tests::anonymous_memory_bytes(node().pid()));
+    if (steady_clock::now() - began < hang / 2) at_half = most;
+    EXPECT_LT(time_of_read(*reader), milliseconds(3'000)) << "reads do not wait for the disk";
+  }
+  EXPECT_LT(most, before + kGrowthMax);
+  std::cout << "after " << hang.count() << " ms: " << ((most - before) >> 20) << " MiB more than before, "
+            << ((at_half - before) >> 20) << " MiB at half of the time, of "
+            << (kSenders * kEach * texts[0].size() >> 20) << " MiB posted" << std::endl;
+  disk_.delay_syncs_ms(0);
+  for (auto& sender : senders) flush(*sender);
+  for (std::uint64_t i = 0; i < kSenders; ++i)
+    EXPECT_TRUE(bodies_of(mailbox("to-" + std::to_string(i))) == texts) << "of sender " << i;
+}
+
+TEST_F(DiskFaults, FullDiskIsWaitedForAndNothingAdmittedIsDropped) {
+  auto io = kj::setupAsyncIo();
+  start();
+  send("early", "bob", numbered(20));
+  tests::RawDevice other(io, node().port(), "other", "phone");
+  const auto alice = open_sender("alice");
+  ASSERT_TRUE((*alice)->wait_connected(tests::kPatienceMs));
+  disk_.fail_writes(ENOSPC);
+  post(*alice, "bob", numbered(50));
+  const auto is_refused = [&] {
+    const auto answers = other.send_within({tests::message_to("carol", 1, "x")}, 500);
+    if (!answers) return false;
+    const auto* held = std::get_if<SendAnswer::Held>(&answers->at(0).value);
+    return held != nullptr && held->error.code == ErrorCode::kStorageFull && held->error.retry_after_ms > 0;
+  };
+  EXPECT_TRUE(tests::eventually(is_refused));
+  disk_.fail_writes(0);
+  flush(*alice);
+  auto texts = numbered(20);
+  for (auto& text : numbered(50)) texts.push_back(text);
+  EXPECT_EQ(bodies_of(mailbox("bob")), texts);
+}
+
+TEST_F(DiskFaults, FailedSyncEndsTheProcessLoudlyAndLosesNothingAcknowledged) {
+  start();
+  send("early", "bob", numbered(200));
+  const auto alice = open_sender("alice");
+  ASSERT_TRUE((*alice)->wait_connected(tests::kPatienceMs));
+  disk_.fail_syncs(EIO);
+  post_one(*alice, "201");
+  EXPECT_EQ(node().wait_end(kEndMs), kAborted);
+  disk_.fail_syncs(0);
+  node().start();
+  flush(*alice);
+  EXPECT_EQ(bodies_of(mailbox("bob")), numbered(201));
+}
+
+TEST_F(DiskFaults, FailedWriteIsNotTakenForAFullDisk) {
+  start();
+  send("early", "bob", numbered(200));
+  const auto alice = open_sender("alice");
+  ASSERT_TRUE((*alice)->wait_connected(tests::kPatienceMs));
+  disk_.fail_writes(EIO);
+  post_one(*alice, "201");
+  EXPECT_EQ(node().wait_end(kEndMs), kAborted);
+  disk_.fail_writes(0);
+  node().start();
+  flush(*alice);
+  EXPECT_EQ(bodies_of(mailbox("bob")), numbered(201));
+}
+
+// The disk hangs, so that what is let in stays in memory, of which there is less than the limits add up to.
+TEST_F(DiskFaults, OutOfMemoryEndsTheProcessLoudlyAndLosesNothingAcknowledged) {
+  constexpr std::uint64_t kSenders = 8;
+  start({"/usr/bin/prlimit", "--data=" + std::to_string(200u << 20)});
+  send("early", "bob", numbered(200));
+  std::vector<std::unique_ptr<tests::Device>> senders;
+  std::vector<std::string> texts;
+  for (std::uint64_t i = 0; i < 400; ++i) texts.push_back(std::to_string(i) + std::string(64 << 10, '.'));
+  for (std::uint64_t i = 0; i < kSenders; ++i) {
+    senders.push_back(open_sender("sender-" + std::to_string(i)));
+    ASSERT_TRUE((*senders.back())->wait_connected(tests::kPatienceMs));
+  }
+  disk_.delay_syncs_ms(600'000);
+  for (std::uint64_t i = 0; i < kSenders; ++i) post(*senders[i], "to-" + std::to_string(i), texts);
+  EXPECT_EQ(node().wait_end(kEndMs), kAborted);
+  disk_.delay_syncs_ms(0);
+  start();  // without the limit
+  EXPECT_EQ(bodies_of(mailbox("bob")), numbered(200));
+}
+
+}  // namespace
+}  // namespace earshot
