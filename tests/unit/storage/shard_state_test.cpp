@@ -340,5 +340,63 @@ TEST(Seal, EveryFlippedBitAndEveryOtherKeyIsSeen) {
   EXPECT_EQ(unseal("key", seal("key", "")), "");
 }
 
+// An environment whose tree is damaged: every scan begins with a record from somewhere else.
+class StrayEnvironment final : public Environment {
+ public:
+  StrayEnvironment(Environment& inner, std::string key) : inner_(inner), key_(std::move(key)) {}
+  Result<std::unique_ptr<ReadTransaction>> begin_read() override {
+    return std::make_unique<Transaction>(must(inner_.begin_read()), key_);
+  }
+  Result<std::unique_ptr<WriteTransaction>> begin_write() override { return inner_.begin_write(); }
+  DiskUsage usage() override { return inner_.usage(); }
+
+ private:
+  class Transaction final : public ReadTransaction {
+   public:
+    Transaction(std::unique_ptr<ReadTransaction> inner, const std::string& key)
+        : inner_(std::move(inner)), key_(key), value_(seal(key, "for somebody else")) {}
+    Result<std::optional<std::string_view>> get(Table table, std::string_view key) override {
+      return inner_->get(table, key);
+    }
+    Status scan(Table table, std::string_view from, std::string_view to, const Visit& visit) override {
+      return visit(key_, value_) ? inner_->scan(table, from, to, visit) : Status();
+    }
+    Status scan_back(Table table, std::string_view from, std::string_view to, const Visit& visit) override {
+      return visit(key_, value_) ? inner_->scan_back(table, from, to, visit) : Status();
+    }
+    Result<std::uint64_t> count(Table table) override { return inner_->count(table); }
+
+   private:
+    std::unique_ptr<ReadTransaction> inner_;
+    std::string key_;
+    std::string value_;
+  };
+
+  Environment& inner_;
+  std::string key_;
+};
+
+TEST(ShardStateOnDamagedTree, RecordOfAnotherRangeIsNeverShownThoughItsSealFits) {
+  ModelDisk disk(state_tables().size());
+  const auto environment = disk.open();
+  for (const char* key : {"Mbob1", "Mbob2"}) {
+    const std::string full_key = state_key(kShard, key);
+    put(*environment, kStateTable, full_key, seal(full_key, "for bob"));
+  }
+  // Before the range, behind it, in another shard, and a key without any.
+  for (const std::string& stray :
+       {state_key(kShard, "Malice1"), state_key(kShard, "Mcarol1"), state_key(ShardId(0), "Mbob1"), std::string("x")}) {
+    StrayEnvironment damaged(*environment, stray);
+    ShardState state(damaged, kShard);
+    std::size_t shown = 0;
+    const auto visit = [&shown](std::string_view, std::optional<std::string_view>) { return ++shown > 0; };
+    for (const Status& scanned : {state.scan("Mbob", "Mboc", visit), state.scan_back("Mbob", "Mboc", visit)}) {
+      ASSERT_FALSE(scanned);
+      EXPECT_EQ(scanned.error().code, ErrorCode::kCorrupt);
+    }
+    EXPECT_EQ(shown, 0u);
+  }
+}
+
 }  // namespace
 }  // namespace earshot::storage
