@@ -133,6 +133,9 @@ void NodeImpl::stop_writers() {
 Result<std::unique_ptr<Node>> Node::start(const NodeConfig& config, const Clock& clock) {
   auto directory = storage::DataDirectory::open(config.data_dir, config.shard_count, Random::from_system().next());
   if (!directory.has_value()) return fail(std::move(directory.error()));
+  if (directory->sums_were_counted) {
+    spdlog::info("{} was made before records were counted: they are from now on", config.data_dir);
+  }
   auto node = std::make_unique<NodeImpl>(config, clock, std::move(*directory));
   if (auto opened = node->open(); !opened.has_value()) return fail(std::move(opened.error()));
   return node;
