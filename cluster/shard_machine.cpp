@@ -118,7 +118,7 @@ class Machine final : public ShardMachine {
   CommandResult run(SetPolicyCommand& command, Effects& effects);
 
   SendAnswer take(const SendCommand& command, SendItem& item, Lanes::Visit& lane, Effects& effects);
-  SendAnswer refuse(Lanes::Visit& lane, MessageId id, Error error);
+  SendAnswer refuse(Lanes::Visit& lane, MessageId id, Error error) const;
   [[nodiscard]] SelfCopy self_copy_of(const SendCommand& command, const OutgoingMessage& message) const;
   Result<Sequence> store(const UserId& user, MailboxRecord record, Effects& effects);
   void deliver_copy(const UserId& user, MailboxRecord record, Effects& effects);
@@ -237,12 +237,15 @@ SendAnswer Machine::take(const SendCommand& command, SendItem& item, Lanes::Visi
 
   const Stored answer{*stored, head_.epoch};
   lane.record(message.id, answer, head_.tick_ms);
-  if (self_copy == SelfCopy::kHere) deliver_copy(command.user, std::move(copy), effects);
-  if (self_copy == SelfCopy::kOutbox) send_copy(command.user, std::move(copy), effects);
+  if (self_copy == SelfCopy::kHere) {
+    deliver_copy(command.user, std::move(copy), effects);
+  } else if (self_copy == SelfCopy::kOutbox) {
+    send_copy(command.user, std::move(copy), effects);
+  }
   return SendAnswer{answer};
 }
 
-SendAnswer Machine::refuse(Lanes::Visit& lane, MessageId id, Error error) {
+SendAnswer Machine::refuse(Lanes::Visit& lane, MessageId id, Error error) const {
   lane.record(id, error, head_.tick_ms);
   return SendAnswer{SendAnswer::Refused{std::move(error)}};
 }
