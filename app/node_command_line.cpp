@@ -63,6 +63,7 @@ NodeCommandLine read_node_command_line(std::vector<std::string> arguments) {
                     : is_flag(setting) ? "true|false"
                                        : "TEXT")
         ->default_str(value_of(defaults, setting))
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
         ->group("Settings");
   }
   std::ranges::reverse(arguments);  // as CLI11 takes them
