@@ -13,6 +13,7 @@
 #include "actors/shard_flush.hpp"
 #include "actors/shard_manage.hpp"
 #include "actors/shard_outbox.hpp"
+#include "actors/shard_reads.hpp"
 #include "actors/shard_refusals.hpp"
 #include "actors/shard_ticks.hpp"
 #include "actors/shard_waiters.hpp"
@@ -85,7 +86,6 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void admit(Command command, Waiter waiter);
   [[nodiscard]] std::optional<Error> refusal(const Command& command) const;
   [[nodiscard]] std::optional<Error> read_refusal() const;
-  void answer_read(SessionPort& to, RequestId request, Result<Batch> batch);
   void add_confirms();
   void ask_gather();
   // Something is due, and no other entry is about to bring the time along.
@@ -221,37 +221,16 @@ void ShardImpl::handle(ShardTransferred message) {
 
 void ShardImpl::handle(ShardFetch message) {
   if (auto error = read_refusal()) {
-    message.from->post(FetchAnswered{message.request, fail(std::move(*error))});
-    return;
+    return message.from->post(FetchAnswered{message.request, fail(std::move(*error))});
   }
-  const auto limit = std::clamp<std::uint32_t>(message.limit, 1, limits::kFetchMessagesMax);
-  const auto bytes_max = std::min(message.bytes_max, limits::kBatchBytesMax);
-  answer_read(*message.from, message.request, machine_->fetch(message.user, message.after, limit, bytes_max));
+  answer_read(message, *machine_, budgets_);
 }
 
 void ShardImpl::handle(ShardHistory message) {
   if (auto error = read_refusal()) {
-    message.from->post(FetchAnswered{message.request, fail(std::move(*error))});
-    return;
+    return message.from->post(FetchAnswered{message.request, fail(std::move(*error))});
   }
-  const auto limit = std::clamp<std::uint32_t>(message.limit, 1, limits::kFetchMessagesMax);
-  const auto bytes_max = std::min(message.bytes_max, limits::kBatchBytesMax);
-  answer_read(*message.from, message.request, machine_->history(message.user, message.before, limit, bytes_max));
-}
-
-// Sessions may be slower than we are: what is on its way to them counts.
-void ShardImpl::answer_read(SessionPort& to, RequestId request, Result<Batch> batch) {
-  std::size_t bytes = sizeof(Batch);
-  if (batch) {
-    for (const auto& message : batch->messages) bytes += sizeof message + message.body.size();
-  }
-  // The budget lives as long as the last lease of it.
-  struct Held {
-    std::shared_ptr<NodeBudgets> budgets;
-    ByteLease lease;
-  };
-  auto held = std::make_shared<Held>(Held{budgets_, ByteLease(budgets_->reads, bytes)});
-  to.post(FetchAnswered{request, std::move(batch), std::shared_ptr<const ByteLease>(held, &held->lease)});
+  answer_read(message, *machine_, budgets_);
 }
 
 std::optional<Error> ShardImpl::refusal(const Command& command) const {
@@ -259,7 +238,8 @@ std::optional<Error> ShardImpl::refusal(const Command& command) const {
   if (!leads_) return not_leader();
   if (budgets_->disk.is_full()) return storage_full();
   // The reserve is for what is under way, and for what is small or frees room: logins, acks, copies from other shards.
-  if (budgets_->disk.is_tight() && std::holds_alternative<SendCommand>(command)) return storage_full();
+  const bool adds = std::holds_alternative<SendCommand>(command) || std::holds_alternative<ReplayCommand>(command);
+  if (budgets_->disk.is_tight() && adds) return storage_full();
   if (!batcher_.has_room()) return overloaded("the shard has as many requests waiting as it may");
   if (budgets_->overlay.is_full()) return overloaded("the node holds as much unflushed state as it may");
   if (budgets_->admitted.is_full()) return overloaded("the node's log writer has as much queued as it may");

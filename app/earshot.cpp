@@ -27,6 +27,10 @@ int run(int argc, char** argv) {
   add_listen_command(app, code);
   add_history_command(app, code);
   add_inbox_command(app, code);
+  add_devices_command(app, code);
+  add_parked_command(app, code);
+  add_explain_command(app, code);
+  add_policy_command(app, code);
   add_bench_command(app, code);
   add_token_command(app, code);
   add_verify_command(app, code);

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "app/command.hpp"
+#include "app/duration.hpp"
 #include "app/terminal.hpp"
 
 namespace earshot::app {
@@ -22,6 +23,8 @@ struct SendCommandOptions {
   double rate = 0;  // messages per second; 0: as fast as they are answered
   std::uint32_t window = 4096;
   bool copy_to_self = false;
+  std::string ttl;
+  std::uint64_t ttl_ms = 0;
 };
 
 // Where the bodies come from: the arguments, the lines of a file, or the lines of standard input.
@@ -62,6 +65,7 @@ class Answers {
     for (const auto& report : reports) {
       if (std::holds_alternative<Stored>(report.outcome)) {
         ++stored_;
+        last_ = {report.id, std::get<Stored>(report.outcome).sequence};
       } else if (const auto* error = std::get_if<Error>(&report.outcome)) {
         ++refused_;
         if (!first_refusal_) first_refusal_ = *error;
@@ -99,6 +103,14 @@ class Answers {
     const std::lock_guard lock(mutex_);
     return answered_so_far();
   }
+  struct Place {
+    MessageId id;
+    Sequence sequence;
+  };
+  Place last_stored() {
+    const std::lock_guard lock(mutex_);
+    return last_;
+  }
   std::optional<Error> first_refusal() {
     const std::lock_guard lock(mutex_);
     return first_refusal_;
@@ -120,6 +132,7 @@ class Answers {
   std::uint64_t stored_ = 0;
   std::uint64_t refused_ = 0;
   std::uint64_t uncertain_ = 0;
+  Place last_;
   std::optional<Error> first_refusal_;
 };
 
@@ -146,6 +159,7 @@ Result<std::uint64_t> give(const SendCommandOptions& options, client::Client& cl
       return fail(ErrorCode::kDeadlineExceeded, "timeout", "the broker has not answered in time");
     client::SendOptions send_options;
     send_options.copy_to_self = options.copy_to_self;
+    send_options.ttl_ms = options.ttl_ms;
     if (auto sent = client.send(*recipient, std::move(*body), send_options); !sent)
       return fail(std::move(sent.error()));
     ++given;
@@ -164,20 +178,24 @@ Status flush(client::Client& client, Answers& answers, std::uint64_t timeout_ms)
 
 ExitCode summarize(const SendCommandOptions& options, std::uint64_t given, Answers& answers,
                    const client::Stats& stats) {
+  const bool is_one = given == 1 && answers.stored() == 1;  // one that can be named
+  const Answers::Place last = answers.last_stored();
   if (options.connection.json) {
-    print_line(nlohmann::ordered_json{{"summary", true},
-                                      {"sent", given},
-                                      {"stored", answers.stored()},
-                                      {"refused", answers.refused()},
-                                      {"uncertain", answers.uncertain()},
-                                      {"unanswered", stats.outbox_messages},
-                                      {"resent", stats.resent},
-                                      {"repeats", stats.repeats_answered},
-                                      {"reconnects", stats.reconnects}}
-                   .dump());
+    nlohmann::ordered_json summary{{"summary", true},
+                                   {"sent", given},
+                                   {"stored", answers.stored()},
+                                   {"refused", answers.refused()},
+                                   {"uncertain", answers.uncertain()},
+                                   {"unanswered", stats.outbox_messages},
+                                   {"resent", stats.resent},
+                                   {"repeats", stats.repeats_answered},
+                                   {"reconnects", stats.reconnects}};
+    if (is_one) summary["id"] = last.id.to_string(), summary["sequence"] = last.sequence.value;
+    print_line(summary.dump());
   } else if (!options.connection.quiet) {
-    print_line(std::to_string(answers.stored()) + (answers.stored() == 1 ? " message" : " messages") + " stored for " +
-               options.to);
+    const std::string count = std::to_string(answers.stored()) + (answers.stored() == 1 ? " message" : " messages");
+    const std::string place = " as " + std::to_string(last.sequence.value) + ", id " + last.id.to_string();
+    print_line(count + " stored for " + options.to + (is_one ? place : ""));
   }
   if (auto refusal = answers.first_refusal())
     return complain(ExitCode::kRefused,
@@ -187,7 +205,12 @@ ExitCode summarize(const SendCommandOptions& options, std::uint64_t given, Answe
   return ExitCode::kDone;
 }
 
-ExitCode run_send(const SendCommandOptions& options) {
+ExitCode run_send(SendCommandOptions& options) {
+  if (!options.ttl.empty()) {
+    auto ttl = parse_duration(options.ttl, "ttl");
+    if (!ttl) return complain(ttl.error());
+    options.ttl_ms = *ttl;
+  }
   Bodies bodies(options);
   if (!bodies.is_open()) return complain(ExitCode::kUsage, "cannot read " + options.lines);
   Answers answers(options.connection.json, options.connection.quiet, count_lines(options.lines));
@@ -232,6 +255,8 @@ void add_send_command(CLI::App& app, ExitCode& code) {
   command->add_option("--window", options->window, "messages that may wait for their answer at once")
       ->capture_default_str()
       ->check(CLI::Range(1u, static_cast<unsigned>(limits::kLaneWindowMax)));
+  command->add_option("--ttl", options->ttl,
+                      "the message ends so long after now (10m, 2h, 30d): expired, not delivered");
   command->add_flag("--copy-to-self", options->copy_to_self,
                     "also put a copy into your own mailbox, for your other devices");
   command->callback([options, &code] { code = run_send(*options); });

@@ -81,6 +81,8 @@ nlohmann::ordered_json to_json(const IncomingMessage& message) {
   json["storedAtMs"] = message.stored_at_ms;
   json["attempt"] = message.attempt;
   if (!message.copy_of.empty()) json["copyOf"] = message.copy_of.text();
+  if (message.expires_at_ms != 0) json["expiresAtMs"] = message.expires_at_ms;
+  if (message.replay_of.value != 0) json["replayOf"] = message.replay_of.value;
   return json;
 }
 
