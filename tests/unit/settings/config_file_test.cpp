@@ -85,6 +85,33 @@ TEST(ConfigFile, TheRulesBetweenSettingsHold) {
   EXPECT_EQ(check_config(config).error().field, "overlay_flush_bytes");
 }
 
+// A setting of security without effect would be a trap.
+TEST(ConfigFile, WhatGoesTogetherIsAskedForTogether) {
+  const auto refused = [](const std::string& toml) {
+    const auto config = parse_config(toml, "node.toml");
+    EXPECT_TRUE(config) << toml;
+    const Status fits = check_config(*config);
+    return fits ? std::string() : fits.error().field;
+  };
+  EXPECT_EQ(refused("tls_certificate = \"a\""), "tls_key");
+  EXPECT_EQ(refused("tls_key = \"a\""), "tls_certificate");
+  EXPECT_EQ(refused("tls_certificate = \"a\"\ntls_key = \"b\""), "");
+  EXPECT_EQ(refused("auth = \"jwt\""), "jwt_keys");
+  EXPECT_EQ(refused("auth = \"jwt\"\njwt_keys = \"k\""), "");
+  for (const std::string key : {"jwt_keys", "jwt_audience", "jwt_issuer"}) EXPECT_EQ(refused(key + " = \"k\""), key);
+}
+
+TEST(ConfigFile, AFlagIsTrueOrFalse) {
+  EXPECT_TRUE(parse_config("allow_plaintext = true", "x")->allow_plaintext);
+  EXPECT_FALSE(parse_config("jwt_require_expiry = false", "x")->jwt_require_expiry);
+  for (const char* value : {"1", "\"true\"", "[]"})
+    EXPECT_EQ(error_of(std::string("allow_plaintext = ") + value).field, "allow_plaintext");
+  NodeConfig config;
+  EXPECT_TRUE(set_setting(config, "allow_plaintext", "true"));
+  EXPECT_TRUE(config.allow_plaintext);
+  EXPECT_EQ(set_setting(config, "allow_plaintext", "yes").error().field, "allow_plaintext");
+}
+
 // Whoever adds a setting to NodeConfig adds it to the table; what is printed can be read again, to the same end.
 TEST(ConfigFile, WhatIsPrintedIsReadBackTheSame) {
   NodeConfig config;

@@ -34,7 +34,7 @@ TEST(NodeCommandLine, EverySettingHasAFlag) {
   for (const Setting& setting : settings()) {
     std::string flag = "--" + std::string(setting.key);
     std::ranges::replace(flag, '_', '-');
-    const auto command = read_node_command_line({flag + "=" + value_of(NodeConfig{}, setting)});
+    const auto command = read_node_command_line({flag, value_of(NodeConfig{}, setting)});
     EXPECT_TRUE(command.config) << flag << ": " << command.error;
   }
 }
