@@ -60,7 +60,7 @@ inline constexpr std::uint64_t kDeviceIdleMsMin =
     2 * kTouchIntervalMs;                              // shorter would take connected devices for idle
 inline constexpr std::size_t kTrimsPerAppendMax = 16;  // messages that one more may push out of its mailbox at once
 inline constexpr std::uint64_t kSweepIntervalMsMin = 1'000;  // rounds follow each other no faster than this
-inline constexpr std::size_t kExplainBytesMax = 64 << 20;  // bytes of messages looked at to find one by its id
+inline constexpr std::size_t kExplainBytesMax = 64 << 20;    // bytes of messages looked at to find one by its id
 
 // ---- lanes and outboxes
 inline constexpr std::size_t kLaneWindowMax = 4096;    // unanswered messages of one producer in one shard
@@ -105,8 +105,8 @@ inline constexpr std::uint64_t kDiskReserveBytesMin = 1 << 20;  // less leaves n
 inline constexpr std::uint64_t kDiskLookMs = 1'000;             // an idle node looks at its disk this often
 
 // ---- verification
-inline constexpr std::size_t kFindingsPerKindMax = 100;      // told one by one; the rest is counted
-inline constexpr std::size_t kVerifyCrashesMax = 200;        // processes that may die of damaged pages in one run
+inline constexpr std::size_t kFindingsPerKindMax = 100;       // told one by one; the rest is counted
+inline constexpr std::size_t kVerifyCrashesMax = 200;         // processes that may die of damaged pages in one run
 inline constexpr std::uint64_t kVerifySilenceMsMax = 20'000;  // no record in so long: the process is taken for caught
 
 // ---- consensus
