@@ -88,7 +88,7 @@ struct Moment {
 std::string deliveries_text(std::uint32_t count) { return count == 1 ? "once" : std::to_string(count) + " times"; }
 
 // What happened at a device, as far as it has a time; the rest is its summary.
-void add_moments(const DeviceFate& fate, std::vector<Moment>& moments) {
+void add_moments(const DeviceFate& fate, bool kept, std::vector<Moment>& moments) {
   const std::string& device = fate.device.text();
   if (fate.first_delivered_ms != 0) moments.push_back({fate.first_delivered_ms, "delivered to " + device});
   if (fate.attempts > 1) {
@@ -96,7 +96,8 @@ void add_moments(const DeviceFate& fate, std::vector<Moment>& moments) {
                        fmt::format("delivered to {} again, {} in all", device, deliveries_text(fate.attempts))});
   }
   if (fate.state == DeliveryState::kAcked && fate.acked_by_ms != 0) {
-    moments.push_back({fate.acked_by_ms, "acked by " + device + " at the latest"});
+    moments.push_back(
+        {fate.acked_by_ms, std::string(kept ? "" : "passed over or ") + "acked by " + device + " at the latest"});
   }
   if (fate.parked_at_ms != 0) {
     moments.push_back({fate.parked_at_ms,
@@ -119,7 +120,7 @@ void print_text(const Explanation& explanation) {
   std::vector<Moment> moments;
   if (message.sent_at_ms != 0) moments.push_back({message.sent_at_ms, "sent (by the sender's clock)"});
   if (message.stored_at_ms != 0) moments.push_back({message.stored_at_ms, "stored"});
-  for (const DeviceFate& fate : explanation.devices) add_moments(fate, moments);
+  for (const DeviceFate& fate : explanation.devices) add_moments(fate, explanation.kept, moments);
   const std::string ended(earshot::name_of(explanation.ended_reason));
   if (!explanation.kept && explanation.ended_at_ms != 0)
     moments.push_back({explanation.ended_at_ms, "ended: " + ended});
@@ -133,6 +134,8 @@ void print_text(const Explanation& explanation) {
   if (!explanation.kept && explanation.ended_at_ms == 0) print_line("  ended: " + ended + ", when is not known");
   for (const DeviceFate& fate : explanation.devices) {
     std::string line = fmt::format("  {:<24} {}", fate.device.text(), name_of(fate.state));
+    // Its place in the mailbox is beyond the message, which it may have been told of as lost.
+    if (!explanation.kept && fate.state == DeliveryState::kAcked) line += ", or told that it ended";
     if (fate.state == DeliveryState::kDelivered) line += ", not acked";
     if (fate.state == DeliveryState::kAcked && fate.acked_by_ms > fate.acked_after_ms && fate.acked_after_ms != 0) {
       line += fmt::format(" between {} and {}", to_time_text(fate.acked_after_ms), to_time_text(fate.acked_by_ms));
