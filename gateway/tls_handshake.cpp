@@ -8,6 +8,7 @@
 #include <capnp/message.h>
 #include <capnp/rpc.capnp.h>
 #include <capnp/serialize.h>
+#include <kj/async-unix.h>
 #include <kj/debug.h>
 #include <sys/socket.h>
 
