@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/checksum.hpp"
+
 namespace earshot::client {
 namespace {
 
@@ -327,16 +329,28 @@ void Engine::announce(ConnectionChange change) {
   announcer_.run([change = std::move(change)](const Handlers& h) { h.on_state(change); });
 }
 
+// What is read on demand passes no inbox: an altered body must not pass here either.
+FetchDone Engine::tested(FetchDone done) {
+  return [weak = weak_from_this(), done = std::move(done)](Result<Batch> batch) {
+    const auto altered = [](const IncomingMessage& m) { return m.checksum != checksum_of(m.body); };
+    if (batch && std::any_of(batch->messages.begin(), batch->messages.end(), altered)) {
+      if (const auto self = weak.lock()) ++self->counters_.checksum_failures;
+      batch = fail(ErrorCode::kChecksumMismatch, "body", "a message arrived altered: read again");
+    }
+    done(std::move(batch));
+  };
+}
+
 void Engine::fetch(Sequence after, std::uint32_t limit, FetchDone done) {
   if (state_ != State::kOpen) return done(fail(ErrorCode::kUnavailable, "", "not connected"));
   ++counters_.fetches[static_cast<std::size_t>(FetchCause::kCatchUp)];
   link_->fetch(after, std::clamp(limit, 1u, welcome_->limits.fetch_messages_max), FetchCause::kCatchUp,
-               std::move(done));
+               tested(std::move(done)));
 }
 
 void Engine::history(Sequence before, std::uint32_t limit, FetchDone done) {
   if (state_ != State::kOpen) return done(fail(ErrorCode::kUnavailable, "", "not connected"));
-  link_->history(before, std::clamp(limit, 1u, welcome_->limits.fetch_messages_max), std::move(done));
+  link_->history(before, std::clamp(limit, 1u, welcome_->limits.fetch_messages_max), tested(std::move(done)));
 }
 
 void Engine::manage(ManageRequest request, Answer<ManageAnswer> done) {

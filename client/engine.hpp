@@ -83,6 +83,7 @@ class Engine final : public std::enable_shared_from_this<Engine>, private LinkEv
   void finish_shut_down();
   void check_shut_down();
   void announce(ConnectionChange change);
+  FetchDone tested(FetchDone done);
   void arm();
 
   // ---- engine_sending.cpp

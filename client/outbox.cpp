@@ -255,6 +255,7 @@ bool Outbox::fill(ShardId shard, Lane& lane, std::uint64_t wall_ms, Call& call, 
       call.bytes += bytes;
       under_way.items.push_back(Sent{shard, LaneNumber(number)});
       Entry* sent = lane.stream.find(number);
+      sent->round = ticket.round;
       if (sent->sends++ > 0) ++call.resent;
     });
   }
@@ -309,7 +310,7 @@ void Outbox::answer_one(Sent sent, const StreamSender<Entry>::Ticket& ticket, Se
     lane.attempt = 0;
     finish(sent, *entry, std::move(refused->error), reports);
   } else {
-    hold(sent, ticket, std::get<SendAnswer::Held>(answer.value).error, now_ms);
+    hold(sent, entry->round, ticket, std::get<SendAnswer::Held>(answer.value).error, now_ms);
   }
 }
 
@@ -324,22 +325,25 @@ void Outbox::finish(Sent sent, Entry& entry, SendOutcome outcome, std::vector<Se
 //   producer producerReset          new producer anything else          the lane goes back to this message and rests
 //   (overloaded, unavailable, deadlineExceeded,
 //                          storageFull; checksumMismatch means that the bytes were altered on the way)
-void Outbox::hold(Sent sent, const StreamSender<Entry>::Ticket& ticket, const Error& error, std::uint64_t now_ms) {
+void Outbox::hold(Sent sent, std::uint64_t last_sent_round, const StreamSender<Entry>::Ticket& ticket,
+                  const Error& error, std::uint64_t now_ms) {
   Lane& lane = *lanes_[sent.lane.value];
   ++held_;
   if (error.code == ErrorCode::kProducerReset) {
     needs_new_producer_ = true;
     return;
   }
+  if (last_sent_round != ticket.round) return;                  // it was sent again since: the answer to that counts
+  if (sent.number.value >= lane.stream.next_to_send()) return;  // the lane went back before it already
   const std::uint64_t round = lane.stream.ticket().round;
-  if (ticket.round != round) return;  // the lane went back already
   if (error.code == ErrorCode::kOutOfOrder && error.expected != sent.number.value) {
     if (!lane.stream.out_of_order(error.expected, ticket)) needs_new_producer_ = true;
     const Entry* next = lane.stream.find(error.expected);
     if (next != nullptr && next->answered) needs_new_producer_ = true;  // it lost what it answered
-  } else {
-    lane.stream.rewind(sent.number.value);
   }
+  // Also when a later message has sent the lane back already: the server may take that one by now, but has not answered
+  // this one.
+  lane.stream.rewind(sent.number.value);
   if (lane.stream.ticket().round == round) return;
   // A first hole is closed at once; whatever does not help the first time is not repeated in haste.
   const bool at_once = error.code == ErrorCode::kOutOfOrder || error.code == ErrorCode::kChecksumMismatch;

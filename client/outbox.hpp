@@ -114,6 +114,7 @@ class Outbox {
     OutboxMessage kept;
     std::uint32_t sends = 0;
     bool answered = false;
+    std::uint64_t round = 0;  // of its lane when it was last sent
   };
   struct Lane {
     explicit Lane(LaneNumber first) : stream(SIZE_MAX, 1, first.value) {}
@@ -146,7 +147,9 @@ class Outbox {
                   std::vector<SendReport>& reports);
   void remove(const OutboxMessage& message);
   void finish(Sent sent, Entry& entry, SendOutcome outcome, std::vector<SendReport>& reports);
-  void hold(Sent sent, const StreamSender<Entry>::Ticket& ticket, const Error& error, std::uint64_t now_ms);
+  // `last_sent_round`: the lane's round when this message was last sent.
+  void hold(Sent sent, std::uint64_t last_sent_round, const StreamSender<Entry>::Ticket& ticket, const Error& error,
+            std::uint64_t now_ms);
 
   const Limits limits_;
   Random random_;

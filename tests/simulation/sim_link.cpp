@@ -91,6 +91,13 @@ void SimLink::history(Sequence before, std::uint32_t limit, client::FetchDone do
       write_frame<schema::Session::HistoryParams>(FrameKind::kHistory, last_call_, HistoryRequest{before, limit}));
 }
 
+void SimLink::manage(ManageRequest, client::Answer<ManageAnswer> done) {
+  // Nothing in the load looks after mailboxes; whoever asks hears that it is not to be had here.
+  post([done = std::move(done)](SimLink&) {
+    done(fail(ErrorCode::kUnavailable, "", "management calls are not simulated"));
+  });
+}
+
 void SimLink::logout(std::function<void()> done) {
   if (!process_->alive()) return done();
   begin_call().logged_out = std::move(done);

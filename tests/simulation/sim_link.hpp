@@ -26,6 +26,7 @@ class SimLink final : public client::Link {
   void nack(const NackRequest& request) override;
   void fetch(Sequence after, std::uint32_t limit, FetchCause cause, client::FetchDone done) override;
   void history(Sequence before, std::uint32_t limit, client::FetchDone done) override;
+  void manage(ManageRequest request, client::Answer<ManageAnswer> done) override;
   void logout(std::function<void()> done) override;
   void detach() override;
 

@@ -15,6 +15,8 @@ namespace earshot::simulation {
 
 namespace {
 
+constexpr std::int64_t kWallErrorAtStartMsMax = 12 * 3'600'000;
+
 // Urgent, so that of all that waits for the actor this comes first: it does nothing more.
 void kill(const caf::actor& actor) {
   const auto target = caf::actor_cast<caf::strong_actor_ptr>(actor);
@@ -48,6 +50,8 @@ SimNode::~SimNode() {
 void SimNode::start() {
   const std::uint64_t run = ++run_;
   world_.note("node starts", run);
+  // A node that starts has nothing to doubt its wall clock by; one that is months ahead rightly ends what is due by it.
+  clock_.limit_wall_error(kWallErrorAtStartMsMax);
   log_.environment = log_.model.open();
   state_.environment = state_.model.open();
   if (const Status sums = storage::check_sums(*state_.environment, options_.shard_count); !sums)

@@ -19,9 +19,9 @@ void SimStore::program_died() {
   }
 }
 
-bool SimStore::refuses(const client::Done& done) {
+bool SimStore::refuses(const client::Done& done, std::string_view operation) {
   if (!random_.chance(refusals_)) return false;
-  world_.note("store refuses");
+  world_.note(std::string(operation) + " refused by the store of " + name_.text());
   done(fail(ErrorCode::kStorageFull, "", "the device is full"));
   return true;
 }
@@ -46,14 +46,14 @@ void SimStore::commit_later(std::function<void()> commit, client::Done done) {
 }
 
 void SimStore::add(const client::OutboxHead& head, std::span<const client::OutboxMessage> messages, client::Done done) {
-  if (refuses(done)) return;
+  if (refuses(done, "add")) return;
   outbox_head_ = head;
   for (const client::OutboxMessage& message : messages) outbox_.insert_or_assign(message.ticket, message);
   done({});
 }
 
 void SimStore::remove(std::span<const client::Ticket> tickets, client::Done done) {
-  if (refuses(done)) return;
+  if (refuses(done, "remove")) return;
   commit_later(
       [this, tickets = std::vector(tickets.begin(), tickets.end())] {
         for (const client::Ticket ticket : tickets) outbox_.erase(ticket);
@@ -63,7 +63,7 @@ void SimStore::remove(std::span<const client::Ticket> tickets, client::Done done
 
 void SimStore::welcome(const client::OutboxHead& outbox_head, const client::InboxHead& inbox_head,
                        std::span<const client::OutboxMessage> changed, client::Done done) {
-  if (refuses(done)) return;
+  if (refuses(done, "welcome")) return;
   outbox_head_ = outbox_head;
   inbox_head_ = inbox_head;
   for (const client::OutboxMessage& message : changed) outbox_.insert_or_assign(message.ticket, message);
@@ -72,7 +72,7 @@ void SimStore::welcome(const client::OutboxHead& outbox_head, const client::Inbo
 
 void SimStore::receive(const client::InboxHead& head, std::span<const IncomingMessage> messages,
                        std::span<const LostRange> lost, client::Done done) {
-  if (refuses(done)) return;
+  if (refuses(done, "receive")) return;
   commit_later(
       [this, head, messages = std::vector(messages.begin(), messages.end()),
        lost = std::vector(lost.begin(), lost.end())] {

@@ -5,6 +5,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 #include "client/store.hpp"
@@ -44,7 +45,7 @@ class SimStore final : public client::Store {
   };
   using Operations = std::list<Operation>;
 
-  bool refuses(const client::Done& done);
+  bool refuses(const client::Done& done, std::string_view operation);
   void commit_later(std::function<void()> commit, client::Done done);
   void report(client::Done done, Status status);
 

@@ -111,11 +111,19 @@ class Simulation {
       if (wrong.empty()) return true;
     }
     for (const std::string& each : wrong) history_.violation("at rest: " + each);
-    for (const auto& device : devices_) {
-      const std::uint64_t left = device->runs() ? device->stats().outbox_messages : 0;
-      if (left > 0) history_.violation(device->name().text() + " has " + std::to_string(left) + " messages unanswered");
-    }
+    for (const auto& device : devices_) describe(*device);
     return false;
+  }
+
+  // What a device that does not come to rest hangs on.
+  void describe(const SimDevice& device) {
+    if (!device.runs()) return history_.violation(device.name().text() + " does not run");
+    const client::Stats stats = device.stats();
+    if (stats.outbox_messages == 0) return;
+    history_.violation(device.name().text() + " has " + std::to_string(stats.outbox_messages) + " of " +
+                       std::to_string(stats.accepted) + " messages in its outbox; " + std::to_string(stats.sent) +
+                       " are stored, " + std::to_string(stats.held) + " were held, " + std::to_string(stats.connected) +
+                       " connected, " + std::to_string(stats.store_failures) + " refused by its store");
   }
 
   std::vector<std::uint64_t> digests() {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -39,6 +41,7 @@ class ProcessClock final : public Clock {
   }
   void jump_wall(std::int64_t ms) { wall_offset_ms_ += ms; }
   void set_wall_right() { wall_offset_ms_ = 0; }
+  void limit_wall_error(std::int64_t ms) { wall_offset_ms_ = std::clamp(wall_offset_ms_, -ms, ms); }
 
  private:
   static constexpr std::uint64_t kWallStartMs = 1'700'000'000'000;

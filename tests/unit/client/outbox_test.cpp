@@ -108,6 +108,31 @@ TEST_F(OutboxTest, AHeldLaneRestsThenGoesOnFromThere) {
   EXPECT_EQ(reports_.size(), 1u);
 }
 
+TEST_F(OutboxTest, AnEarlierCallThatIsHeldLastGoesAgainToo) {
+  log_in();
+  add("a");
+  ASSERT_EQ(next_call(), Numbers{1});
+  const std::uint64_t first = call_.id;
+  add("b");
+  ASSERT_EQ(next_call(), Numbers{2});
+  answer({held(ErrorCode::kStorageFull)});              // refused at the shard's door, at once
+  answer(first, {held(ErrorCode::kDeadlineExceeded)});  // went in and is not answered in time, but will be stored
+  now_ms_ = outbox_.wake_at_ms();
+  EXPECT_EQ(next_call(), (Numbers{1, 2}));
+}
+
+TEST_F(OutboxTest, ALateAnswerToAnEarlierSendingDoesNotSendTheLaneBackAgain) {
+  log_in();
+  add("a"), add("b");
+  ASSERT_EQ(next_call(), (Numbers{1, 2}));
+  answer({held(ErrorCode::kOverloaded), held(ErrorCode::kOutOfOrder, 1)});
+  now_ms_ = outbox_.wake_at_ms();
+  ASSERT_EQ(next_call(), (Numbers{1, 2}));
+  answer({stored(), stored()});
+  EXPECT_EQ(outbox_.wake_at_ms(), 0u);
+  EXPECT_TRUE(next_call().empty());
+}
+
 TEST_F(OutboxTest, RetryAfterIsObeyed) {
   log_in();
   add("a");
