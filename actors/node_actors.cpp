@@ -81,6 +81,7 @@ ShardOptions NodeActors::shard_options(ShardId shard, std::uint32_t seed) const 
   options.replica.seed = seed;
   options.flush_interval_ms = setup_.config.flush_interval_ms;
   options.overlay_flush_bytes = setup_.config.overlay_flush_bytes;
+  options.faults = setup_.faults;
   return options;
 }
 
@@ -149,6 +150,7 @@ std::shared_ptr<SessionInbox> NodeActors::open_session(Identity identity, LoginR
   options.counters = counters_;
   options.windows = std::shared_ptr<ByteBudget>(budgets_, &budgets_->windows);
   options.seed = setup_.seed + options.id;
+  options.takes_altered_bodies = setup_.faults.takes_altered_bodies;
   const SessionId session = options.id;
   auto spawned = spawn_session(system_, std::move(options), std::move(client), router_, *setup_.clock);
   sessions_->add(session, spawned->actor());

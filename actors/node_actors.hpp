@@ -13,6 +13,7 @@
 #include "actors/broker.hpp"
 #include "actors/counters.hpp"
 #include "actors/live_actors.hpp"
+#include "actors/node_faults.hpp"
 #include "actors/ports.hpp"
 #include "actors/shard.hpp"
 #include "base/clock.hpp"
@@ -35,6 +36,7 @@ struct NodeSetup {
   std::uint64_t seed = 0;
   // The writers block in commits, so they have threads of their own; a simulation runs everything on one thread.
   bool writers_have_threads = true;
+  NodeFaults faults;  // for mutation tests only
 };
 
 // A node's actors, wired: the two writers, the shards and the sessions over one log and one state environment. What is

@@ -38,8 +38,8 @@ class StoppedLanes {
 
 }  // namespace
 
-SendTracker::SendTracker(std::uint16_t shard_count, SessionCounters& counters)
-    : counters_(counters), part_of_shard_(shard_count, 0) {}
+SendTracker::SendTracker(std::uint16_t shard_count, SessionCounters& counters, bool takes_altered_bodies)
+    : counters_(counters), takes_altered_bodies_(takes_altered_bodies), part_of_shard_(shard_count, 0) {}
 
 std::optional<SendTracker::Answers> SendTracker::start(ClientSend call, const Forward& forward) {
   const std::size_t messages = call.items.size();
@@ -75,7 +75,7 @@ std::vector<SendTracker::Outgoing> SendTracker::split(std::vector<LaneItem> item
       answers[place] = held(Error{ErrorCode::kInvalidArgument, "recipient", "there is no such shard"});
     } else if (const LaneNumber* at = stopped.find(shard)) {
       answers[place] = held(out_of_order(*at));
-    } else if (is_altered(item)) {
+    } else if (is_altered(item) && !takes_altered_bodies_) {
       answers[place] = held(altered());
       stopped.stop(shard, item.message.number);
     } else {

@@ -27,7 +27,8 @@ class SendTracker {
   // Posts a part to its shard and returns the id of that request.
   using Forward = std::function<RequestId(ShardId shard, std::vector<SendItem> items)>;
 
-  SendTracker(std::uint16_t shard_count, SessionCounters& counters);
+  // `takes_altered_bodies`: for mutation tests only.
+  SendTracker(std::uint16_t shard_count, SessionCounters& counters, bool takes_altered_bodies = false);
 
   // Splits and forwards a call. Its answers, when nothing of it had to be forwarded.
   std::optional<Answers> start(ClientSend call, const Forward& forward);
@@ -60,6 +61,7 @@ class SendTracker {
   std::optional<Answers> finish(const std::shared_ptr<Call>& call, std::size_t messages);
 
   SessionCounters& counters_;
+  const bool takes_altered_bodies_;
   std::unordered_map<RequestId, Part> parts_;
   std::vector<std::uint16_t> part_of_shard_;  // scratch of split(): 1 + its place, 0: no part yet
   std::size_t messages_in_flight_ = 0;

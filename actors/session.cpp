@@ -48,7 +48,7 @@ struct Session::Impl {
         windows(options.windows ? options.windows : std::make_shared<ByteBudget>(limits::kWindowsBytesMax)),
         home(shard_of(options.user, router->shard_count())),
         requests(options.request_timeout_ms),
-        sends(router->shard_count(), *counters),
+        sends(router->shard_count(), *counters, options.takes_altered_bodies),
         acks(Sequence{}),
         desk(options.user, options.role, router->shard_count()) {}
 

@@ -35,6 +35,7 @@ struct SessionOptions {
   std::shared_ptr<SessionCounters> counters;  // of the node; null: the session counts for itself
   std::shared_ptr<ByteBudget> windows;        // of the node; null: the session is alone
   std::uint64_t seed = 0;                     // of the jitter of its timers
+  bool takes_altered_bodies = false;          // for mutation tests only
 };
 
 // One connected device, from login to logout: forwards lanes unchanged, keeps what is outstanding and sends it again.

@@ -35,7 +35,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
         host_(host),
         budgets_(std::move(budgets)),
         clock_(clock),
-        state_(environment, options.id),
+        state_(environment, options.id, options.faults.state),
         ticks_(clock, options.id),
         flush_(options.flush_interval_ms, options.overlay_flush_bytes) {}
   ~ShardImpl() override;
@@ -148,14 +148,16 @@ ShardImpl::~ShardImpl() {
 }
 
 Status ShardImpl::start(const ShardOptions& options, storage::LoadedLog log) {
-  auto machine = cluster::ShardMachine::open(state_, id_, options.shard_count);
+  auto machine = cluster::ShardMachine::open(state_, id_, options.shard_count, {}, options.faults.machine);
   if (!machine.has_value()) return fail(std::move(machine.error()));
   machine_ = std::move(*machine);
   frozen_index_ = machine_->applied_index();
   audience_.emplace(id_, *machine_);
   drain_.emplace(id_, *machine_, kTransferResend, Random(options.replica.seed));
   const std::uint64_t now_ms = clock_.monotonic_ms();
-  auto replica = cluster::Replica::start(options.replica, *this, std::move(log), machine_->applied_index(), now_ms);
+  LogIndex applied = machine_->applied_index();
+  if (options.faults.machine.applies_again) applied = log.snapshot ? log.snapshot->index : LogIndex{};
+  auto replica = cluster::Replica::start(options.replica, *this, std::move(log), applied, now_ms);
   if (!replica.has_value()) return fail(std::move(replica.error()));
   replica_ = std::move(*replica);
   settle(now_ms);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "actors/node_faults.hpp"
 #include "actors/ports.hpp"
 #include "actors/shard_budget.hpp"
 #include "base/clock.hpp"
@@ -31,6 +32,7 @@ struct ShardOptions {
   cluster::Replica::Options replica;
   std::uint64_t flush_interval_ms = limits::kFlushIntervalMs;
   std::uint64_t overlay_flush_bytes = limits::kOverlayFlushBytes;
+  NodeFaults faults;  // for mutation tests only
 };
 
 // One replica of one shard at work: gathers requests into entries, drives the replica, applies what is committed,

@@ -46,8 +46,8 @@ std::size_t LaneTraits::bytes_of(const Lane& lane) {
          lane.stream.known().size() * sizeof(Lane::Stream::Known);
 }
 
-Lanes::Lanes(storage::ShardState& state, const MachineLimits& limits)
-    : cache_(state, limits.cache_bytes_max), window_max_(limits.lane_window_max) {
+Lanes::Lanes(storage::ShardState& state, const MachineLimits& limits, const MachineFaults& faults)
+    : cache_(state, limits.cache_bytes_max), window_max_(limits.lane_window_max), faults_(faults) {
   EARSHOT_INVARIANT(window_max_ <= limits::kLaneWindowMax, "a lane's window fits what a lane can remember");
 }
 
@@ -59,6 +59,7 @@ std::optional<SendAnswer> Lanes::Visit::judge(const OutgoingMessage& message) {
   if (entry_.is_damaged()) return reset("what this producer sent here is no longer known");
   if (is_foreign()) return reset("this producer belongs to another device");
   release(message.answered_below);
+  if (lanes_.faults_.takes_any_number) return std::nullopt;
 
   static const Lane::Stream kNew(limits::kLaneWindowMax);
   const Lane* lane = entry_.get();

@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "base/stream.hpp"
+#include "cluster/machine_faults.hpp"
 #include "cluster/machine_limits.hpp"
 #include "cluster/state_cache.hpp"
 #include "schema/messages.hpp"
@@ -40,7 +41,7 @@ struct LaneTraits {
 // refused is the caller's to decide.
 class Lanes {
  public:
-  Lanes(storage::ShardState& state, const MachineLimits& limits);
+  Lanes(storage::ShardState& state, const MachineLimits& limits, const MachineFaults& faults = {});
 
   // One command's way through its producer's lane. Valid until the next visit.
   class Visit {
@@ -80,6 +81,7 @@ class Lanes {
  private:
   StateCache<LaneTraits> cache_;
   std::size_t window_max_;
+  const MachineFaults faults_;
 };
 
 }  // namespace earshot::cluster

@@ -38,12 +38,14 @@ enum class SelfCopy : std::uint8_t { kNone, kHere, kOutbox };
 
 class Machine final : public ShardMachine {
  public:
-  Machine(storage::ShardState& state, ShardId shard, std::uint16_t shard_count, const MachineLimits& limits)
+  Machine(storage::ShardState& state, ShardId shard, std::uint16_t shard_count, const MachineLimits& limits,
+          const MachineFaults& faults)
       : state_(state),
         shard_(shard),
         shard_count_(shard_count),
         limits_(limits),
-        lanes_(state, limits),
+        faults_(faults),
+        lanes_(state, limits, faults),
         mailboxes_(state, limits),
         policies_(state, limits),
         expiries_(state),
@@ -139,6 +141,7 @@ class Machine final : public ShardMachine {
   ShardHead head_;
   bool is_head_dirty_ = false;
   MachineLimits limits_;
+  const MachineFaults faults_;
   Lanes lanes_;
   Mailboxes mailboxes_;
   Policies policies_;
@@ -168,8 +171,9 @@ Status Machine::load() {
 }
 
 Effects Machine::apply(LogIndex index, Term term, std::string_view entry) {
-  EARSHOT_INVARIANT(index > head_.applied_index, "entries are applied in log order, each once");
-  EARSHOT_INVARIANT(term >= head_.applied_term, "terms never go back along a log");
+  EARSHOT_INVARIANT(index > head_.applied_index || faults_.applies_again,
+                    "entries are applied in log order, each once");
+  EARSHOT_INVARIANT(term >= head_.applied_term || faults_.applies_again, "terms never go back along a log");
   auto batch = decode_command_batch(entry);
   EARSHOT_INVARIANT(batch.has_value(), "entry " + std::to_string(index.value) + " of shard " +
                                            std::to_string(shard_.value) + ": " + batch.error().to_string());
@@ -442,9 +446,10 @@ Result<std::uint64_t> Machine::digest() {
 }  // namespace
 
 Result<std::unique_ptr<ShardMachine>> ShardMachine::open(storage::ShardState& state, ShardId shard,
-                                                         std::uint16_t shard_count, const MachineLimits& limits) {
+                                                         std::uint16_t shard_count, const MachineLimits& limits,
+                                                         const MachineFaults& faults) {
   EARSHOT_INVARIANT(shard.value < shard_count, "a shard is one of shard_count");
-  auto machine = std::make_unique<Machine>(state, shard, shard_count, limits);
+  auto machine = std::make_unique<Machine>(state, shard, shard_count, limits, faults);
   if (auto loaded = machine->load(); !loaded.has_value()) return fail(std::move(loaded.error()));
   return machine;
 }

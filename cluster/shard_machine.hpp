@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "cluster/effects.hpp"
+#include "cluster/machine_faults.hpp"
 #include "cluster/machine_limits.hpp"
 #include "schema/commands.hpp"
 #include "schema/messages.hpp"
@@ -33,7 +34,8 @@ class ShardMachine {
  public:
   // Reads the shard's heads. kCorrupt when one is damaged. `state` must outlive the machine.
   static Result<std::unique_ptr<ShardMachine>> open(storage::ShardState& state, ShardId shard,
-                                                    std::uint16_t shard_count, const MachineLimits& limits = {});
+                                                    std::uint16_t shard_count, const MachineLimits& limits = {},
+                                                    const MachineFaults& faults = {});
   virtual ~ShardMachine() = default;
 
   // Applies a command entry. `index` must follow applied_index() (gaps are barriers and configurations; going back is a

@@ -103,7 +103,8 @@ Status merged_scan(Environment& environment, ShardId shard, OverlayCursor<Direct
 
 }  // namespace
 
-ShardState::ShardState(Environment& environment, ShardId shard) : environment_(environment), shard_(shard) {}
+ShardState::ShardState(Environment& environment, ShardId shard, StateFaults faults)
+    : environment_(environment), shard_(shard), faults_(faults) {}
 
 Result<std::optional<std::string>> ShardState::get(std::string_view key) {
   if (const auto change = active_.find(key); change != active_.end()) return change->second;
@@ -163,8 +164,8 @@ std::shared_ptr<const FrozenOverlay> ShardState::freeze(LogIndex applied) {
   overlay->applied = applied;
   overlay->changes = std::exchange(active_, {});
   overlay->bytes = std::exchange(active_bytes_, 0);
-  frozen_ = std::move(overlay);
-  return frozen_;
+  frozen_ = faults_.drops_overlay_early ? std::make_shared<FrozenOverlay>() : overlay;
+  return overlay;
 }
 
 void ShardState::flushed() {

@@ -11,6 +11,7 @@
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "storage/environment.hpp"
+#include "storage/state_faults.hpp"
 
 namespace earshot::storage {
 
@@ -33,7 +34,7 @@ struct FrozenOverlay {
 // Thread: owned by the shard; only the FrozenOverlay leaves it.
 class ShardState {
  public:
-  ShardState(Environment& environment, ShardId shard);
+  ShardState(Environment& environment, ShardId shard, StateFaults faults = {});
 
   // The value or nothing; kCorrupt when the stored record fails its checksum (it is never served).
   [[nodiscard]] Result<std::optional<std::string>> get(std::string_view key);
@@ -64,6 +65,7 @@ class ShardState {
 
   Environment& environment_;
   ShardId shard_;
+  const StateFaults faults_;
   Changes active_;
   std::size_t active_bytes_ = 0;
   std::shared_ptr<const FrozenOverlay> frozen_;

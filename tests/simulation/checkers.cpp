@@ -49,6 +49,7 @@ class Reader final : public actors::ClientPort, public std::enable_shared_from_t
   }
   void answered(actors::CallId, std::vector<SendAnswer>) override {}
   void answered(actors::CallId, Status) override {}
+  void answered(actors::CallId, Result<ManageAnswer>) override {}
   void answered(actors::CallId, Result<Sequence>) override {}
   void deliver(actors::Delivery) override {}
   void closed(Error reason) override { end("closed: " + reason.to_string()); }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <any>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -27,6 +28,7 @@ enum class FrameKind : std::uint8_t {
   kFetch,
   kHistory,
   kLogout,
+  kManage,
   kTaken,  // of a delivery
   // from the server
   kWelcome,
@@ -34,6 +36,7 @@ enum class FrameKind : std::uint8_t {
   kAnswers,
   kCursor,
   kBatch,
+  kManaged,
   kDelivery,
   kRefused,  // a call that broke a limit as a whole: an RPC exception
   kClosed,
@@ -43,6 +46,7 @@ struct Frame {
   FrameKind kind;
   std::uint64_t number = 0;  // of the call, or of the delivery
   std::shared_ptr<const kj::Array<capnp::word>> body;
+  std::any value;  // instead of a body: calls that look after mailboxes go as they are
 };
 
 // A frame whose body is a Schema that `fill` writes.
@@ -50,7 +54,7 @@ template <class Schema, class Fill>
 Frame make_frame(FrameKind kind, std::uint64_t number, Fill&& fill) {
   capnp::MallocMessageBuilder message;
   fill(message.initRoot<Schema>());
-  return Frame{kind, number, std::make_shared<kj::Array<capnp::word>>(capnp::messageToFlatArray(message))};
+  return Frame{kind, number, std::make_shared<kj::Array<capnp::word>>(capnp::messageToFlatArray(message)), {}};
 }
 template <class Schema, class Value>
 Frame write_frame(FrameKind kind, std::uint64_t number, const Value& value) {

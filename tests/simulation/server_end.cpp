@@ -59,6 +59,11 @@ void ServerEnd::receive(const Frame& frame) {
       const auto request = expect_valid(read_frame<schema::Session::HistoryParams>(frame));
       return inbox_->post(actors::ClientHistory{open_call(number, FrameKind::kBatch), request.before, request.limit});
     }
+    case FrameKind::kManage: {
+      if (refused(number, FrameKind::kManaged)) return;
+      return inbox_->post(
+          actors::ClientManage{open_call(number, FrameKind::kManaged), std::any_cast<ManageRequest>(frame.value)});
+    }
     case FrameKind::kTaken: return inbox_->post(actors::ClientDelivered{number});
     case FrameKind::kLogout: {
       to_client(empty_frame(FrameKind::kStatus, number));
@@ -120,6 +125,8 @@ void ServerEnd::answer_with_error(const Pending& pending, const Error& error) {
       return to_client(write_frame<schema::AckAnswer>(pending.answer, pending.number, Result<Sequence>(fail(error))));
     case FrameKind::kBatch:
       return to_client(write_frame<schema::FetchAnswer>(pending.answer, pending.number, Result<Batch>(fail(error))));
+    case FrameKind::kManaged:
+      return to_client(Frame{pending.answer, pending.number, nullptr, Result<ManageAnswer>(fail(error))});
     default: return to_client(write_frame<schema::StatusAnswer>(pending.answer, pending.number, Status(fail(error))));
   }
 }
@@ -170,6 +177,12 @@ void ServerEnd::answered(actors::CallId call, Result<Sequence> cursor) {
 void ServerEnd::answered(actors::CallId call, Result<Batch> batch) {
   answer(call, [&](const Pending& pending) {
     return write_frame<schema::FetchAnswer>(FrameKind::kBatch, pending.number, batch);
+  });
+}
+
+void ServerEnd::answered(actors::CallId call, Result<ManageAnswer> managed) {
+  answer(call, [&](const Pending& pending) {
+    return Frame{FrameKind::kManaged, pending.number, nullptr, std::move(managed)};
   });
 }
 

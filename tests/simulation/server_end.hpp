@@ -30,6 +30,7 @@ class ServerEnd final : public actors::ClientPort, public std::enable_shared_fro
   void answered(actors::CallId call, Status status) override;
   void answered(actors::CallId call, Result<Sequence> cursor) override;
   void answered(actors::CallId call, Result<Batch> batch) override;
+  void answered(actors::CallId call, Result<ManageAnswer> answer) override;
   void deliver(actors::Delivery delivery) override;
   void closed(Error reason) override;
 

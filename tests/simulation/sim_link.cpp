@@ -91,11 +91,9 @@ void SimLink::history(Sequence before, std::uint32_t limit, client::FetchDone do
       write_frame<schema::Session::HistoryParams>(FrameKind::kHistory, last_call_, HistoryRequest{before, limit}));
 }
 
-void SimLink::manage(ManageRequest, client::Answer<ManageAnswer> done) {
-  // Nothing in the load looks after mailboxes; whoever asks hears that it is not to be had here.
-  post([done = std::move(done)](SimLink&) {
-    done(fail(ErrorCode::kUnavailable, "", "management calls are not simulated"));
-  });
+void SimLink::manage(ManageRequest request, client::Answer<ManageAnswer> done) {
+  begin_call().managed = std::move(done);
+  to_server(Frame{FrameKind::kManage, last_call_, nullptr, std::move(request)});
 }
 
 void SimLink::logout(std::function<void()> done) {
@@ -108,6 +106,7 @@ void SimLink::detach() {
   events_ = nullptr;
   for (auto& [number, call] : std::exchange(calls_, {})) {
     if (call.done) call.done(fail(ErrorCode::kUnavailable, "", "the connection is lost"));
+    if (call.managed) call.managed(fail(ErrorCode::kUnavailable, "", "the connection is lost"));
   }
 }
 
@@ -151,6 +150,7 @@ void SimLink::handle(const Frame& frame) {
       }
       return call.done(std::move(batch));
     }
+    case FrameKind::kManaged: return call.managed(std::any_cast<Result<ManageAnswer>>(frame.value));
     case FrameKind::kStatus: {
       if (call.logged_out) return call.logged_out();
       const Status status = read_frame<schema::StatusAnswer>(frame);

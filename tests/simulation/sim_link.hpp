@@ -39,6 +39,7 @@ class SimLink final : public client::Link {
     std::uint64_t deadline_ms = 0;
     std::uint64_t send = 0;  // of a send: the outbox's id of it
     client::FetchDone done;
+    client::Answer<ManageAnswer> managed;
     std::function<void()> logged_out;
     bool must_succeed = false;
   };

@@ -71,6 +71,7 @@ void SimNode::start() {
   setup.clock = &clock_;
   setup.seed = random_.next();
   setup.writers_have_threads = false;
+  setup.faults = options_.bugs.node;
   actors_ = std::make_unique<actors::NodeActors>(world_.actors(), std::move(setup));
   const Status started = actors_->start([this, run](Status status) {
     world_.after(0, [this, run, status = std::move(status)] {

@@ -17,6 +17,8 @@ namespace earshot::simulation {
 // Bugs planted on purpose, to see that the checkers see them. All false but in tests/simulation/mutation_test.cpp.
 struct PlantedBugs {
   bool answers_before_sync = false;  // the log writer reports what its disk can still lose
+  bool acks_before_commit = false;   // a device's database says "committed" before it is so
+  actors::NodeFaults node;
 };
 
 struct NodeOptions {

@@ -29,7 +29,7 @@ class Simulation {
         node_(world_, node_options(options),
               [this](const Error& error) { history_.violation("the node cannot start: " + error.to_string()); }),
         network_(world_, NetworkOptions{random_.chance(0.3) ? random_.between(1, 400) : 5}, node_) {
-    make_devices();
+    make_devices(options.bugs);
     faults_.emplace(world_, node_, network_, history_, devices_);
   }
   ~Simulation() { devices_.clear(); }
@@ -55,7 +55,7 @@ class Simulation {
     return node;
   }
 
-  void make_devices() {
+  void make_devices(const PlantedBugs& bugs) {
     for (std::uint64_t user = 0, users = random_.between(1, 5); user < users; ++user)
       users_.push_back(UserId::trusted("user-" + std::to_string(user)));
     for (const UserId& user : users_) {
@@ -72,6 +72,7 @@ class Simulation {
         options.reads = random_.chance(0.3) ? 0.2 : 0;
         options.request_timeout_ms = random_.chance(0.5) ? 15'000 : random_.between(1'000, 15'000);
         devices_.push_back(std::make_unique<SimDevice>(world_, network_, history_, std::move(options), users_));
+        devices_.back()->store().set_reports_early(bugs.acks_before_commit);
       }
     }
   }
@@ -88,15 +89,11 @@ class Simulation {
   }
 
   std::vector<std::string> judge_now() {
-    std::vector<std::string> wrong{"the mailboxes cannot be read"};
-    bool read = false;
-    read_mailboxes(world_, node_, users_, [&](const Audit& audit) {
-      wrong = check_at_rest(history_, audit);
-      read = true;
-    });
-    for (int i = 0; i < 100 && !read; ++i) run_for(100);
-    EARSHOT_INVARIANT(read, "reading ends");
-    return wrong;
+    auto wrong = std::make_shared<std::optional<std::vector<std::string>>>();
+    read_mailboxes(world_, node_, users_,
+                   [this, wrong](const Audit& audit) { *wrong = check_at_rest(history_, audit); });
+    for (int i = 0; i < 300 && !*wrong && !failed(); ++i) run_for(100);
+    return wrong->value_or(std::vector<std::string>{"the mailboxes cannot be read"});
   }
 
   // Until every client has sent and received everything; else says what is missing.
@@ -127,12 +124,13 @@ class Simulation {
   }
 
   std::vector<std::uint64_t> digests() {
-    std::vector<std::uint64_t> digests;
-    node_.digests([&](const std::vector<Result<std::uint64_t>>& results) {
-      for (const auto& result : results) digests.push_back(result.value_or(0));  // a damaged record has none
+    auto digests = std::make_shared<std::vector<std::uint64_t>>();
+    node_.digests([digests](const std::vector<Result<std::uint64_t>>& results) {
+      for (const auto& result : results) digests->push_back(result.value_or(0));  // a damaged record has none
     });
     run_for(1'000);
-    return digests;
+    if (digests->empty()) history_.violation("the shards do not tell their digests");
+    return *digests;
   }
 
   // The state that lived and the one that is made from disk and log are the same; nobody is connected meanwhile.

@@ -298,6 +298,24 @@ TEST_F(ClientReceiving, HandlersRunOnTheExecutorWhenOneIsGiven) {
   run_tasks();
 }
 
+TEST_F(ClientReceiving, AnAlteredBodyIsNotHandedOutWhenReadOnDemand) {
+  server_.script([](auto& s) { s.deliver = false; });
+  put(3);
+  start();
+  ASSERT_TRUE(client_->wait_connected(5'000));
+  for (const bool history : {false, true}) {
+    const auto read = [&] {
+      return (history ? client_->history(Sequence(), 10) : client_->fetch(Sequence(), 10)).get();
+    };
+    server_.script([](auto& s) { s.alter = 1; });
+    const auto altered = read();
+    ASSERT_FALSE(altered);
+    EXPECT_EQ(altered.error().code, ErrorCode::kChecksumMismatch);
+    EXPECT_TRUE(read());
+  }
+  EXPECT_EQ(client_->stats().checksum_failures, 2u);
+}
+
 TEST_F(ClientReceiving, ARefetchThatWaitsForTheApplicationDoesNotSpin) {
   server_.script([](auto& s) { s.deliver = false, s.alter = 1; });
   put(3);

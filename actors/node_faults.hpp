@@ -1,0 +1,15 @@
+#pragma once
+
+#include "cluster/machine_faults.hpp"
+#include "storage/state_faults.hpp"
+
+namespace earshot::actors {
+
+// As cluster/replica_faults.hpp: rules that a mutation test may switch off in a whole node. All false in the product.
+struct NodeFaults {
+  bool takes_altered_bodies = false;  // a session does not test the checksum of what it is sent
+  cluster::MachineFaults machine;
+  storage::StateFaults state;
+};
+
+}  // namespace earshot::actors

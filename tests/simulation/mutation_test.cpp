@@ -1,0 +1,49 @@
+#include <cstdint>
+#include <iostream>
+#include <string>
+
+#include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
+
+#include "tests/simulation/simulation.hpp"
+
+// A checker that never finds anything proves nothing: each of these bugs, planted on purpose, must be seen.
+namespace earshot::simulation {
+namespace {
+
+constexpr std::uint64_t kSeedsMax = 200;
+
+struct Planted {
+  const char* name;
+  void (*plant)(PlantedBugs& bugs);
+};
+
+class MutationTest : public testing::TestWithParam<Planted> {};
+
+TEST_P(MutationTest, ThePlantedBugIsSeen) {
+  spdlog::set_level(spdlog::level::off);
+  for (std::uint64_t seed = 1; seed <= kSeedsMax; ++seed) {
+    SimulationOptions options;
+    options.seed = seed;
+    GetParam().plant(options.bugs);
+    const SimulationOutcome outcome = simulate(options);
+    if (outcome.violations.empty()) continue;
+    std::cout << "seen with seed " << seed << ": " << outcome.violations.front() << std::endl;
+    return;
+  }
+  FAIL() << "not seen within " << kSeedsMax << " seeds";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, MutationTest,
+    testing::Values(
+        Planted{"NoSyncBeforeTheAnswer", [](PlantedBugs& bugs) { bugs.answers_before_sync = true; }},
+        Planted{"NoLaneCheck", [](PlantedBugs& bugs) { bugs.node.machine.takes_any_number = true; }},
+        Planted{"AppliedIndexNotGuarded", [](PlantedBugs& bugs) { bugs.node.machine.applies_again = true; }},
+        Planted{"CursorMovedBeforeCommit", [](PlantedBugs& bugs) { bugs.acks_before_commit = true; }},
+        Planted{"OverlayDroppedEarly", [](PlantedBugs& bugs) { bugs.node.state.drops_overlay_early = true; }},
+        Planted{"ChecksumNotTested", [](PlantedBugs& bugs) { bugs.node.takes_altered_bodies = true; }}),
+    [](const testing::TestParamInfo<Planted>& info) { return std::string(info.param.name); });
+
+}  // namespace
+}  // namespace earshot::simulation
