@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "base/checksum.hpp"
 
@@ -89,12 +90,14 @@ void Engine::open_link(std::string token) {
   request.start_at = options_.start_at;
   request.agent = options_.agent;
   link_ = loop_->make_link(options_, static_cast<LinkEvents&>(*this));
+  login_unanswered_ = true;
   link_->open(reconnector_.address(), std::move(request));
 }
 
 // ---- login
 
 void Engine::logged_in(Result<Welcome> welcome) {
+  login_unanswered_ = false;
   if (state_ != State::kConnecting) return;
   if (!welcome) {
     // A token may end between being given and being shown; a second one that is refused is no accident.
@@ -206,7 +209,9 @@ void Engine::open_session() {
 
 void Engine::closed(Error reason) {
   if (state_ == State::kStopped) return;
-  if (reason.code == ErrorCode::kSessionReplaced) {
+  if (reason.code == ErrorCode::kSessionReplaced && std::exchange(login_abandoned_, false)) {
+    lost(std::move(reason));  // by ourselves, it seems; whoever else it was will do it again
+  } else if (reason.code == ErrorCode::kSessionReplaced) {
     stop(ConnectionChange::Kind::kReplaced, std::move(reason));
   } else if (reason.code == ErrorCode::kUnauthenticated && reason.field == "token" && options_.token_source) {
     lost(std::move(reason));  // it has ended: the next login brings a fresh one
@@ -255,6 +260,7 @@ void Engine::wait_and_reconnect(ConnectionChange change) {
 }
 
 void Engine::drop_connection() {
+  if (std::exchange(login_unanswered_, false)) login_abandoned_ = true;
   counters_.connected.set(0);
   {
     const std::lock_guard lock(status_mutex_);

@@ -143,7 +143,9 @@ class Engine final : public std::enable_shared_from_this<Engine>, private LinkEv
   std::uint64_t generation_ = 0;  // counts connections
   bool token_refused_ = false;    // the one that the token source gave last
   std::optional<Welcome> welcome_;
-  bool planning_ = false;  // Store::welcome is under way
+  bool planning_ = false;          // Store::welcome is under way
+  bool login_unanswered_ = false;  // of this connection
+  bool login_abandoned_ = false;   // one of an earlier connection may still reach the server, and replace us
   std::uint64_t armed_at_ms_ = 0;
 
   Outbox::Call call_;  // reused memory

@@ -193,6 +193,23 @@ TEST_F(ClientReceiving, ReplacedSessionDoesNotFight) {
   EXPECT_EQ(server_.seen().logins, 1);
 }
 
+TEST_F(ClientReceiving, ALoginOfOursThatArrivesLateDoesNotTurnUsAway) {
+  const Error replaced{ErrorCode::kSessionReplaced, "", "", 0, 0};
+  server_.script([](auto& s) { s.listening = false; });
+  client_ = Client::open(options_, store_, recorder_.handlers(), runtime_).value();
+  ASSERT_TRUE(eventually([&] { return !recorder_.changes().empty(); }));  // one attempt has no answer
+  server_.script([](auto& s) { s.listening = true; });
+  ASSERT_TRUE(client_->wait_connected(10'000));
+  server_.close_session(replaced);
+  ASSERT_TRUE(eventually([&] { return server_.seen().logins == 2; }));
+  // That was somebody else, unless an attempt has failed again in between: then once more.
+  EXPECT_TRUE(eventually([&] {
+    const auto last = recorder_.changes().back().kind;
+    if (last == ConnectionChange::Kind::kConnected) server_.close_session(replaced);
+    return last == ConnectionChange::Kind::kReplaced;
+  }));
+}
+
 TEST_F(ClientReceiving, ARefusedLoginIsFinalAndSaysWhy) {
   server_.script([](auto& s) { s.refuse_login = Error{ErrorCode::kUnauthenticated, "token", "unknown", 0, 0}; });
   client_ = Client::open(options_, store_, recorder_.handlers(), runtime_).value();
