@@ -111,7 +111,7 @@ interface Session {
   # Forgets a device with its cursor and what is parked for it; a session of it is ended. It may log in again as a new one.
 
   parked @9 (user :Text, device :Text, after :UInt64, limit :UInt32) -> ParkedAnswer;
-  # What was given up on after deliveriesMax deliveries, with sequence > after, ascending; device "": of every device.
+  # What was given up on after deliveriesMax deliveries, with sequence > after, ascending; device "": of every device, without bodies.
 
   replay @10 (user :Text, device :Text, sequences :List(UInt64)) -> ReplayAnswer;
   # Puts parked messages into the mailbox again, as new ones with the same id (Incoming.replayOf), and takes them off the list.
