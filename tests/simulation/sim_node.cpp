@@ -1,5 +1,6 @@
 #include "tests/simulation/sim_node.hpp"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 

@@ -1,5 +1,8 @@
 #include "tests/simulation/sim_store.hpp"
 
+#include <iterator>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace earshot::simulation {
