@@ -182,9 +182,15 @@ void work(const std::string& path, std::uint16_t shard_count, const std::vector<
     shared.section = i;
     shared.key_bytes = 0;
     const std::string from = i == start.section ? start.key : std::string();
-    const bool is_state = sections[i].part == Section::Part::kState;
-    if (is_state && state) storage::verify_state(*state, sections[i], from, witness);
-    if (!is_state && log) storage::verify_log(*log, sections[i], from, shard_count, applied, witness);
+    storage::Environment* environment = sections[i].is_of_state() ? state.get() : log.get();
+    if (environment == nullptr) continue;
+    if (sections[i].is_space()) {
+      storage::verify_space(*environment, sections[i], witness);
+    } else if (sections[i].is_of_state()) {
+      storage::verify_state(*environment, sections[i], from, witness);
+    } else {
+      storage::verify_log(*environment, sections[i], from, shard_count, applied, witness);
+    }
   }
 }
 

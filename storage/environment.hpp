@@ -64,6 +64,9 @@ class Environment {
   [[nodiscard]] virtual Result<std::unique_ptr<ReadTransaction>> begin_read() = 0;
   [[nodiscard]] virtual Result<std::unique_ptr<WriteTransaction>> begin_write() = 0;
   [[nodiscard]] virtual DiskUsage usage() = 0;
+  // Whether what only writers look at, the list of free pages, fits the file. kCorrupt, saying what does not. Slow; for
+  // verification. An environment without such a list has nothing to check.
+  [[nodiscard]] virtual Status check_free_space() { return {}; }
 };
 
 }  // namespace earshot::storage

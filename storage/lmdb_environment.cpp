@@ -19,6 +19,7 @@
 
 #include "base/limits.hpp"
 #include "storage/files.hpp"
+#include "storage/lmdb_free_list.hpp"
 #include "storage/lmdb_meta.hpp"
 #include "storage/record_rules.hpp"
 
@@ -113,6 +114,7 @@ class LmdbEnvironment final : public Environment {
   Result<std::unique_ptr<ReadTransaction>> begin_read() override;
   Result<std::unique_ptr<WriteTransaction>> begin_write() override;
   DiskUsage usage() override;
+  Status check_free_space() override;
 
   [[nodiscard]] MDB_dbi table(Table table) const {
     EARSHOT_INVARIANT(table < tables_.size(), "a table is one of those the environment was opened with");
@@ -529,6 +531,15 @@ Result<std::unique_ptr<ReadTransaction>> LmdbEnvironment::begin_read() {
   if (!transaction) return fail(std::move(transaction.error()));
   reads_open_.fetch_add(1, std::memory_order_relaxed);
   return std::make_unique<LmdbRead>(*this, *transaction);
+}
+
+Status LmdbEnvironment::check_free_space() {
+  auto transaction = take_reader();
+  if (!transaction) return fail(std::move(transaction.error()));
+  reads_open_.fetch_add(1, std::memory_order_relaxed);
+  Status status = check_free_list(*transaction, tables_);
+  end_read(*transaction);
+  return status;
 }
 
 void LmdbEnvironment::end_read(MDB_txn* transaction) {

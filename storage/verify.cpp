@@ -68,11 +68,13 @@ std::string_view name_of(Finding::Kind kind) {
   return "";
 }
 
-std::string Section::file() const { return part == Part::kState ? "state/data.mdb" : "log/data.mdb"; }
+std::string Section::file() const { return is_of_state() ? "state/data.mdb" : "log/data.mdb"; }
 
 std::string Section::table() const {
   switch (part) {
     case Part::kState: return kind == 0 ? "records of unknown kinds" : plural_of(kind);
+    case Part::kStateSpace:
+    case Part::kLogSpace: return "free pages";
     case Part::kLog: return "log entries";
     case Part::kHardStates: return "terms and votes";
     case Part::kSnapshots: return "snapshot metadata";
@@ -84,7 +86,8 @@ std::vector<Section> sections_of(std::uint16_t shard_count, bool has_sums) {
   std::vector<Section> sections;
   for (ShardId shard(0); shard.value < shard_count; shard = shard.next()) add_sections_of(shard, sections);
   sections.push_back({Section::Part::kState, ShardId(shard_count), 0, state_key(ShardId(shard_count), {}), {}});
-  for (const auto part : {Section::Part::kHardStates, Section::Part::kSnapshots, Section::Part::kLog}) {
+  for (const auto part : {Section::Part::kStateSpace, Section::Part::kHardStates, Section::Part::kSnapshots,
+                          Section::Part::kLog, Section::Part::kLogSpace}) {
     sections.push_back({part, ShardId(0), 0, {}, {}});
   }
   for (Section& section : sections) section.has_sums = has_sums;
@@ -109,6 +112,13 @@ std::string key_behind(const Section& section, std::string_view full_key, std::s
   key.back() = static_cast<char>(static_cast<unsigned char>(key.back()) + 1);
   const bool is_inside = key > section.from && (section.to.empty() || key < section.to);
   return is_inside ? key : std::string();
+}
+
+void verify_space(Environment& environment, const Section& section, Witness& witness) {
+  const Status status = environment.check_free_space();
+  if (status) return;
+  witness.found(Finding{Finding::Kind::kDamaged, section.file(), section.table(), "the list of them",
+                        status.error().detail + ": nothing is lost yet, but a node would write over what is in use"});
 }
 
 }  // namespace earshot::storage
