@@ -12,11 +12,6 @@ namespace {
 
 Error damaged_head() { return Error{ErrorCode::kCorrupt, "mailbox", "the mailbox's head is damaged"}; }
 
-Result<MailboxHead> head_of(const StateCache<MailboxHeadTraits>::Entry& entry) {
-  if (entry.is_damaged()) return fail(damaged_head());
-  return entry.get() != nullptr ? *entry.get() : MailboxHead();
-}
-
 }  // namespace
 
 LostReason gone_reason(const MailboxHead& head) {
@@ -31,7 +26,30 @@ Mailboxes::Mailboxes(storage::ShardState& state, const MachineLimits& limits)
       messages_max_(limits.mailbox_messages_max),
       lost_ranges_max_(limits.lost_ranges_max) {}
 
-Result<MailboxHead> Mailboxes::head(const UserId& user) { return head_of(heads_.require(user)); }
+Result<MailboxHead> Mailboxes::head_of(const UserId& user, const Entry& entry) {
+  if (entry.is_damaged()) return fail(damaged_head());
+  if (entry.get() != nullptr) return *entry.get();
+  // A user never heard of, or one whose head is lost: damage to its key makes it another's.
+  const auto left = is_left_without_head(user);
+  if (!left.has_value()) return fail(left.error());
+  if (*left) return fail(ErrorCode::kCorrupt, "mailbox", "the mailbox's head is lost");
+  return MailboxHead();
+}
+
+Result<bool> Mailboxes::is_left_without_head(const UserId& user) {
+  bool left = false;
+  const auto visit = [&left](std::string_view, std::optional<std::string_view>) {
+    left = true;
+    return false;
+  };
+  namespace keys = storage::keys;
+  auto scanned = state_.scan(keys::message(user, Sequence()), keys::message(user, Sequence(UINT64_MAX)), visit);
+  if (scanned.has_value() && !left) scanned = state_.scan(keys::cursors_from(user), keys::cursors_to(user), visit);
+  if (!scanned.has_value()) return fail(std::move(scanned.error()));
+  return left;
+}
+
+Result<MailboxHead> Mailboxes::head(const UserId& user) { return head_of(user, heads_.require(user)); }
 
 void Mailboxes::count_device(const UserId& user) { ++heads_.edit(heads_.require(user)).devices; }
 
@@ -49,7 +67,7 @@ void Mailboxes::move_first(const UserId& user, Sequence first, LostReason reason
 
 Result<std::shared_ptr<const IncomingMessage>> Mailboxes::append(const UserId& user, MailboxRecord record) {
   Entry& entry = heads_.require(user);
-  const Result<MailboxHead> before = head_of(entry);
+  const Result<MailboxHead> before = head_of(user, entry);
   if (!before.has_value()) return fail(before.error());
   if (before->last.value + 1 - before->first.value >= messages_max_) {
     return fail(ErrorCode::kMailboxFull, "recipient",
@@ -64,7 +82,7 @@ Result<std::shared_ptr<const IncomingMessage>> Mailboxes::append(const UserId& u
 Result<MailboxHead> Mailboxes::head_for_reading(const UserId& user) {
   auto entry = heads_.load(user);
   if (!entry.has_value()) return fail(std::move(entry.error()));
-  return head_of(**entry);
+  return head_of(user, **entry);
 }
 
 Result<MailboxRecord> Mailboxes::message(const UserId& user, Sequence sequence) {

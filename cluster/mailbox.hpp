@@ -36,8 +36,8 @@ class Mailboxes {
  public:
   Mailboxes(storage::ShardState& state, const MachineLimits& limits);
 
-  // For commands being applied. kCorrupt(mailbox) when the head is damaged: its last sequence is not known, so nothing
-  // can be stored.
+  // For commands being applied. kCorrupt(mailbox) when the head is damaged, or missing although there are messages or
+  // cursors: its last sequence is not known, so nothing can be stored.
   Result<MailboxHead> head(const UserId& user);
   // One more, or one less, device reads this mailbox. Call only after head() had a value.
   void count_device(const UserId& user);
@@ -60,6 +60,9 @@ class Mailboxes {
 
  private:
   using Entry = StateCache<MailboxHeadTraits>::Entry;
+
+  Result<MailboxHead> head_of(const UserId& user, const Entry& entry);
+  Result<bool> is_left_without_head(const UserId& user);
 
   storage::ShardState& state_;
   StateCache<MailboxHeadTraits> heads_;

@@ -174,6 +174,29 @@ TEST_F(ShardMachineReadTest, TrimmedMessagesAreSaidOnlyAsFarAsAskedFor) {
   EXPECT_THAT(history(replica, 0, 2).lost, ElementsAre(lost(8, 9, LostReason::kTrimmed)));
 }
 
+TEST_F(ShardMachineReadTest, MailboxWhoseHeadIsGoneIsNotTakenForAnEmptyOne) {
+  TestReplica replica(open);
+  fill(replica, 3);
+  tamper(replica, [this](storage::ShardState& state) { state.erase(keys::mailbox_head(bob)); });
+  EXPECT_EQ(replica->fetch(bob, Sequence(0), 10, 1 << 20).error().code, ErrorCode::kCorrupt);
+  EXPECT_EQ(replica->history(bob, Sequence(0), 10, 1 << 20).error().code, ErrorCode::kCorrupt);
+  const LoginCommand phone_of_bob{bob, device("phone"), {}, {}, {}};
+  // Stored as number 1, it would take the place of another.
+  const auto answer = replica.send(kProducer, alice, outgoing(bob, 4));
+  ASSERT_TRUE(std::holds_alternative<SendAnswer::Refused>(answer.value));
+  EXPECT_EQ(std::get<SendAnswer::Refused>(answer.value).error.code, ErrorCode::kCorrupt);
+  EXPECT_EQ(replica.login(phone_of_bob).error().code, ErrorCode::kCorrupt);
+}
+
+TEST_F(ShardMachineReadTest, UserWhoOnlyLoggedInAndWhoseHeadIsGoneIsNotTakenForANewOne) {
+  TestReplica replica(open);
+  const LoginCommand phone_of_bob{bob, device("phone"), {}, {}, {}};
+  ASSERT_TRUE(replica.login(phone_of_bob).has_value());
+  replica.flush();
+  tamper(replica, [this](storage::ShardState& state) { state.erase(keys::mailbox_head(bob)); });
+  EXPECT_EQ(replica.login(phone_of_bob).error().code, ErrorCode::kCorrupt);
+}
+
 TEST_F(ShardMachineReadTest, DamagedMailboxHeadTakesNothingAndSaysSo) {
   TestReplica replica(open);
   fill(replica, 3);
