@@ -36,8 +36,7 @@ class Unordered final : public Outstanding {
     for (std::size_t i = 0; i < slots_.size() && slots_[i].entry.last <= ack.up_to; ++i) retire(slots_[i]);
     for (const Sequence sequence : ack.above) {
       Slot* slot = find(sequence);
-      // A lost range is acked by its last sequence.
-      if (slot != nullptr && slot->entry.last == sequence) retire(*slot);
+      if (slot != nullptr && slot->entry.last == sequence && is_acked(*slot, ack.above)) retire(*slot);
     }
     while (!slots_.empty() && slots_.front().state == State::kAcked) {
       slots_.pop_front();
@@ -146,6 +145,15 @@ class Unordered final : public Outstanding {
     if (slot.state == State::kNacked) --nacked_;
     if (state == State::kNacked) ++nacked_;
     slot.state = state;
+  }
+
+  // A lost range is acked by its last sequence, once it was told. Before that, an ack is of a message in it that the
+  // device had before it ended, and only when it had all of them there is nothing to tell.
+  static bool is_acked(const Slot& slot, const std::vector<Sequence>& above) {
+    if (slot.state != State::kNew) return true;
+    const auto acked =
+        std::ranges::upper_bound(above, slot.entry.last) - std::ranges::lower_bound(above, slot.entry.first);
+    return static_cast<std::uint64_t>(acked) == slot.entry.last.value - slot.entry.first.value + 1;
   }
 
   void retire(Slot& slot) {

@@ -138,6 +138,28 @@ TEST_F(SessionUnordered, WhatAnEarlierSessionAckedDoesNotGoOutAgain) {
   }
 }
 
+TEST_F(SessionUnordered, LostRangeIsToldThoughItsLastMessageWasAckedBeforeItEnded) {
+  connect(Epoch(1));
+  session_->start(now_);
+  LoginOutcome login = outcome(2, 8);
+  login.acked_above = {seq(5), seq(7), seq(8)};
+  session_->handle(LoginAnswered{home().logins.back().request, login}, now_);
+  subscribe(DeliveryMode::kUnordered);
+  Batch read = batch_of(6, 6, 8);
+  const LostRange untold{seq(3), seq(5), LostReason::kExpired};
+  read.lost = {untold, {seq(7), seq(8), LostReason::kExpired}};
+  answer_read(read);
+  EXPECT_EQ(client_->deliveries.back().lost, std::vector{untold}) << "3 and 4 are news; 7 and 8 are not";
+
+  take_in();
+  ack(2, {5});
+  ack(6);
+  now_ += limits::kRetransmitMaxMs;
+  const std::size_t before = deliveries();
+  session_->wake(now_);
+  EXPECT_EQ(deliveries(), before) << "told and acked";
+}
+
 TEST_F(SessionUnordered, NackedMessagesDoNotStopReadingOfTheRest) {
   subscribe_at(0, 8);
   push(1, 20);
