@@ -94,13 +94,14 @@ struct Retention::Front {
 };
 
 Retention::Retention(storage::ShardState& state, Mailboxes& mailboxes, Policies& policies, ExpiryIndex& expiries,
-                     const MachineLimits& limits)
+                     const MachineLimits& limits, const MachineFaults& faults)
     : state_(state),
       mailboxes_(mailboxes),
       policies_(policies),
       expiries_(expiries),
       expiries_per_entry_max_(limits.expiries_per_entry_max),
-      trims_per_append_max_(limits.trims_per_append_max) {}
+      trims_per_append_max_(limits.trims_per_append_max),
+      faults_(faults) {}
 
 void Retention::end_due(std::uint64_t tick_ms, Effects& effects) {
   std::size_t records_left = expiries_per_entry_max_;
@@ -145,6 +146,7 @@ Retention::Trimmed Retention::trim(const UserId& user, const Policy& policy, std
                                    std::uint64_t tick_ms, std::size_t records_max, Effects& effects) {
   const auto head = mailboxes_.head(user);
   if (!head.has_value() || head->first > head->last) return {};
+  if (faults_.trims_one_too_many) ++incoming;
   Front front{{tick_ms, policy.retention_age_ms}, policy.retention_messages, *head, incoming, records_max};
   const auto visit = [&front](std::string_view key, std::optional<std::string_view> value) {
     return front.look(keys::sequence_of(key), value);

@@ -7,6 +7,7 @@
 #include "base/ids.hpp"
 #include "cluster/effects.hpp"
 #include "cluster/expiry.hpp"
+#include "cluster/machine_faults.hpp"
 #include "cluster/machine_limits.hpp"
 #include "cluster/mailbox.hpp"
 #include "cluster/policies.hpp"
@@ -21,7 +22,7 @@ namespace earshot::cluster {
 class Retention {
  public:
   Retention(storage::ShardState& state, Mailboxes& mailboxes, Policies& policies, ExpiryIndex& expiries,
-            const MachineLimits& limits);
+            const MachineLimits& limits, const MachineFaults& faults);
 
   // At every tick: the messages that are due.
   void end_due(std::uint64_t tick_ms, Effects& effects);
@@ -51,6 +52,7 @@ class Retention {
   ExpiryIndex& expiries_;
   std::size_t expiries_per_entry_max_;
   std::size_t trims_per_append_max_;
+  MachineFaults faults_;
   std::uint64_t damaged_met_ = 0;
 };
 

@@ -49,7 +49,7 @@ class Machine final : public ShardMachine {
         mailboxes_(state, limits),
         policies_(state, limits),
         expiries_(state),
-        retention_(state, mailboxes_, policies_, expiries_, limits),
+        retention_(state, mailboxes_, policies_, expiries_, limits, faults),
         cursors_(state, mailboxes_, limits),
         parked_(state, mailboxes_, cursors_, limits),
         devices_(state, mailboxes_, cursors_, parked_),
@@ -103,7 +103,7 @@ class Machine final : public ShardMachine {
   Result<EndRules> rules_for_reading(const UserId& user) {
     const auto info = policies_.info(user);
     if (!info.has_value()) return fail(info.error());
-    return EndRules{head_.tick_ms, info->policy.retention_age_ms};
+    return EndRules{faults_.shows_what_is_due ? 0 : head_.tick_ms, info->policy.retention_age_ms};
   }
 
   CommandResult run(SendCommand& command, Effects& effects);
@@ -186,7 +186,7 @@ Effects Machine::apply(LogIndex index, Term term, std::string_view entry) {
   effects.results.reserve(batch->commands.size());
   const std::uint64_t damaged_before = damaged_met();
   if (batch->tick_ms != 0) {
-    retention_.end_due(head_.tick_ms, effects);
+    if (!faults_.shows_what_is_due) retention_.end_due(head_.tick_ms, effects);
     sweep_.step(head_.tick_ms, effects);
   }
   for (Command& command : batch->commands) {
@@ -333,7 +333,8 @@ CommandResult Machine::run(TouchCommand& command, Effects&) {
 }
 
 CommandResult Machine::run(AttemptsCommand& command, Effects&) {
-  const Policy policy = policies_.of(command.user);
+  Policy policy = policies_.of(command.user);
+  if (faults_.parks_without_count && policy.deliveries_max != 0) policy.deliveries_max = 1;
   return AttemptsResult{parked_.note(command, policy.deliveries_max, {head_.tick_ms, policy.retention_age_ms})};
 }
 

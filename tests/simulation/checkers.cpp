@@ -85,9 +85,11 @@ using Places = std::map<MessageId, Place>;
 
 class Judge {
  public:
-  Judge(const History& history, const Audit& audit) : history_(history), audit_(audit) {
+  Judge(History& history, const Audit& audit) : history_(history), audit_(audit) {
     for (const auto& [user, mailbox] : audit.mailboxes) {
       for (const IncomingMessage& message : mailbox) {
+        history_.check_content(user, message);
+        if (message.replay_of != Sequence()) continue;
         Place& place = (message.copy_of.empty() ? messages_ : copies_)[user][message.id];
         place.sequence = message.sequence;
         ++place.times;
@@ -98,7 +100,12 @@ class Judge {
   std::vector<std::string> judge() {
     failures_ = audit_.failures;
     if (!failures_.empty()) return failures_;
-    for (const auto& [user, mailbox] : audit_.mailboxes) check_contiguous(user, mailbox);
+    for (const auto& [user, mailbox] : audit_.mailboxes) {
+      check_contiguous(user, mailbox);
+      if (const auto wrong_one = Lives::ended_and_shown(mailbox, audit_.committed_ms_min.at(user)))
+        wrong("mailbox " + user.text() + ": " + *wrong_one);
+      for (std::string& failure : history_.lives().check(user, mailbox, end_of(user))) wrong(std::move(failure));
+    }
     for (const auto& [id, message] : history_.messages()) check_message(id, message);
     for (const auto& [device, ids] : history_.order()) check_order(device, ids);
     for (const auto& [name, device] : history_.devices()) check_device(name, device);
@@ -141,8 +148,8 @@ class Judge {
     if (lost == audit_.lost.end()) return;
     for (const LostRange& range : lost->second) {
       for (Sequence s = range.first; s <= range.last; s = s.next()) {
-        if (range.reason != LostReason::kCorrupt || !history_.is_damaged(user, s))
-          wrong("mailbox " + user.text() + " says that " + text(s) + " is lost, without cause");
+        if (const auto why = history_.lives().lost(user, nullptr, s, range.reason))
+          wrong("mailbox " + user.text() + ": " + *why);
       }
     }
   }
@@ -157,7 +164,11 @@ class Judge {
   void check_message(MessageId id, const Accepted& message) {
     const std::string name = "message " + id.to_string() + " of " + message.from.text() + " to " + message.to.text();
     const Place* place = find(messages_, message.to, id);
-    if (!message.answer) {
+    if (message.expired) {
+      if (place != nullptr) wrong(name + " came too late and is there");
+    } else if (message.uncertain) {
+      // stored or not
+    } else if (!message.answer) {
       wrong(name + " was accepted and never answered");
     } else if (place == nullptr) {
       if (!is_lost(message.to, message.answer->sequence))
@@ -168,7 +179,10 @@ class Judge {
     if (place != nullptr && place->times > 1) wrong(name + " is stored " + std::to_string(place->times) + " times");
     if (!message.copy_to_self) return;
     const Place* copy = find(copies_, message.from.user, id);
-    if (copy == nullptr && !any_lost(message.from.user)) wrong(name + " has no copy in its sender's mailbox");
+    if (message.expired && copy != nullptr) wrong(name + " came too late and has a copy");
+    const bool has_copy = message.answer && !message.uncertain;
+    if (copy == nullptr && has_copy && !any_lost(message.from.user))
+      wrong(name + " has no copy in its sender's mailbox");
     if (copy != nullptr && copy->times > 1) wrong(name + " has " + std::to_string(copy->times) + " copies");
   }
 
@@ -190,6 +204,7 @@ class Judge {
       wrong(name.text() + " has everything up to " + text(device.last_received) + ", its mailbox ends at " + text(end));
     // What was damaged after the device had it, it has; what it was told to be lost may be there after all.
     for (const auto& message : audit_.mailboxes.contains(name.user) ? audit_.mailboxes.at(name.user) : kNone) {
+      if (message.sequence <= device.began_at) continue;  // Lives::check finds it
       const auto has = device.messages.find(message.sequence);
       const bool told_lost = std::any_of(device.lost.begin(), device.lost.end(), [&](const LostRange& r) {
         return r.first <= message.sequence && message.sequence <= r.last;
@@ -200,7 +215,7 @@ class Judge {
   }
 
   static inline const std::vector<IncomingMessage> kNone;
-  const History& history_;
+  History& history_;
   const Audit& audit_;
   std::map<UserId, Places> messages_, copies_;
   std::vector<std::string> failures_;
@@ -208,12 +223,17 @@ class Judge {
 
 }  // namespace
 
-void read_mailboxes(World& world, Host& host, std::vector<UserId> users, std::function<void(Audit)> done) {
+void read_mailboxes(World& world, Host& host, const History& history, std::vector<UserId> users,
+                    std::function<void(Audit)> done) {
   struct Reading {
     Audit audit;
     std::size_t left;
   };
   auto reading = std::make_shared<Reading>(Reading{{}, users.size()});
+  for (const UserId& user : users) {
+    reading->audit.mailboxes[user];
+    reading->audit.committed_ms_min[user] = history.lives().committed_ms_min(user);
+  }
   for (UserId& user : users) {
     const auto one_done = [reading, done] {
       if (--reading->left == 0) done(std::move(reading->audit));
@@ -222,8 +242,6 @@ void read_mailboxes(World& world, Host& host, std::vector<UserId> users, std::fu
   }
 }
 
-std::vector<std::string> check_at_rest(const History& history, const Audit& audit) {
-  return Judge(history, audit).judge();
-}
+std::vector<std::string> check_at_rest(History& history, const Audit& audit) { return Judge(history, audit).judge(); }
 
 }  // namespace earshot::simulation

@@ -18,11 +18,6 @@ void History::violation(const std::string& what) {
     violations_.push_back("at " + std::to_string(world_.now_ms()) + " ms: " + what);
 }
 
-bool History::is_damaged(const UserId& user, Sequence sequence) const {
-  const auto damaged = damaged_.find(user);
-  return damaged != damaged_.end() && damaged->second.contains(sequence);
-}
-
 // ---- sending
 
 void History::accepted(MessageId id, Accepted message) {
@@ -42,9 +37,15 @@ void History::reported(const DeviceName& device, const client::SendReport& repor
       violation(message + " is stored at " + text(answer->sequence) + " and again at " + text(stored->sequence));
     answer = *stored;
   } else if (const auto* error = std::get_if<Error>(&report.outcome)) {
-    violation(message + " is refused: " + error->to_string());
+    ++answered_;
+    found->second.expired = error->code == ErrorCode::kExpired;
+    if (!found->second.expired || found->second.ttl_ms == 0) violation(message + " is refused: " + error->to_string());
+    if (found->second.answer)
+      violation(message + " is stored at " + text(found->second.answer->sequence) + ", and expired");
   } else {
-    violation(message + " is uncertain, though nothing was ever forgotten");
+    ++answered_;
+    found->second.uncertain = true;
+    if (!lives_.may_be_removed(device)) violation(message + " is uncertain, though nothing was ever forgotten");
   }
 }
 
@@ -58,22 +59,33 @@ Received& History::device(const DeviceName& name, DeliveryMode mode) {
 
 void History::welcomed(const DeviceName& name, const Welcome& welcome) {
   Received& device = devices_.at(name);
-  const auto [epoch, is_new] = epochs_.try_emplace(name.user, welcome.login.epoch);
-  if (!is_new && epoch->second != welcome.login.epoch)
+  const auto [epoch, is_first] = epochs_.try_emplace(name.user, welcome.login.epoch);
+  if (!is_first && epoch->second != welcome.login.epoch)
     violation("the mailbox of " + name.user.text() + " has a new epoch");
   const Sequence cursor = welcome.login.cursor;
   // Promise 5: nothing is taken for acked that the device has not committed …
-  if (cursor > device.last_received)
+  const bool is_new = device.epoch == Epoch() || lives_.may_be_removed(name);
+  if (cursor > device.last_received && !is_new)
     violation(name.text() + " has committed " + text(device.last_received) + ", its cursor is " + text(cursor));
   // … and what was answered as acked stays so.
   if (cursor < device.cursor_told)
     violation(name.text() + " was told that its cursor is " + text(device.cursor_told) + ", now it is " + text(cursor));
 }
 
+// A device that is new to the mailbox begins with the oldest message that is kept.
+void History::began(const DeviceName& name, const client::InboxHead& head) {
+  Received& device = devices_.at(name);
+  if (device.epoch == Epoch()) {
+    device.began_at = device.last_received = head.last_received;
+    for (Sequence s(1); s <= device.began_at; s = s.next()) lives_.gone(name.user, s);
+  }
+  device.epoch = head.epoch;
+}
+
 void History::acked(const DeviceName& name, Sequence cursor) {
   Received& device = devices_.at(name);
   device.cursor_told = std::max(device.cursor_told, cursor);
-  if (cursor > device.last_received)
+  if (cursor > device.last_received && !lives_.may_be_removed(name))
     violation(name.text() + " has committed " + text(device.last_received) + ", its ack is answered by " +
               text(cursor));
 }
@@ -82,7 +94,7 @@ void History::committed(const DeviceName& name, const client::InboxHead& head,
                         std::span<const IncomingMessage> messages, std::span<const LostRange> lost) {
   Received& device = devices_.at(name);
   for (const IncomingMessage& message : messages) check_content(name.user, message);
-  for (const LostRange& range : lost) check_lost(name.user, range);
+  for (const LostRange& range : lost) check_lost(name, range);
   if (device.mode != DeliveryMode::kUnordered) commit_in_order(name, device, messages, lost);
   for (const IncomingMessage& message : messages) {
     const bool is_new = device.messages.emplace(message.sequence, message.id).second;
@@ -93,7 +105,7 @@ void History::committed(const DeviceName& name, const client::InboxHead& head,
   device.last_received = head.last_received;
   // Everything up to the head is there or said to be lost.
   if (device.mode == DeliveryMode::kUnordered) {
-    for (Sequence s(1); s <= head.last_received; s = s.next()) {
+    for (Sequence s = device.began_at.next(); s <= head.last_received; s = s.next()) {
       const bool is_lost = std::any_of(device.lost.begin(), device.lost.end(),
                                        [&](const LostRange& r) { return r.first <= s && s <= r.last; });
       if (!is_lost && !device.messages.contains(s)) violation(name.text() + " has passed over " + text(s));
@@ -119,9 +131,10 @@ void History::commit_in_order(const DeviceName& name, Received& device, std::spa
   if (range != lost.end()) violation(name.text() + " is told of a loss beyond what it has");
 }
 
-void History::read(const DeviceName& name, const Batch& batch) {
+void History::read(const DeviceName& name, const Batch& batch, std::uint64_t asked_at) {
   for (const IncomingMessage& message : batch.messages) check_content(name.user, message);
-  for (const LostRange& range : batch.lost) check_lost(name.user, range);
+  for (const LostRange& range : batch.lost) check_lost(name, range);
+  if (const auto wrong = Lives::ended_and_shown(batch.messages, asked_at)) violation(name.text() + " reads: " + *wrong);
   Sequence last;
   auto range = batch.lost.begin();
   for (const IncomingMessage& message : batch.messages) {
@@ -145,13 +158,46 @@ void History::check_content(const UserId& user, const IncomingMessage& message) 
   const bool belongs =
       is_copy ? sent.copy_to_self && user == sent.from.user && message.copy_of == sent.to : user == sent.to;
   if (!belongs) violation(where + "a message for " + sent.to.text());
+  if (const auto wrong = lives_.seen(user, message)) violation(where + *wrong);
 }
 
-void History::check_lost(const UserId& user, const LostRange& range) {
+void History::check_lost(const DeviceName& name, const LostRange& range) {
   for (Sequence s = range.first; s <= range.last; s = s.next()) {
-    if (range.reason == LostReason::kCorrupt && is_damaged(user, s)) continue;
-    return violation("mailbox " + user.text() + ": " + text(s) + " is said to be lost (" +
-                     std::string(name_of(range.reason)) + ") without cause");
+    if (const auto wrong = lives_.lost(name.user, &name.device, s, range.reason))
+      return violation("mailbox of " + name.text() + ": " + *wrong);
+  }
+}
+
+// ---- what the server tells of lives
+
+// Whether a device may be said to be done with a message.
+bool History::may_have(const DeviceName& name, Sequence sequence) const {
+  const auto found = devices_.find(name);
+  if (found == devices_.end()) return true;  // one of the checkers'
+  const Received& device = found->second;
+  const bool is_new = device.epoch == Epoch() || lives_.may_be_removed(name);
+  return is_new || sequence <= device.last_received || device.messages.contains(sequence);
+}
+
+void History::explained(const Explanation& explanation) {
+  const Sequence sequence = explanation.message.sequence;
+  const std::string where = "mailbox " + explanation.user.text() + ": " + text(sequence);
+  if (!explanation.kept && explanation.ended_reason != LostReason::kUnknown) {
+    const auto wrong = lives_.lost(explanation.user, nullptr, sequence, explanation.ended_reason);
+    if (wrong) violation("mailbox " + explanation.user.text() + ", explained: " + *wrong);
+  }
+  if (explanation.kept && !messages_.contains(explanation.message.id)) violation(where + " is not known to its sender");
+  for (const DeviceFate& fate : explanation.devices) {
+    const DeviceName name{explanation.user, fate.device};
+    if (fate.state == DeliveryState::kAcked && !may_have(name, sequence))
+      violation(where + " is acked by " + name.text() + ", which does not have it");
+  }
+}
+
+void History::listed(const UserId& user, const std::vector<DeviceInfo>& devices) {
+  for (const DeviceInfo& info : devices) {
+    const DeviceName name{user, info.device};
+    if (!may_have(name, info.up_to)) violation(name.text() + " is listed with a cursor at " + text(info.up_to));
   }
 }
 

@@ -12,31 +12,17 @@
 #include "client/client.hpp"
 #include "client/store.hpp"
 #include "schema/messages.hpp"
+#include "tests/simulation/accepted.hpp"
+#include "tests/simulation/lives.hpp"
 #include "tests/simulation/world.hpp"
 
 namespace earshot::simulation {
-
-// One installation of a user, by which everything about it is found.
-struct DeviceName {
-  UserId user;
-  DeviceId device;
-  auto operator<=>(const DeviceName&) const = default;
-  [[nodiscard]] std::string text() const { return user.text() + "/" + device.text(); }
-};
-
-// A message that a client's send() took: from then on it must arrive.
-struct Accepted {
-  DeviceName from;
-  UserId to;
-  std::string body;
-  bool copy_to_self = false;
-  std::optional<Stored> answer;  // the first
-};
 
 // What a device's own database holds of its mailbox.
 struct Received {
   DeliveryMode mode = DeliveryMode::kOrdered;
   Epoch epoch;
+  Sequence began_at;  // nothing up to here was kept any more when it came
   Sequence last_received;
   std::map<Sequence, MessageId> messages;
   std::vector<LostRange> lost;
@@ -47,14 +33,20 @@ struct Received {
 // those that need the end are in checkers.hpp. Knows nothing of how the load or the faults are made.
 class History {
  public:
-  explicit History(World& world) : world_(world) {}
+  explicit History(World& world) : world_(world), lives_(messages_) {}
 
   void violation(const std::string& what);
   [[nodiscard]] const std::vector<std::string>& violations() const { return violations_; }
 
   // ---- faults that excuse something
-  void message_damaged(const UserId& user, Sequence sequence) { damaged_[user].insert(sequence); }
-  [[nodiscard]] bool is_damaged(const UserId& user, Sequence sequence) const;
+  void message_damaged(const UserId& user, Sequence sequence) { lives_.damaged(user, sequence); }
+
+  // ---- what ends messages
+  [[nodiscard]] Lives& lives() { return lives_; }
+  [[nodiscard]] const Lives& lives() const { return lives_; }
+  // The life of a message as the server tells it.
+  void explained(const Explanation& explanation);
+  void listed(const UserId& user, const std::vector<DeviceInfo>& devices);
 
   // ---- sending
   void accepted(MessageId id, Accepted message);
@@ -64,11 +56,13 @@ class History {
   Received& device(const DeviceName& name, DeliveryMode mode);
   void welcomed(const DeviceName& name, const Welcome& welcome);
   void acked(const DeviceName& name, Sequence cursor);
+  // The device's database has committed what a login said.
+  void began(const DeviceName& name, const client::InboxHead& head);
   // The device's database has committed these.
   void committed(const DeviceName& name, const client::InboxHead& head, std::span<const IncomingMessage> messages,
                  std::span<const LostRange> lost);
-  // Read on demand: nothing is kept of it, but it must be true.
-  void read(const DeviceName& name, const Batch& batch);
+  // Read on demand: nothing is kept of it, but it must be true. `asked_at` is committed_ms_min() when it was asked for.
+  void read(const DeviceName& name, const Batch& batch, std::uint64_t asked_at);
   // A message as it stands in `user`'s mailbox, seen by anybody: must be what its sender gave.
   void check_content(const UserId& user, const IncomingMessage& message);
 
@@ -81,16 +75,17 @@ class History {
  private:
   void commit_in_order(const DeviceName& name, Received& device, std::span<const IncomingMessage> messages,
                        std::span<const LostRange> lost);
-  void check_lost(const UserId& user, const LostRange& range);
+  void check_lost(const DeviceName& name, const LostRange& range);
+  [[nodiscard]] bool may_have(const DeviceName& name, Sequence sequence) const;
 
   World& world_;
   std::vector<std::string> violations_;
   std::map<MessageId, Accepted> messages_;
   std::map<DeviceName, std::vector<MessageId>> order_;
   std::map<DeviceName, Received> devices_;
-  std::map<UserId, std::set<Sequence>> damaged_;
   std::map<UserId, Epoch> epochs_;
   std::uint64_t answered_ = 0;
+  Lives lives_;
 };
 
 }  // namespace earshot::simulation

@@ -42,6 +42,9 @@ INSTANTIATE_TEST_SUITE_P(
         Planted{"AppliedIndexNotGuarded", [](PlantedBugs& bugs) { bugs.node.machine.applies_again = true; }},
         Planted{"CursorMovedBeforeCommit", [](PlantedBugs& bugs) { bugs.acks_before_commit = true; }},
         Planted{"OverlayDroppedEarly", [](PlantedBugs& bugs) { bugs.node.state.drops_overlay_early = true; }},
+        Planted{"DueMessageStillShown", [](PlantedBugs& bugs) { bugs.node.machine.shows_what_is_due = true; }},
+        Planted{"TrimsOneTooMany", [](PlantedBugs& bugs) { bugs.node.machine.trims_one_too_many = true; }},
+        Planted{"ParkedWithoutCount", [](PlantedBugs& bugs) { bugs.node.machine.parks_without_count = true; }},
         Planted{"ChecksumNotTested", [](PlantedBugs& bugs) { bugs.node.takes_altered_bodies = true; }}),
     [](const testing::TestParamInfo<Planted>& info) { return std::string(info.param.name); });
 

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
 #include "actors/broker.hpp"
 #include "client/link.hpp"
+#include "tests/simulation/accepted.hpp"
 #include "tests/simulation/frames.hpp"
 #include "tests/simulation/pipe.hpp"
 #include "tests/simulation/world.hpp"
@@ -60,6 +62,9 @@ class Network {
                                           client::LinkEvents& events);
   // Null: refused.
   std::shared_ptr<Connection> connect();
+
+  // For the checkers: a session has given a message to its connection.
+  std::function<void(const DeviceName&, Sequence)> delivered = [](const DeviceName&, Sequence) {};
 
   // ---- faults
   // The line of one connection is cut; the ends hear of it at different times, at the latest by keep-alive.

@@ -1,5 +1,6 @@
 #include "tests/simulation/server_end.hpp"
 
+#include <string>
 #include <utility>
 
 #include "base/limits.hpp"
@@ -9,6 +10,14 @@ namespace {
 
 std::vector<SendAnswer> held(std::size_t messages, const Error& error) {
   return std::vector<SendAnswer>(messages, SendAnswer{SendAnswer::Held{error}});
+}
+
+std::string text_of(const actors::Delivery& delivery) {
+  std::string text = "delivery " + std::to_string(delivery.number) + ":";
+  for (const actors::DeliveryItem& item : delivery.items) text += " " + std::to_string(item.message->sequence.value);
+  for (const LostRange& range : delivery.lost)
+    text += " lost " + std::to_string(range.first.value) + "-" + std::to_string(range.last.value);
+  return text;
 }
 
 // The client is the product's: what it sends is well formed.
@@ -41,16 +50,26 @@ void ServerEnd::receive(const Frame& frame) {
     case FrameKind::kAck: {
       if (refused(number, FrameKind::kCursor)) return;
       auto request = expect_valid(read_frame<schema::Session::AckParams>(frame));
+      world_.trace().say(world_.now_ms(), [&] {
+        return device_.text() + " acks up to " + std::to_string(request.up_to.value) + " and " +
+               std::to_string(request.above.size());
+      });
       return inbox_->post(actors::ClientAck{open_call(number, FrameKind::kCursor), std::move(request)});
     }
     case FrameKind::kNack: {
       if (refused(number, FrameKind::kStatus)) return;
       auto request = expect_valid(read_frame<schema::Session::NackParams>(frame));
+      world_.trace().say(world_.now_ms(), [&] {
+        return device_.text() + " nacks " + std::to_string(request.sequences.size()) + " from " +
+               std::to_string(request.sequences.front().value);
+      });
       return inbox_->post(actors::ClientNack{open_call(number, FrameKind::kStatus), std::move(request)});
     }
     case FrameKind::kFetch: {
       if (refused(number, FrameKind::kBatch)) return;
       const auto request = expect_valid(read_frame<schema::Session::FetchParams>(frame));
+      world_.trace().say(world_.now_ms(),
+                         [&] { return device_.text() + " fetches after " + std::to_string(request.after.value); });
       return inbox_->post(
           actors::ClientFetch{open_call(number, FrameKind::kBatch), request.after, request.limit, request.cause});
     }
@@ -76,7 +95,9 @@ void ServerEnd::receive(const Frame& frame) {
 void ServerEnd::login(const Frame& frame) {
   auto request = expect_valid(read_frame<schema::LoginRequest>(frame));
   login_number_ = frame.number;
-  const Identity identity{UserId::trusted(request.token), Role::kUser, 0};
+  const Role role = request.token == kOperator ? Role::kOperator : Role::kUser;
+  const Identity identity{UserId::trusted(request.token), role, 0};
+  device_ = DeviceName{identity.user, request.device};
   request.token.clear();
   inbox_ = host_.open_session(identity, std::move(request), shared_from_this());
 }
@@ -188,6 +209,8 @@ void ServerEnd::answered(actors::CallId call, Result<ManageAnswer> managed) {
 
 void ServerEnd::deliver(actors::Delivery delivery) {
   EARSHOT_INVARIANT(subscribed_, "only a subscriber gets deliveries");
+  for (const actors::DeliveryItem& item : delivery.items) network_.delivered(device_, item.message->sequence);
+  world_.trace().say(world_.now_ms(), [&] { return "to " + device_.text() + ": " + text_of(delivery); });
   to_client(write_delivery(delivery));
 }
 

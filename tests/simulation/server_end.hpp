@@ -4,11 +4,15 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <string_view>
 
 #include "actors/ports.hpp"
 #include "tests/simulation/network.hpp"
 
 namespace earshot::simulation {
+
+// Whose token gives the operator's role.
+inline constexpr std::string_view kOperator = "operator";
 
 // The server's end of a connection, in the gateway's place: gives calls to the session and its answers and deliveries
 // to the client, by the gateway's rules (gateway/rpc_session.hpp): every call is answered once, by the session, by
@@ -55,6 +59,7 @@ class ServerEnd final : public actors::ClientPort, public std::enable_shared_fro
   World& world_;
   Network& network_;
   Host& host_;
+  DeviceName device_;
   const std::weak_ptr<Connection> connection_;
   std::shared_ptr<actors::SessionInbox> inbox_;  // null: there is no session
   std::uint64_t login_number_ = 0;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/checksum.hpp"
 #include "client/runtime.hpp"
 
 namespace earshot::simulation {
@@ -72,6 +73,13 @@ void SimDevice::pause_until(std::uint64_t time_ms) {
   if (process_) process_->pause_until(time_ms);
 }
 
+void SimDevice::with_client(std::function<void(client::Client&)> task) {
+  if (!process_) return;
+  process_->post([this, task = std::move(task)] {
+    if (client_) task(*client_);
+  });
+}
+
 // The library stays away for good when another program of the device has logged in. It cannot know that this was an
 // earlier run, dead since, whose login came late; the application can, and opens its client again.
 void SimDevice::turned_away(const client::ConnectionChange& change) {
@@ -109,6 +117,7 @@ void SimDevice::send() {
     letter.recipient = users_[random_.below(users_.size())];
     letter.options.id = random_.message_id();
     letter.options.copy_to_self = random_.chance(options_.copies);
+    if (life_.ttls > 0 && random_.chance(life_.ttls)) letter.options.ttl_ms = random_.between(200, life_.ttl_ms_max);
     letter.body = letter.options.id->to_string();
     letter.body.resize(random_.below(options_.body_bytes_max + 1), '.');
     letters.push_back(std::move(letter));
@@ -117,14 +126,16 @@ void SimDevice::send() {
   if (!client_->send(std::move(letters))) return;  // the store refused, or the outbox is full: nothing was promised
   for (const client::Letter& letter : sent) {
     const bool copy = letter.options.copy_to_self && letter.recipient != options_.name.user;
-    history_.accepted(*letter.options.id, Accepted{options_.name, letter.recipient, letter.body, copy, {}});
+    history_.accepted(*letter.options.id,
+                      Accepted{options_.name, letter.recipient, letter.body, copy, letter.options.ttl_ms});
   }
   world_.note("send by " + options_.name.text(), count);
 }
 
 void SimDevice::read() {
-  const auto done = [this](const Result<Batch>& batch) {
-    if (batch) history_.read(options_.name, *batch);
+  const std::uint64_t asked_at = history_.lives().committed_ms_min(options_.name.user);
+  const auto done = [this, asked_at](const Result<Batch>& batch) {
+    if (batch) history_.read(options_.name, *batch, asked_at);
   };
   const auto limit = static_cast<std::uint32_t>(random_.between(1, 50));
   const Sequence place(random_.below(history_.devices().at(options_.name).last_received.value + 2));
@@ -144,9 +155,10 @@ client::Handlers SimDevice::handlers() {
   };
   handlers.on_offer = [this, process = process_.get()](std::span<const IncomingMessage> messages,
                                                        std::vector<client::Rejection>& rejections) {
-    if (!process->alive() || !busy_ || options_.rejects == 0) return;
+    if (!process->alive() || !busy_ || (options_.rejects == 0 && life_.refuses_percent == 0)) return;
     for (const IncomingMessage& message : messages) {
-      if (!random_.chance(options_.rejects)) continue;
+      const bool refuses = checksum_of(message.id.to_string()) % 100 < life_.refuses_percent;
+      if (!refuses && !random_.chance(options_.rejects)) continue;
       rejections.push_back({message.sequence, static_cast<std::uint32_t>(random_.below(3'000))});
     }
   };

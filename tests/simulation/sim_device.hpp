@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,6 +29,13 @@ struct DeviceOptions {
   std::uint64_t request_timeout_ms = 15'000;
 };
 
+// What ends messages, as far as it is this device's doing.
+struct LifeOptions {
+  double ttls = 0;  // of sent messages: have a time to live
+  std::uint64_t ttl_ms_max = 60'000;
+  std::uint32_t refuses_percent = 0;  // of messages: rejected whenever they are offered
+};
+
 // A device and its application: the product's client library (client::Client, whole) on a simulated process, with a
 // database that outlives it, sending and receiving as its options say.
 class SimDevice {
@@ -35,6 +43,7 @@ class SimDevice {
   SimDevice(World& world, Network& network, History& history, DeviceOptions options, std::vector<UserId> users);
   ~SimDevice() { crash(true); }
 
+  void give_life(const LifeOptions& life) { life_ = life; }
   void start();
   // The program is killed, or the machine is off.
   void crash(bool power_off);
@@ -45,6 +54,8 @@ class SimDevice {
   // The application stops sending, and rejecting.
   void calm_down() { busy_ = false; }
   void pause_until(std::uint64_t time_ms);
+  // Runs on the program's thread, if it runs by then.
+  void with_client(std::function<void(client::Client&)> task);
 
   [[nodiscard]] const DeviceName& name() const { return options_.name; }
   [[nodiscard]] SimStore& store() { return store_; }
@@ -63,6 +74,7 @@ class SimDevice {
   Network& network_;
   History& history_;
   const DeviceOptions options_;
+  LifeOptions life_;
   const std::vector<UserId> users_;
   Random random_;
   ProcessClock clock_;

@@ -7,6 +7,7 @@
 #include <caf/all.hpp>
 
 #include "actors/interfaces.hpp"
+#include "actors/shard_ticks.hpp"
 #include "storage/keys.hpp"
 #include "storage/log_store.hpp"
 #include "storage/state_store.hpp"
@@ -53,6 +54,9 @@ void SimNode::start() {
   world_.note("node starts", run);
   // A node that starts has nothing to doubt its wall clock by; one that is months ahead rightly ends what is due by it.
   clock_.limit_wall_error(kWallErrorAtStartMsMax);
+  started_ms_ = world_.now_ms();
+  wall_at_start_ms_ = clock_.wall_ms();
+  jumps_at_start_ = clock_.jumps();
   log_.environment = log_.model.open();
   state_.environment = state_.model.open();
   if (const Status sums = storage::check_sums(*state_.environment, options_.shard_count); !sums)
@@ -99,6 +103,7 @@ void SimNode::find_writers() {
 }
 
 void SimNode::crash() {
+  committed_ms_before_ = committed_ms_max();
   armed_.reset();
   accepts_ = false;
   sleeps_until_ms_ = 0;
@@ -201,6 +206,12 @@ std::optional<std::pair<UserId, Sequence>> SimNode::damage_a_message(Random& ran
 }
 
 // ---- for checkers
+
+std::uint64_t SimNode::committed_ms_max() const {
+  if (!actors_) return committed_ms_before_;
+  const std::uint64_t off_ms = clock_.jumps() > jumps_at_start_ ? actors::TickSource::kDisagreementMsMax : 0;
+  return std::max(committed_ms_before_, wall_at_start_ms_ + (world_.now_ms() - started_ms_) + off_ms);
+}
 
 void SimNode::digests(std::function<void(std::vector<Result<std::uint64_t>>)> done) {
   struct Gathered {

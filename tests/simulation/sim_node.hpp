@@ -64,6 +64,8 @@ class SimNode final : public Host {
   ProcessClock& clock() { return clock_; }
 
   // ---- for checkers
+  // Committed time is never beyond this: ticks come from the wall clock while it goes along with the time since start.
+  [[nodiscard]] std::uint64_t committed_ms_max() const;
   [[nodiscard]] std::uint64_t starts() const { return run_; }
   [[nodiscard]] std::uint16_t shard_count() const { return options_.shard_count; }
   void digests(std::function<void(std::vector<Result<std::uint64_t>>)> done);
@@ -102,7 +104,11 @@ class SimNode final : public Host {
   Disk state_;
   std::unique_ptr<storage::LogStore> log_store_;
   std::unique_ptr<actors::NodeActors> actors_;
-  std::uint64_t run_ = 0;  // counts starts
+  std::uint64_t run_ = 0;                  // counts starts
+  std::uint64_t committed_ms_before_ = 0;  // at most, by the runs before this one
+  std::uint64_t started_ms_ = 0;
+  std::uint64_t wall_at_start_ms_ = 0;
+  std::uint64_t jumps_at_start_ = 0;
   bool accepts_ = false;
   std::uint64_t sleeps_until_ms_ = 0;
   std::optional<ArmedCrash> armed_;

@@ -69,6 +69,7 @@ void SimStore::welcome(const client::OutboxHead& outbox_head, const client::Inbo
   if (refuses(done, "welcome")) return;
   outbox_head_ = outbox_head;
   inbox_head_ = inbox_head;
+  history_.began(name_, inbox_head);
   for (const client::OutboxMessage& message : changed) outbox_.insert_or_assign(message.ticket, message);
   done({});
 }

@@ -14,11 +14,12 @@
 int main(int argc, char** argv) {
   using namespace earshot::simulation;
   std::uint64_t seeds = 50, first = 1, minutes = 0;
-  bool trace = false;
+  bool trace = false, plain = false;
   CLI::App app("Runs a node with its clients in one thread on virtual time, with faults, one run per seed.");
   app.add_option("--seeds", seeds, "how many runs")->capture_default_str();
   const auto* seed = app.add_option("--seed", first, "the first seed; alone: only this one")->capture_default_str();
   app.add_option("--minutes", minutes, "go on for so many minutes, whatever --seeds says");
+  app.add_flag("--plain", plain, "without times to live, policies and management calls");
   app.add_flag("--trace", trace, "print every step");
   CLI11_PARSE(app, argc, argv);
   if (seed->count() > 0 && app.count("--seeds") == 0 && minutes == 0) seeds = 1;
@@ -32,6 +33,7 @@ int main(int argc, char** argv) {
   for (; goes_on(runs); ++runs) {
     SimulationOptions options;
     options.seed = first + runs;
+    options.plain = plain;
     if (trace) options.trace = [](const std::string& line) { std::cout << line << '\n'; };
     const SimulationOutcome outcome = simulate(options);
     steps += outcome.steps, messages += outcome.messages, virtual_ms += outcome.virtual_ms;

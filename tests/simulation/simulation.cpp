@@ -5,10 +5,12 @@
 #include <optional>
 #include <utility>
 
+#include "tests/simulation/caretaker.hpp"
 #include "tests/simulation/checkers.hpp"
 #include "tests/simulation/faults.hpp"
 #include "tests/simulation/history.hpp"
 #include "tests/simulation/network.hpp"
+#include "tests/simulation/server_end.hpp"
 #include "tests/simulation/sim_device.hpp"
 #include "tests/simulation/world.hpp"
 
@@ -22,17 +24,24 @@ constexpr std::uint64_t kProgressMsMax = 3'600'000;
 constexpr std::uint64_t kLookEveryMs = 2'000;
 // A session whose client vanished ends by keep-alive.
 constexpr std::uint64_t kSessionsEndMs = 130'000;
+constexpr std::int64_t kNothingDueMs = 11 * 3'600'000;
 
 class Simulation {
  public:
   explicit Simulation(const SimulationOptions& options)
       : world_(options.seed, options.trace),
         random_(world_.fork()),
+        life_random_(options.seed * 2 + 1),
         history_(world_),
         node_(world_, node_options(options),
               [this](const Error& error) { history_.violation("the node cannot start: " + error.to_string()); }),
         network_(world_, NetworkOptions{random_.chance(0.3) ? random_.between(1, 400) : 5}, node_) {
     make_devices(options.bugs);
+    history_.lives().set_committed_time([this] { return node_.committed_ms_max(); });
+    network_.delivered = [this](const DeviceName& device, Sequence sequence) {
+      history_.lives().delivered(device, sequence);
+    };
+    if (!options.plain) add_life();
     faults_.emplace(world_, node_, network_, history_, devices_);
   }
   ~Simulation() { devices_.clear(); }
@@ -41,7 +50,9 @@ class Simulation {
     node_.start();
     for (const auto& device : devices_) device->start();
     faults_->start();
+    if (caretaker_) caretaker_->start();
     run_for(random_.between(5'000, 60'000));
+    if (caretaker_) caretaker_->calm_down();
     faults_->calm_down();
     if (failed() || !come_to_rest()) return outcome();
     check_replay();
@@ -80,6 +91,24 @@ class Simulation {
     }
   }
 
+  // Drawn apart, so that it changes nothing of what the rest of the run draws.
+  void add_life() {
+    for (const auto& device : devices_) {
+      LifeOptions life;
+      if (life_random_.chance(0.5)) life.ttls = life_random_.chance(0.5) ? 0.1 : 0.5;
+      life.ttl_ms_max = life_random_.between(1'000, 90'000);
+      if (life_random_.chance(0.5)) life.refuses_percent = static_cast<std::uint32_t>(life_random_.between(1, 10));
+      device->give_life(life);
+    }
+    if (life_random_.chance(0.3)) return;  // nobody looks after mailboxes: all is kept but for what has a time to live
+    DeviceOptions options;
+    options.name = DeviceName{UserId::trusted(kOperator), DeviceId::trusted("desk")};
+    options.send_every_ms = 0;
+    auto desk = std::make_unique<SimDevice>(world_, network_, history_, std::move(options), users_);
+    caretaker_.emplace(world_, history_, *desk, devices_, users_, Random(life_random_.next()));
+    devices_.push_back(std::move(desk));
+  }
+
   void run_for(std::uint64_t ms) {
     const std::uint64_t end_ms = world_.now_ms() + ms;
     while (!failed() && world_.now_ms() < end_ms) world_.run_until(std::min(end_ms, world_.now_ms() + 100));
@@ -100,7 +129,7 @@ class Simulation {
 
   std::vector<std::string> judge_now() {
     auto wrong = std::make_shared<std::optional<std::vector<std::string>>>();
-    read_mailboxes(world_, node_, users_,
+    read_mailboxes(world_, node_, history_, users_,
                    [this, wrong](const Audit& audit) { *wrong = check_at_rest(history_, audit); });
     for (int i = 0; i < 300 && !*wrong && !failed(); ++i) run_for(100);
     return wrong->value_or(std::vector<std::string>{"the mailboxes cannot be read"});
@@ -156,6 +185,8 @@ class Simulation {
     if (node_.sessions() > 0) history_.violation(std::to_string(node_.sessions()) + " sessions are left over");
     if (const auto admitted = node_.budgets().admitted.used(); admitted > 0)
       history_.violation(std::to_string(admitted) + " bytes stay admitted");
+    // By a clock that is behind nothing becomes due any more, which would change the state.
+    node_.clock().jump_wall(-kNothingDueMs);
     const auto before = digests();
     node_.crash();
     node_.start();
@@ -178,11 +209,13 @@ class Simulation {
 
   World world_;
   Random random_;
+  Random life_random_;
   History history_;
   std::vector<UserId> users_;
   SimNode node_;
   Network network_;
   std::vector<std::unique_ptr<SimDevice>> devices_;
+  std::optional<Caretaker> caretaker_;
   std::optional<FaultInjector> faults_;
 };
 

@@ -12,6 +12,8 @@ namespace earshot::simulation {
 
 struct SimulationOptions {
   std::uint64_t seed = 1;
+  // Without what ends messages and devices: no time to live, no policies, nobody who looks after mailboxes.
+  bool plain = false;
   PlantedBugs bugs;
   Trace::Line trace;  // every step, for whoever reads; none: only its hash
 };

@@ -39,14 +39,16 @@ class ProcessClock final : public Clock {
   [[nodiscard]] std::uint64_t wall_ms() const override {
     return static_cast<std::uint64_t>(static_cast<std::int64_t>(kWallStartMs + now_ms_) + wall_offset_ms_);
   }
-  void jump_wall(std::int64_t ms) { wall_offset_ms_ += ms; }
-  void set_wall_right() { wall_offset_ms_ = 0; }
+  void jump_wall(std::int64_t ms) { wall_offset_ms_ += ms, ++jumps_; }
+  void set_wall_right() { wall_offset_ms_ = 0, ++jumps_; }
+  [[nodiscard]] std::uint64_t jumps() const { return jumps_; }
   void limit_wall_error(std::int64_t ms) { wall_offset_ms_ = std::clamp(wall_offset_ms_, -ms, ms); }
 
  private:
   static constexpr std::uint64_t kWallStartMs = 1'700'000'000'000;
   const std::uint64_t& now_ms_;
   std::int64_t wall_offset_ms_ = 0;
+  std::uint64_t jumps_ = 0;
 };
 
 // Time, chance and turns. Everything that happens is a step: an actor takes a message, a client's loop does a task, or
