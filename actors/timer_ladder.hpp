@@ -18,8 +18,8 @@ namespace earshot::actors {
 // kTimersMax. The price is a few wake-ups on the way to a time that came closer.
 class TimerLadder {
  public:
-  static constexpr std::uint64_t kDelayMsMax = 60'000;  // a timer keeps its actor in memory until it fires
-  static constexpr std::size_t kTimersMax = 18;         // of 60 s, 32 768 ms, 16 384 ms, … 1 ms and 0
+  static constexpr std::uint64_t kDelayMsMax = 10'000;  // a timer keeps its actor in memory until it fires
+  static constexpr std::size_t kTimersMax = 16;         // of 10 s, 8 192 ms, 4 096 ms, … 1 ms and 0
 
   // The actor wants to wake at this time. The time for which a timer is to be armed, if one is.
   std::optional<std::uint64_t> want(std::uint64_t wanted_ms, std::uint64_t now_ms) {

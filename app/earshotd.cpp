@@ -1,5 +1,6 @@
 // The node program: settings in, a node and its gateway up, signals out. Everything is wired here.
 #include <csignal>
+#include <ctime>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -13,7 +14,9 @@
 #include "actors/node.hpp"
 #include "app/node_command_line.hpp"
 #include "base/clock.hpp"
+#include "base/limits.hpp"
 #include "base/out_of_memory.hpp"
+#include "base/spare_memory.hpp"
 #include "gateway/gateway.hpp"
 
 namespace earshot::app {
@@ -58,11 +61,27 @@ std::string address_of(const NodeConfig& config, std::uint16_t port) {
   return (bare_v6 ? "[" + config.client_address + "]" : config.client_address) + ":" + std::to_string(port);
 }
 
-// Until a signal other than the one that means: read again what may change while the node runs.
+void give_back_memory(SpareMemory& spare) {
+  const MemoryUse before = memory_use();
+  if (!spare.worth_giving_back(before)) return;
+  give_back_spare_memory();
+  const MemoryUse after = memory_use();
+  spare.given_back(after);
+  spdlog::debug("of {} MiB of memory, {} MiB are in use and {} MiB remain after giving back the rest",
+                before.resident_bytes >> 20, before.used_bytes >> 20, after.resident_bytes >> 20);
+}
+
+// Until a signal other than the one that means: read again what may change while the node runs. This thread has the
+// time to look after the memory meanwhile.
 int wait_to_stop(const sigset_t& signals, gateway::Gateway& gateway) {
+  constexpr timespec kLook{limits::kSpareMemoryLookMs / 1000, limits::kSpareMemoryLookMs % 1000 * 1'000'000};
+  SpareMemory spare;
   for (;;) {
-    int signal = 0;
-    ::sigwait(&signals, &signal);
+    const int signal = ::sigtimedwait(&signals, nullptr, &kLook);
+    if (signal < 0) {  // EAGAIN, or EINTR when the process was stopped and goes on
+      give_back_memory(spare);
+      continue;
+    }
     if (signal != SIGHUP) return signal;
     if (const Status read = gateway.reload(); read)
       spdlog::info("certificate and keys are read again");

@@ -1,12 +1,15 @@
 #include "app/node_command_line.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <fstream>
+#include <string>
 
 #include <gtest/gtest.h>
 
 #include "app/config_file.hpp"
 #include "app/settings.hpp"
+#include "base/limits.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace earshot::app {
@@ -59,6 +62,27 @@ TEST(NodeCommandLine, BadUsageIsNamedOnStandardErrorWithItsExitCode) {
     EXPECT_EQ(command.exit, NodeExit::kUsage) << expected;
     EXPECT_NE(command.error.find(expected), std::string::npos) << command.error;
     EXPECT_TRUE(command.output.empty());
+  }
+}
+
+TEST(NodeCommandLine, NumbersStandAtTheirLimitsAndNotBeyond) {
+  const struct {
+    std::string flag, field;
+    std::uint64_t good, bad;
+  } cases[] = {
+      {"--jwt-leeway-s", "jwt_leeway_s", limits::kJwtLeewaySMax, limits::kJwtLeewaySMax + 1},
+      {"--disk-reserve-bytes", "disk_reserve_bytes", limits::kDiskReserveBytesMin, limits::kDiskReserveBytesMin - 1},
+      {"--gateway-threads", "gateway_threads", limits::kGatewayThreadsMax, limits::kGatewayThreadsMax + 1},
+      {"--shard-count", "shard_count", limits::kShardsMax, limits::kShardsMax + 1},
+  };
+  for (const auto& [flag, field, good, bad] : cases) {
+    const auto at = read_node_command_line({flag, std::to_string(good)});
+    EXPECT_TRUE(at.config) << at.error;
+    const auto beyond = read_node_command_line({flag, std::to_string(bad)});
+    EXPECT_FALSE(beyond.config) << flag;
+    EXPECT_EQ(beyond.exit, NodeExit::kUsage) << flag;
+    EXPECT_NE(beyond.error.find(field), std::string::npos) << beyond.error;
+    EXPECT_NE(beyond.error.find(std::to_string(good)), std::string::npos) << "names the limit: " << beyond.error;
   }
 }
 
