@@ -239,6 +239,17 @@ TEST_F(ShardMachineParked, ExplanationLooksBackOnlySoFar) {
   EXPECT_NE(missed.error().detail.find("newest 3 messages"), std::string::npos);
 }
 
+TEST_F(ShardMachineParked, ExplanationLooksBackOnlySoManyBytes) {
+  // Of the largest messages this many reach the limit: a record is a little larger than its body.
+  constexpr std::uint64_t kSeen = limits::kExplainBytesMax / limits::kBodyBytesMax;
+  for (std::uint64_t i = 0; i < kSeen + 1; ++i) send(kStart, 0, std::string(limits::kBodyBytesMax, 'x'));
+  EXPECT_TRUE(replica()->explain(bob, Sequence(), id_of(2)).has_value());
+  const auto missed = replica()->explain(bob, Sequence(), id_of(1));
+  ASSERT_FALSE(missed.has_value());
+  EXPECT_EQ(missed.error().code, ErrorCode::kNotFound);
+  EXPECT_NE(missed.error().detail.find("newest " + std::to_string(kSeen) + " messages"), std::string::npos);
+}
+
 TEST_F(ShardMachineParked, MarksOfAcksGrowCoarserTheOlderTheyAreAndStayBounded) {
   fill(200);
   login(kStart);
