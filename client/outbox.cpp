@@ -70,6 +70,8 @@ void Outbox::add(OutboxMessage message) {
     uncertain_.push_back(std::move(message));
     return;
   }
+  // Numbered for lanes that an abandoned plan has ended: they begin anew with the next welcome.
+  if (lanes_.empty()) message.message.number = LaneNumber();
   if (message.message.number.value == 0) {
     waiting_.push_back(std::move(message));
     return;

@@ -207,6 +207,19 @@ TEST_F(OutboxTest, AnAbandonedPlanForgetsNothing) {
   EXPECT_EQ(call_.items[0].message->body, "unsent");
 }
 
+TEST_F(OutboxTest, WhatIsAddedAfterAnAbandonedRestartWaitsForTheNext) {
+  log_in();
+  add("before");
+  outbox_.disconnected();
+  welcome_.login.producer = ProducerId(2), welcome_.login.new_producer = true;
+  outbox_.abandon(outbox_.plan(welcome_, head_));
+  add("after");
+  EXPECT_TRUE(next_call().empty());
+  log_in();
+  EXPECT_EQ(next_call(), (Numbers{1, 2}));
+  EXPECT_EQ(call_.items[1].message->body, "after");
+}
+
 TEST_F(OutboxTest, TheLaneWindowIsNeverExceeded) {
   limits_.lane_window_max = 3;
   log_in();
