@@ -315,20 +315,23 @@ TEST_F(Damage, AnyFlippedBitIsHarmlessOrSaid) {
     const auto verified = verify(" --json");
     ASSERT_TRUE(verified.code == kSound || verified.code == kDamaged) << what << "\n" << verified.output;
     const bool is_seen = verified.code == kDamaged;
+    // Some bounds in a page's header are read by who writes only: the node dies of them, loudly, with everything there.
     if (!starts()) {
       ++outcomes[died_at_start_ ? "died at start" : "refused to start"];
-      EXPECT_TRUE(is_seen) << what << ": the node does not start, and verify finds nothing";
+      EXPECT_TRUE(is_seen || died_at_start_) << what << ": the node does not start, and verify finds nothing";
       continue;
     }
     bool all_whole = true;
+    bool any_refused = false;
     for (const auto& user : kUsers) {
       const Shown shown = read(user);
       EXPECT_TRUE(is_accounted_for(user, shown)) << what << ": something of " << user << " is missing, silently\n"
                                                  << verified.output;
       all_whole = all_whole && is_whole(shown);
+      any_refused = any_refused || shown.refusal.has_value();
     }
     ++outcomes[all_whole ? is_seen ? "all served, damage seen" : "all served" : "a part lost and said"];
-    EXPECT_TRUE(all_whole || is_seen) << what << ": something is lost, and verify finds nothing";
+    EXPECT_TRUE(all_whole || is_seen || any_refused) << what << ": something is lost, and verify finds nothing";
     node().kill();
   }
   for (const auto& [outcome, count] : outcomes) std::cout << count << " " << outcome << ", ";
