@@ -65,10 +65,24 @@ class Listener {
   explicit Listener(const ListenOptions& options)
       : options_(options), bar_("receiving", options.count, options.connection.quiet && !options.connection.json) {}
 
+  // What comes beyond enough is left to the next listener: taken and not shown, it would be acked and gone.
+  void offer(std::span<const IncomingMessage> messages, std::vector<client::Rejection>& rejections) {
+    const std::lock_guard lock(mutex_);
+    std::uint64_t received = received_;
+    std::uint64_t last = last_;
+    for (const auto& message : messages) {
+      if (is_enough(received, last)) {
+        rejections.push_back({message.sequence, kComesAgainMs});
+        continue;
+      }
+      ++received;
+      last = std::max(last, message.sequence.value);
+    }
+  }
+
   void take(std::span<const IncomingMessage> messages) {
     const std::lock_guard lock(mutex_);
     for (const auto& message : messages) {
-      if (is_enough()) break;
       ++received_;
       last_ = std::max(last_, message.sequence.value);
       if (options_.connection.quiet) continue;
@@ -132,8 +146,11 @@ class Listener {
   }
 
  private:
-  [[nodiscard]] bool is_enough() const {
-    return (options_.count > 0 && received_ >= options_.count) || (options_.until > 0 && last_ >= options_.until);
+  static constexpr std::uint32_t kComesAgainMs = 1'000;
+
+  [[nodiscard]] bool is_enough() const { return is_enough(received_, last_); }
+  [[nodiscard]] bool is_enough(std::uint64_t received, std::uint64_t last) const {
+    return (options_.count > 0 && received >= options_.count) || (options_.until > 0 && last >= options_.until);
   }
 
   const ListenOptions& options_;
@@ -153,6 +170,8 @@ ExitCode run_listen(const ListenOptions& options) {
   client_options.start_at = options.start_at;
   client_options.window_messages = options.window;
   client::Handlers handlers;
+  handlers.on_offer = [&listener](std::span<const IncomingMessage> messages,
+                                  std::vector<client::Rejection>& rejections) { listener.offer(messages, rejections); };
   handlers.on_messages = [&](std::span<const IncomingMessage> messages) { listener.take(messages); };
   handlers.on_lost = [&](std::span<const LostRange> lost) { listener.take(lost); };
   handlers.on_state = [&](const client::ConnectionChange& change) { listener.take(change); };
