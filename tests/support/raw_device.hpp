@@ -26,12 +26,8 @@ class RawDevice {
     login.token = user;
     login.device = DeviceId::trusted(device);
     login.start_at = start_at;
-    auto request = client_.broker().loginRequest();
-    wire::write(login, request);
-    auto answer = patiently(request.send());
-    if (answer.isError()) throw std::runtime_error(wire::read(answer.getError()).to_string());
-    client_.session() = answer.getOk().getSession();
-    welcome_ = wire::read(answer.getOk().getWelcome()).value();
+    while (!try_login(login)) {
+    }
   }
 
   [[nodiscard]] const Welcome& welcome() const { return welcome_; }
@@ -97,6 +93,22 @@ class RawDevice {
   }
 
  private:
+  // False: the node was busy, and what it asks to wait is over.
+  bool try_login(const LoginRequest& login) {
+    auto request = client_.broker().loginRequest();
+    wire::write(login, request);
+    auto answer = patiently(request.send());
+    if (answer.isError()) {
+      const Error error = wire::read(answer.getError());
+      if (error.code != ErrorCode::kOverloaded) throw std::runtime_error(error.to_string());
+      io_.provider->getTimer().afterDelay(error.retry_after_ms * kj::MILLISECONDS).wait(io_.waitScope);
+      return false;
+    }
+    client_.session() = answer.getOk().getSession();
+    welcome_ = wire::read(answer.getOk().getWelcome()).value();
+    return true;
+  }
+
   static constexpr std::chrono::seconds kPatience{30};
 
   struct Inbox {
