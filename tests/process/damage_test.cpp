@@ -299,7 +299,8 @@ std::uint64_t choose_bit(Random& random, std::uint64_t file_bytes) {
 }
 
 TEST_F(Damage, AnyFlippedBitIsHarmlessOrSaid) {
-  const int rounds = std::getenv("EARSHOT_LONG") != nullptr ? 1'000 : 60;
+  const bool is_long = std::getenv("EARSHOT_LONG") != nullptr;
+  const int rounds = is_long ? 1'000 : 60;
   Random random(tests::seed_of_test());
   const std::string golden = directory_ / "golden";
   std::filesystem::copy(data_, golden, std::filesystem::copy_options::recursive);
@@ -315,10 +316,12 @@ TEST_F(Damage, AnyFlippedBitIsHarmlessOrSaid) {
     const auto verified = verify(" --json");
     ASSERT_TRUE(verified.code == kSound || verified.code == kDamaged) << what << "\n" << verified.output;
     const bool is_seen = verified.code == kDamaged;
-    // Some bounds in a page's header are read by who writes only: the node dies of them, loudly, with everything there.
+    // Verification does not see every flip of which a node dies or refuses to serve (docs/storage.md). The long form
+    // holds it to all of them; the short one only asks that nothing is wrong or missing in silence.
     if (!starts()) {
       ++outcomes[died_at_start_ ? "died at start" : "refused to start"];
-      EXPECT_TRUE(is_seen || died_at_start_) << what << ": the node does not start, and verify finds nothing";
+      EXPECT_TRUE(is_seen || (!is_long && died_at_start_))
+          << what << ": the node does not start, and verify finds nothing";
       continue;
     }
     bool all_whole = true;
@@ -331,7 +334,8 @@ TEST_F(Damage, AnyFlippedBitIsHarmlessOrSaid) {
       any_refused = any_refused || shown.refusal.has_value();
     }
     ++outcomes[all_whole ? is_seen ? "all served, damage seen" : "all served" : "a part lost and said"];
-    EXPECT_TRUE(all_whole || is_seen || any_refused) << what << ": something is lost, and verify finds nothing";
+    EXPECT_TRUE(all_whole || is_seen || (!is_long && any_refused))
+        << what << ": something is lost, and verify finds nothing";
     node().kill();
   }
   for (const auto& [outcome, count] : outcomes) std::cout << count << " " << outcome << ", ";
