@@ -17,6 +17,7 @@
 #include "app/load.hpp"
 #include "client/client.hpp"
 #include "client/memory_store.hpp"
+#include "tests/support/certificates.hpp"
 #include "tests/support/child_process.hpp"
 
 namespace earshot::bench {
@@ -39,8 +40,8 @@ void must(const Status& status) {
 // A node on a fresh directory, gone with the object.
 class FreshNode {
  public:
-  FreshNode(const std::string& directory, const std::string& name)
-      : data_(directory + "/" + name), node_({data_, 0, {}}) {}
+  FreshNode(const std::string& directory, const std::string& name, std::vector<std::string> settings = {})
+      : data_(directory + "/" + name), node_({data_, 0, std::move(settings)}) {}
   ~FreshNode() {
     if (node_.is_running()) node_.stop();
     std::filesystem::remove_all(data_);
@@ -161,22 +162,22 @@ std::vector<double> end_to_end_us(NodeProcess& node, std::uint64_t messages) {
 }  // namespace
 
 void measure_commits(const Report& report, const Sizes& sizes, const std::string& directory) {
-  report.medians({"delivery.commit.c16_w256.rate"}, "messages/s", [&] {
+  report.medians({{"delivery.commit.c16_w256.rate", "messages/s"}}, [&] {
     FreshNode node(directory, "commit");
     return std::vector{load(*node, 16, 256, sizes.commit_messages).rate()};
   });
-  report.medians({"delivery.commit.c1_w256.rate"}, "messages/s", [&] {
+  report.medians({{"delivery.commit.c1_w256.rate", "messages/s"}}, [&] {
     FreshNode node(directory, "commit");
     return std::vector{load(*node, 1, 256, sizes.commit_messages).rate()};
   });
-  report.medians({"delivery.commit.c1_w1.p50_us"}, "us", [&] {
+  report.medians({{"delivery.commit.c1_w1.p50_us", "us"}}, [&] {
     FreshNode node(directory, "commit");
     return std::vector{load(*node, 1, 1, sizes.single_messages).p50_us};
   });
 }
 
 void measure_end_to_end(const Report& report, const Sizes& sizes, const std::string& directory) {
-  report.medians({"delivery.e2e_5k.p50_us", "delivery.e2e_5k.p99_us"}, "us", [&] {
+  report.medians({{"delivery.e2e_5k.p50_us", "us"}, {"delivery.e2e_5k.p99_us", "us"}}, [&] {
     FreshNode node(directory, "e2e");
     auto times_us = end_to_end_us(*node, sizes.e2e_messages);
     return std::vector{app::percentile(times_us, 0.5), app::percentile(times_us, 0.99)};
@@ -187,7 +188,7 @@ void measure_catch_up(const Report& report, const Sizes& sizes, const std::strin
   if (!report.wants("delivery.catchup.rate")) return;
   FreshNode node(directory, "catchup");
   load(*node, 16, 256, sizes.catchup_messages, 1);
-  report.medians({"delivery.catchup.rate"}, "messages/s", [&, device = 0]() mutable {
+  report.medians({{"delivery.catchup.rate", "messages/s"}}, [&, device = 0]() mutable {
     const auto runtime = must(client::Runtime::start());
     Countdown arrived(sizes.catchup_messages);
     client::Handlers handlers;
@@ -206,29 +207,54 @@ void measure_catch_up(const Report& report, const Sizes& sizes, const std::strin
   });
 }
 
-void measure_idle(const Report& report, const Sizes& sizes, const std::string& directory) {
-  if (!report.wants("delivery.idle.")) return;
-  std::vector<double> bytes, percent;
-  for (int run = 0; run < report.runs(); ++run) {
-    FreshNode node(directory, "idle");
-    const double before = anonymous_bytes(node->pid());
-    const auto runtime = must(client::Runtime::start());
-    std::vector<std::unique_ptr<client::Client>> clients;
-    constexpr std::uint32_t kLogins = 256;  // at once
-    for (std::uint32_t i = 0; i < sizes.idle_sessions; ++i) {
-      clients.push_back(open(*node, "idle-" + std::to_string(i), {}, {}, runtime));
-      if (i >= kLogins) must(clients[i - kLogins]->wait_connected(60'000));
-    }
-    for (auto& client : clients) must(client->wait_connected(60'000));
-    let_time_pass(3'000);  // flushes and other echoes of the logins
-    bytes.push_back((anonymous_bytes(node->pid()) - before) / sizes.idle_sessions);
-    const auto begin = Clock::now();
-    const double cpu = cpu_seconds(node->pid());
-    let_time_pass(sizes.idle_ms);
-    percent.push_back(100 * (cpu_seconds(node->pid()) - cpu) / seconds_since(begin));
+namespace {
+
+// Sessions that are logged in and do nothing: what each costs the node.
+struct IdleCost {
+  double bytes_per_session = 0;
+  double cpu_percent = 0;
+};
+
+IdleCost idle_cost(const Sizes& sizes, FreshNode& node, const client::Options& options) {
+  const double before = anonymous_bytes(node->pid());
+  const auto runtime = must(client::Runtime::start());
+  std::vector<std::unique_ptr<client::Client>> clients;
+  constexpr std::uint32_t kLogins = 256;  // at once
+  for (std::uint32_t i = 0; i < sizes.idle_sessions; ++i) {
+    clients.push_back(open(*node, "idle-" + std::to_string(i), options, {}, runtime));
+    if (i >= kLogins) must(clients[i - kLogins]->wait_connected(120'000));
   }
-  report.print("delivery.idle.rss_per_session_bytes", median(bytes), "bytes");
-  report.print("delivery.idle.cpu_percent", median(percent), "%");
+  for (auto& client : clients) must(client->wait_connected(120'000));
+  let_time_pass(3'000);  // flushes and other echoes of the logins
+  const double after = anonymous_bytes(node->pid());
+  const auto begin = Clock::now();
+  const double cpu = cpu_seconds(node->pid());
+  let_time_pass(sizes.idle_ms);
+  return {(after - before) / sizes.idle_sessions, 100 * (cpu_seconds(node->pid()) - cpu) / seconds_since(begin)};
+}
+
+}  // namespace
+
+void measure_idle(const Report& report, const Sizes& sizes, const std::string& directory) {
+  report.medians({{"delivery.idle.rss_per_session_bytes", "bytes"}, {"delivery.idle.cpu_percent", "%"}}, [&] {
+    FreshNode node(directory, "idle");
+    const IdleCost cost = idle_cost(sizes, node, {});
+    return std::vector{cost.bytes_per_session, cost.cpu_percent};
+  });
+  report.medians({{"delivery.idle_tls.rss_per_session_bytes", "bytes"}, {"delivery.idle_tls.cpu_percent", "%"}}, [&] {
+    const tests::Authority authority;
+    const tests::Issued issued = authority.issue("localhost");
+    const std::string prefix = directory + "/idle-tls.";
+    tests::write_file(prefix + "ca.pem", authority.pem());
+    tests::write_file(prefix + "certificate.pem", issued.certificate_pem);
+    tests::write_file(prefix + "key.pem", issued.key_pem);
+    FreshNode node(directory, "idle-tls",
+                   {"--tls-certificate", prefix + "certificate.pem", "--tls-key", prefix + "key.pem"});
+    client::Options options;
+    options.tls = {true, prefix + "ca.pem", "localhost"};
+    const IdleCost cost = idle_cost(sizes, node, options);
+    return std::vector{cost.bytes_per_session, cost.cpu_percent};
+  });
 }
 
 void measure_boot(const Report& report, const Sizes& sizes, const std::string& directory) {

@@ -10,15 +10,14 @@ bool Report::wants(const std::string& name) const {
          std::any_of(only_.begin(), only_.end(), [&](const std::string& prefix) { return name.rfind(prefix, 0) == 0; });
 }
 
-void Report::medians(const std::vector<std::string>& names, const std::string& unit,
-                     const std::function<std::vector<double>()>& measure) const {
-  if (std::none_of(names.begin(), names.end(), [&](const std::string& name) { return wants(name); })) return;
-  std::vector<std::vector<double>> values(names.size());
+void Report::medians(const std::vector<Figure>& figures, const std::function<std::vector<double>()>& measure) const {
+  if (std::none_of(figures.begin(), figures.end(), [&](const Figure& figure) { return wants(figure.name); })) return;
+  std::vector<std::vector<double>> values(figures.size());
   for (int run = 0; run < runs_; ++run) {
     const auto measured = measure();
-    for (std::size_t i = 0; i < names.size(); ++i) values[i].push_back(measured.at(i));
+    for (std::size_t i = 0; i < figures.size(); ++i) values[i].push_back(measured.at(i));
   }
-  for (std::size_t i = 0; i < names.size(); ++i) print(names[i], median(values[i]), unit);
+  for (std::size_t i = 0; i < figures.size(); ++i) print(figures[i].name, median(values[i]), figures[i].unit);
 }
 
 void Report::print(const std::string& name, double value, const std::string& unit) const {

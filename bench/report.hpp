@@ -6,6 +6,11 @@
 
 namespace earshot::bench {
 
+struct Figure {
+  std::string name;
+  std::string unit;
+};
+
 // Prints one line per figure, "name value unit", the median of its runs.
 class Report {
  public:
@@ -14,9 +19,8 @@ class Report {
 
   [[nodiscard]] bool wants(const std::string& name) const;
   [[nodiscard]] int runs() const { return runs_; }
-  // Measures `runs` times and prints the median of each figure; `measure` gives one value per name.
-  void medians(const std::vector<std::string>& names, const std::string& unit,
-               const std::function<std::vector<double>()>& measure) const;
+  // Measures `runs` times and prints the median of each figure; `measure` gives one value per figure.
+  void medians(const std::vector<Figure>& figures, const std::function<std::vector<double>()>& measure) const;
   void print(const std::string& name, double value, const std::string& unit) const;
 
  private:

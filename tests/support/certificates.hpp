@@ -5,7 +5,6 @@
 #include <memory>
 #include <string>
 
-#include <gtest/gtest.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
