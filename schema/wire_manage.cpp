@@ -1,31 +1,53 @@
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "base/limits.hpp"
 #include "schema/fields.hpp"
 #include "schema/flat.hpp"
+#include "schema/record_codec.hpp"
 #include "schema/wire.hpp"
 
 // The calls that look after mailboxes.
 namespace earshot::wire {
 namespace {
 
-Error unknown_answer() { return Error{ErrorCode::kInternal, "answer", "an answer of an unknown kind"}; }
-
 void write(const UserId& user, const DeviceId& device, auto to) {
   to.setUser(flat::text(user.text()));
   to.setDevice(flat::text(device.text()));
 }
 
+// At most `count_max` elements, each as `read_one` reads it.
+template <class List, class ReadOne>
+auto read_list(List from, std::size_t count_max, std::string_view field, Fields& fields, ReadOne read_one) {
+  std::vector<decltype(read_one(from[0], fields))> values;
+  if (!fields.fits(from.size(), count_max, field, "entries")) return values;
+  values.reserve(from.size());
+  for (auto element : from) values.push_back(read_one(element, fields));
+  return values;
+}
+
+// What an answer holds: an error, or else the one value that it may, as `read_value` reads it.
+template <class Answer, class ReadValue>
+auto read_answer(Answer from, bool is_value, ReadValue read_value) {
+  using Value = std::invoke_result_t<ReadValue, Fields&>;
+  return guarded("answer", [&]() -> Result<Value> {
+    if (from.isError()) return fail(read(from.getError()));
+    if (!is_value) return fail(ErrorCode::kInternal, "answer", "an answer of an unknown kind");
+    Fields fields(Fields::Source::kWire);
+    Value value = read_value(fields);
+    return fields.finish(std::move(value));
+  });
+}
+
 // Parked messages that a call names. Any order, and repeats: the answer has its place for each.
 std::vector<Sequence> read_sequences(capnp::List<std::uint64_t>::Reader from, Fields& fields) {
-  std::vector<Sequence> sequences;
-  if (!fields.fits(from.size(), limits::kBatchMessagesMax, "sequences", "entries")) return sequences;
   fields.require(from.size() > 0, "sequences", "must not be empty");
-  sequences.reserve(from.size());
-  for (const std::uint64_t sequence : from) sequences.emplace_back(fields.positive(sequence, "sequences"));
-  return sequences;
+  const auto read_one = [](std::uint64_t sequence, Fields& rules) {
+    return Sequence(rules.positive(sequence, "sequences"));
+  };
+  return read_list(from, limits::kParkedPageMax, "sequences", fields, read_one);
 }
 
 // ReplayRequest, DropParkedRequest
@@ -45,17 +67,6 @@ template <class Request, class Builder>
 void write_change(const Request& from, Builder to) {
   write(from.user, from.device, to);
   wire::write(from.sequences, to.initSequences(static_cast<capnp::uint>(from.sequences.size())));
-}
-
-void write(const Policy& from, schema::Policy::Builder to) {
-  to.setRetentionAgeMs(from.retention_age_ms);
-  to.setRetentionMessages(from.retention_messages);
-  to.setDeviceIdleMs(from.device_idle_ms);
-  to.setDeliveriesMax(from.deliveries_max);
-}
-
-Policy read_policy(schema::Policy::Reader from) {
-  return Policy{from.getRetentionAgeMs(), from.getRetentionMessages(), from.getDeviceIdleMs(), from.getDeliveriesMax()};
 }
 
 void write(const DeviceInfo& from, schema::Device::Builder to) {
@@ -139,8 +150,7 @@ void write(const Explanation& from, schema::Explanation::Builder to) {
   for (capnp::uint i = 0; i < devices.size(); ++i) write(from.devices[i], devices[i]);
 }
 
-Result<Explanation> read_explanation(schema::Explanation::Reader from) {
-  Fields fields(Fields::Source::kWire);
+Explanation read_explanation(schema::Explanation::Reader from, Fields& fields) {
   Explanation explanation;
   explanation.user = fields.user(from.getUser(), "user");
   explanation.epoch = Epoch(fields.positive(from.getEpoch(), "epoch"));
@@ -152,10 +162,8 @@ Result<Explanation> read_explanation(schema::Explanation::Reader from) {
   if (from.hasMessage()) explanation.message = fields.inner(wire::read(from.getMessage()));
   explanation.message.sequence = Sequence(fields.positive(from.getSequence(), "sequence"));
   explanation.body_bytes = from.getBodyBytes();
-  if (fields.fits(from.getDevices().size(), limits::kDevicesPerUserMax, "devices", "entries")) {
-    for (auto fate : from.getDevices()) explanation.devices.push_back(read_fate(fate, fields));
-  }
-  return fields.finish(std::move(explanation));
+  explanation.devices = read_list(from.getDevices(), limits::kDevicesPerUserMax, "devices", fields, read_fate);
+  return explanation;
 }
 
 }  // namespace
@@ -252,7 +260,7 @@ Result<PolicyRequest> read(schema::Session::PolicyParams::Reader from) {
 void write(const SetPolicyRequest& from, schema::Session::SetPolicyParams::Builder to) {
   to.setUser(flat::text(from.user.text()));
   to.setAll(from.all);
-  if (from.policy) write(*from.policy, to.initPolicy());
+  if (from.policy) codec::write(*from.policy, to.initPolicy());
   to.setInherit(!from.policy);
 }
 
@@ -264,7 +272,7 @@ Result<SetPolicyRequest> read(schema::Session::SetPolicyParams::Reader from) {
     request.all = from.getAll();
     fields.require(!request.all || request.user.empty(), "user", "must be empty with all");
     if (from.getInherit()) return fields.finish(std::move(request));
-    request.policy = read_policy(from.getPolicy());
+    request.policy = codec::read(from.getPolicy());
     const std::uint64_t idle_ms = request.policy->device_idle_ms;
     fields.require(idle_ms == 0 || idle_ms >= limits::kDeviceIdleMsMin, "deviceIdleMs",
                    "must be 0 or at least " + std::to_string(limits::kDeviceIdleMsMin));
@@ -279,19 +287,8 @@ void write(const Result<std::vector<DeviceInfo>>& from, schema::DevicesAnswer::B
 }
 
 Result<std::vector<DeviceInfo>> read(schema::DevicesAnswer::Reader from) {
-  return guarded("answer", [&]() -> Result<std::vector<DeviceInfo>> {
-    switch (from.which()) {
-      case schema::DevicesAnswer::DEVICES: {
-        Fields fields(Fields::Source::kWire);
-        std::vector<DeviceInfo> devices;
-        if (fields.fits(from.getDevices().size(), limits::kDevicesPerUserMax, "devices", "entries")) {
-          for (auto device : from.getDevices()) devices.push_back(read_device(device, fields));
-        }
-        return fields.finish(std::move(devices));
-      }
-      case schema::DevicesAnswer::ERROR: return fail(read(from.getError()));
-    }
-    return fail(unknown_answer());
+  return read_answer(from, from.isDevices(), [&](Fields& fields) {
+    return read_list(from.getDevices(), limits::kDevicesPerUserMax, "devices", fields, read_device);
   });
 }
 
@@ -302,19 +299,8 @@ void write(const Result<std::vector<ParkedMessage>>& from, schema::ParkedAnswer:
 }
 
 Result<std::vector<ParkedMessage>> read(schema::ParkedAnswer::Reader from) {
-  return guarded("answer", [&]() -> Result<std::vector<ParkedMessage>> {
-    switch (from.which()) {
-      case schema::ParkedAnswer::MESSAGES: {
-        Fields fields(Fields::Source::kWire);
-        std::vector<ParkedMessage> messages;
-        if (fields.fits(from.getMessages().size(), limits::kParkedPageMax, "messages", "entries")) {
-          for (auto message : from.getMessages()) messages.push_back(read_parked(message, fields));
-        }
-        return fields.finish(std::move(messages));
-      }
-      case schema::ParkedAnswer::ERROR: return fail(read(from.getError()));
-    }
-    return fail(unknown_answer());
+  return read_answer(from, from.isMessages(), [&](Fields& fields) {
+    return read_list(from.getMessages(), limits::kParkedPageMax, "messages", fields, read_parked);
   });
 }
 
@@ -324,19 +310,9 @@ void write(const Result<Replayed>& from, schema::ReplayAnswer::Builder to) {
 }
 
 Result<Replayed> read(schema::ReplayAnswer::Reader from) {
-  return guarded("answer", [&]() -> Result<Replayed> {
-    switch (from.which()) {
-      case schema::ReplayAnswer::REPLAYED: {
-        Fields fields(Fields::Source::kWire);
-        Replayed replayed;
-        if (fields.fits(from.getReplayed().size(), limits::kBatchMessagesMax, "replayed", "entries")) {
-          for (const std::uint64_t sequence : from.getReplayed()) replayed.sequences.emplace_back(sequence);
-        }
-        return fields.finish(std::move(replayed));
-      }
-      case schema::ReplayAnswer::ERROR: return fail(read(from.getError()));
-    }
-    return fail(unknown_answer());
+  return read_answer(from, from.isReplayed(), [&](Fields& fields) {
+    const auto read_one = [](std::uint64_t sequence, Fields&) { return Sequence(sequence); };
+    return Replayed{read_list(from.getReplayed(), limits::kParkedPageMax, "replayed", fields, read_one)};
   });
 }
 
@@ -345,27 +321,18 @@ void write(const Result<Explanation>& from, schema::ExplainAnswer::Builder to) {
 }
 
 Result<Explanation> read(schema::ExplainAnswer::Reader from) {
-  return guarded("answer", [&]() -> Result<Explanation> {
-    switch (from.which()) {
-      case schema::ExplainAnswer::EXPLANATION: return read_explanation(from.getExplanation());
-      case schema::ExplainAnswer::ERROR: return fail(read(from.getError()));
-    }
-    return fail(unknown_answer());
-  });
+  return read_answer(from, from.isExplanation(),
+                     [&](Fields& fields) { return read_explanation(from.getExplanation(), fields); });
 }
 
 void write(const Result<PolicyInfo>& from, schema::PolicyAnswer::Builder to) {
-  from ? write(from->policy, to.initPolicy()) : write(from.error(), to.initError());
+  from ? codec::write(from->policy, to.initPolicy()) : write(from.error(), to.initError());
   to.setInherited(from && from->inherited);
 }
 
 Result<PolicyInfo> read(schema::PolicyAnswer::Reader from) {
-  return guarded("answer", [&]() -> Result<PolicyInfo> {
-    switch (from.which()) {
-      case schema::PolicyAnswer::POLICY: return PolicyInfo{read_policy(from.getPolicy()), from.getInherited()};
-      case schema::PolicyAnswer::ERROR: return fail(read(from.getError()));
-    }
-    return fail(unknown_answer());
+  return read_answer(from, from.isPolicy(), [&](Fields&) {
+    return PolicyInfo{codec::read(from.getPolicy()), from.getInherited()};
   });
 }
 

@@ -75,8 +75,6 @@ TEST(WireManage, RequestsNameTheFieldAtFault) {
   EXPECT_EQ(tell_replay([](auto p) { p.setDevice(""); }), "device");
   EXPECT_EQ(tell_replay([](auto p) { p.initSequences(0); }), "sequences");
   EXPECT_EQ(tell_replay([](auto p) { p.getSequences().set(1, 0); }), "sequences");
-  const auto too_many = [](auto p) { p.initSequences(limits::kBatchMessagesMax + 1); };
-  EXPECT_EQ(tell_replay(too_many, ErrorCode::kTooLarge), "sequences");
   const DropParkedRequest drop{kBob, kPhone, kSome};
   EXPECT_EQ(refused(through<Session::DropParkedParams>(drop, [](auto p) { p.initSequences(0); })), "sequences");
 
@@ -84,14 +82,27 @@ TEST(WireManage, RequestsNameTheFieldAtFault) {
   const RemoveDeviceRequest remove{kBob, kPhone};
   EXPECT_EQ(refused(through<Session::RemoveDeviceParams>(remove, [](auto p) { p.setDevice(""); })), "device");
   const ParkedRequest parked{kBob, kPhone, {}, 1};
-  const auto long_page = [](auto p) { p.setLimit(limits::kParkedPageMax + 1); };
-  EXPECT_EQ(refused(through<Session::ParkedParams>(parked, long_page)), "limit");
   EXPECT_EQ(refused(through<Session::ParkedParams>(parked, [](auto p) { p.setDevice("\t"); })), "device");
   EXPECT_EQ(through<Session::ParkedParams>(parked, [](auto p) { p.setLimit(0); }).value().limit,
             limits::kParkedPageMax);
   EXPECT_EQ(refused(through<Session::ExplainParams>(ExplainRequest{kBob, {}, {}})), "id");
   EXPECT_EQ(refused(through<Session::PolicyParams>(PolicyRequest{kBob, true})), "user");
   EXPECT_EQ(refused(through<Session::SetPolicyParams>(SetPolicyRequest{kBob, true, Policy{}})), "user");
+}
+
+TEST(WireManage, RequestsHoldAPageOfParkedMessagesAndNotOneMore) {
+  std::vector<Sequence> page(limits::kParkedPageMax, Sequence(7));
+  EXPECT_TRUE(through<Session::ReplayParams>(ReplayRequest{kBob, kPhone, page}).has_value());
+  EXPECT_TRUE(through<Session::DropParkedParams>(DropParkedRequest{kBob, kPhone, page}).has_value());
+  EXPECT_TRUE(through<Session::ParkedParams>(ParkedRequest{kBob, kPhone, {}, limits::kParkedPageMax}).has_value());
+  page.emplace_back(7);
+  const auto replay = through<Session::ReplayParams>(ReplayRequest{kBob, kPhone, page});
+  EXPECT_EQ(refused(replay, ErrorCode::kTooLarge), "sequences");
+  EXPECT_EQ(replay.error().detail, "has 257 entries, the limit is 256");
+  const auto drop = through<Session::DropParkedParams>(DropParkedRequest{kBob, kPhone, page});
+  EXPECT_EQ(refused(drop, ErrorCode::kTooLarge), "sequences");
+  const ParkedRequest longer{kBob, kPhone, {}, limits::kParkedPageMax + 1};
+  EXPECT_EQ(refused(through<Session::ParkedParams>(longer)), "limit");
 }
 
 TEST(WireManage, PolicyThatWouldRemoveConnectedDevicesIsRefused) {
@@ -160,8 +171,6 @@ TEST(WireManage, AnswersNameTheFieldAtFault) {
   EXPECT_EQ(tell_parked([](auto a) { a.getMessages()[0].setSequence(0); }), "sequence");
   EXPECT_EQ(tell_parked([](auto a) { a.getMessages()[1].setDevice(""); }), "device");
   EXPECT_EQ(tell_parked([](auto a) { a.getMessages()[0].getMessage().setSender(""); }), "sender");
-  const auto long_page = [](auto a) { a.initMessages(limits::kParkedPageMax + 1); };
-  EXPECT_EQ(tell_parked(long_page, ErrorCode::kTooLarge), "messages");
 
   const auto tell_explained = [&](const std::function<void(schema::Explanation::Builder)>& breaks,
                                   ErrorCode code = ErrorCode::kInvalidArgument) {
@@ -173,16 +182,32 @@ TEST(WireManage, AnswersNameTheFieldAtFault) {
   EXPECT_EQ(tell_explained([](auto e) { e.setEpoch(0); }), "epoch");
   EXPECT_EQ(tell_explained([](auto e) { e.getDevices()[1].setState(static_cast<schema::DeviceFate::State>(9)); }),
             "state");
-  const auto crowd = [](auto e) { e.initDevices(limits::kDevicesPerUserMax + 1); };
-  EXPECT_EQ(tell_explained(crowd, ErrorCode::kTooLarge), "devices");
-  using Devices = Result<std::vector<DeviceInfo>>;
+}
+
+TEST(WireManage, AnswersHoldWhatOneMayAskForAndNotOneMore) {
+  RandomValues values(3);
+  const auto sized = [](std::size_t size, auto one) { return std::vector(size, one); };
+  using Parked = Result<std::vector<ParkedMessage>>;
+  const ParkedMessage parked{kPhone, Sequence(3), 7, 1000, std::nullopt};
+  EXPECT_TRUE(through<schema::ParkedAnswer>(Parked(sized(limits::kParkedPageMax, parked))).has_value());
   EXPECT_EQ(
-      refused(through<schema::DevicesAnswer>(Devices(), [](auto a) { a.initDevices(limits::kDevicesPerUserMax + 1); }),
-              ErrorCode::kTooLarge),
-      "devices");
-  const Result<Replayed> replayed = Replayed{{Sequence(1)}};
-  const auto many = [](auto a) { a.initReplayed(limits::kBatchMessagesMax + 1); };
-  EXPECT_EQ(refused(through<schema::ReplayAnswer>(replayed, many), ErrorCode::kTooLarge), "replayed");
+      refused(through<schema::ParkedAnswer>(Parked(sized(limits::kParkedPageMax + 1, parked))), ErrorCode::kTooLarge),
+      "messages");
+  using Devices = Result<std::vector<DeviceInfo>>;
+  const DeviceInfo device{kPhone, Sequence(4), 5, 6, 7, true};
+  EXPECT_TRUE(through<schema::DevicesAnswer>(Devices(sized(limits::kDevicesPerUserMax, device))).has_value());
+  EXPECT_EQ(refused(through<schema::DevicesAnswer>(Devices(sized(limits::kDevicesPerUserMax + 1, device))),
+                    ErrorCode::kTooLarge),
+            "devices");
+  Explanation explanation = some_explanation(values);
+  explanation.devices.resize(limits::kDevicesPerUserMax, explanation.devices[0]);
+  EXPECT_TRUE(through<schema::ExplainAnswer>(Result<Explanation>(explanation)).has_value());
+  explanation.devices.push_back(explanation.devices[0]);
+  EXPECT_EQ(refused(through<schema::ExplainAnswer>(Result<Explanation>(explanation)), ErrorCode::kTooLarge), "devices");
+  Replayed replayed{sized(limits::kParkedPageMax, Sequence(1))};
+  EXPECT_TRUE(through<schema::ReplayAnswer>(Result<Replayed>(replayed)).has_value());
+  replayed.sequences.emplace_back(1);
+  EXPECT_EQ(refused(through<schema::ReplayAnswer>(Result<Replayed>(replayed)), ErrorCode::kTooLarge), "replayed");
 }
 
 }  // namespace

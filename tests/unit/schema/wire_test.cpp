@@ -117,7 +117,6 @@ TEST(WireOutgoing, NamesTheFieldAtFault) {
       {"number", [](auto m) { m.setNumber(0); }},
       {"answeredBelow", [](auto m) { m.setAnsweredBelow(m.getNumber() + 1); }},
       {"id", [](auto m) { m.setIdHigh(0), m.setIdLow(0); }},
-      {"ttlMs", [](auto m) { m.setTtlMs(limits::kTtlMsMax + 1); }},
   };
   RandomValues values(4);
   OutgoingMessage message = values.outgoing();
@@ -127,6 +126,17 @@ TEST(WireOutgoing, NamesTheFieldAtFault) {
   EXPECT_EQ(refused(large, ErrorCode::kTooLarge), "body");
   EXPECT_EQ(large.error().detail, "has 1048577 bytes, the limit is 1048576");
   EXPECT_TRUE(through<schema::Outgoing>(message, [](auto m) { m.initBody(limits::kBodyBytesMax); }).has_value());
+}
+
+TEST(WireOutgoing, MayLiveForTheLongestTimeAndNotOneMillisecondMore) {
+  RandomValues values(4);
+  OutgoingMessage message = values.outgoing();
+  message.ttl_ms = limits::kTtlMsMax;
+  EXPECT_TRUE(through<schema::Outgoing>(message).has_value());
+  message.ttl_ms += 1;
+  const auto longer = through<schema::Outgoing>(message);
+  EXPECT_EQ(refused(longer), "ttlMs");
+  EXPECT_EQ(longer.error().detail, "is 31622400001, the limit is 31622400000");
 }
 
 TEST(WireOutgoing, StillTellsItsPlaceInTheLaneWhenRefused) {
@@ -149,7 +159,7 @@ TEST(WireOutgoing, StillTellsItsPlaceInTheLaneWhenRefused) {
 }
 
 TEST(WireOutgoing, ACallIsBoundedInMessagesAndBytes) {
-  capnp::MallocMessageBuilder many, heavy, fine;
+  capnp::MallocMessageBuilder many, heavy, fine, full, over;
   const auto size_of = [](capnp::MallocMessageBuilder& message, capnp::uint count, capnp::uint bytes) {
     auto list = message.initRoot<schema::Session::SendParams>().initMessages(count);
     for (auto each : list) each.initBody(bytes);
@@ -157,7 +167,10 @@ TEST(WireOutgoing, ACallIsBoundedInMessagesAndBytes) {
   };
   EXPECT_EQ(refused(size_of(many, limits::kBatchMessagesMax + 1, 0), ErrorCode::kTooLarge), "messages");
   EXPECT_EQ(refused(size_of(heavy, 5, limits::kBodyBytesMax), ErrorCode::kTooLarge), "messages");
-  EXPECT_TRUE(size_of(fine, 4, limits::kBodyBytesMax).has_value());
+  EXPECT_TRUE(size_of(fine, limits::kBatchMessagesMax, 0).has_value());
+  EXPECT_TRUE(size_of(full, 4, limits::kBodyBytesMax).has_value());
+  const Status over_by_one = size_of(over, 1'024, limits::kBatchBytesMax / 1'024 + 1);
+  EXPECT_EQ(refused(over_by_one, ErrorCode::kTooLarge), "messages");
 }
 
 // ---- delivery
@@ -202,6 +215,10 @@ TEST(WireBatch, NamesTheFieldAtFault) {
   const auto tell = [&](const Break& breaks) {
     return refused(through<schema::Batch>(batch, breaks), ErrorCode::kTooLarge);
   };
+  const LostRange lost = batch.lost[0];
+  batch.messages.resize(limits::kFetchMessagesMax, batch.messages[0]);
+  batch.lost.resize(limits::kLostRangesMax, lost);
+  EXPECT_TRUE(through<schema::Batch>(batch).has_value());
   EXPECT_EQ(tell([](auto b) { b.initMessages(limits::kFetchMessagesMax + 1); }), "messages");
   EXPECT_EQ(tell([](auto b) { b.initLost(limits::kLostRangesMax + 1); }), "lost");
   EXPECT_EQ(tell([](auto b) { b.getMessages()[0].initBody(limits::kBodyBytesMax + 1); }), "body");
@@ -216,7 +233,7 @@ LoginRequest login_request() {
   LoginRequest request;
   request.token = "alice", request.device = DeviceId::trusted("phone"), request.agent = "test 1.0";
   request.producer = ProducerId(3), request.epoch = Epoch(1), request.last_received = Sequence(42);
-  request.start_at = StartAt::kNewest;
+  request.start_at = StartAt::kNewest, request.order = {UINT64_MAX, 12};
   return request;
 }
 
@@ -242,6 +259,8 @@ TEST(WireLogin, NamesTheFieldAtFault) {
   EXPECT_EQ(tell([](auto r) { r.setAgent("forged\nline"); }), "agent");
   EXPECT_EQ(tell([](auto r) { r.setStartAt(static_cast<schema::StartAt>(7)); }), "startAt");
   EXPECT_EQ(tell([](auto r) { r.initToken(limits::kTokenBytesMax + 1); }, ErrorCode::kTooLarge), "token");
+  const auto longest = [](auto r) { r.initToken(limits::kTokenBytesMax); };
+  EXPECT_TRUE(through<schema::LoginRequest>(login_request(), longest).has_value());
   EXPECT_TRUE(through<schema::LoginRequest>(login_request(), [](auto r) { r.setAgent(""); }).has_value());
 }
 
@@ -263,6 +282,8 @@ TEST(WireWelcome, NamesTheFieldAtFault) {
       {"limits.callBytesInFlightMax", [](auto w) { w.getLimits().setCallBytesInFlightMax(0); }},
   };
   for (const auto& [field, breaks] : cases) EXPECT_EQ(refused(through<schema::Welcome>(welcome(), breaks)), field);
+  const auto most = [](auto w) { w.setShardCount(limits::kShardsMax); };
+  EXPECT_TRUE(through<schema::Welcome>(welcome(), most).has_value());
   const auto role = through<schema::Welcome>(welcome(), [](auto w) { w.setRole(static_cast<schema::Role>(9)); });
   EXPECT_EQ(role.value().role, Role::kUser) << "it only tells what is worth asking for";
   const auto newer = through<schema::Welcome>(welcome(), [](auto w) { w.setProtocol(kProtocolMax + 1); });
@@ -292,6 +313,8 @@ TEST(WireRequests, SubscribeTakesTheDefaultWindowAndRefusesAnUnknownMode) {
             limits::kWindowMessagesDefault);
   EXPECT_EQ(refused(through<Params>(request, [](auto p) { p.setWindowMessages(limits::kWindowMessagesMax + 1); })),
             "windowMessages");
+  const SubscribeRequest widest{DeliveryMode::kOrdered, limits::kWindowMessagesMax};
+  EXPECT_EQ(through<Params>(widest).value(), widest);
   EXPECT_EQ(refused(through<Params>(request, [](auto p) { p.setMode(static_cast<schema::Mode>(3)); })), "mode");
 }
 
@@ -310,6 +333,10 @@ TEST(WireRequests, AcksAndNacksAreBoundedAndAscend) {
   EXPECT_EQ(refused(through<Nack>(NackRequest{sequences({1}), limits::kNackDelayMsMax + 1})), "delayMs");
   const auto more = [](auto p) { p.initSequences(limits::kSelectiveAcksMax + 1); };
   EXPECT_EQ(refused(through<Nack>(NackRequest{sequences({1}), 0}, more), ErrorCode::kTooLarge), "sequences");
+  std::vector<Sequence> most;
+  for (std::uint64_t i = 1; i <= limits::kSelectiveAcksMax; ++i) most.emplace_back(i);
+  EXPECT_TRUE(through<Ack>(AckRequest{Sequence(0), most}).has_value());
+  EXPECT_TRUE(through<Nack>(NackRequest{most, limits::kNackDelayMsMax}).has_value());
 }
 
 TEST(WireRequests, FetchesAreBoundedAndAnUnknownCauseIsUnspecified) {
@@ -319,6 +346,9 @@ TEST(WireRequests, FetchesAreBoundedAndAnUnknownCauseIsUnspecified) {
   EXPECT_EQ(refused(through<Fetch>(fetch, [](auto p) { p.setLimit(0); })), "limit");
   EXPECT_EQ(refused(through<Fetch>(fetch, [](auto p) { p.setLimit(limits::kFetchMessagesMax + 1); })), "limit");
   EXPECT_EQ(refused(through<History>(HistoryRequest{}, [](auto p) { p.setLimit(0); })), "limit");
+  const auto most = [](auto p) { p.setLimit(limits::kFetchMessagesMax); };
+  EXPECT_TRUE(through<Fetch>(fetch, most).has_value());
+  EXPECT_TRUE(through<History>(HistoryRequest{}, most).has_value());
   const auto newer = through<Fetch>(fetch, [](auto p) { p.setCause(static_cast<schema::FetchCause>(99)); });
   EXPECT_EQ(newer.value().cause, FetchCause::kUnspecified);
 }
