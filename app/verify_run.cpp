@@ -43,11 +43,13 @@ struct Shared {
   std::atomic<std::uint64_t> section{0};
   std::atomic<std::uint64_t> records{0};  // of all workers
   std::atomic<std::uint64_t> bytes{0};    //
+  std::atomic<std::uint64_t> pages{0};    // looked at by themselves
   std::atomic<std::uint64_t> total{0};    // records there are
   std::atomic<std::size_t> key_bytes{0};  // of the record reached last in this section; 0: none
   std::array<char, kKeyBytesMax> key{};
   std::array<std::atomic<std::uint64_t>, limits::kShardsMax> applied_plus_1{};  // 0: not known
 
+  [[nodiscard]] std::uint64_t steps() const { return records + pages; }
   [[nodiscard]] std::string reached_key() const { return {key.data(), std::min(key_bytes.load(), key.size())}; }
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "processes share no lock");
@@ -105,6 +107,7 @@ class PipeWitness final : public storage::Witness {
     shared_.records.fetch_add(1, std::memory_order_relaxed);
     shared_.bytes.fetch_add(full_key.size() + bytes, std::memory_order_relaxed);
   }
+  void looked_at_page() override { shared_.pages.fetch_add(1, std::memory_order_relaxed); }
   void found(Finding finding) override {
     const std::string line = to_line(finding);
     for (std::string_view left = line; !left.empty();) {
@@ -184,8 +187,8 @@ void work(const std::string& path, std::uint16_t shard_count, const std::vector<
     const std::string from = i == start.section ? start.key : std::string();
     storage::Environment* environment = sections[i].is_of_state() ? state.get() : log.get();
     if (environment == nullptr) continue;
-    if (sections[i].is_space()) {
-      storage::verify_space(*environment, sections[i], witness);
+    if (sections[i].is_of_pages()) {
+      storage::verify_pages(*environment, sections[i], witness);
     } else if (sections[i].is_of_state()) {
       storage::verify_state(*environment, sections[i], from, witness);
     } else {
@@ -264,14 +267,14 @@ class Supervisor {
   bool listen(int pipe) {
     std::string buffer;
     std::uint64_t heard_ms = clock_.monotonic_ms();
-    std::uint64_t heard_records = shared_->records;
+    std::uint64_t heard_steps = shared_->steps();
     for (;;) {
       pollfd waiting{pipe, POLLIN, 0};
       const int ready = ::poll(&waiting, 1, kLookEveryMs);
       const std::uint64_t now_ms = clock_.monotonic_ms();
       progress_(shared_->records, shared_->total);
-      if (const std::uint64_t records = shared_->records; ready > 0 || records != heard_records) {
-        heard_records = records;
+      if (const std::uint64_t steps = shared_->steps(); ready > 0 || steps != heard_steps) {
+        heard_steps = steps;
         heard_ms = now_ms;
       }
       if (now_ms - heard_ms > limits::kVerifySilenceMsMax) return false;

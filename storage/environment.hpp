@@ -57,6 +57,17 @@ struct DiskUsage {
   std::uint64_t file_bytes = 0;  // size of the file
 };
 
+// What is wrong with the structure on the disk that records hang in.
+struct PageFlaw {
+  enum class Of : std::uint8_t { kTable, kTableNames, kFreePages };
+  Of of = Of::kTable;
+  std::string table;       // its name
+  std::uint64_t page = 0;  // 0: the whole tree
+  std::string from;        // keys [from, to) hang there; an empty `to` is the end
+  std::string to;
+  std::string what;  // "has records that overlap"
+};
+
 // Thread safety: begin_read from any thread, begin_write from one thread at a time.
 class Environment {
  public:
@@ -64,9 +75,12 @@ class Environment {
   [[nodiscard]] virtual Result<std::unique_ptr<ReadTransaction>> begin_read() = 0;
   [[nodiscard]] virtual Result<std::unique_ptr<WriteTransaction>> begin_write() = 0;
   [[nodiscard]] virtual DiskUsage usage() = 0;
-  // Whether what only writers look at, the list of free pages, fits the file. kCorrupt, saying what does not. Slow; for
-  // verification. An environment without such a list has nothing to check.
-  [[nodiscard]] virtual Status check_free_space() { return {}; }
+  // Looks at the structure that the records hang in, of which reading shows only a part. Slow; for verification, while
+  // nobody writes. `on_page` is called for each page. An environment without such a structure has nothing to check.
+  [[nodiscard]] virtual Status check_pages(const std::function<void()>& /*on_page*/,
+                                           const std::function<void(PageFlaw)>& /*on_flaw*/) {
+    return {};
+  }
 };
 
 }  // namespace earshot::storage

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <system_error>
@@ -19,8 +20,8 @@
 
 #include "base/limits.hpp"
 #include "storage/files.hpp"
-#include "storage/lmdb_free_list.hpp"
 #include "storage/lmdb_meta.hpp"
+#include "storage/lmdb_walk.hpp"
 #include "storage/record_rules.hpp"
 
 namespace earshot::storage {
@@ -114,7 +115,9 @@ class LmdbEnvironment final : public Environment {
   Result<std::unique_ptr<ReadTransaction>> begin_read() override;
   Result<std::unique_ptr<WriteTransaction>> begin_write() override;
   DiskUsage usage() override;
-  Status check_free_space() override;
+  Status check_pages(const std::function<void()>& on_page, const std::function<void(PageFlaw)>& on_flaw) override {
+    return walk_pages(data_file(), on_page, on_flaw);
+  }
 
   [[nodiscard]] MDB_dbi table(Table table) const {
     EARSHOT_INVARIANT(table < tables_.size(), "a table is one of those the environment was opened with");
@@ -531,15 +534,6 @@ Result<std::unique_ptr<ReadTransaction>> LmdbEnvironment::begin_read() {
   if (!transaction) return fail(std::move(transaction.error()));
   reads_open_.fetch_add(1, std::memory_order_relaxed);
   return std::make_unique<LmdbRead>(*this, *transaction);
-}
-
-Status LmdbEnvironment::check_free_space() {
-  auto transaction = take_reader();
-  if (!transaction) return fail(std::move(transaction.error()));
-  reads_open_.fetch_add(1, std::memory_order_relaxed);
-  Status status = check_free_list(*transaction, tables_);
-  end_read(*transaction);
-  return status;
 }
 
 void LmdbEnvironment::end_read(MDB_txn* transaction) {

@@ -1,6 +1,5 @@
 #include "storage/lmdb_meta.hpp"
 
-#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <optional>
@@ -12,95 +11,65 @@
 
 #include "base/checksum.hpp"
 #include "storage/keys.hpp"
+#include "storage/lmdb_format.hpp"
 #include "storage/seal.hpp"
 
 namespace earshot::storage {
 namespace {
 
-// LMDB's file format 1 on a 64-bit system, in the machine's byte order.
-constexpr std::uint32_t kMagic = 0xBEEFC0DE;
-constexpr std::uint32_t kVersion = 1;
-constexpr std::uint16_t kMetaFlag = 0x08;
-constexpr std::uint64_t kNoPage = UINT64_MAX;
-constexpr std::uint64_t kMetaPages = 2;
-constexpr std::uint16_t kDepthMax = 32;
+using lmdb::HeadPage;
+using lmdb::Tree;
 
-struct Tree {  // MDB_db
-  std::uint32_t pad;
-  std::uint16_t flags;
-  std::uint16_t depth;
-  std::uint64_t branch_pages;
-  std::uint64_t leaf_pages;
-  std::uint64_t overflow_pages;
-  std::uint64_t entries;
-  std::uint64_t root;
-};
-
-struct MetaPage {  // MDB_page, then MDB_meta
-  std::uint64_t number;
-  std::uint16_t pad;
-  std::uint16_t flags;
-  std::uint32_t bounds;
-  std::uint32_t magic;
-  std::uint32_t version;
-  std::uint64_t address;
-  std::uint64_t map_bytes;
-  std::array<Tree, 2> trees;  // of the free pages (whose pad is the page size), of the tables' names
-  std::uint64_t last_page;
-  std::uint64_t transaction;
-};
-static_assert(sizeof(MetaPage) == 152);
-
-bool read_page(int file, std::uint64_t offset, MetaPage& page) {
+bool read_page(int file, std::uint64_t offset, HeadPage& page) {
   return ::pread(file, &page, sizeof page, static_cast<off_t>(offset)) == static_cast<ssize_t>(sizeof page);
 }
 
-bool is_meta(const MetaPage& page) { return page.magic == kMagic && page.version == kVersion; }
+bool is_meta(const HeadPage& page) { return page.magic == lmdb::kMagic && page.version == lmdb::kVersion; }
 
-std::uint64_t checksum_of_page(const MetaPage& page) {
+std::uint64_t checksum_of_page(const HeadPage& page) {
   return checksum_of(std::string_view(reinterpret_cast<const char*>(&page), sizeof page));
 }
 
 // What the page says, whatever its number.
-std::uint64_t content_checksum_of(MetaPage page) {
-  page.number = page.transaction = 0;
+std::uint64_t content_checksum_of(HeadPage page) {
+  page.header.number = page.transaction = 0;
   return checksum_of_page(page);
 }
 
 bool is_page_size(std::uint32_t bytes) { return bytes >= 512 && bytes <= 65'536 && (bytes & (bytes - 1)) == 0; }
 
 // Why the page is none that a commit has written, or "".
-std::string_view flaw_of(const MetaPage& page, std::uint64_t number, std::uint32_t page_bytes) {
-  if (page.number != number || page.flags != kMetaFlag) return "has another page's header";
+std::string_view flaw_of(const HeadPage& page, std::uint64_t number, std::uint32_t page_bytes) {
+  if (page.header.number != number || page.header.flags != lmdb::kHeadPage) return "has another page's header";
   if (page.trees[0].pad != page_bytes) return "names another page size";
   for (const Tree& tree : page.trees) {
-    const bool is_empty = tree.root == kNoPage;
+    const bool is_empty = tree.root == lmdb::kNoPage;
     if (is_empty != (tree.depth == 0) || is_empty != (tree.leaf_pages == 0)) return "names half an empty tree";
     if (is_empty) continue;
-    if (tree.depth > kDepthMax || tree.root < kMetaPages || tree.root > page.last_page)
+    if (tree.depth > lmdb::kDepthMax || tree.root < lmdb::kHeadPages || tree.root > page.last_page)
       return "names no root of a tree";
     if (tree.branch_pages + tree.leaf_pages + tree.overflow_pages > page.last_page) return "counts too many pages";
   }
   return "";
 }
 
-std::string_view flaw_of_pair(const MetaPage& first, const MetaPage& second) {
+std::string_view flaw_of_pair(const HeadPage& first, const HeadPage& second) {
   // A new file has two pages numbered 0.
   if (second.transaction == 0) return first.transaction == 0 ? "" : "were not written in turn";
   if (first.transaction % 2 != 0 || second.transaction % 2 != 1) return "were not written in turn";
   const bool second_is_newer = second.transaction > first.transaction;
-  const MetaPage& newer = second_is_newer ? second : first;
-  const MetaPage& older = second_is_newer ? first : second;
+  const HeadPage& newer = second_is_newer ? second : first;
+  const HeadPage& older = second_is_newer ? first : second;
   if (newer.transaction != older.transaction + 1) return "are no neighbours in time";
   if (newer.last_page < older.last_page) return "show a file that became shorter";
   return "";
 }
 
 struct Pages {
-  MetaPage first{};
-  MetaPage second{};
-  [[nodiscard]] const MetaPage& newer() const { return second.transaction > first.transaction ? second : first; }
-  [[nodiscard]] const MetaPage& older() const { return second.transaction > first.transaction ? first : second; }
+  HeadPage first{};
+  HeadPage second{};
+  [[nodiscard]] const HeadPage& newer() const { return second.transaction > first.transaction ? second : first; }
+  [[nodiscard]] const HeadPage& older() const { return second.transaction > first.transaction ? first : second; }
 };
 
 // Nothing when these are no pages of a format known here.
@@ -131,7 +100,7 @@ Result<std::optional<Note>> read_note(const std::string& note_file) {
       Note{keys::read_big_endian(*value, 0), keys::read_big_endian(*value, 8), keys::read_big_endian(*value, 16)});
 }
 
-std::string_view flaw_by_note(const MetaPage& newer, const Note& note) {
+std::string_view flaw_by_note(const HeadPage& newer, const Note& note) {
   if (content_checksum_of(newer) == note.older_checksum) return "show an earlier commit under a later number";
   if (newer.transaction < note.transaction) return "show an earlier commit than the last one";
   // A power cut, or a full disk, may have left the note behind.
@@ -167,7 +136,7 @@ Status check_meta_pages(const std::string& data_file, const std::string& note_fi
     return fail(ErrorCode::kCorrupt, "",
                 data_file + " is damaged at its head: " + std::string(which) + " " + std::string(what));
   };
-  MetaPage first{};
+  HeadPage first{};
   if (!read_page(file.get(), 0, first) || !is_meta(first)) return {};
   const std::uint32_t page_bytes = first.trees[0].pad;
   if (!is_page_size(page_bytes)) return damaged("page 0", "names no page size");
@@ -181,6 +150,12 @@ Status check_meta_pages(const std::string& data_file, const std::string& note_fi
   if (!*note) return {};
   if (const auto flaw = flaw_by_note(pages->newer(), **note); !flaw.empty()) return damaged("its two pages", flaw);
   return {};
+}
+
+std::optional<HeadPage> newest_head(int data_file) {
+  const auto pages = read_pages(data_file);
+  if (!pages || !is_page_size(pages->newer().trees[0].pad)) return std::nullopt;
+  return pages->newer();
 }
 
 }  // namespace earshot::storage

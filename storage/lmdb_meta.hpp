@@ -1,9 +1,11 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/error.hpp"
 #include "storage/files.hpp"
+#include "storage/lmdb_format.hpp"
 
 // A guard for the two pages at the head of LMDB's file, which have no checksum. Each names a whole version of
 // everything: its number, its trees' roots. Commits write them in turn and LMDB takes the one with the greater number,
@@ -32,5 +34,8 @@ class MetaNote {
 // kCorrupt when the pages cannot be what the last commits have written. Of a data file that is too short, or of another
 // format of LMDB's, nothing is said: LMDB does.
 Status check_meta_pages(const std::string& data_file, const std::string& note_file);
+
+// The head page that LMDB takes, of a file that passes. Nothing when it is too short or of another format.
+std::optional<lmdb::HeadPage> newest_head(int data_file);
 
 }  // namespace earshot::storage

@@ -1,10 +1,13 @@
 #include "storage/verify.hpp"
 
 #include <algorithm>
+#include <array>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "storage/keys.hpp"
-#include "storage/log_codec.hpp"
+#include "storage/log_store.hpp"
 #include "storage/record_kinds.hpp"
 #include "storage/state_store.hpp"
 #include "storage/verify_words.hpp"
@@ -54,6 +57,48 @@ std::string describe_state_key(std::string_view key) {
   }
 }
 
+// The records that hang in a tree: those of a section, or in words.
+struct Hanging {
+  std::optional<Section> section;
+  std::string table;
+};
+
+Hanging hanging_in(const Section& pages, const PageFlaw& flaw) {
+  if (flaw.of == PageFlaw::Of::kFreePages) return {std::nullopt, "the list of free pages"};
+  if (flaw.of == PageFlaw::Of::kTableNames) return {std::nullopt, "the list of tables"};
+  Section section = pages;
+  if (pages.is_of_state()) {
+    section.part = Section::Part::kState;
+    if (flaw.table != state_tables()[kStateTable]) return {std::nullopt, "table " + words::printable(flaw.table)};
+    // A kind of its own only when everything there is of it.
+    const bool is_one_kind = flaw.from.size() > kShardBytes && flaw.to.size() > kShardBytes &&
+                             flaw.from.substr(0, kShardBytes + 1) == flaw.to.substr(0, kShardBytes + 1);
+    return {section, is_one_kind ? plural_of(flaw.from[kShardBytes]) : "records"};
+  }
+  const auto tables = LogStore::tables();
+  const std::array parts = {Section::Part::kLog, Section::Part::kHardStates, Section::Part::kSnapshots};
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    section.part = parts[i];
+    if (flaw.table == tables[i]) return {section, section.table()};
+  }
+  return {std::nullopt, "table " + words::printable(flaw.table)};
+}
+
+Finding finding_of(const Section& pages, const PageFlaw& flaw) {
+  const Hanging hanging = hanging_in(pages, flaw);
+  std::string where = flaw.page == 0 ? "the whole tree" : "page " + std::to_string(flaw.page);
+  if (hanging.section && flaw.page != 0) {
+    where += flaw.from.empty() ? ", from the beginning" : ", from " + describe_key(*hanging.section, flaw.from);
+    where += flaw.to.empty() ? " to the end" : " to " + describe_key(*hanging.section, flaw.to);
+  }
+  const char* means = flaw.of == PageFlaw::Of::kFreePages
+                          ? ": nothing is lost yet, but a node may write over what is in use, or die when it writes"
+                          : ": what cannot be read there is told with the records, and if nothing is, nothing is lost "
+                            "yet; but a node may die when it writes there";
+  return Finding{Finding::Kind::kDamaged, pages.file(), "pages of " + hanging.table, std::move(where),
+                 (flaw.page == 0 ? "" : "the page ") + flaw.what + means};
+}
+
 }  // namespace
 
 std::string_view name_of(Finding::Kind kind) {
@@ -73,8 +118,8 @@ std::string Section::file() const { return is_of_state() ? "state/data.mdb" : "l
 std::string Section::table() const {
   switch (part) {
     case Part::kState: return kind == 0 ? "records of unknown kinds" : plural_of(kind);
-    case Part::kStateSpace:
-    case Part::kLogSpace: return "free pages";
+    case Part::kStatePages:
+    case Part::kLogPages: return "pages";
     case Part::kLog: return "log entries";
     case Part::kHardStates: return "terms and votes";
     case Part::kSnapshots: return "snapshot metadata";
@@ -86,8 +131,8 @@ std::vector<Section> sections_of(std::uint16_t shard_count, bool has_sums) {
   std::vector<Section> sections;
   for (ShardId shard(0); shard.value < shard_count; shard = shard.next()) add_sections_of(shard, sections);
   sections.push_back({Section::Part::kState, ShardId(shard_count), 0, state_key(ShardId(shard_count), {}), {}});
-  for (const auto part : {Section::Part::kStateSpace, Section::Part::kHardStates, Section::Part::kSnapshots,
-                          Section::Part::kLog, Section::Part::kLogSpace}) {
+  for (const auto part : {Section::Part::kStatePages, Section::Part::kHardStates, Section::Part::kSnapshots,
+                          Section::Part::kLog, Section::Part::kLogPages}) {
     sections.push_back({part, ShardId(0), 0, {}, {}});
   }
   for (Section& section : sections) section.has_sums = has_sums;
@@ -114,11 +159,13 @@ std::string key_behind(const Section& section, std::string_view full_key, std::s
   return is_inside ? key : std::string();
 }
 
-void verify_space(Environment& environment, const Section& section, Witness& witness) {
-  const Status status = environment.check_free_space();
+void verify_pages(Environment& environment, const Section& section, Witness& witness) {
+  const Status status =
+      environment.check_pages([&witness] { witness.looked_at_page(); },
+                              [&](const PageFlaw& flaw) { witness.found(finding_of(section, flaw)); });
   if (status) return;
-  witness.found(Finding{Finding::Kind::kDamaged, section.file(), section.table(), "the list of them",
-                        status.error().detail + ": nothing is lost yet, but a node would write over what is in use"});
+  witness.found(Finding{Finding::Kind::kUnreadable, section.file(), section.table(), "all of them",
+                        status.error().detail + ": the node refuses to start"});
 }
 
 }  // namespace earshot::storage

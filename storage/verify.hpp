@@ -41,6 +41,8 @@ class Witness {
   virtual ~Witness() = default;
   // The record at this key, of so many bytes, was reached: what kills the process now lies behind it.
   virtual void reached(std::string_view full_key, std::size_t bytes) = 0;
+  // One more page of the disk's own structure was looked at.
+  virtual void looked_at_page() = 0;
   virtual void found(Finding finding) = 0;
   // The state of a shard stands at this log index.
   virtual void stands(ShardId shard, LogIndex applied) = 0;
@@ -48,7 +50,7 @@ class Witness {
 
 // A stretch of keys of one table that is looked at in one go.
 struct Section {
-  enum class Part : std::uint8_t { kState, kStateSpace, kLogSpace, kLog, kHardStates, kSnapshots };
+  enum class Part : std::uint8_t { kState, kStatePages, kLogPages, kLog, kHardStates, kSnapshots };
   Part part = Part::kState;
   ShardId shard;     // of the state
   char kind = 0;     // of the state: the letter; 0: kinds that this release does not know
@@ -56,8 +58,8 @@ struct Section {
   std::string to;
   bool has_sums = true;  // of the state: count and digest were kept since the directory was made
 
-  [[nodiscard]] bool is_of_state() const { return part == Part::kState || part == Part::kStateSpace; }
-  [[nodiscard]] bool is_space() const { return part == Part::kStateSpace || part == Part::kLogSpace; }
+  [[nodiscard]] bool is_of_state() const { return part == Part::kState || part == Part::kStatePages; }
+  [[nodiscard]] bool is_of_pages() const { return part == Part::kStatePages || part == Part::kLogPages; }
   [[nodiscard]] std::string file() const;
   [[nodiscard]] std::string table() const;  // the kind of records, in words
 };
@@ -74,8 +76,9 @@ std::string key_behind(const Section& section, std::string_view full_key, std::s
 // Looks at a section from `from` on (empty: from its beginning; what is then not seen is not counted either).
 void verify_state(Environment& state, const Section& section, std::string_view from, Witness& witness);
 
-// The lists of free pages, in a section of their own since they have no keys.
-void verify_space(Environment& environment, const Section& section, Witness& witness);
+// The pages that all records of an environment hang in, in a section of their own: much of what they say is met by
+// writers only, so that a flaw there may leave every record readable.
+void verify_pages(Environment& environment, const Section& section, Witness& witness);
 
 // The index at which a shard's state stands; nothing when that is not known.
 using Applied = std::function<std::optional<LogIndex>(ShardId)>;

@@ -143,53 +143,6 @@ TEST_F(LmdbEnvironment, CommittedRecordsSurviveAKilledProcess) {
   EXPECT_EQ(get(*reader, 0, "uncommitted"), std::nullopt);
 }
 
-// LMDB's own layout (mdb.c 0.9.24), as far as the way to the first page number on the list of free pages.
-std::uint64_t place_of_first_free_page(std::fstream& data) {
-  const auto number = [&data](std::uint64_t place, int bytes) {
-    std::uint64_t value = 0;
-    data.seekg(static_cast<std::streamoff>(place));
-    data.read(reinterpret_cast<char*>(&value), bytes);
-    return value;
-  };
-  constexpr std::uint64_t kPageBytes = 4096;
-  const std::uint64_t head = number(144, 8) > number(kPageBytes + 144, 8) ? 0 : kPageBytes;  // the newer transaction
-  const std::uint64_t leaf = number(head + 80, 8) * kPageBytes;
-  return leaf + number(leaf + 16, 2) + 8 + 8 + 8;  // its first node: head, key, how many
-}
-
-TEST_F(LmdbEnvironment, ListOfFreePagesThatDoesNotFitTheFileIsSeen) {
-  auto environment = must(open());
-  EXPECT_TRUE(environment->check_free_space());
-  for (int i = 0; i < 200; ++i) put(*environment, 0, std::to_string(i), std::string(2'000, 'x'));
-  auto erasing = must(environment->begin_write());
-  for (int i = 0; i < 200; ++i) must(erasing->erase(0, std::to_string(i)));
-  must(erasing->commit());
-  erasing = nullptr;
-  put(*environment, 0, "what is used", "is still found");
-  const auto sound = environment->check_free_space();
-  EXPECT_TRUE(sound) << sound.error().to_string();
-  environment = nullptr;
-
-  std::fstream data(file("data.mdb"), std::ios::in | std::ios::out | std::ios::binary);
-  const auto place = static_cast<std::streamoff>(place_of_first_free_page(data));
-  std::uint64_t page = 0;
-  data.seekg(place);
-  data.read(reinterpret_cast<char*>(&page), sizeof page);
-  for (const std::uint64_t wrong : {std::uint64_t{1}, page | std::uint64_t{1} << 40, page - 1}) {
-    data.seekp(place);
-    data.write(reinterpret_cast<const char*>(&wrong), sizeof wrong);
-    data.flush();
-    LmdbOptions reading{directory / "environment", {"table"}};
-    reading.read_only = true;
-    environment = must(open_lmdb(reading));
-    const auto status = environment->check_free_space();
-    ASSERT_FALSE(status) << "page " << page << " is called " << wrong;
-    EXPECT_EQ(status.error().code, ErrorCode::kCorrupt);
-    EXPECT_THAT(status.error().detail, HasSubstr("free pages"));
-    environment = nullptr;
-  }
-}
-
 TEST_F(LmdbEnvironment, NoTablesAreRefused) {
   const auto opened = open_lmdb(LmdbOptions{directory / "environment", {}});
   ASSERT_FALSE(opened);

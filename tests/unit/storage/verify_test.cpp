@@ -36,12 +36,14 @@ constexpr std::uint64_t kApplied = 5;
 class Collected final : public Witness {
  public:
   void reached(std::string_view, std::size_t) override { ++records; }
+  void looked_at_page() override { ++pages; }
   void found(Finding finding) override { findings.push_back(std::move(finding)); }
   void stands(ShardId shard, LogIndex index) override { applied[shard] = index; }
 
   std::vector<Finding> findings;
   std::map<ShardId, LogIndex> applied;
   int records = 0;
+  int pages = 0;
 };
 
 std::string message(std::uint64_t number) {
