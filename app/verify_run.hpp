@@ -4,11 +4,11 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
+#include "app/verify_worker.hpp"
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "storage/data_directory.hpp"
 #include "storage/verify.hpp"
@@ -28,7 +28,7 @@ struct VerifyReport {
 
 // Verifies a stopped node's data in processes of its own, one after the other: a damaged page can crash LMDB, or lead
 // it in circles. One that dies, or reaches no further record in time, tells by shared memory where it was; the next
-// one goes on behind that place. What they find comes over a pipe, one JSON object a line.
+// one goes on behind that place (verify_worker.hpp).
 //
 // Call it while the process has one thread.
 class VerifyRun {
@@ -36,6 +36,12 @@ class VerifyRun {
   // `directory`: locked, with its identity. `progress` gets the records done and those there are (0: not known yet).
   using OnProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
   static Result<VerifyReport> run(const std::string& path, const storage::NodeIdentity& identity, OnProgress progress);
+
+  // What a process does: looks at everything from the start on, or dies of it. run() has verify_sections() do it.
+  using Worker = std::function<void(const VerifyStart& start, VerifyShared& shared, storage::Witness& witness)>;
+  // run() with a worker and a clock that may be a test's. `sections` must not be empty.
+  static Result<VerifyReport> run_with(const std::vector<storage::Section>& sections, const Worker& work,
+                                       const Clock& clock, OnProgress progress);
 };
 
 // Makes what is left the whole: counts the state's records anew, so that a node starts with them. In a process of its

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <array>
-#include <cstddef>
 #include <cstdint>
 
 // LMDB's file, format 1 on a 64-bit system, in the machine's byte order: read from mdb.c of LMDB 0.9 (MDB_page,
@@ -14,7 +13,6 @@ inline constexpr std::uint32_t kVersion = 1;
 inline constexpr std::uint64_t kNoPage = UINT64_MAX;
 inline constexpr std::uint64_t kHeadPages = 2;
 inline constexpr std::uint16_t kDepthMax = 32;  // of LMDB's cursors
-inline constexpr std::size_t kKeyBytesMax = 511;
 
 // A page's flags. Others are set in memory only, or on trees with several values to a key, which nobody makes here.
 inline constexpr std::uint16_t kBranchPage = 0x01;

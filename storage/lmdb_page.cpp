@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "storage/lmdb_format.hpp"
+#include "storage/record_rules.hpp"
 
 namespace earshot::storage::lmdb {
 namespace {

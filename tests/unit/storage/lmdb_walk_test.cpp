@@ -1,5 +1,6 @@
 #include "storage/lmdb_walk.hpp"
 
+#include <cstddef>
 #include <cstring>
 #include <filesystem>
 #include <functional>

@@ -1,0 +1,203 @@
+#include "app/verify_run.hpp"
+
+#include <array>
+#include <atomic>
+#include <csignal>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/limits.hpp"
+
+namespace earshot::app {
+namespace {
+
+using storage::Finding;
+using testing::AllOf;
+using testing::Each;
+using testing::ElementsAre;
+using testing::Field;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+auto is_unreadable(const std::string& lost) {
+  return AllOf(Field(&Finding::kind, Finding::Kind::kUnreadable), Field(&Finding::lost, HasSubstr(lost)));
+}
+
+// How many workers there were: they are processes, so that only shared memory can tell.
+class Count {
+ public:
+  Count()
+      : count_(new (::mmap(nullptr, sizeof(std::atomic<std::size_t>), PROT_READ | PROT_WRITE,
+                           MAP_SHARED | MAP_ANONYMOUS, -1, 0)) std::atomic<std::size_t>(0)) {}
+  ~Count() { ::munmap(count_, sizeof *count_); }
+  Count(const Count&) = delete;
+  Count& operator=(const Count&) = delete;
+  std::size_t add() const { return ++*count_; }
+  [[nodiscard]] std::size_t get() const { return *count_; }
+
+ private:
+  std::atomic<std::size_t>* count_;
+};
+
+// Workers that die and hang in real processes; time passes only when a test says so.
+class VerifyRunTest : public testing::Test {
+ protected:
+  VerifyReport run(const VerifyRun::Worker& work) {
+    const auto counted = [&](const VerifyStart& start, VerifyShared& shared, storage::Witness& witness) {
+      workers.add();
+      work(start, shared, witness);
+    };
+    auto report = VerifyRun::run_with(sections, counted, clock, [this](auto, auto) { on_look(); });
+    EXPECT_TRUE(report) << report.error().to_string();
+    return report ? std::move(*report) : VerifyReport{};
+  }
+  // As a worker that has come so far, and reads a page there that kills it.
+  [[noreturn]] static void die_at(std::size_t section, VerifyShared& shared) {
+    shared.stage = VerifyShared::kSections;
+    shared.section = section;
+    shared.key_bytes = 0;
+    ::signal(SIGSEGV, SIG_DFL);  // a sanitizer has it
+    ::raise(SIGSEGV);
+    ::_exit(1);
+  }
+  [[noreturn]] static void hang() {
+    for (;;) ::pause();
+  }
+
+  // So many that each may kill a worker of its own.
+  const std::vector<storage::Section> sections = storage::sections_of(64, true);
+  ManualClock clock;
+  std::function<void()> on_look = [] {};
+  Count workers;
+};
+
+TEST_F(VerifyRunTest, SoundDataTakesOneWorker) {
+  const auto report = run([](const VerifyStart&, VerifyShared&, storage::Witness& witness) {
+    witness.reached("key", 7);
+    witness.looked_at_page();
+  });
+  EXPECT_TRUE(report.is_sound());
+  EXPECT_EQ(report.records, 1u);
+  EXPECT_EQ(report.bytes, 10u);
+  EXPECT_EQ(workers.get(), 1u);
+}
+
+TEST_F(VerifyRunTest, NextWorkerGoesOnBehindWhereOneDied) {
+  const auto report = run([](const VerifyStart& start, VerifyShared& shared, storage::Witness& witness) {
+    if (start.section < 3) die_at(start.section, shared);
+    witness.found(Finding{Finding::Kind::kMissing, "file", "table", "where", "what the last one saw"});
+  });
+  EXPECT_EQ(workers.get(), 4u);
+  EXPECT_THAT(report.findings, SizeIs(4));
+  EXPECT_EQ(report.counts.at(Finding::Kind::kUnreadable), 3u);
+  EXPECT_THAT(report.findings.front(), is_unreadable("reading crashed"));
+  EXPECT_EQ(report.findings[1].table, sections[1].table()) << "each place is told, also where nothing was read between";
+}
+
+TEST_F(VerifyRunTest, RunEndsWhenItHasCostTooManyProcesses) {
+  const auto report =
+      run([](const VerifyStart& start, VerifyShared& shared, storage::Witness&) { die_at(start.section, shared); });
+  EXPECT_EQ(workers.get(), limits::kVerifyCrashesMax);
+  EXPECT_EQ(report.counts.at(Finding::Kind::kUnreadable), limits::kVerifyCrashesMax + 1)
+      << "one for each, and one for what was not looked at";
+}
+
+TEST_F(VerifyRunTest, RunThatCostsOneProcessLessGoesToItsEnd) {
+  const auto report = run([](const VerifyStart& start, VerifyShared& shared, storage::Witness&) {
+    if (start.section + 1 < limits::kVerifyCrashesMax) die_at(start.section, shared);
+  });
+  EXPECT_EQ(workers.get(), limits::kVerifyCrashesMax);
+  EXPECT_EQ(report.counts.at(Finding::Kind::kUnreadable), limits::kVerifyCrashesMax - 1);
+}
+
+TEST_F(VerifyRunTest, WorkerThatReachesNothingForTooLongIsEnded) {
+  on_look = [this] { clock.advance(limits::kVerifySilenceMsMax / 2 + 1); };
+  const auto report = run([](const VerifyStart& start, VerifyShared& shared, storage::Witness&) {
+    shared.stage = VerifyShared::kSections;
+    shared.section = start.section;
+    if (start.section == 0) hang();
+  });
+  EXPECT_THAT(report.findings, ElementsAre(is_unreadable("reading went on without end")));
+}
+
+TEST_F(VerifyRunTest, WorkerThatHangsWhereOneDiedBeforeDoesNotEndTheRun) {
+  on_look = [this] { clock.advance(limits::kVerifySilenceMsMax + 1); };
+  const auto report = run([](const VerifyStart& start, VerifyShared& shared, storage::Witness&) {
+    if (start.section == 0) die_at(0, shared);
+    shared.stage = VerifyShared::kSections;
+    shared.section = start.section;
+    if (start.section < 3) hang();
+  });
+  EXPECT_EQ(workers.get(), 4u);
+  EXPECT_THAT(report.findings, ElementsAre(is_unreadable("reading crashed"), is_unreadable("went on without end"),
+                                           is_unreadable("went on without end")));
+}
+
+// A slow disk is no damage: each step is waited for, and takes almost as long as a worker may be silent.
+TEST_F(VerifyRunTest, SlowWorkerIsNotTakenForOneThatHangs) {
+  constexpr int kSteps = 10;
+  constexpr int kPatienceMs = 60'000;
+  std::array<int, 2> go{};
+  std::array<int, 2> done{};
+  ASSERT_EQ(::pipe2(go.data(), O_CLOEXEC), 0);
+  ASSERT_EQ(::pipe2(done.data(), O_CLOEXEC), 0);
+  int steps = 0;
+  on_look = [&] {
+    if (steps == kSteps) return;
+    clock.advance(limits::kVerifySilenceMsMax * 9 / 10);
+    char byte = 0;
+    ASSERT_EQ(::write(go[1], &byte, 1), 1);
+    pollfd waiting{done[0], POLLIN, 0};
+    ASSERT_EQ(::poll(&waiting, 1, kPatienceMs), 1) << "the worker is gone";
+    ASSERT_EQ(::read(done[0], &byte, 1), 1);
+    ++steps;
+  };
+  const auto report = run([&](const VerifyStart&, VerifyShared& shared, storage::Witness& witness) {
+    shared.stage = VerifyShared::kSections;
+    for (int i = 0; i < kSteps; ++i) {
+      char byte = 0;
+      if (::read(go[0], &byte, 1) != 1) ::_exit(1);
+      i % 2 == 0 ? witness.reached("key", 0) : witness.looked_at_page();
+      if (::write(done[1], &byte, 1) != 1) ::_exit(1);
+    }
+  });
+  EXPECT_THAT(report.findings, IsEmpty());
+  EXPECT_EQ(steps, kSteps);
+  for (const int end : {go[0], go[1], done[0], done[1]}) ::close(end);
+}
+
+TEST_F(VerifyRunTest, EnvironmentThatCannotBeOpenedIsLeftOut) {
+  const auto report = run([](const VerifyStart& start, VerifyShared& shared, storage::Witness&) {
+    shared.stage = VerifyShared::kOpenState;
+    if (start.opens_state) ::_exit(9);
+    shared.stage = VerifyShared::kOpenLog;
+    if (start.opens_log) ::_exit(10);
+  });
+  EXPECT_EQ(workers.get(), 3u);
+  EXPECT_THAT(report.findings, ElementsAre(is_unreadable("ended with code 9 when it was opened"),
+                                           is_unreadable("ended with code 10 when it was opened")));
+  EXPECT_EQ(report.findings[0].file, "state/data.mdb");
+  EXPECT_EQ(report.findings[1].file, "log/data.mdb");
+}
+
+TEST_F(VerifyRunTest, FindingsBeyondTheLimitAreCountedAndNotKept) {
+  const auto report = run([](const VerifyStart&, VerifyShared&, storage::Witness& witness) {
+    for (std::size_t i = 0; i <= limits::kFindingsPerKindMax; ++i)
+      witness.found(Finding{Finding::Kind::kDamaged, "file", "table", std::to_string(i), "lost"});
+  });
+  EXPECT_THAT(report.findings,
+              AllOf(SizeIs(limits::kFindingsPerKindMax), Each(Field(&Finding::kind, Finding::Kind::kDamaged))));
+  EXPECT_EQ(report.counts.at(Finding::Kind::kDamaged), limits::kFindingsPerKindMax + 1);
+}
+
+}  // namespace
+}  // namespace earshot::app
