@@ -5,12 +5,12 @@
 
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
+
+#include "auth/openssl.hpp"
 
 namespace earshot::auth {
 namespace {
@@ -19,27 +19,14 @@ constexpr int kRsaBitsMin = 2048;
 constexpr unsigned kRsaBitsNew = 3072;
 constexpr std::size_t kP256Bytes = 32;
 
-template <auto kFree>
-struct Free {
-  template <class T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
-using Bio = std::unique_ptr<BIO, Free<BIO_free>>;
-using PKey = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
+using openssl::Bio;
+using openssl::CleanErrors;
+using openssl::Free;
+using openssl::PKey;
 using PKeyContext = std::unique_ptr<EVP_PKEY_CTX, Free<EVP_PKEY_CTX_free>>;
 using Number = std::unique_ptr<BIGNUM, Free<BN_free>>;
 using ParamBuilder = std::unique_ptr<OSSL_PARAM_BLD, Free<OSSL_PARAM_BLD_free>>;
 using Params = std::unique_ptr<OSSL_PARAM, Free<OSSL_PARAM_free>>;
-
-// Leaves no error behind.
-struct CleanErrors {
-  CleanErrors() = default;
-  CleanErrors(const CleanErrors&) = delete;
-  CleanErrors& operator=(const CleanErrors&) = delete;
-  ~CleanErrors() { ERR_clear_error(); }
-};
 
 tl::unexpected<Error> unfit(std::string why) { return fail(ErrorCode::kInvalidArgument, "", std::move(why)); }
 tl::unexpected<Error> failed() {
@@ -47,9 +34,6 @@ tl::unexpected<Error> failed() {
   ERR_error_string_n(ERR_peek_last_error(), text.data(), text.size());
   return fail(ErrorCode::kInternal, "", std::string("OpenSSL: ") + text.data());
 }
-
-// Instead of a question on the terminal.
-int no_password(char*, int, int, void*) { return -1; }
 
 std::string text_of(const Bio& bio) {
   char* data = nullptr;
@@ -108,10 +92,10 @@ Result<KeyPair> read_pem(std::string_view pem, Algorithm algorithm) {
   const bool is_private = pem.find("PRIVATE KEY-----") != std::string_view::npos;
   if (pem.find("-----BEGIN CERTIFICATE") != std::string_view::npos)
     return unfit("is a certificate: give its public key (openssl x509 -pubkey -noout)");
-  const Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  const Bio bio = openssl::reader_of(pem);
   if (!bio) return failed();
-  const PKey key(is_private ? PEM_read_bio_PrivateKey(bio.get(), nullptr, no_password, nullptr)
-                            : PEM_read_bio_PUBKEY(bio.get(), nullptr, no_password, nullptr));
+  const PKey key(is_private ? PEM_read_bio_PrivateKey(bio.get(), nullptr, openssl::no_password, nullptr)
+                            : PEM_read_bio_PUBKEY(bio.get(), nullptr, openssl::no_password, nullptr));
   if (!key) return unfit("is neither a public nor an unencrypted private key in PEM");
   if (auto fit = check_fit(key, algorithm); !fit) return fail(std::move(fit.error()));
   return to_pem(key, is_private);

@@ -5,13 +5,12 @@
 #include <utility>
 
 #include <kj/exception.h>
-#include <openssl/bio.h>
-#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <spdlog/spdlog.h>
 
+#include "auth/openssl.hpp"
 #include "auth/secret_file.hpp"
 
 namespace earshot::gateway {
@@ -20,21 +19,7 @@ namespace {
 constexpr std::int64_t kDayS = 24 * 3600;
 constexpr int kWarnDays = 14;  // before a certificate ends
 
-template <auto kFree>
-struct Free {
-  template <class T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
-using Bio = std::unique_ptr<BIO, Free<BIO_free>>;
-using Certificate = std::unique_ptr<X509, Free<X509_free>>;
-using PrivateKey = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
-
-Bio reader_of(const std::string& text) { return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))); }
-
-// Instead of a question on the terminal.
-int no_password(char*, int, int, void*) { return -1; }
+using Certificate = std::unique_ptr<X509, openssl::Free<X509_free>>;
 
 tl::unexpected<Error> unfit(std::string field, const std::string& path, const char* why) {
   return fail(ErrorCode::kInvalidArgument, std::move(field), path + " " + why);
@@ -51,7 +36,7 @@ Facts facts_of(const X509* certificate) {
   Facts facts{name.data(), 0};
   int days = 0;
   int seconds = 0;
-  const std::unique_ptr<ASN1_TIME, Free<ASN1_STRING_free>> epoch(ASN1_TIME_set(nullptr, 0));
+  const std::unique_ptr<ASN1_TIME, openssl::Free<ASN1_STRING_free>> epoch(ASN1_TIME_set(nullptr, 0));
   if (epoch && ASN1_TIME_diff(&days, &seconds, epoch.get(), X509_get0_notAfter(certificate)) == 1)
     facts.ends_at_s = days * kDayS + seconds;
   return facts;
@@ -60,12 +45,12 @@ Facts facts_of(const X509* certificate) {
 // OpenSSL would take a key that belongs to another certificate and fail every handshake.
 Result<Facts> check_pair(const std::string& certificate_path, const std::string& certificate_pem,
                          const std::string& key_path, const std::string& key_pem) {
-  const Bio certificate_bio = reader_of(certificate_pem);
-  const Bio key_bio = reader_of(key_pem);
-  const Certificate certificate(PEM_read_bio_X509(certificate_bio.get(), nullptr, no_password, nullptr));
-  const PrivateKey key(PEM_read_bio_PrivateKey(key_bio.get(), nullptr, no_password, nullptr));
+  const openssl::CleanErrors clean;
+  const openssl::Bio certificate_bio = openssl::reader_of(certificate_pem);
+  const openssl::Bio key_bio = openssl::reader_of(key_pem);
+  const Certificate certificate(PEM_read_bio_X509(certificate_bio.get(), nullptr, openssl::no_password, nullptr));
+  const openssl::PKey key(PEM_read_bio_PrivateKey(key_bio.get(), nullptr, openssl::no_password, nullptr));
   const bool fit = certificate && key && X509_check_private_key(certificate.get(), key.get()) == 1;
-  ERR_clear_error();  // which connections of this thread would take for their own
   if (!certificate) return unfit("tls_certificate", certificate_path, "holds no certificate in PEM");
   if (!key) return unfit("tls_key", key_path, "holds no unencrypted private key in PEM");
   if (!fit) return unfit("tls_key", key_path, "is not the key of the certificate");
@@ -86,6 +71,7 @@ void prepare_context(void* context, void*, CRYPTO_EX_DATA*, int, long, void*) {
 }
 
 Result<std::shared_ptr<kj::TlsContext>> make_context(const std::string& certificate_pem, const std::string& key_pem) {
+  const openssl::CleanErrors clean;
   static const int hook = SSL_CTX_get_ex_new_index(0, nullptr, prepare_context, nullptr, nullptr);
   if (hook < 0) return fail(ErrorCode::kInternal, "", "OpenSSL refuses a hook");
   std::shared_ptr<kj::TlsContext> context;
@@ -100,7 +86,6 @@ Result<std::shared_ptr<kj::TlsContext>> make_context(const std::string& certific
     context = std::make_shared<kj::TlsContext>(kj::mv(options));
   });
   making_context = false;
-  ERR_clear_error();
   KJ_IF_MAYBE (exception, failure)
     return fail(ErrorCode::kInvalidArgument, "tls_certificate",
                 std::string("cannot be used: ") + exception->getDescription().cStr());
