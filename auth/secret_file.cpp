@@ -13,8 +13,9 @@
 namespace earshot::auth {
 namespace {
 
-std::int64_t changed_ns(const struct stat& facts) {
-  return static_cast<std::int64_t>(facts.st_mtim.tv_sec) * 1'000'000'000 + facts.st_mtim.tv_nsec;
+FileVersion version_of(const struct stat& facts) {
+  return {static_cast<std::int64_t>(facts.st_mtim.tv_sec) * 1'000'000'000 + facts.st_mtim.tv_nsec, facts.st_ino,
+          facts.st_size};
 }
 
 Status read_all(int fd, std::string& text) {
@@ -43,14 +44,14 @@ Result<SecretFile> read_secret_file(const std::string& path, std::string_view fi
     read = read_all(fd, file.text);
   if (fd >= 0) ::close(fd);
   if (!read) return fail(read.error().code, std::string(field), "cannot read " + path + ": " + read.error().detail);
-  file.changed_ns = changed_ns(facts);
+  file.version = version_of(facts);
   file.read_by_others = (facts.st_mode & (S_IRGRP | S_IROTH)) != 0;
   return file;
 }
 
-std::int64_t changed_ns(const std::string& path) {
+FileVersion version_of(const std::string& path) {
   struct stat facts {};
-  return ::stat(path.c_str(), &facts) == 0 ? changed_ns(facts) : 0;
+  return ::stat(path.c_str(), &facts) == 0 ? version_of(facts) : FileVersion{};
 }
 
 }  // namespace earshot::auth

@@ -54,8 +54,7 @@ class JwtAuthentication final : public Authenticator {
     const std::uint64_t now_ms = clock_.monotonic_ms();
     if (now_ms - looked_at_ms_ < limits::kKeyFileLookMs) return keys_;
     looked_at_ms_ = now_ms;
-    const std::int64_t changed_ns = auth::changed_ns(path_);
-    if (changed_ns == changed_ns_) return keys_;
+    if (auth::version_of(path_) == version_) return keys_;
     // A file that is being written may be cut short, hence no key file, and is looked at again. Said once for each
     // reason.
     if (auto loaded = load(); loaded)
@@ -72,7 +71,7 @@ class JwtAuthentication final : public Authenticator {
     auto keys = auth::KeySet::parse(file->text);
     if (!keys) return fail(ErrorCode::kInvalidArgument, "jwt_keys", path_ + " " + keys.error().detail);
     keys_ = std::make_shared<const auth::KeySet>(std::move(*keys));
-    changed_ns_ = file->changed_ns;
+    version_ = file->version;
     read_by_others_ = file->read_by_others;
     return {};
   }
@@ -94,7 +93,7 @@ class JwtAuthentication final : public Authenticator {
   const Clock& clock_;
   std::mutex mutex_;
   std::shared_ptr<const auth::KeySet> keys_;
-  std::int64_t changed_ns_ = 0;
+  auth::FileVersion version_;
   bool read_by_others_ = false;
   std::uint64_t looked_at_ms_ = 0;
   std::string complaint_;
