@@ -50,6 +50,8 @@ const std::array kSettings{
             NumberRule{&NodeConfig::shard_count, 1, limits::kShardsMax}},
     Setting{"gateway_threads", "Threads that speak with clients.",
             NumberRule{&NodeConfig::gateway_threads, 1, limits::kGatewayThreadsMax}},
+    Setting{"connections_max", "Clients that may be connected at once; those beyond are closed at once.",
+            NumberRule{&NodeConfig::connections_max, 1, limits::kConnectionsMax}},
     Setting{"scheduler_threads", "Threads that sessions and shards run on; 0: one per core.",
             NumberRule{&NodeConfig::scheduler_threads, 0, kSchedulerThreadsMax}},
     Setting{"log_level", "How much is logged, to standard error.", TextRule{&NodeConfig::log_level, kLogLevels}},

@@ -28,6 +28,7 @@ struct NodeConfig {
   std::uint32_t jwt_leeway_s = limits::kJwtLeewaySDefault;
   std::uint16_t shard_count = limits::kShardsDefault;  // fixed when the data directory is created
   std::uint32_t gateway_threads = 1;
+  std::uint64_t connections_max = limits::kConnectionsMax;
   std::uint32_t scheduler_threads = 0;  // 0: one per core
   std::string log_level = "info";       // trace, debug, info, warn, error, off
   std::uint64_t retransmit_first_ms = limits::kRetransmitFirstMs;

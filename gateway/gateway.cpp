@@ -50,10 +50,10 @@ Result<Door> make_door(const NodeConfig& config, bool listens_on_loopback, const
 
 class ServingGateway final : public Gateway {
  public:
-  ServingGateway(Listener listener, Door door, std::uint32_t threads, actors::Broker& broker,
+  ServingGateway(Listener listener, Door door, const NodeConfig& config, actors::Broker& broker,
                  const GatewayOptions& options)
       : port_(listener.port),
-        connections_max_(options.connections_max),
+        connections_max_(config.connections_max),
         logins_(std::move(door.authenticator), clock_of(options)),
         tls_(std::move(door.tls)),
         answers_(options.answers_bytes_max) {
@@ -61,10 +61,10 @@ class ServingGateway final : public Gateway {
     if (tls_) tls_->tell();
     if (!tls_ && !listener.loopback)
       spdlog::warn("clients are served without TLS on an address that others reach (allow_plaintext)");
-    for (std::uint32_t i = 0; i < threads; ++i)
+    for (std::uint32_t i = 0; i < config.gateway_threads; ++i)
       bridges_.push_back(std::make_shared<Bridge>(limits::kBridgeQueueItemsMax));
     std::optional<Listener> listens(std::move(listener));  // the first thread does
-    for (std::uint32_t i = 0; i < threads; ++i) {
+    for (std::uint32_t i = 0; i < config.gateway_threads; ++i) {
       RpcServer::Parts parts{broker,       logins_,  tls_.get(), options,      bridges_[i],
                              connections_, answers_, counters_,  std::nullopt, {}};
       if (i == 0) {
@@ -144,8 +144,7 @@ Result<std::unique_ptr<Gateway>> Gateway::start(const NodeConfig& config, actors
   if (!listener) return fail(std::move(listener.error()));
   auto door = make_door(config, listener->loopback, clock_of(options));
   if (!door) return fail(std::move(door.error()));
-  return std::make_unique<ServingGateway>(std::move(*listener), std::move(*door), config.gateway_threads, broker,
-                                          options);
+  return std::make_unique<ServingGateway>(std::move(*listener), std::move(*door), config, broker, options);
 }
 
 }  // namespace earshot::gateway

@@ -13,9 +13,8 @@
 
 namespace earshot::gateway {
 
-// The limits that a connection is held to; tests tighten them.
+// The limits that a connection is held to and nobody configures; tests tighten them.
 struct GatewayOptions {
-  std::size_t connections_max = limits::kConnectionsMax;
   std::uint64_t login_timeout_ms = limits::kLoginTimeoutMs;
   std::uint64_t write_timeout_ms = limits::kWriteTimeoutMs;
   std::uint64_t call_timeout_ms = limits::kCallTimeoutMs;

@@ -15,10 +15,9 @@ namespace earshot::tests {
 // A gateway before a fake broker, and an event loop for clients.
 class GatewayTest : public testing::Test {
  protected:
-  void start(gateway::GatewayOptions options = {}, std::uint32_t threads = 1) {
-    NodeConfig config;
+  void start(gateway::GatewayOptions options = {}) { start({}, options); }
+  void start(NodeConfig config, gateway::GatewayOptions options = {}) {
     config.client_port = 0;
-    config.gateway_threads = threads;
     auto started = gateway::Gateway::start(config, *broker_, options);
     ASSERT_TRUE(started) << started.error().to_string();
     gateway_ = std::move(*started);

@@ -14,7 +14,7 @@ class ManageTest : public GatewayTest {
  protected:
   void SetUp() override {
     GatewayTest::SetUp();
-    start({});
+    start();
     client_ = std::make_unique<TestClient>(io_, gateway_->port());
     client_->login("alice");
     session_ = broker_->session();

@@ -116,7 +116,9 @@ TEST_F(GatewayTest, StopsTwiceAndFreesThePort) {
 }
 
 TEST_F(GatewayTest, SpreadsConnectionsOverItsThreads) {
-  start({}, 3);
+  NodeConfig config;
+  config.gateway_threads = 3;
+  start(config);
   std::vector<std::unique_ptr<TestClient>> clients;
   for (int i = 0; i < 9; ++i) {
     clients.push_back(std::make_unique<TestClient>(io_, gateway_->port()));
@@ -127,15 +129,16 @@ TEST_F(GatewayTest, SpreadsConnectionsOverItsThreads) {
 }
 
 TEST_F(GatewayTest, ClosesAConnectionBeyondTheLimitAtOnce) {
-  GatewayOptions options;
-  options.connections_max = 2;
-  start(options);
+  NodeConfig config;
+  config.connections_max = 2;
+  start(config);
   TestClient first = connect();
   TestClient second = connect();
   first.login("alice");
   second.login("bob");
   TestClient third = connect();
   EXPECT_TRUE(third.wait_until_closed());
+  EXPECT_EQ(gateway_->counters().connections_refused, 1u);
   second.login_raw("bob");  // the others do not notice
 }
 
@@ -150,7 +153,9 @@ TEST_F(GatewayTest, AThousandConnectionsLeaveNothingBehind) {
     }
     return count;
   };
-  start({}, 2);
+  NodeConfig config;
+  config.gateway_threads = 2;
+  start(config);
   const std::size_t before = descriptors();
   for (std::size_t round = 0; round < 100; ++round) {
     std::vector<std::unique_ptr<TestClient>> clients;

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gateway/login_desk.hpp"
 #include "tests/support/certificates.hpp"
 #include "tests/support/gateway_client.hpp"
 #include "tests/support/temporary_directory.hpp"
@@ -38,11 +39,10 @@ class TlsTest : public GatewayTest {
     config.tls_key = directory_ / "node.key";
     return config;
   }
-  void start_tls(GatewayOptions options = {}) {
+  void start_tls(GatewayOptions options = {}) { start_tls(config(), options); }
+  void start_tls(NodeConfig config, GatewayOptions options = {}) {
     install(authority_.issue("node.example"));
-    auto started = Gateway::start(config(), *broker_, options);
-    ASSERT_TRUE(started) << started.error().to_string();
-    gateway_ = std::move(*started);
+    start(std::move(config), options);
   }
   kj::Own<kj::AsyncIoStream> dial() {
     auto address = io_.provider->getNetwork().parseAddress("127.0.0.1", gateway_->port()).wait(io_.waitScope);
@@ -64,6 +64,35 @@ class TlsTest : public GatewayTest {
     });
     auto patience = io_.provider->getTimer().afterDelay(20 * kj::SECONDS).then([] { return std::string("no end"); });
     return text.exclusiveJoin(kj::mv(patience)).wait(io_.waitScope);
+  }
+
+  // What a client of OpenSSL begins with.
+  static std::string client_hello() {
+    const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
+    const std::unique_ptr<SSL, decltype(&SSL_free)> ssl(SSL_new(context.get()), SSL_free);
+    BIO* sent = BIO_new(BIO_s_mem());
+    SSL_set_bio(ssl.get(), BIO_new(BIO_s_mem()), sent);  // owned by it from here on
+    SSL_connect(ssl.get());
+    ERR_clear_error();
+    char* data = nullptr;
+    const long size = BIO_get_mem_data(sent, &data);
+    return {data, static_cast<std::size_t>(size)};
+  }
+  // Says one byte after the other, as long as the server listens; how many it took.
+  std::size_t trickle(kj::AsyncIoStream& stream, const std::string& bytes) {
+    bool is_closed = false;
+    auto reading = stream.readAllBytes()
+                       .ignoreResult()
+                       .catch_([](kj::Exception&&) {})
+                       .then([&] { is_closed = true; })
+                       .eagerlyEvaluate(nullptr);
+    std::size_t said = 0;
+    for (; said < bytes.size() && !is_closed; ++said) {
+      const auto failure = kj::runCatchingExceptions([&] { stream.write(&bytes[said], 1).wait(io_.waitScope); });
+      if (failure != nullptr) break;
+      io_.provider->getTimer().afterDelay(2 * kj::MILLISECONDS).wait(io_.waitScope);
+    }
+    return said;
   }
 
   const tests::TemporaryDirectory directory_;
@@ -112,7 +141,44 @@ TEST_F(TlsTest, AHandshakeThatIsNeverFinishedEndsWithTheTimeForTheLogin) {
   begun->write(record, sizeof record).wait(io_.waitScope);
   EXPECT_EQ(read_to_end(*silent), "");
   EXPECT_EQ(read_to_end(*begun), "");
-  EXPECT_EQ(gateway_->connections(), 0u);
+  run_until([&] { return gateway_->connections() == 0; });
+  EXPECT_EQ(gateway_->counters().login_timeouts, 2u);
+}
+
+TEST_F(TlsTest, AHandshakeThatTricklesEndsWithTheTimeForTheLoginAllTheSame) {
+  GatewayOptions options;
+  options.login_timeout_ms = 100;
+  start_tls(options);
+  const std::string hello = client_hello();
+  ASSERT_EQ(hello.front(), 22);
+  auto stream = dial();
+  EXPECT_LT(trickle(*stream, hello + std::string(10'000, 0)), hello.size()) << "a byte now and then buys no time";
+  run_until([&] { return gateway_->connections() == 0; });
+  EXPECT_EQ(gateway_->counters().login_timeouts, 1u);
+  EXPECT_EQ(gateway_->counters().handshakes_failed, 1u);
+}
+
+// Whoever is turned away may go on talking, so that it can read why; not for ever.
+TEST_F(TlsTest, WhoDoesNotSpeakTlsAndDoesNotGoIsClosedWithTheTimeForTheLogin) {
+  GatewayOptions options;
+  options.login_timeout_ms = 100;
+  start_tls(options);
+  auto stream = dial();
+  EXPECT_LT(trickle(*stream, std::string(100'000, 'x')), 10'000u);
+  run_until([&] { return gateway_->connections() == 0; });
+  EXPECT_EQ(gateway_->counters().login_timeouts, 1u);
+}
+
+TEST_F(TlsTest, AFloodThatIsNoTlsIsNotTakenInToTheEnd) {
+  start_tls();
+  auto stream = dial();
+  const std::string flood(8 << 20, 'x');
+  auto writing = kj::evalNow([&] {
+                   return stream->write(flood.data(), flood.size());
+                 }).then([] { return true; }, [](kj::Exception&&) { return false; });
+  auto patience = io_.provider->getTimer().afterDelay(20 * kj::SECONDS).then([] { return true; });
+  EXPECT_FALSE(writing.exclusiveJoin(kj::mv(patience)).wait(io_.waitScope)) << "it should have been closed";
+  run_until([&] { return gateway_->connections() == 0; });
 }
 
 TEST_F(TlsTest, TheTimeForTheLoginGoesOnAfterTheHandshake) {
@@ -125,9 +191,9 @@ TEST_F(TlsTest, TheTimeForTheLoginGoesOnAfterTheHandshake) {
 }
 
 TEST_F(TlsTest, UnfinishedHandshakesHoldUpNobodyAndAreCounted) {
-  GatewayOptions options;
-  options.connections_max = 21;
-  start_tls(options);
+  NodeConfig few = config();
+  few.connections_max = 21;
+  start_tls(few);
   std::vector<kj::Own<kj::AsyncIoStream>> silent;
   for (int i = 0; i < 20; ++i) silent.push_back(dial());
   TestClient client(io_, dial_tls());
@@ -160,6 +226,12 @@ TEST_F(TlsTest, GarbageInsideAHandshakeEndsItAlone) {
     read_to_end(*bad);
   }
   EXPECT_EQ(wire::read(client.login_raw("alice").getError()).code, ErrorCode::kConflict) << "still connected";
+}
+
+TEST_F(TlsTest, TheOriginOfAConnectionIsSeenThroughTls) {
+  start_tls();
+  auto stream = dial_tls();
+  EXPECT_EQ(origin_of(*stream), (auth::Origin{false, INADDR_LOOPBACK}));
 }
 
 TEST_F(TlsTest, AnOlderTlsThanTheLeastIsRefused) {

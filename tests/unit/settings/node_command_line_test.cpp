@@ -73,6 +73,7 @@ TEST(NodeCommandLine, NumbersStandAtTheirLimitsAndNotBeyond) {
       {"--jwt-leeway-s", "jwt_leeway_s", limits::kJwtLeewaySMax, limits::kJwtLeewaySMax + 1},
       {"--disk-reserve-bytes", "disk_reserve_bytes", limits::kDiskReserveBytesMin, limits::kDiskReserveBytesMin - 1},
       {"--gateway-threads", "gateway_threads", limits::kGatewayThreadsMax, limits::kGatewayThreadsMax + 1},
+      {"--connections-max", "connections_max", limits::kConnectionsMax, limits::kConnectionsMax + 1},
       {"--shard-count", "shard_count", limits::kShardsMax, limits::kShardsMax + 1},
   };
   for (const auto& [flag, field, good, bad] : cases) {
