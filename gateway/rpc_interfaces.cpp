@@ -26,9 +26,8 @@ std::size_t words_of_answer(const Result<T>& answer) {
 template <class Value>
 Result<Value> answer_as(Result<ManageAnswer>&& answer) {
   if (!answer) return fail(std::move(answer.error()));
-  auto* value = std::get_if<Value>(&*answer);
-  EARSHOT_INVARIANT(value != nullptr, "a call is answered in its own kind");
-  return std::move(*value);
+  if (auto* value = std::get_if<Value>(&*answer)) return std::move(*value);
+  return fail(ErrorCode::kInternal, "", "the session gave the answer of another call");
 }
 template <>
 Result<Done> answer_as<Done>(Result<ManageAnswer>&& answer) {

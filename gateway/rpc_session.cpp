@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include <kj/debug.h>
 #include <spdlog/spdlog.h>
 
 #include "base/limits.hpp"
@@ -75,10 +76,11 @@ bool is_wholly_held(const Answer& answer) {
          });
 }
 
+// Throws when it is of another kind: that is one session's mistake, and all others on this thread go on.
 template <class T>
 T take(Answer& answer) {
   T* given = std::get_if<T>(&answer);
-  EARSHOT_INVARIANT(given != nullptr, "a call is answered in its own kind");
+  KJ_REQUIRE(given != nullptr, "a call is answered in its own kind");
   return std::move(*given);
 }
 
@@ -153,9 +155,9 @@ kj::Promise<Result<Welcome>> RpcSession::judge(LoginRequest request) {
 void RpcSession::handle_event(LoggedIn event) {
   if (state_ != State::kLoggingIn) return;
   if (event.welcome) {
+    KJ_REQUIRE(event.welcome->shard_count > 0, "a welcome tells the number of shards");
     state_ = State::kOpen;
     shard_count_ = event.welcome->shard_count;
-    EARSHOT_INVARIANT(shard_count_ > 0, "a welcome tells the number of shards");
     control_->session_opened();
   } else {
     inbox_.reset();
@@ -361,7 +363,7 @@ void RpcSession::handle_event(Answered event) {
     Answer& answer;
     void operator()(PendingSend& pending) {
       auto answers = take<std::vector<SendAnswer>>(answer);
-      EARSHOT_INVARIANT(answers.size() == pending.messages, "every message of a send has one answer");
+      KJ_REQUIRE(answers.size() == pending.messages, "every message of a send has one answer");
       pending.fulfiller->fulfill(std::move(answers));
     }
     void operator()(Fulfiller<Status>& fulfiller) { fulfiller->fulfill(take<Status>(answer)); }
