@@ -55,6 +55,12 @@ class FakeSession final : public actors::SessionInbox {
     messages_.pop_front();
     return std::get<T>(std::move(message));
   }
+  // Puts it on record, as sessions without a handler do with all they are told.
+  void remember(FromClient message) {
+    const std::lock_guard lock(mutex_);
+    messages_.push_back(std::move(message));
+    arrived_.notify_all();
+  }
   // How many messages wait to be looked at.
   [[nodiscard]] std::size_t waiting() const {
     const std::lock_guard lock(mutex_);
@@ -68,9 +74,7 @@ class FakeSession final : public actors::SessionInbox {
  private:
   void record(FromClient message) {
     if (handler_) return handler_(*this, message);
-    const std::lock_guard lock(mutex_);
-    messages_.push_back(std::move(message));
-    arrived_.notify_all();
+    remember(std::move(message));
   }
 
   const Handler handler_;

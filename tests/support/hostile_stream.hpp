@@ -30,6 +30,8 @@ class HostileStream {
                     .wait(io.waitScope)
                     ->connect()
                     .wait(io.waitScope)) {}
+  // On a stream that is connected already.
+  HostileStream(kj::AsyncIoContext& io, kj::Own<kj::AsyncIoStream> stream) : io_(io), stream_(kj::mv(stream)) {}
 
   void write(const void* bytes, std::size_t size) {
     try {

@@ -1,0 +1,129 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <gtest/gtest.h>
+#include <kj/async-io.h>
+#include <kj/timer.h>
+
+#include "gateway/rpc_connection.hpp"
+#include "tests/support/gateway_fake_broker.hpp"
+#include "tests/support/hostile_stream.hpp"
+#include "tests/support/raw_client.hpp"
+
+namespace earshot::tests {
+
+// One connection of a gateway, without its thread: the client is in the same event loop, at the other end of a pipe
+// that holds no byte by itself, and time passes only when it is told to. All limits are those of a real node.
+class ConnectionTest : public testing::Test {
+ protected:
+  ConnectionTest() { own_->listening = listen().eagerlyEvaluate(nullptr); }
+
+  // Begins to serve; what is returned is the client's end.
+  kj::Own<kj::AsyncIoStream> serve() {
+    auto pipe = kj::newTwoWayPipe();
+    own_->connection = kj::heap<gateway::RpcConnection>(
+        context_, kj::mv(pipe.ends[0]), timer_.now() + context_.options.login_timeout_ms * kj::MILLISECONDS);
+    const auto over = [this] {
+      is_over_ = true;
+      own_->connection = nullptr;
+    };
+    own_->serving =
+        own_->connection->finished().then(kj::cp(over), [over](kj::Exception&&) { over(); }).eagerlyEvaluate(nullptr);
+    return kj::mv(pipe.ends[1]);
+  }
+  // A client that has logged in.
+  TestClient& log_in() {
+    client_ = std::make_unique<TestClient>(io_, serve());
+    client_->login("alice");
+    return *client_;
+  }
+  // A client that has logged in and reads nothing that it is not told to.
+  HostileStream& log_in_raw() {
+    raw_ = std::make_unique<HostileStream>(io_, serve());
+    raw_->log_in("alice");
+    settle();
+    return *raw_;
+  }
+  FakeSession& session() { return *broker_.session(); }
+  [[nodiscard]] bool is_over() const { return is_over_; }
+
+  // Everything that is ready runs, on both sides.
+  void settle() { io_.waitScope.poll(); }
+  // Time passes at once, and the thread looks after what has its time.
+  void advance(std::uint64_t ms) {
+    timer_.advanceTo(timer_.now() + ms * kj::MILLISECONDS);
+    clock_.advance(ms);
+    look();
+  }
+  void look() {
+    settle();
+    if (own_->connection.get() != nullptr) own_->connection->check_times();
+    settle();
+  }
+
+  // Whom tokens prove their holders to be: whom they name, until then.
+  class Names final : public gateway::Authenticator {
+   public:
+    explicit Names(const std::uint64_t& ends_at_ms) : ends_at_ms_(ends_at_ms) {}
+    Result<Identity> authenticate(std::string_view token) override {
+      return Identity{UserId::trusted(std::string(token)), Role::kUser, ends_at_ms_};
+    }
+
+   private:
+    const std::uint64_t& ends_at_ms_;
+  };
+
+  // Behind pointers, since their destructors may throw and a test's may not.
+  const std::unique_ptr<kj::AsyncIoContext> owned_io_ = std::make_unique<kj::AsyncIoContext>(kj::setupAsyncIo());
+  kj::AsyncIoContext& io_ = *owned_io_;
+  const std::unique_ptr<kj::TimerImpl> owned_timer_ = std::make_unique<kj::TimerImpl>(kj::origin<kj::TimePoint>());
+  kj::TimerImpl& timer_ = *owned_timer_;
+  ManualClock clock_;
+  std::uint64_t tokens_end_at_ms_ = 0;  // never
+  FakeSession::Handler handler_;        // what sessions do with what they are told; by default they remember it
+  FakeBroker broker_{[](FakeSession& session) { session.client->logged_in(welcome_for(session.user)); },
+                     [this](FakeSession& session, FromClient& message) {
+                       if (handler_) return handler_(session, message);
+                       session.remember(std::move(message));
+                     }};
+  gateway::LoginDesk logins_{std::make_unique<Names>(tokens_end_at_ms_), clock_};
+  ByteBudget answers_{limits::kAnswersBytesMax};
+  gateway::GatewayCounters counters_;
+  gateway::SessionContext context_{.broker = broker_,
+                                   .logins = logins_,
+                                   .bridge = std::make_shared<gateway::Bridge>(limits::kBridgeQueueItemsMax),
+                                   .timer = timer_,
+                                   .options = {},
+                                   .answers = answers_,
+                                   .counters = counters_,
+                                   .ports = {}};
+
+ private:
+  kj::Promise<void> listen() {
+    return context_.bridge->wait().then([this] {
+      for (auto& event : context_.bridge->take().events) {
+        const auto port = context_.ports.find(event.port);
+        if (port != context_.ports.end()) port->second->handle(std::move(event.event));
+      }
+      return listen();
+    });
+  }
+
+  struct Own {
+    kj::Own<gateway::RpcConnection> connection;
+    kj::Promise<void> serving = nullptr;
+    kj::Promise<void> listening = nullptr;
+  };
+
+  bool is_over_ = false;
+  std::unique_ptr<TestClient> client_;
+  std::unique_ptr<HostileStream> raw_;
+  const std::unique_ptr<Own> own_ = std::make_unique<Own>();
+};
+
+}  // namespace earshot::tests

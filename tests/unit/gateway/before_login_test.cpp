@@ -1,0 +1,141 @@
+// What a stranger can ask for: every call of a session, before a login, beside one and after one that was refused.
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <capnp/dynamic.h>
+#include <capnp/schema.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/gateway_client.hpp"
+#include "tests/support/hostile_stream.hpp"
+
+namespace earshot::gateway {
+namespace {
+
+using capnp::rpc::Payload;
+using tests::FakeBroker;
+using tests::FakeSession;
+using tests::GatewayTest;
+using tests::HostileStream;
+using tests::TestClient;
+using tests::welcome_for;
+using Message = capnp::rpc::Message;
+
+const std::uint64_t kBroker = capnp::typeId<schema::Broker>();
+const std::uint64_t kSession = capnp::typeId<schema::Session>();
+
+class BeforeLogin : public GatewayTest {
+ protected:
+  HostileStream open() { return {io_, gateway_->port()}; }
+  static void log_in(HostileStream& stream, const std::string& token) {
+    stream.log_in(token);
+    EXPECT_EQ(stream.read_kind(), "return") << "of the bootstrap";
+  }
+  static std::vector<std::string> methods() {
+    std::vector<std::string> names;
+    for (const auto method : capnp::Schema::from<schema::Session>().getMethods())
+      names.emplace_back(method.getProto().getName().cStr());
+    return names;
+  }
+  // A method of a session, asked of what the login has answered, or will.
+  static void call(HostileStream& stream, std::uint16_t method, std::optional<std::uint16_t> field) {
+    stream.call(2, 1, field, kSession, method, [](Payload::Builder) {});
+  }
+  // What the node says next is no, to this call or to the whole connection.
+  static void expect_no(HostileStream& stream, const std::string& what) {
+    const auto kind = stream.read_kind();
+    ASSERT_TRUE(kind) << what;
+    EXPECT_TRUE(*kind == "exception" || kind->starts_with("abort")) << what << ": " << *kind;
+  }
+};
+
+TEST_F(BeforeLogin, NoCallOfASessionIsKnownToTheBroker) {
+  start();
+  TestClient client = connect();
+  auto stranger = client.broker().castAs<capnp::DynamicCapability>(capnp::Schema::from<schema::Session>());
+  for (const auto method : capnp::Schema::from<schema::Session>().getMethods()) {
+    auto answered = stranger.newRequest(method).send().then([](auto&&) { return kj::Exception::Type::FAILED; },
+                                                            [](kj::Exception&& refusal) { return refusal.getType(); });
+    EXPECT_EQ(answered.wait(io_.waitScope), kj::Exception::Type::UNIMPLEMENTED) << method.getProto().getName().cStr();
+  }
+  EXPECT_EQ(broker_->sessions(), 0u);
+}
+
+TEST_F(BeforeLogin, ARefusedLoginGivesNoSession) {
+  start();
+  for (std::uint16_t method = 0; method < methods().size(); ++method) {
+    auto stream = open();
+    log_in(stream, "");
+    call(stream, method, HostileStream::kSession);
+    EXPECT_EQ(stream.read_kind(), "return") << "which says that the login is refused";
+    expect_no(stream, methods()[method]);
+  }
+  EXPECT_EQ(broker_->sessions(), 0u);
+}
+
+TEST_F(BeforeLogin, CallsAheadOfALoginWaitForItAndFallWithIt) {
+  broker_ = std::make_unique<FakeBroker>([](FakeSession&) {});
+  start();
+  for (std::uint16_t method = 0; method < methods().size(); ++method) {
+    auto stream = open();
+    log_in(stream, "alice");
+    call(stream, method, HostileStream::kSession);
+    const auto session = broker_->session(method);
+    session->client->logged_in(fail(ErrorCode::kPermissionDenied, "device", "no"));
+    EXPECT_EQ(stream.read_kind(), "return");
+    expect_no(stream, methods()[method]);
+    EXPECT_EQ(session->waiting(), 0u) << "the session was told of " << methods()[method];
+  }
+}
+
+TEST_F(BeforeLogin, NothingElseInTheAnswerToALoginIsASession) {
+  start();
+  for (const std::optional<std::uint16_t> field :
+       {std::optional<std::uint16_t>(), std::optional<std::uint16_t>(1), std::optional<std::uint16_t>(2)}) {
+    {
+      auto stream = open();
+      log_in(stream, "alice");
+      EXPECT_EQ(stream.read_kind(), "return") << "the login is good";
+      call(stream, 2, field);
+      expect_no(stream, "another field");
+    }
+    broker_->session(broker_->sessions() - 1)->next<actors::ClientGone>();  // and nothing before
+  }
+}
+
+// Numbers of capabilities are those of one connection: the session of another one cannot be named.
+TEST_F(BeforeLogin, TheSessionOfAnotherConnectionCannotBeGuessed) {
+  start();
+  TestClient alice = connect();
+  alice.login("alice");
+  for (const std::uint32_t number : {0u, 1u, 2u, 7u}) {
+    auto stream = open();
+    stream.bootstrap(0);
+    EXPECT_EQ(stream.read_kind(), "return");
+    stream.say([&](Message::Builder to) {
+      auto call = to.initCall();
+      call.setQuestionId(1);
+      call.initTarget().setImportedCap(number);
+      call.setInterfaceId(kSession);
+      call.setMethodId(2);
+    });
+    expect_no(stream, "capability " + std::to_string(number));
+  }
+  EXPECT_EQ(broker_->session()->waiting(), 0u);
+}
+
+TEST_F(BeforeLogin, TheBrokerHasOneMethod) {
+  EXPECT_EQ(capnp::Schema::from<schema::Broker>().getMethods().size(), 1u);
+  start();
+  auto stream = open();
+  stream.bootstrap(0);
+  EXPECT_EQ(stream.read_kind(), "return");
+  for (std::uint16_t method = 1; method < 32; ++method) {
+    stream.call(method, 0, std::nullopt, kBroker, method, [](Payload::Builder) {});
+    EXPECT_EQ(stream.read_kind(), "exception") << method;
+  }
+}
+
+}  // namespace
+}  // namespace earshot::gateway

@@ -1,0 +1,166 @@
+#include "gateway/guarded_stream.hpp"
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include <capnp/message.h>
+#include <gtest/gtest.h>
+#include <kj/async-io.h>
+#include <kj/timer.h>
+#include <sys/socket.h>
+
+#include "base/limits.hpp"
+
+namespace earshot::gateway {
+namespace {
+
+using capnp::rpc::Message;
+
+// A stream with nobody but the test at its other end, on a clock that moves only when told to.
+class GuardedStreamTest : public testing::Test {
+ protected:
+  // Two ends of a TCP connection with small buffers.
+  void over_tcp() {
+    auto address = io_.provider->getNetwork().parseAddress("127.0.0.1", 0).wait(io_.waitScope);
+    auto listener = address->listen();
+    auto accepted = listener->accept();
+    auto dialled = io_.provider->getNetwork().parseAddress("127.0.0.1", listener->getPort()).wait(io_.waitScope);
+    ends_->peer = dialled->connect().wait(io_.waitScope);
+    ends_->own = accepted.wait(io_.waitScope);
+    const int bytes = 64 << 10;
+    ends_->own->setsockopt(SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    guard();
+  }
+  // Two ends that hold no byte by themselves.
+  void over_pipe() {
+    auto pipe = kj::newTwoWayPipe();
+    ends_->own = kj::mv(pipe.ends[0]);
+    ends_->peer = kj::mv(pipe.ends[1]);
+    guard();
+  }
+  void guard() { guard_ = std::make_unique<GuardedStream>(*ends_->own, timer_); }
+  void advance(std::uint64_t ms) { timer_.advanceTo(timer_.now() + ms * kj::MILLISECONDS); }
+
+  // Begins to write a message of so many bytes, which the test has to keep.
+  kj::Promise<void> write(std::size_t bytes) {
+    words_ = kj::heapArray<capnp::word>(bytes / sizeof(capnp::word));
+    segment_ = words_.asPtr();
+    auto writing = guard_->writeMessage(nullptr, kj::arrayPtr(&segment_, 1)).eagerlyEvaluate(nullptr);
+    io_.waitScope.poll();
+    return writing;
+  }
+  // The peer takes in so many bytes, as far as there are any.
+  void take(std::size_t bytes) {
+    auto sink = kj::heapArray<kj::byte>(bytes);
+    ends_->peer->tryRead(sink.begin(), bytes, bytes).wait(io_.waitScope);
+  }
+  // The peer says one message; whether the guard lets it in.
+  bool say(const std::function<void(Message::Builder)>& fill) {
+    capnp::MallocMessageBuilder message;
+    fill(message.initRoot<Message>());
+    auto saying = capnp::writeMessage(*ends_->peer, message).eagerlyEvaluate(nullptr);
+    const auto failure = kj::runCatchingExceptions(
+        [&] { EXPECT_TRUE(guard_->tryReadMessage(nullptr, {}, nullptr).wait(io_.waitScope) != nullptr); });
+    return failure == nullptr;
+  }
+  bool say_bootstrap() {
+    return say([](Message::Builder to) { to.initBootstrap(); });
+  }
+  bool say_finish() {
+    return say([](Message::Builder to) { to.initFinish(); });
+  }
+
+  struct Ends {
+    kj::Own<kj::AsyncIoStream> own;
+    kj::Own<kj::AsyncIoStream> peer;
+  };
+
+  // Behind pointers, since their destructors may throw and a test's may not.
+  const std::unique_ptr<kj::AsyncIoContext> owned_io_ = std::make_unique<kj::AsyncIoContext>(kj::setupAsyncIo());
+  kj::AsyncIoContext& io_ = *owned_io_;
+  const std::unique_ptr<kj::TimerImpl> owned_timer_ = std::make_unique<kj::TimerImpl>(kj::origin<kj::TimePoint>());
+  kj::TimerImpl& timer_ = *owned_timer_;
+  const std::unique_ptr<Ends> ends_ = std::make_unique<Ends>();
+  std::unique_ptr<GuardedStream> guard_;
+  kj::Array<capnp::word> words_;
+  kj::ArrayPtr<const capnp::word> segment_;
+};
+
+TEST_F(GuardedStreamTest, AStallIsCountedFromTheLastBytesThatThePeerTook) {
+  over_tcp();
+  auto writing = write(32 << 20);
+  ASSERT_FALSE(writing.poll(io_.waitScope));
+  EXPECT_EQ(guard_->stalled_ms(), 0u);
+  advance(999);
+  EXPECT_EQ(guard_->stalled_ms(), 999u);
+  EXPECT_EQ(guard_->writing_ms(), 999u);
+  take(16 << 20);
+  EXPECT_EQ(guard_->stalled_ms(), 0u) << "it goes on";
+  EXPECT_EQ(guard_->writing_ms(), 999u) << "with the same message";
+  advance(1'000);
+  EXPECT_EQ(guard_->stalled_ms(), 1'000u);
+}
+
+TEST_F(GuardedStreamTest, WithNothingToWriteNobodyIsSlow) {
+  over_tcp();
+  auto writing = write(1 << 20);
+  EXPECT_EQ(guard_->stalled_ms(), 0u);
+  take(1 << 20);
+  writing.wait(io_.waitScope);
+  advance(1'000'000);
+  EXPECT_EQ(guard_->stalled_ms(), 0u);
+  EXPECT_EQ(guard_->writing_ms(), 0u);
+}
+
+// A stream that cannot tell what its peer took: all that is known is when the message was begun.
+TEST_F(GuardedStreamTest, WithoutASocketAStallIsCountedFromTheBeginningOfEachMessage) {
+  over_pipe();
+  constexpr std::size_t kBytes = 1 << 10;
+  constexpr std::size_t kTableBytes = sizeof(capnp::word);
+  auto first = write(kBytes);
+  advance(7);
+  EXPECT_EQ(guard_->stalled_ms(), 7u);
+  take(kTableBytes + kBytes);
+  first.wait(io_.waitScope);
+  advance(1'000'000);
+  auto second = write(kBytes);
+  EXPECT_EQ(guard_->stalled_ms(), 0u);
+  advance(5);
+  EXPECT_EQ(guard_->stalled_ms(), 5u);
+}
+
+TEST_F(GuardedStreamTest, CallsThatAreNotFinishedPassAtTheLimitAndOneMoreFails) {
+  over_pipe();
+  for (std::size_t i = 0; i < limits::kUnfinishedCallsMax; ++i) ASSERT_TRUE(say_bootstrap()) << i;
+  ASSERT_TRUE(say_finish());
+  ASSERT_TRUE(say_bootstrap()) << "one was finished";
+  EXPECT_FALSE(guard_->violated());
+  EXPECT_FALSE(say([](Message::Builder to) { to.initCall(); }));
+  EXPECT_TRUE(guard_->violated());
+}
+
+TEST_F(GuardedStreamTest, FinishesOfNothingAreNoCredit) {
+  over_pipe();
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(say_finish());
+  for (std::size_t i = 0; i < limits::kUnfinishedCallsMax; ++i) ASSERT_TRUE(say_bootstrap()) << i;
+  EXPECT_FALSE(say_bootstrap());
+}
+
+TEST_F(GuardedStreamTest, CapabilitiesInAMessagePassAtTheLimitAndOneMoreFails) {
+  const std::array<std::function<capnp::rpc::Payload::Builder(Message::Builder)>, 2> kinds{
+      [](Message::Builder to) { return to.initCall().initParams(); },
+      [](Message::Builder to) { return to.initReturn().initResults(); },
+  };
+  for (const auto& payload_of : kinds) {
+    over_pipe();
+    EXPECT_TRUE(say([&](Message::Builder to) { payload_of(to).initCapTable(limits::kMessageCapabilitiesMax); }));
+    EXPECT_FALSE(guard_->violated());
+    EXPECT_FALSE(say([&](Message::Builder to) { payload_of(to).initCapTable(limits::kMessageCapabilitiesMax + 1); }));
+    EXPECT_TRUE(guard_->violated());
+  }
+}
+
+}  // namespace
+}  // namespace earshot::gateway
