@@ -1,7 +1,9 @@
 #include "storage/verify.hpp"
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -124,7 +126,9 @@ class Verify : public testing::TestWithParam<Backend> {
       return known == collected.applied.end() ? std::nullopt : std::optional(known->second);
     };
     for (const Section& section : sections_of(kShards, true)) {
-      if (section.part == Section::Part::kState) {
+      if (section.is_of_pages()) {
+        verify_pages(section.is_of_state() ? *state : *log, section, collected);
+      } else if (section.is_of_state()) {
         verify_state(*state, section, {}, collected);
       } else {
         verify_log(*log, section, {}, kShards, applied, collected);
@@ -275,6 +279,60 @@ TEST_P(Verify, LostTermIsSeen) {
   damage(*log, 1, std::string("\0\2", 2));
   EXPECT_THAT(verify(), ElementsAre(is_finding(Kind::kDamaged, "shard 2", "refuses to start"),
                                     is_finding(Kind::kInconsistent, "shard 2", "current term is not known")));
+}
+
+// An environment of which nothing but its pages is looked at.
+class FlawedPages final : public Environment {
+ public:
+  explicit FlawedPages(std::vector<PageFlaw> flaws) : flaws_(std::move(flaws)) {}
+  Result<std::unique_ptr<ReadTransaction>> begin_read() override { return fail(ErrorCode::kInternal, "", ""); }
+  Result<std::unique_ptr<WriteTransaction>> begin_write() override { return fail(ErrorCode::kInternal, "", ""); }
+  DiskUsage usage() override { return {}; }
+  Status check_pages(const std::function<void()>& on_page, const std::function<void(PageFlaw)>& on_flaw) override {
+    for (const auto& flaw : flaws_) on_page(), on_flaw(flaw);
+    return {};
+  }
+
+ private:
+  std::vector<PageFlaw> flaws_;
+};
+
+auto is_page_finding(const std::string& table, const std::string& where, const std::string& lost) {
+  return AllOf(is_finding(Kind::kDamaged, where, lost), Field(&Finding::table, "pages of " + table));
+}
+
+TEST(VerifyPages, FlawNamesTheRecordsThatHangThereAndWhatItMeans) {
+  const std::string bob_3 = state_key(kShard, keys::message(kBob, Sequence(3)));
+  const std::string bob_9 = state_key(kShard, keys::message(kBob, Sequence(9)));
+  const std::string lane = state_key(kShard, keys::lane(ProducerId(7)));
+  std::string running_number;
+  keys::append_big_endian(running_number, 17);
+  using Of = PageFlaw::Of;
+  FlawedPages state({{Of::kTable, "state", 12, bob_3, bob_9, "is empty"},
+                     {Of::kTable, "state", 13, lane, bob_3, "is empty"},
+                     {Of::kTable, "state", 0, {}, {}, "it has 2 records and counts 3"},
+                     {Of::kTable, "earshot.advance", 14, {}, {}, "is empty"},
+                     {Of::kFreePages, {}, 15, {}, {}, "is empty"}});
+  FlawedPages log(
+      {{Of::kTable, "log", 12, running_number, {}, "is empty"}, {Of::kTableNames, {}, 13, {}, {}, "is empty"}});
+  Collected collected;
+  for (const Section& section : sections_of(kShards, true)) {
+    if (section.is_of_pages()) verify_pages(section.is_of_state() ? state : log, section, collected);
+  }
+  EXPECT_EQ(collected.pages, 7);
+  EXPECT_THAT(
+      collected.findings,
+      ElementsAre(
+          is_page_finding("messages", "page 12, from shard 2, user bob, sequence 3 to shard 2, user bob, sequence 9",
+                          "the page is empty: what cannot be read there is told with the records"),
+          is_page_finding("records", "page 13, from shard 2, producer 7 to shard 2, user bob, sequence 3", "empty"),
+          is_page_finding("records", "the whole tree", "it has 2 records and counts 3"),
+          is_page_finding("table earshot.advance", "page 14", "a node may die when it writes there"),
+          is_page_finding("the list of free pages", "page 15", "nothing is lost yet"),
+          is_page_finding("log entries", "page 12, from running number 17 to the end", "empty"),
+          is_page_finding("the list of tables", "page 13", "empty")));
+  EXPECT_EQ(collected.findings[0].file, "state/data.mdb");
+  EXPECT_EQ(collected.findings[5].file, "log/data.mdb");
 }
 
 TEST(VerifyKeys, WhatLiesBehindAKeyGrowsAsMoreOfItIsCut) {
