@@ -78,6 +78,9 @@ Status read_pair(const Json& object, Key& key) {
     if (!n || !e) return fail(ErrorCode::kInvalidArgument, "", "needs \"pem\", or \"n\" and \"e\" in base64url");
     pair = rsa_key(*n, *e);
   } else {
+    const auto curve = text_of(object, "crv");
+    if (!curve || (!curve->empty() && *curve != "P-256"))
+      return fail(ErrorCode::kInvalidArgument, "", "\"crv\" must be P-256");
     const auto x = bytes_of(object, "x");
     const auto y = bytes_of(object, "y");
     if (!x || !y) return fail(ErrorCode::kInvalidArgument, "", "needs \"pem\", or \"x\" and \"y\" in base64url");
@@ -100,6 +103,13 @@ Result<Key> read_key(const Json& object) {
   const Status read = key.algorithm == Algorithm::kHs256 ? read_secret(object, key) : read_pair(object, key);
   if (!read) return fail(read.error());
   return key;
+}
+
+// "key 3", and its name where it has one that can be shown.
+std::string place_of(const Json& object, std::size_t index) {
+  const auto id = text_of(object, "kid");
+  const std::string place = "key " + std::to_string(index + 1);
+  return id && check_name(*id, "kid") ? place + " (\"" + *id + "\")" : place;
 }
 
 }  // namespace
@@ -125,17 +135,20 @@ Result<KeySet> KeySet::parse(std::string_view text) {
   KeySet set;
   for (std::size_t i = 0; i < keys->size(); ++i) {
     const Json& object = (*keys)[i];
-    const std::string place = "key " + std::to_string(i + 1);
-    if (!object.is_object()) return refuse(place + " is no object");
+    if (!object.is_object()) return refuse("key " + std::to_string(i + 1) + " is no object");
     const auto use = text_of(object, "use");
     if (use && !use->empty() && *use != "sig") continue;
     auto key = read_key(object);
-    if (!key) return refuse(place + ": " + key.error().detail);
-    if (set.find(key->id) != nullptr) return refuse(place + ": \"kid\" is taken by an earlier one");
-    set.keys_.push_back(std::move(*key));
+    if (key && set.find(key->id) != nullptr)
+      key = fail(ErrorCode::kInvalidArgument, "", "\"kid\" is taken by an earlier one");
+    if (key)
+      set.keys_.push_back(std::move(*key));
+    else  // RFC 7517 §5: what is not understood in a set is ignored
+      set.passed_over_.push_back(place_of(object, i) + ": " + key.error().detail);
   }
-  if (set.keys_.empty()) return refuse("holds no key");
-  return set;
+  if (!set.keys_.empty()) return set;
+  if (set.passed_over_.empty()) return refuse("holds no key");
+  return refuse("holds no key that can be used; " + set.passed_over_.front());
 }
 
 Result<KeySet> KeySet::read(const std::string& path) {

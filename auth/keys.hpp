@@ -39,17 +39,21 @@ struct Key {
 class KeySet {
  public:
   KeySet() = default;
-  // kInvalidArgument(jwt_keys), naming the key and the field at fault and never a secret. Keys that are not for
-  // signatures ("use": "enc") are passed over.
+  // kInvalidArgument(jwt_keys), naming what is at fault and never a secret, when nothing in it can be used. Keys that
+  // are not for signatures ("use": "enc") are none of ours; others that cannot be used here, which an identity provider
+  // may publish beside those that can, are passed over too, and remembered.
   static Result<KeySet> parse(std::string_view json);
   static Result<KeySet> read(const std::string& path);
 
   // nullptr: there is no such key.
   [[nodiscard]] const Key* find(std::string_view id) const;
   [[nodiscard]] std::span<const Key> keys() const { return keys_; }
+  // The keys that cannot be used here: which it is, and why.
+  [[nodiscard]] std::span<const std::string> passed_over() const { return passed_over_; }
 
  private:
   std::vector<Key> keys_;
+  std::vector<std::string> passed_over_;
 };
 
 // A new key from the system's source of secrets.

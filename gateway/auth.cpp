@@ -84,6 +84,8 @@ class JwtAuthentication final : public Authenticator {
         spdlog::warn("key \"{}\" in {} could sign tokens: a node needs only its public half (earshot token --public)",
                      key.id, path_);
     }
+    for (const std::string& unfit : keys_->passed_over())
+      spdlog::warn("{} holds a key that is passed over, its tokens are refused; {}", path_, unfit);
     if (secret && read_by_others_) spdlog::warn("the token keys, {}, can be read by others: chmod 600", path_);
     spdlog::info("logins are judged by {} token keys from {}", keys_->keys().size(), path_);
   }

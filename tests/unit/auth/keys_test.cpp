@@ -86,7 +86,51 @@ TEST(Keys, WhatIsNoKeyFileIsRefusedByName) {
     EXPECT_SAYS(refusal_of_key(R"({"kid":"a","alg":")" + std::string(name) + "\"," + kSecret + "}"), "HS256, RS256");
   const std::string key = R"({"kid":"a","alg":"HS256",)" + kSecret + "}";
   EXPECT_EQ(refusal_of_key(key), "");
-  EXPECT_SAYS(refusal_of_key(key + "," + key), "taken");
+}
+
+// What providers publish beside the keys that serve here: at a rotation the new ones must count all the same.
+TEST(Keys, ForeignOnesBesideOursArePassedOverAndNamed) {
+  const std::string good = R"({"kid":"good","alg":"HS256",)" + kSecret + "}";
+  const std::string curve_bytes = to_base64url(std::string(32, 'x'));
+  const std::vector<std::pair<std::string, std::string>> foreign{
+      {R"({"kty":"OKP","kid":"ed","alg":"EdDSA","crv":"Ed25519","x":")" + curve_bytes + "\"}", "HS256, RS256, ES256"},
+      {R"({"kty":"RSA","kid":"pss","alg":"PS256","n":"AQAB","e":"AQAB"})", "HS256, RS256, ES256"},
+      {R"({"kty":"EC","kid":"wide","crv":"P-384","x":"AQAB","y":"AQAB"})", "\"crv\" must be P-256"},
+      {R"({"kty":"EC","kid":"other","crv":"secp256k1","x":")" + curve_bytes + R"(","y":")" + curve_bytes + "\"}",
+       "\"crv\" must be P-256"},
+      {R"({"kty":"RSA","kid":"short","alg":"RS256","n":")" + to_base64url(std::string(128, 'x')) + R"(","e":"AQAB"})",
+       "the least is 2048"},
+      {R"({"kty":"RSA","kid":"part","alg":"RS256","n":"AQAB"})", "\"n\" and \"e\""},
+      {R"({"kty":"EC","kid":"good","alg":"ES256","x":"AA","y":"AA"})", "key 2 (\"good\"): x and y"}};
+  for (const auto& [key, why] : foreign) {
+    const auto set = KeySet::parse("{\"keys\":[" + good + "," + key + "]}");
+    ASSERT_TRUE(set) << set.error().to_string();
+    ASSERT_EQ(set->keys().size(), 1u);
+    EXPECT_EQ(set->find("good")->algorithm, Algorithm::kHs256);
+    ASSERT_EQ(set->passed_over().size(), 1u);
+    EXPECT_SAYS(set->passed_over()[0], "key 2 (\"");
+    EXPECT_SAYS(set->passed_over()[0], why);
+    const auto reversed = KeySet::parse("{\"keys\":[" + key + "," + good + "]}");
+    ASSERT_TRUE(reversed) << "wherever it stands: " << reversed.error().to_string();
+    EXPECT_NE(reversed->find("good"), nullptr);
+    EXPECT_SAYS(refusal_of_key(key), "holds no key that can be used; key 1 (\"");
+  }
+}
+
+TEST(Keys, OfTwoWithOneNameTheFirstCounts) {
+  const std::string first = R"({"kid":"a","alg":"HS256",)" + kSecret + "}";
+  const std::string second = R"({"kid":"a","alg":"HS256","k":")" + to_base64url(std::string(32, 'x')) + "\"}";
+  const auto set = KeySet::parse("{\"keys\":[" + first + "," + second + "]}").value();
+  ASSERT_EQ(set.keys().size(), 1u);
+  EXPECT_EQ(set.find("a")->secret, KeySet::parse("{\"keys\":[" + first + "]}")->find("a")->secret);
+  ASSERT_EQ(set.passed_over().size(), 1u);
+  EXPECT_SAYS(set.passed_over()[0], "key 2 (\"a\"): \"kid\" is taken");
+}
+
+TEST(Keys, ANameThatCannotBeShownIsNotShown) {
+  const std::string reason = refusal_of_key(R"({"kid":"a\nforged","alg":"HS256",)" + kSecret + "}");
+  EXPECT_SAYS(reason, "key 1: \"kid\" must name it");
+  EXPECT_EQ(reason.find("forged"), std::string::npos);
 }
 
 TEST(Keys, AWeakKeyIsRefused) {

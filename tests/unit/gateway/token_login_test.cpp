@@ -52,6 +52,25 @@ class ClosedNote final : public schema::Receiver::Server {
   std::optional<Error>& reason_;
 };
 
+// What the gateway logs while this lives. Read it once the gateway is gone: its threads write.
+class LogCapture {
+ public:
+  LogCapture() : usual_(spdlog::default_logger()) {
+    const auto logger =
+        std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log_));
+    logger->set_level(spdlog::level::trace);
+    spdlog::set_default_logger(logger);
+  }
+  ~LogCapture() { spdlog::set_default_logger(usual_); }
+  LogCapture(const LogCapture&) = delete;
+  LogCapture& operator=(const LogCapture&) = delete;
+  [[nodiscard]] std::string text() const { return log_.str(); }
+
+ private:
+  std::ostringstream log_;
+  const std::shared_ptr<spdlog::logger> usual_;
+};
+
 class TokenLoginTest : public GatewayTest {
  protected:
   void start_jwt() {
@@ -161,6 +180,23 @@ TEST_F(TokenLoginTest, KeysAreRotatedUnderARunningNode) {
   EXPECT_EQ(wire::read(before.login_raw("x").getError()).code, ErrorCode::kConflict) << "sessions go on";
 }
 
+// An identity provider begins to publish a key of a kind that is not known here, and changes to a new one that is.
+TEST_F(TokenLoginTest, AForeignKeyDoesNotHoldARotationUpAndIsToldInTheLog) {
+  start_jwt();
+  const LogCapture log;
+  const auth::Key next = auth::new_key(auth::Algorithm::kEs256, "second").value();
+  std::string keys = auth::to_json(std::vector<auth::Key>{next}, true).value();
+  keys.insert(keys.find('[') + 1, R"({"kty":"OKP","kid":"ed","alg":"EdDSA","crv":"Ed25519","x":"AQAB"},)");
+  write_file(keys_path_ + ".new", keys);
+  std::filesystem::rename(keys_path_ + ".new", keys_path_);
+  clock_.advance(limits::kKeyFileLookMs);
+  EXPECT_EQ(refusal(token(next)).detail, "");
+  EXPECT_NE(refusal(token(key_)).detail, "") << "the old key is gone";
+  gateway_.reset();
+  EXPECT_NE(log.text().find("is passed over, its tokens are refused; key 1 (\"ed\"): \"alg\" must"), std::string::npos)
+      << log.text();
+}
+
 TEST_F(TokenLoginTest, AKeyFileThatCannotBeUsedChangesNothing) {
   start_jwt();
   write_file(keys_path_, "{\"keys\":[");
@@ -231,11 +267,7 @@ TEST_F(TokenLoginTest, LoginsFromAnotherAddressDoNotWaitWithTheGuesser) {
 }
 
 TEST_F(TokenLoginTest, NoTokenAndNoKeyIsEverLogged) {
-  std::ostringstream log;
-  const auto logger = std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log));
-  logger->set_level(spdlog::level::trace);
-  const auto usual = spdlog::default_logger();
-  spdlog::set_default_logger(logger);
+  const LogCapture log;
   start_jwt();
   const std::string good = token(key_);
   const std::string bad = good.substr(0, good.size() - 6) + "AAAAAA";
@@ -245,8 +277,7 @@ TEST_F(TokenLoginTest, NoTokenAndNoKeyIsEverLogged) {
   refusal("a-secret-guess");
   ASSERT_TRUE(gateway_->reload());
   gateway_.reset();
-  spdlog::set_default_logger(usual);
-  const std::string text = log.str();
+  const std::string text = log.text();
   EXPECT_NE(text.find("token keys"), std::string::npos) << "the log was looked at";
   for (const std::string& secret : {good, bad, good.substr(good.rfind('.') + 1), std::string("a-secret-guess"),
                                     key_.private_pem.substr(30, 40), key_.public_pem.substr(30, 40)})
