@@ -49,7 +49,13 @@ Result<bool> Mailboxes::is_left_without_head(const UserId& user) {
   return left;
 }
 
-Result<MailboxHead> Mailboxes::head(const UserId& user) { return head_of(user, heads_.require(user)); }
+Result<MailboxHead> Mailboxes::require_head(const UserId& user, const Entry& entry) {
+  auto head = head_of(user, entry);
+  if (!head.has_value() && !entry.is_damaged()) ++missing_met_;  // a damaged one was counted when it was met
+  return head;
+}
+
+Result<MailboxHead> Mailboxes::head(const UserId& user) { return require_head(user, heads_.require(user)); }
 
 void Mailboxes::count_device(const UserId& user) { ++heads_.edit(heads_.require(user)).devices; }
 
@@ -67,7 +73,7 @@ void Mailboxes::move_first(const UserId& user, Sequence first, LostReason reason
 
 Result<std::shared_ptr<const IncomingMessage>> Mailboxes::append(const UserId& user, MailboxRecord record) {
   Entry& entry = heads_.require(user);
-  const Result<MailboxHead> before = head_of(user, entry);
+  const Result<MailboxHead> before = require_head(user, entry);
   if (!before.has_value()) return fail(before.error());
   if (before->last.value + 1 - before->first.value >= messages_max_) {
     return fail(ErrorCode::kMailboxFull, "recipient",
@@ -94,6 +100,15 @@ Result<MailboxRecord> Mailboxes::message(const UserId& user, Sequence sequence) 
   return std::move(*record);
 }
 
+// Damage inside the tree of records ends a scan, but what hangs beside it is still found by its key.
+Result<bool> Mailboxes::take_by_key(const UserId& user, Sequence sequence, BatchReader& reader) {
+  const auto stored = state_.get(storage::keys::message(user, sequence));
+  if (!stored.has_value() && stored.error().code != ErrorCode::kCorrupt) return fail(stored.error());
+  std::optional<std::string_view> value;
+  if (stored.has_value() && stored->has_value()) value = **stored;
+  return reader.take(sequence, value, {sequence.next(), sequence, LostReason::kUnknown});
+}
+
 Result<Batch> Mailboxes::fetch(const UserId& user, Sequence after, BatchBounds bounds, const EndRules& rules,
                                Epoch epoch) {
   const auto head = head_for_reading(user);
@@ -116,7 +131,12 @@ Result<Batch> Mailboxes::fetch(const UserId& user, Sequence after, BatchBounds b
   };
   auto scanned =
       state_.scan(storage::keys::message(user, next), storage::keys::message(user, head->last.next()), visit);
-  if (!scanned.has_value()) return fail(std::move(scanned.error()));
+  if (!scanned.has_value() && scanned.error().code != ErrorCode::kCorrupt) return fail(std::move(scanned.error()));
+  while (!scanned.has_value() && !reader.is_full() && next <= head->last) {
+    const auto taken = take_by_key(user, next, reader);
+    if (!taken.has_value()) return fail(taken.error());
+    if (*taken) next = next.next();
+  }
   if (!reader.is_full() && next <= head->last) add_lost(batch.lost, {next, head->last, LostReason::kUnknown});
   return batch;
 }
@@ -141,7 +161,12 @@ Result<Batch> Mailboxes::history(const UserId& user, Sequence before, BatchBound
   if (top >= head->first) {
     auto scanned =
         state_.scan_back(storage::keys::message(user, head->first), storage::keys::message(user, top.next()), visit);
-    if (!scanned.has_value()) return fail(std::move(scanned.error()));
+    if (!scanned.has_value() && scanned.error().code != ErrorCode::kCorrupt) return fail(std::move(scanned.error()));
+    while (!scanned.has_value() && !reader.is_full() && top >= head->first) {
+      const auto taken = take_by_key(user, top, reader);
+      if (!taken.has_value()) return fail(taken.error());
+      if (*taken) top = top.previous();
+    }
   }
   if (!reader.is_full() && top >= head->first) {
     add_lost(batch.lost, {head->first, top, LostReason::kUnknown});

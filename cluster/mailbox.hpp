@@ -56,16 +56,21 @@ class Mailboxes {
 
   void write_back() { heads_.write_back(); }
   [[nodiscard]] std::size_t dirty_bytes() const { return heads_.dirty_bytes(); }
-  [[nodiscard]] std::uint64_t damaged_met() const { return heads_.damaged_met(); }
+  [[nodiscard]] std::uint64_t damaged_met() const { return heads_.damaged_met() + missing_met_; }
 
  private:
   using Entry = StateCache<MailboxHeadTraits>::Entry;
 
   Result<MailboxHead> head_of(const UserId& user, const Entry& entry);
+  // For commands being applied.
+  Result<MailboxHead> require_head(const UserId& user, const Entry& entry);
   Result<bool> is_left_without_head(const UserId& user);
+  // One message for a reader, where a scan was led astray; false when the batch is full.
+  Result<bool> take_by_key(const UserId& user, Sequence sequence, BatchReader& reader);
 
   storage::ShardState& state_;
   StateCache<MailboxHeadTraits> heads_;
+  std::uint64_t missing_met_ = 0;  // heads that are gone
   std::uint64_t messages_max_;
   std::size_t lost_ranges_max_;
 };

@@ -2,11 +2,13 @@
 #include <memory>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "cluster/shard_machine.hpp"
+#include "storage/keys.hpp"
 #include "tests/unit/cluster/shard_machine_fixture.hpp"
 
 namespace earshot::cluster {
@@ -40,7 +42,9 @@ class AstrayEnvironment final : public storage::Environment {
       return {};
     }
     Status scan_back(storage::Table table, std::string_view from, std::string_view to, const Visit& visit) override {
-      return inner_->scan_back(table, from, to, visit);
+      if (!is_astray_) return inner_->scan_back(table, from, to, visit);
+      visit("\x7f\x7f elsewhere", "");
+      return {};
     }
     Result<std::uint64_t> count(storage::Table table) override { return inner_->count(table); }
 
@@ -81,6 +85,44 @@ TEST(ShardMachineAstray, DamagedTreeIsCountedAndDoesNotStopTheNodeAtEveryTick) {
   is_astray = false;
   tick(kStart + 100'000);
   EXPECT_EQ(replica.fetch(bob).lost.at(0).first, Sequence(1)) << "a mended disk goes on";
+}
+
+std::vector<std::uint64_t> sequences(const Batch& batch) {
+  std::vector<std::uint64_t> all;
+  for (const auto& message : batch.messages) all.push_back(message.sequence.value);
+  return all;
+}
+
+TEST(ShardMachineAstray, MessagesBesideADamagedTreeAreFoundByTheirKeysAndTheOthersAreSaidToBeLost) {
+  storage::ModelDisk disk(1);
+  bool is_astray = false;
+  TestReplica replica([&] { return std::make_unique<AstrayEnvironment>(disk.open(), is_astray); });
+  const UserId alice = user_in(kTestShard, 0);
+  const UserId bob = user_in(kTestShard, 1);
+  for (std::uint64_t n = 1; n <= 6; ++n) replica.send(ProducerId(5), alice, outgoing(bob, n));
+  replica.flush();
+  const auto key_of = [&](std::uint64_t n) {
+    return storage::state_key(kTestShard, storage::keys::message(bob, Sequence(n)));
+  };
+  replica.reopen_after([&] {
+    auto environment = disk.open();
+    auto writing = environment->begin_write().value();
+    ASSERT_TRUE(writing->erase(storage::kStateTable, key_of(4)).value());
+    ASSERT_TRUE(writing->commit());
+  });
+  ASSERT_TRUE(disk.damage(storage::kStateTable, key_of(3), 301));
+
+  is_astray = true;
+  const LostRange damaged{Sequence(3), Sequence(4), LostReason::kCorrupt};
+  const Batch fetched = replica.fetch(bob);
+  EXPECT_THAT(sequences(fetched), testing::ElementsAre(1, 2, 5, 6));
+  EXPECT_THAT(fetched.lost, testing::ElementsAre(damaged));
+  const Batch pages = replica.fetch(bob, 0, 3);
+  EXPECT_THAT(sequences(pages), testing::ElementsAre(1, 2)) << "bounded as ever";
+  EXPECT_THAT(sequences(replica.fetch(bob, 4, 1)), testing::ElementsAre(5));
+  const Batch history = replica->history(bob, Sequence(0), 9, 1 << 20).value();
+  EXPECT_THAT(sequences(history), testing::ElementsAre(1, 2, 5, 6));
+  EXPECT_THAT(history.lost, testing::ElementsAre(damaged));
 }
 
 }  // namespace

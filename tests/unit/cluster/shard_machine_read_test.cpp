@@ -182,9 +182,13 @@ TEST_F(ShardMachineReadTest, MailboxWhoseHeadIsGoneIsNotTakenForAnEmptyOne) {
   EXPECT_EQ(replica->history(bob, Sequence(0), 10, 1 << 20).error().code, ErrorCode::kCorrupt);
   const LoginCommand phone_of_bob{bob, device("phone"), {}, {}, {}};
   // Stored as number 1, it would take the place of another.
-  const auto answer = replica.send(kProducer, alice, outgoing(bob, 4));
+  SendCommand command{kProducer, alice, device("phone"), {}};
+  command.items.push_back({outgoing(bob, 4), std::nullopt});
+  const Effects effects = replica.apply(std::move(command));
+  const auto& answer = std::get<SendResult>(effects.results[0]).answers.at(0);
   ASSERT_TRUE(std::holds_alternative<SendAnswer::Refused>(answer.value));
   EXPECT_EQ(std::get<SendAnswer::Refused>(answer.value).error.code, ErrorCode::kCorrupt);
+  EXPECT_EQ(effects.damaged, 1u) << "the node's log tells of it";
   EXPECT_EQ(replica.login(phone_of_bob).error().code, ErrorCode::kCorrupt);
 }
 
