@@ -175,7 +175,10 @@ void TreeWalk::visit(const Place& place) {
   if (!bytes) return found(place, "lies behind the end of the file");
   const auto kind = place.depth == 1 ? TreePage::Kind::kLeaf : TreePage::Kind::kBranch;
   const auto page = TreePage::parse(std::move(*bytes), place.page, kind);
-  if (!page) return found(place, page.error().detail);
+  if (!page) {
+    const bool leads_on = kind == TreePage::Kind::kBranch || of_ == Of::kTableNames;
+    return found(place, page.error().detail + (leads_on ? ", and nothing behind it was looked at" : ""));
+  }
   kind == TreePage::Kind::kLeaf ? visit_leaf(*page, place) : visit_branch(*page, place);
 }
 
