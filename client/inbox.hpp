@@ -14,9 +14,8 @@ namespace earshot::client {
 //
 //   `ordered`, `sequenceOnly`   a batch is taken when it follows last_received without a hole, `lost` ranges counted;
 //                               nothing of a batch with a hole is taken
-//   `unordered`                 every message not yet received is taken; those beyond last_received + 1 are remembered
-//   one
-//                               by one, at most selective_acks_max
+//   `unordered`                 every message not yet received is taken; those beyond last_received + 1 are
+//                               remembered one by one, at most selective_acks_max
 //
 // A body that does not fit its checksum is never taken. Pure logic, one thread.
 class Inbox {
@@ -61,8 +60,8 @@ class Inbox {
 
   DeliveryMode mode_;
   InboxHead head_;
-  std::vector<LostRange>
-      lost_ahead_;  // `unordered`: ascending, not yet contiguous; the server tells them after a login
+  // `unordered`: ascending, not yet contiguous; the server tells them after a login.
+  std::vector<LostRange> lost_ahead_;
 };
 
 }  // namespace earshot::client

@@ -323,10 +323,10 @@ void Outbox::finish(Sent sent, Entry& entry, SendOutcome outcome, std::vector<Se
   remove(entry.kept);
 }
 
-//   outOfOrder(expected)   the lane goes back to what is expected; what is not there any more cannot be sent: new
-//   producer producerReset          new producer anything else          the lane goes back to this message and rests
-//   (overloaded, unavailable, deadlineExceeded,
-//                          storageFull; checksumMismatch means that the bytes were altered on the way)
+//   outOfOrder(expected)   the lane goes back to what is expected; when that is not there any more, a new producer
+//   producerReset          a new producer
+//   anything else          the lane goes back to this message and rests (overloaded, unavailable, deadlineExceeded,
+//                          storageFull; checksumMismatch: the bytes were altered on the way)
 void Outbox::hold(Sent sent, std::uint64_t last_sent_round, const StreamSender<Entry>::Ticket& ticket,
                   const Error& error, std::uint64_t now_ms) {
   Lane& lane = *lanes_[sent.lane.value];

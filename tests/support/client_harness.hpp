@@ -1,12 +1,17 @@
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "client/client.hpp"
+#include "client/kj_loop.hpp"
 #include "client/memory_store.hpp"
 #include "tests/support/client_eventually.hpp"
 #include "tests/support/client_fake_server.hpp"
@@ -113,6 +118,31 @@ class Recorder {
   std::vector<LostRange> lost_;
   std::vector<client::ConnectionChange> changes_;
   std::vector<client::MailboxRestored> restored_;
+};
+
+// The product's loop, with the timers counted that are asked of it.
+class CountingLoop final : public client::Loop {
+ public:
+  void post(std::function<void()> task) override { loop_->post(std::move(task)); }
+  void stop() override { loop_->stop(); }
+  void hold() override { loop_->hold(); }
+  void release() override { loop_->release(); }
+  [[nodiscard]] std::thread::id thread_id() const override { return loop_->thread_id(); }
+  void after(std::uint64_t delay_ms, std::function<void()> task) override {
+    ++timers_;
+    loop_->after(delay_ms, std::move(task));
+  }
+  [[nodiscard]] const Clock& clock() const override { return loop_->clock(); }
+  Random random() override { return loop_->random(); }
+  std::unique_ptr<client::Link> make_link(const client::Options& options, client::LinkEvents& events) override {
+    return loop_->make_link(options, events);
+  }
+
+  [[nodiscard]] int timers() const { return timers_; }
+
+ private:
+  const std::shared_ptr<client::KjLoop> loop_ = client::KjLoop::start().value();
+  std::atomic<int> timers_ = 0;
 };
 
 // Alice's phone, with impatient times.

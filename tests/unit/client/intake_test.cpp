@@ -2,6 +2,10 @@
 
 #include <atomic>
 #include <map>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -11,23 +15,41 @@
 namespace earshot::client {
 namespace {
 
-// Commits on a thread of its own, slower than callers come.
-class SlowStore final : public Store {
+// Commits when the test says so.
+class HeldStore final : public Store {
  public:
   Result<StoredState> load() override { return StoredState(); }
   void add(const OutboxHead&, std::span<const OutboxMessage>, Done done) override {
+    const std::lock_guard lock(mutex_);
+    EXPECT_FALSE(held_) << "one add() at a time";
+    held_ = std::move(done);
     ++adds;
-    std::thread([done = std::move(done)] {
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-      done({});
-    }).detach();
   }
   void remove(std::span<const Ticket>, Done done) override { done({}); }
   void welcome(const OutboxHead&, const InboxHead&, std::span<const OutboxMessage>, Done done) override { done({}); }
   void receive(const InboxHead&, std::span<const IncomingMessage>, std::span<const LostRange>, Done done) override {
     done({});
   }
+
+  [[nodiscard]] bool holds() const {
+    const std::lock_guard lock(mutex_);
+    return held_ != nullptr;
+  }
+  // Lets the add() that it holds commit.
+  void commit() {
+    Done done;
+    {
+      const std::lock_guard lock(mutex_);
+      done = std::exchange(held_, nullptr);
+    }
+    done({});
+  }
+
   std::atomic<int> adds = 0;
+
+ private:
+  mutable std::mutex mutex_;
+  Done held_;
 };
 
 StoredState state_with_shards() {
@@ -46,21 +68,33 @@ Status add_one(Intake& intake, const std::string& to = "bob") {
 constexpr Intake::Bounds kBounds{1'000'000, 1'000'000};
 
 TEST(Intake, ManyThreadsShareTransactionsAndLanesHaveNoHoles) {
-  const auto store = std::make_shared<SlowStore>();
+  const auto store = std::make_shared<HeldStore>();
   Intake intake(store, state_with_shards(), kBounds, std::thread::id());
   std::atomic<int> notified = 0;
   intake.on_committed([&] { ++notified; }, [] {});
-  constexpr int kThreads = 8, kEach = 50;
+  constexpr std::size_t kThreads = 8, kEach = 50;
+  std::atomic<std::size_t> finished = 0;
   std::vector<std::thread> threads;
-  for (int t = 0; t < kThreads; ++t)
+  for (std::size_t t = 0; t < kThreads; ++t)
     threads.emplace_back([&, t] {
-      for (int i = 0; i < kEach; ++i) EXPECT_TRUE(add_one(intake, "user" + std::to_string(t)));
+      for (std::size_t i = 0; i < kEach; ++i) EXPECT_TRUE(add_one(intake, "user" + std::to_string(t)));
+      ++finished;
     });
+  // Nothing is committed before everyone waits for it, so that each commit but the first is one for all who came.
+  const auto everyone_waits = [&] {
+    if (!store->holds()) return false;
+    const auto level = intake.level();
+    return level.messages - level.accepted == kThreads - finished;
+  };
+  while (finished < kThreads) {
+    ASSERT_TRUE(tests::eventually([&] { return finished == kThreads || everyone_waits(); }));
+    if (finished < kThreads) store->commit();
+  }
   for (auto& thread : threads) thread.join();
-  EXPECT_LT(store->adds, kThreads * kEach / 2);
+  EXPECT_LE(store->adds, int{2 * kEach + kThreads});
   EXPECT_EQ(notified, 1);  // once until take()
   const auto messages = intake.take();
-  ASSERT_EQ(messages.size(), std::size_t{kThreads * kEach});
+  ASSERT_EQ(messages.size(), kThreads * kEach);
   std::map<std::uint16_t, std::uint64_t> lanes;
   for (std::size_t i = 0; i < messages.size(); ++i) {
     EXPECT_EQ(messages[i].ticket, Ticket(i + 1));
@@ -78,6 +112,7 @@ TEST(Intake, AReservationKeepsOthersOutButNotTheLoopItself) {
     EXPECT_TRUE(add_one(intake));
     added = true;
   });
+  ASSERT_TRUE(tests::eventually([&] { return intake.level().messages == 1; }));  // it waits
   OutboxHead head = intake.head();
   head.producer = ProducerId(7);
   head.next.assign(4, LaneNumber(100));
@@ -89,18 +124,44 @@ TEST(Intake, AReservationKeepsOthersOutButNotTheLoopItself) {
 }
 
 TEST(Intake, ARefusedReservationIsToldWhenItMaySucceed) {
-  const auto store = std::make_shared<SlowStore>();
+  const auto store = std::make_shared<HeldStore>();
   Intake intake(store, state_with_shards(), kBounds, std::thread::id());
   std::atomic<bool> vacant = false;
   intake.on_committed([] {}, [&] { vacant = true; });
   std::thread other([&] { EXPECT_TRUE(add_one(intake)); });
-  while (store->adds == 0) std::this_thread::yield();
-  if (!intake.try_reserve()) {
-    EXPECT_TRUE(tests::eventually([&] { return vacant.load(); }));
-    EXPECT_TRUE(intake.try_reserve());
-  }
+  ASSERT_TRUE(tests::eventually([&] { return store->holds(); }));
+  EXPECT_FALSE(intake.try_reserve());
+  EXPECT_FALSE(vacant);
+  store->commit();
+  EXPECT_TRUE(tests::eventually([&] { return vacant.load(); }));
+  EXPECT_TRUE(intake.try_reserve());
   intake.release(nullptr);
   other.join();
+}
+
+TEST(Intake, TakesWhatFitsItsBoundsToTheLastByteAndNotOneMore) {
+  Intake intake(std::make_shared<MemoryStore>(), state_with_shards(), {3, 100}, std::thread::id());
+  intake.on_committed([] {}, [] {});
+  const auto add = [&](std::size_t bytes) {
+    OutboxMessage message;
+    message.message.recipient = UserId::trusted("bob");
+    message.message.body.assign(bytes, 'x');
+    return intake.add({&message, 1});
+  };
+  const auto refused = [&](std::size_t bytes) {
+    const Status status = add(bytes);
+    return !status && status.error().code == ErrorCode::kOverloaded && status.error().field == "outbox";
+  };
+  ASSERT_TRUE(add(60));
+  EXPECT_TRUE(refused(41));
+  EXPECT_TRUE(add(40)) << "to the last byte";
+  EXPECT_TRUE(refused(1));
+  EXPECT_TRUE(add(0)) << "the third message";
+  EXPECT_TRUE(refused(0));
+  intake.removed(1, 60);
+  EXPECT_TRUE(add(60)) << "room that was given back";
+  EXPECT_EQ(intake.level().messages, 3u);
+  EXPECT_EQ(intake.level().bytes, 100u);
 }
 
 TEST(Intake, OnlyWhatIsAddedOnlineMayHaveBeenSent) {
