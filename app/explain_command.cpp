@@ -162,9 +162,7 @@ ExitCode run_explain(const ExplainOptions& options) {
 
 void add_explain_command(CLI::App& app, ExitCode& code) {
   auto options = std::make_shared<ExplainOptions>();
-  auto* command = app.add_subcommand("explain", "Show the whole life of one message");
-  add_connection_options(*command, options->connection, kManageDevice);
-  add_of_option(*command, options->of);
+  auto* command = add_manage_command(app, "explain", "Show the whole life of one message", *options);
   command->add_option("message", options->message, "its sequence in the mailbox, or its id")->required();
   command->callback([options, &code] { code = run_explain(*options); });
 }

@@ -7,11 +7,19 @@
 // What the commands that look after mailboxes share.
 namespace earshot::app {
 
-// Whose mailbox; empty: that of --user.
-void add_of_option(CLI::App& command, std::string& of);
-
-// The user that --of names; none when it is not given.
+// The user that --of names; none, which means that of --user, when it is not given.
 Result<UserId> user_of(const std::string& of);
+
+inline constexpr const char* kManageDevice = "earshot-manage";
+
+// A command with the options that all of these have: how to connect, and whose mailbox it is about.
+template <class Options>
+CLI::App* add_manage_command(CLI::App& app, const char* name, const char* what, Options& options) {
+  CLI::App* command = app.add_subcommand(name, what);
+  add_connection_options(*command, options.connection, kManageDevice);
+  command->add_option("--of", options.of, "whose mailbox (another one than --user's needs the role for it)");
+  return command;
+}
 
 // Runs `task(client)` on a connected client that receives nothing. The device that every such command logs in as is one
 // and the same, so that they leave no more than one behind.
@@ -28,7 +36,5 @@ ExitCode with_client(const ConnectionOptions& options, Task task) {
   (*client)->close();
   return code;
 }
-
-inline constexpr const char* kManageDevice = "earshot-manage";
 
 }  // namespace earshot::app

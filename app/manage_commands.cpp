@@ -9,10 +9,6 @@
 
 namespace earshot::app {
 
-void add_of_option(CLI::App& command, std::string& of) {
-  command.add_option("--of", of, "whose mailbox (another one than --user's needs the role for it)");
-}
-
 Result<UserId> user_of(const std::string& of) {
   if (of.empty()) return UserId();
   return UserId::parse(of, "of");
@@ -237,18 +233,15 @@ ExitCode run_policy(const PolicyOptions& options) {
 
 void add_devices_command(CLI::App& app, ExitCode& code) {
   auto options = std::make_shared<DevicesOptions>();
-  auto* command = app.add_subcommand("devices", "Show the devices of a mailbox, or remove one");
-  add_connection_options(*command, options->connection, kManageDevice);
-  add_of_option(*command, options->of);
+  auto* command = add_manage_command(app, "devices", "Show the devices of a mailbox, or remove one", *options);
   command->add_option("--remove", options->remove, "forget this device, with its place in the mailbox");
   command->callback([options, &code] { code = run_devices(*options); });
 }
 
 void add_parked_command(CLI::App& app, ExitCode& code) {
   auto options = std::make_shared<ParkedOptions>();
-  auto* command = app.add_subcommand("parked", "Show what was given up on for a device; replay or drop it");
-  add_connection_options(*command, options->connection, kManageDevice);
-  add_of_option(*command, options->of);
+  auto* command =
+      add_manage_command(app, "parked", "Show what was given up on for a device; replay or drop it", *options);
   command->add_option("--of-device", options->device, "the device that it is parked for (none: any, without bodies)");
   auto* replay = command->add_option("--replay", options->replay, "put these into the mailbox again, as new messages");
   command->add_option("--drop", options->drop, "take these off the list for good")->excludes(replay);
@@ -257,9 +250,8 @@ void add_parked_command(CLI::App& app, ExitCode& code) {
 
 void add_policy_command(CLI::App& app, ExitCode& code) {
   auto options = std::make_shared<PolicyOptions>();
-  auto* command = app.add_subcommand("policy", "Show or set what ends the messages of a mailbox (0: nothing does)");
-  add_connection_options(*command, options->connection, kManageDevice);
-  add_of_option(*command, options->of);
+  auto* command =
+      add_manage_command(app, "policy", "Show or set what ends the messages of a mailbox (0: nothing does)", *options);
   auto* all = command->add_flag("--all", options->all, "the default of all mailboxes");
   all->excludes("--of");
   command->add_option("--age", options->age, "trim messages older than this (30d)");

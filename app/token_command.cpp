@@ -1,4 +1,5 @@
 // earshot token: makes and shows login tokens, and the keys that sign them.
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -6,6 +7,7 @@
 #include <vector>
 
 #include "app/command.hpp"
+#include "app/duration.hpp"
 #include "auth/keys.hpp"
 #include "auth/token.hpp"
 #include "base/clock.hpp"
@@ -32,22 +34,6 @@ struct TokenOptions {
   bool public_half = false;
   std::string show;
 };
-
-// "90s", "15m", "12h", "30d", or seconds; 0 when it is none of these.
-std::uint64_t seconds_of(const std::string& text) {
-  std::uint64_t number = 0;
-  char unit = 's';
-  char rest = 0;
-  const int fields = std::sscanf(text.c_str(), "%9lu%c%c", &number, &unit, &rest);  // NOLINT(cert-err34-c)
-  if (fields < 1 || fields > 2 || text.front() < '0' || text.front() > '9') return 0;
-  switch (unit) {
-    case 's': return number;
-    case 'm': return number * 60;
-    case 'h': return number * 3'600;
-    case 'd': return number * 86'400;
-    default: return 0;
-  }
-}
 
 Error usage(std::string why) { return Error{ErrorCode::kInvalidArgument, "", std::move(why), 0, 0}; }
 
@@ -86,8 +72,10 @@ Result<std::string> make_token(const TokenOptions& options, const auth::KeySet& 
   if (!key) return fail(key.error());
   auto user = UserId::parse(options.user, "user");
   if (!user) return fail(user.error());
-  const std::uint64_t ttl_s = seconds_of(options.ttl);
-  if (ttl_s == 0) return fail(usage("--ttl is \"" + options.ttl + "\", must be like 90s, 15m, 12h or 30d"));
+  const auto ttl_ms = parse_duration(options.ttl, "ttl");
+  if (!ttl_ms) return fail(ttl_ms.error());
+  const std::uint64_t ttl_s = *ttl_ms / 1'000;  // what a token counts in
+  if (ttl_s == 0) return fail(usage("--ttl is \"" + options.ttl + "\", must be at least 1s"));
   auth::Claims claims{std::move(*user), Role::kUser, SystemClock().wall_ms() / 1'000};
   for (const Role role : {Role::kService, Role::kOperator})
     if (options.role == name_of(role)) claims.role = role;
