@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,7 +28,7 @@ class Unordered final : public Outstanding {
 
   void take(OutstandingEntry entry) override {
     occupy(entry);
-    slots_.push_back(Slot{std::move(entry)});
+    slots_.push_back(Slot{std::move(entry), alarms_.end()});
   }
 
   void new_came(std::uint64_t now_ms) override { collect_due(now_ms, true); }
@@ -42,7 +43,6 @@ class Unordered final : public Outstanding {
       slots_.pop_front();
       if (sent_ > 0) --sent_;
     }
-    drop_stale_alarms();
   }
 
   Status nacked(const NackRequest& nack, std::uint64_t now_ms) override {
@@ -58,7 +58,6 @@ class Unordered final : public Outstanding {
       set_state(*slot, State::kNacked);
       set_alarm(*slot, again_ms, again_ms);
     }
-    drop_stale_alarms();
     return {};
   }
 
@@ -72,7 +71,6 @@ class Unordered final : public Outstanding {
       set_state(slot, State::kDue);
       due_.push_back(slot.entry.first);
     }
-    drop_stale_alarms();
   }
 
   void taken_in(std::uint64_t number, std::uint64_t now_ms) override {
@@ -105,7 +103,7 @@ class Unordered final : public Outstanding {
     return finish(builder);
   }
 
-  [[nodiscard]] std::uint64_t wake_at() const override { return alarms_.empty() ? 0 : alarms_.front().at_ms; }
+  [[nodiscard]] std::uint64_t wake_at() const override { return alarms_.empty() ? 0 : alarms_.begin()->first; }
 
   [[nodiscard]] std::vector<Sequence> left_unacked() const override {
     std::vector<Sequence> left;
@@ -124,24 +122,25 @@ class Unordered final : public Outstanding {
 
  private:
   enum class State : std::uint8_t { kNew, kInFlight, kWaiting, kNacked, kDue, kAcked };
+  struct Alarm {
+    std::uint64_t half_ms;  // from then on it goes along with new messages
+    Sequence sequence;
+  };
+  using Alarms = std::multimap<std::uint64_t, Alarm>;  // by the time when they ring
   struct Slot {
     OutstandingEntry entry;
+    Alarms::iterator alarm;  // in kWaiting and kNacked; else the end
     State state = State::kNew;
     RetransmitCause cause = RetransmitCause::kTimer;  // in kDue
     std::uint32_t timeouts = 0;                       // repeats that nobody asked for: they double the delay
     std::uint64_t delivery = 0;                       // in kInFlight
-    std::uint64_t alarm_ms = 0;                       // in kWaiting and kNacked
   };
-  struct Alarm {
-    std::uint64_t at_ms;
-    std::uint64_t half_ms;  // from then on it goes along with new messages
-    Sequence sequence;
-  };
-  static bool is_later(const Alarm& a, const Alarm& b) { return a.at_ms > b.at_ms; }
 
   [[nodiscard]] std::size_t parked() const override { return nacked_; }
 
+  // What waited for a time waits for it no more.
   void set_state(Slot& slot, State state) {
+    if (slot.alarm != alarms_.end()) alarms_.erase(std::exchange(slot.alarm, alarms_.end()));
     if (slot.state == State::kNacked) --nacked_;
     if (state == State::kNacked) ++nacked_;
     slot.state = state;
@@ -163,46 +162,24 @@ class Unordered final : public Outstanding {
     set_state(slot, State::kAcked);
   }
 
-  // Alarms of slots that were acked or got another alarm stay inside the heap; they are known by not fitting the slot.
-  // The first one is never stale, and they are swept when they outnumber the slots.
   void set_alarm(Slot& slot, std::uint64_t at_ms, std::uint64_t half_ms) {
-    slot.alarm_ms = at_ms;
-    alarms_.push_back(Alarm{at_ms, half_ms, slot.entry.first});
-    std::ranges::push_heap(alarms_, is_later);
-    if (alarms_.size() <= 2 * slots_.size() + kStaleAlarmsMax) return;
-    std::erase_if(alarms_, [this](const Alarm& alarm) { return !rings(alarm); });
-    std::ranges::make_heap(alarms_, is_later);
+    slot.alarm = alarms_.emplace(at_ms, Alarm{half_ms, slot.entry.first});
   }
 
-  void drop_stale_alarms() {
-    while (!alarms_.empty() && !rings(alarms_.front())) pop_alarm();
-  }
-  void pop_alarm() {
-    std::ranges::pop_heap(alarms_, is_later);
-    alarms_.pop_back();
-  }
-
-  [[nodiscard]] bool rings(const Alarm& alarm) {
-    const Slot* slot = find(alarm.sequence);
-    return slot != nullptr && slot->alarm_ms == alarm.at_ms &&
-           (slot->state == State::kWaiting || slot->state == State::kNacked);
-  }
-
-  // Moves what is due to due_; with `halves` also what is past half its time, as far as it stands first in the heap.
+  // Moves what is due to due_; with `halves` also what is past half its time, as far as it stands first.
   void collect_due(std::uint64_t now_ms, bool halves) {
-    for (; !alarms_.empty(); drop_stale_alarms()) {
-      const Alarm alarm = alarms_.front();
-      if (alarm.at_ms > now_ms && !(halves && alarm.half_ms <= now_ms)) return;
-      pop_alarm();
+    while (!alarms_.empty()) {
+      const auto& [at_ms, alarm] = *alarms_.begin();
+      if (at_ms > now_ms && !(halves && alarm.half_ms <= now_ms)) return;
       Slot& slot = *find(alarm.sequence);
       if (slot.state == State::kNacked) {
         slot.cause = RetransmitCause::kNack;
       } else {
-        slot.cause = alarm.at_ms > now_ms ? RetransmitCause::kWithNew : RetransmitCause::kTimer;
+        slot.cause = at_ms > now_ms ? RetransmitCause::kWithNew : RetransmitCause::kTimer;
         ++slot.timeouts;
       }
-      set_state(slot, State::kDue);
       due_.push_back(alarm.sequence);
+      set_state(slot, State::kDue);  // the alarm is gone with that
     }
   }
 
@@ -255,15 +232,13 @@ class Unordered final : public Outstanding {
     return slot != nullptr && slot->state == State::kDue;
   }
 
-  static constexpr std::size_t kStaleAlarmsMax = 64;
-
   BackoffPolicy retransmit_;
   Random& random_;
   SessionCounters& counters_;
   std::deque<Slot> slots_;  // ascending, without holes; the first one is unacked; at most kSelectiveAcksMax
   std::size_t sent_ = 0;    // slots before this place have gone out
   std::size_t nacked_ = 0;
-  std::vector<Alarm> alarms_;  // a heap, the earliest first
+  Alarms alarms_;              // at most one for each slot
   std::vector<Sequence> due_;  // first sequences of the slots to go out again
   InFlight in_flight_;
 };

@@ -42,24 +42,21 @@ struct SessionOptions {
 //
 //   kLoggingIn ──outcome──► kOpen ──subscribe──► kDelivering ──gone / evicted──► kEnded
 //
-//  * Sends are grouped by shard in their order and answered per call when every part is answered. A body whose checksum
-//  does
-//    not fit is held back (kChecksumMismatch) and so is the rest of its lane in that call. At most sends_in_flight_max
-//    messages are under way, beyond: Held(kOverloaded). A shard that does not answer in time: Held(kDeadlineExceeded);
-//    the client sends again, the lane makes that safe.
+//  * Sends are grouped by shard in their order and answered per call when every part is answered. A body whose
+//    checksum does not fit is held back (kChecksumMismatch) and so is the rest of its lane in that call. At most
+//    sends_in_flight_max messages are under way, beyond: Held(kOverloaded). A shard that does not answer in time:
+//    Held(kDeadlineExceeded); the client sends again, the lane makes that safe.
 //  * Delivery, `ordered`: the window slides over contiguous sequences; cumulative acks; a timeout or nack sends again
-//  from the
-//    first unacked; pushes beyond the window are only noted and read back from the shard when there is room.
+//    from the first unacked; pushes beyond the window are only noted and read back from the shard when there is room.
 //    `unordered`: acks and nacks per message, each with its own retransmit time. `sequenceOnly`: nothing outstanding;
 //    only flow control.
 //  * A batch is sent again only after the client has taken in the one before (ClientDelivered): a slow reader is not
-//  flooded.
+//    flooded.
 //  * Acks stop retransmission at once and are answered when committed; those that arrive while one is under way are
-//  merged.
+//    merged.
 //  * A message that ends, or is parked for this device, while it is outstanding becomes a lost range. Deliveries in
-//  vain
-//    are told to the shard, but only while its rule can park anything; so is, when the client goes, what it had taken
-//    in and kept from going on.
+//    vain are told to the shard, but only while its rule can park anything; so is, when the client goes, what it had
+//    taken in and kept from going on.
 //  * Management calls go to the shard of the mailbox that they are about, if the role lets them (ManageDesk).
 //  * A timer is armed only while something is outstanding or under way.
 // Thread: its actor's. Time comes in as monotonic ms.

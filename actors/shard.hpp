@@ -40,12 +40,10 @@ struct ShardOptions {
 //
 //  * A request is answered when its entry is applied; if another leader's entry took its place: kUnavailable.
 //  * At most entries_in_flight_max entries are submitted and not applied; meanwhile requests gather (the batch grows as
-//  the disk
-//    slows), within shard_pending_*_max: then Held / error kOverloaded with a retry-after.
+//    the disk slows), within shard_pending_*_max: then Held / error kOverloaded with a retry-after.
 //  * A new leader announces itself, drains what its outbox holds, and serves from the committed state.
 //  * Ticks: the wall clock goes into each batch; a wall clock that disagrees with the monotonic one by more than a
-//  minute
-//    since start puts no tick in.
+//    minute since start puts no tick in.
 // Thread: its actor's.
 class Shard {
  public:
