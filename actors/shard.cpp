@@ -288,7 +288,7 @@ bool ShardImpl::is_tick_due() {
 }
 
 void ShardImpl::touch(std::uint64_t now_ms) {
-  if (!leads_ || stopping_ || audience_->wake_at() == 0 || now_ms < audience_->wake_at()) return;
+  if (audience_->wake_at() == 0 || now_ms < audience_->wake_at()) return;
   if (refusal(TouchCommand{})) return audience_->put_off_touches(now_ms);
   if (auto command = audience_->next_touches(now_ms)) admit(std::move(*command), NobodyWaits{});
 }

@@ -92,12 +92,29 @@ TEST_F(DiskWatchTest, NoBallastIsMadeOnATightDisk) {
   EXPECT_EQ(space.free, kReserve - 1);
 }
 
+TEST_F(DiskWatchTest, BallastThatDoesNotFitIsMadeOnceThereIsRoom) {
+  tests::ModelDiskSpace crowded(100'000, 5'000);
+  DiskWatch other(DiskWatch::Options{.reserve_bytes = kReserve, .log_bytes_max = 20'000}, crowded, *log, budgets,
+                  clock);
+  crowded.free = 4'000;
+  other.look();
+  EXPECT_FALSE(budgets.disk.is_tight());
+  EXPECT_FALSE(crowded.has_ballast());
+  crowded.free = 7'000;
+  other.look();
+  EXPECT_TRUE(crowded.has_ballast());
+}
+
 TEST_F(DiskWatchTest, LongLogIsFlushedThoughTheDiskHasRoom) {
-  put_log(19'000);
+  put_log(20'000 - std::string("key").size() - 1);
   watch.look();
   EXPECT_FALSE(budgets.disk.wants_flush());
-  put_log(21'000);
-  look_later();
+  put_log(20'000 - std::string("key").size());
+  clock.advance(99);
+  watch.look();
+  EXPECT_FALSE(budgets.disk.wants_flush()) << "its length costs a walk over LMDB's pages: not with every commit";
+  clock.advance(1);
+  watch.look();
   EXPECT_TRUE(budgets.disk.wants_flush());
   EXPECT_FALSE(budgets.disk.is_tight());
   put_log(10);

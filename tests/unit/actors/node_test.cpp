@@ -208,5 +208,26 @@ TEST_F(NodeTest, DamagedShardIsNamedAndNothingHangs) {
   EXPECT_THAT(damaged.error().detail, testing::HasSubstr("shard 2"));
 }
 
+TEST_F(NodeTest, AsManySessionsLiveAsTheLimitAndOneMoreIsTurnedAway) {
+  start();
+  const auto crowd = std::make_shared<tests::RecordingClient>();
+  std::vector<std::shared_ptr<SessionInbox>> sessions;
+  const auto open = [&](const std::shared_ptr<tests::RecordingClient>& client) {
+    const std::size_t n = sessions.size();
+    LoginRequest request;
+    request.device = tests::device("device-" + std::to_string(n % limits::kDevicesPerUserMax));
+    Identity identity{UserId::trusted("user-" + std::to_string(n / limits::kDevicesPerUserMax))};
+    sessions.push_back(node->open_session(std::move(identity), std::move(request), client));
+  };
+  for (std::size_t n = 0; n < limits::kConnectionsMax; ++n) open(crowd);
+  const auto one_more = std::make_shared<tests::RecordingClient>();
+  open(one_more);
+  ASSERT_TRUE(one_more->wait([&] { return one_more->welcome.has_value(); }));
+  ASSERT_FALSE(one_more->welcome->has_value());
+  EXPECT_EQ(one_more->welcome->error().code, ErrorCode::kOverloaded);
+  EXPECT_EQ(one_more->welcome->error().field, "sessions");
+  for (const auto& session : sessions) session->post(ClientGone{});
+}
+
 }  // namespace
 }  // namespace earshot::actors

@@ -1,3 +1,4 @@
+#include "actors/ack_merger.hpp"
 #include "base/limits.hpp"
 #include "tests/support/session_fakes.hpp"
 
@@ -207,6 +208,38 @@ TEST_F(SessionAck, SequenceOnlyReportsMoveTheCursor) {
   ack(5);
   EXPECT_EQ(home().acks.at(0).command.up_to, seq(5));
   EXPECT_EQ(cursor_of(ack(5, {5}))->error().field, "above");
+}
+
+TEST(AckMerger, AsManyCallsWaitAsAClientMayHaveUnderWay) {
+  AckMerger acks(seq(0));
+  for (CallId call = 1; call <= limits::kCallsInFlightMax; ++call) {
+    ASSERT_TRUE(acks.add(call, AckRequest{seq(call), {}}));
+    if (call == 1) {
+      ASSERT_TRUE(acks.next());
+    }
+  }
+  const Status one_more = acks.add(999, AckRequest{seq(999), {}});
+  ASSERT_FALSE(one_more);
+  EXPECT_EQ(one_more.error().code, ErrorCode::kOverloaded);
+  EXPECT_EQ(acks.answered(seq(1)).calls.size(), 1u);
+  EXPECT_TRUE(acks.add(999, AckRequest{seq(999), {}})) << "one was answered";
+}
+
+TEST(AckMerger, SelectiveAcksThatWaitAreBounded) {
+  AckMerger acks(seq(0));
+  const auto above = [](std::uint64_t first, std::size_t count) {
+    std::vector<Sequence> sequences;
+    for (std::uint64_t s = first; s < first + count; ++s) sequences.push_back(seq(s));
+    return AckRequest{seq(0), std::move(sequences)};
+  };
+  ASSERT_TRUE(acks.add(1, above(2, limits::kSelectiveAcksMax)));
+  ASSERT_TRUE(acks.next());
+  EXPECT_TRUE(acks.add(2, above(10'000, limits::kSelectiveAcksMax)));
+  const Status one_more = acks.add(3, above(20'000, 1));
+  ASSERT_FALSE(one_more);
+  EXPECT_EQ(one_more.error().code, ErrorCode::kOverloaded);
+  EXPECT_EQ(one_more.error().field, "above");
+  EXPECT_TRUE(acks.add(4, AckRequest{seq(1), {}})) << "others go on";
 }
 
 }  // namespace

@@ -114,6 +114,13 @@ TEST_F(SessionFeed, AnswerThatDoesNotContinueIsNotDelivered) {
   EXPECT_EQ(delivered(1), numbers(3, 9));
 }
 
+TEST_F(SessionFeed, AWideWindowIsFilledByReadsThatFitABatch) {
+  open(0, 4'000);
+  subscribe(DeliveryMode::kOrdered, limits::kWindowMessagesMax);
+  EXPECT_EQ(home().fetches.back().limit, limits::kFetchMessagesMax);
+  EXPECT_EQ(home().fetches.back().bytes_max, limits::kBatchBytesMax);
+}
+
 TEST_F(SessionFeed, FailedReadIsTriedAgainWithBackoff) {
   open(0, 1);
   subscribe(DeliveryMode::kOrdered);
@@ -290,6 +297,17 @@ TEST_F(SessionFeed, OwnFetchesAndHistoriesAreForwardedCountedAndChecked) {
   EXPECT_EQ(client_->batches.size(), 3u) << "too late";
   EXPECT_EQ(counters_->refetches_of(FetchCause::kGap), 1u);
   EXPECT_EQ(counters_->refetches_of(FetchCause::kChecksum), 0u);
+}
+
+TEST_F(SessionFeed, OwnReadsMayAskForAFullBatchAndNotForOneMore) {
+  open();
+  session_->handle(ClientFetch{1, seq(0), limits::kFetchMessagesMax, FetchCause::kGap}, now_);
+  session_->handle(ClientHistory{2, seq(0), limits::kFetchMessagesMax}, now_);
+  EXPECT_TRUE(client_->batches.empty());
+  session_->handle(ClientFetch{3, seq(0), limits::kFetchMessagesMax + 1, FetchCause::kGap}, now_);
+  session_->handle(ClientHistory{4, seq(0), limits::kFetchMessagesMax + 1}, now_);
+  ASSERT_EQ(client_->batches.size(), 2u);
+  for (const auto& [call, batch] : client_->batches) EXPECT_EQ(batch.error().field, "limit") << call;
 }
 
 TEST_F(SessionFeed, TooManyReadsUnderWayAreRefused) {

@@ -86,6 +86,16 @@ TEST_F(SessionLife, ANackedMessageThatEndsHoldsNothingBack) {
   EXPECT_EQ(last_delivered(), Numbers{3});
 }
 
+TEST_F(SessionLife, AMessageThatIsParkedIsToldAtOnceAndLetsTheRestGoOn) {
+  deliver_from(0, DeliveryMode::kOrdered);
+  push(1, 3);
+  take_in();
+  ended(1, 1, LostReason::kParked);
+  ASSERT_EQ(deliveries(), 2u) << "not when its time is up";
+  EXPECT_THAT(last().lost, ElementsAre(lost(1, 1, LostReason::kParked)));
+  EXPECT_EQ(last_delivered(), numbers(2, 3));
+}
+
 TEST_F(SessionLife, ANackOfWhatHasEndedDoesNotDelayTheRest) {
   deliver_from(0, DeliveryMode::kOrdered);
   push(1, 3);
@@ -133,6 +143,7 @@ TEST_F(SessionLife, NothingIsCountedWhileNothingCanBeParked) {
   push(1, 3);
   take_in();
   advance(10 * kMaxMs);
+  take_in();
   session_->handle(ClientGone{}, now_);
   EXPECT_THAT(home().attempts, IsEmpty());
 }
@@ -192,6 +203,34 @@ TEST_F(SessionLife, ANoteThatTheShardCouldNotTakeGoesWithTheNext) {
   EXPECT_EQ(home().attempts[1].command.notes, (std::vector<AttemptsCommand::Note>{{seq(1), seq(1), 2}}));
 }
 
+TEST_F(SessionLife, ANoteThatTheShardRefusesForGoodIsNotToldAgain) {
+  deliver_from(0, DeliveryMode::kUnordered);
+  parks_after(9);
+  push(1, 3);
+  take_in();
+  nack({1}, 0);
+  answer_attempts(fail(ErrorCode::kNotFound, "device", ""));
+  take_in();
+  nack({2}, 0);
+  ASSERT_EQ(home().attempts.size(), 2u);
+  EXPECT_EQ(home().attempts[1].command.notes, (std::vector<AttemptsCommand::Note>{{seq(2), seq(2), 1}}));
+}
+
+// Whether it was counted is not known: a delivery too few is the smaller harm.
+TEST_F(SessionLife, ANoteWithoutAnswerMakesWayAndIsNotCountedTwice) {
+  deliver_from(0, DeliveryMode::kUnordered);
+  parks_after(9);
+  push(1, 2);
+  take_in();
+  nack({1}, 0);
+  nack({2}, 0);
+  ASSERT_EQ(home().attempts.size(), 1u);
+  advance(kTimeoutMs);
+  take_in();
+  ASSERT_EQ(home().attempts.size(), 2u);
+  EXPECT_EQ(home().attempts[1].command.notes, (std::vector<AttemptsCommand::Note>{{seq(2), seq(2), 1}}));
+}
+
 TEST_F(SessionLife, AClientThatGoesLeavesItsLastDeliveriesInVain) {
   deliver_from(0, DeliveryMode::kUnordered);
   parks_after(3);
@@ -239,6 +278,17 @@ TEST(AttemptNotes, CountsNoMoreMessagesThanTheShardDoes) {
   notes.add(seq(1));
   EXPECT_EQ(*notes.next(),
             (std::vector<AttemptNotes::Note>{{seq(1), seq(1), 2}, {seq(2), seq(limits::kAttemptsKeptMax), 1}}));
+}
+
+TEST(AttemptNotes, WhatIsPutBackStaysWithinTheBoundToo) {
+  AttemptNotes notes;
+  for (std::uint64_t s = 1; s <= limits::kAttemptsKeptMax; ++s) notes.add(seq(s));
+  ASSERT_TRUE(notes.next());
+  notes.add(seq(1));
+  for (std::uint64_t s = 101; s < 100 + limits::kAttemptsKeptMax; ++s) notes.add(seq(s));
+  notes.answered(true);
+  EXPECT_EQ(notes.rest(),
+            (std::vector<AttemptNotes::Note>{{seq(1), seq(1), 2}, {seq(101), seq(99 + limits::kAttemptsKeptMax), 1}}));
 }
 
 // ---- calls that look after mailboxes
@@ -375,6 +425,17 @@ TEST_F(Desk, ASessionThatSpeaksBeforeTheShardCountsToo) {
   const auto answer = desk_->answered(ManageAnswered{101, ManageAnswer(explained_for("phone")), 1}, 0);
   ASSERT_TRUE(answer);
   EXPECT_EQ(std::get<Explanation>(*answer->answer).devices.at(0).attempts, 1u);
+}
+
+TEST_F(Desk, SessionsThatSpeakForOneExplanationAreBounded) {
+  ask(Role::kUser, ExplainRequest{{}, seq(1), {}});
+  const auto sessions = static_cast<std::uint32_t>(limits::kDevicesPerUserMax + 1);
+  for (std::uint32_t i = 0; i < sessions; ++i) {
+    EXPECT_FALSE(desk_->explained(SessionExplained{101, live_fate("device-" + std::to_string(i), 1)}));
+  }
+  EXPECT_FALSE(desk_->answered(ManageAnswered{101, ManageAnswer(explained_for("device-0")), sessions}, 0));
+  EXPECT_NE(desk_->wake_at(), 0u) << "one was not kept, and is not counted";
+  ASSERT_TRUE(desk_->expire(limits::kExplainWaitMs));
 }
 
 TEST_F(Desk, AnExplanationDoesNotWaitForASessionThatIsGone) {

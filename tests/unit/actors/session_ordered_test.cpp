@@ -106,6 +106,19 @@ TEST_F(SessionOrdered, SlowReaderIsNotFlooded) {
   EXPECT_EQ(last_delivered(), numbers(1, 20));
 }
 
+TEST_F(SessionOrdered, ProgressWhileARepeatWaitsForTheReaderCallsItOff) {
+  subscribe_at(0);
+  push(1, 2);
+  take_in();
+  push(3, 3);  // in flight until the repeat is due
+  advance(kFirstMs);
+  ack(1);
+  take_in();
+  EXPECT_EQ(deliveries(), 2u);
+  advance(kFirstMs);
+  EXPECT_EQ(last_delivered(), numbers(2, 3)) << "2 had its full time again";
+}
+
 TEST_F(SessionOrdered, RepeatOfMoreThanABatchGoesOnAsTheClientTakesItIn) {
   subscribe_at(0, 4096);
   push(1, 2500);

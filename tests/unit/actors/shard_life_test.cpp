@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <map>
+#include <string>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -171,6 +175,21 @@ TEST_F(ShardLife, WhatIsParkedIsToldToItsDeviceAlone) {
   EXPECT_THAT(phone->pushed(), ElementsAre(1, 2, 3));
 }
 
+TEST_F(ShardLife, ATightDiskRefusesReplaysAndTakesWhatMakesRoom) {
+  login(world.alice);
+  Policy policy;
+  policy.deliveries_max = 1;
+  set_policy(policy, world.alice);
+  world.send(port, world.alice, 1);
+  world.settle();
+  note("phone", 1, 1);
+  world.budgets->disk.set_tight(true);
+  const auto replayed = manage(ReplayRequest{world.alice, device("phone"), {Sequence(1)}});
+  ASSERT_FALSE(replayed.answer) << "it would be one message more";
+  EXPECT_EQ(replayed.answer.error().code, ErrorCode::kStorageFull);
+  EXPECT_TRUE(manage(DropParkedRequest{world.alice, device("phone"), {Sequence(1)}}).answer);
+}
+
 TEST_F(ShardLife, TheLastWordOfASessionThatIsGoneReachesTheOneThatLives) {
   login(world.alice);
   Policy policy;
@@ -219,6 +238,29 @@ TEST_F(ShardLife, ADeviceThatStaysConnectedIsSeenAgain) {
   EXPECT_GT(seen(), before);
 }
 
+TEST_F(ShardLife, ADeviceWhoseTurnCameWhenNothingWasTakenIsSeenLater) {
+  login(world.alice);
+  subscribe(phone, 1);
+  const auto seen = [&] {
+    return std::get<std::vector<DeviceInfo>>(*manage(DevicesRequest{world.alice}).answer).at(0).last_seen_ms;
+  };
+  const std::uint64_t before = seen();
+  world.budgets->disk.set_log_full(true);
+  pass(limits::kTouchIntervalMs - 120'000, 30'000);
+  EXPECT_EQ(seen(), before);
+  world.budgets->disk.set_log_full(false);
+  pass(60'000, 30'000);
+  EXPECT_GT(seen(), before) << "in the same round";
+}
+
+TEST_F(ShardLife, AStoppingShardPutsTouchesOffInsteadOfSpinning) {
+  login(world.alice);
+  subscribe(phone, 1);
+  world->stop();
+  world.advance(61'000);
+  EXPECT_TRUE(world.wake_at_ms == 0 || world.wake_at_ms > world.clock.monotonic_ms());
+}
+
 class TouchRounds : public testing::Test {
  protected:
   void add(std::size_t users) {
@@ -228,42 +270,79 @@ class TouchRounds : public testing::Test {
       round_.registered(now_);
     }
   }
+  // Goes through what is due until `end`, and counts how often each user was touched; the largest command.
+  std::size_t touch_until(std::uint64_t end) {
+    std::size_t largest = 0;
+    while (round_.wake_at() != 0 && round_.wake_at() < end) {
+      now_ = round_.wake_at();
+      const auto command = round_.next(presence_, now_);
+      EXPECT_GT(round_.wake_at(), now_);
+      if (!command) continue;
+      largest = std::max(largest, command->devices.size());
+      for (const auto& name : command->devices) ++touched_[name.user.text()];
+    }
+    return largest;
+  }
+  void expect_each_touched(int times) {
+    EXPECT_EQ(touched_.size(), added_);
+    for (const auto& [user, count] : touched_) ASSERT_EQ(count, times) << user;
+  }
+
   Presence presence_{5'000};
   TouchRound round_;
   std::uint64_t now_ = 1'000;
   SessionId added_ = 0;
+  std::map<std::string, int> touched_;
 };
 
 TEST_F(TouchRounds, EveryDeviceHasItsTurnOnceInARoundAndNeverTooManyAtOnce) {
   add(4'000);
-  std::map<std::string, int> touched;
-  std::size_t largest = 0;
-  const std::uint64_t end = now_ + limits::kTouchIntervalMs + 60'000;
-  while (round_.wake_at() != 0 && round_.wake_at() < end) {
-    now_ = round_.wake_at();
-    const auto command = round_.next(presence_, now_);
-    ASSERT_TRUE(round_.wake_at() > now_);
-    if (!command) continue;
-    largest = std::max(largest, command->devices.size());
-    for (const auto& name : command->devices) ++touched[name.user.text()];
-  }
-  EXPECT_EQ(touched.size(), 4'000u);
-  for (const auto& [user, times] : touched) EXPECT_EQ(times, 1) << user;
-  EXPECT_LE(largest, 100u) << "spread over the round";
+  const std::uint64_t begin = now_;
+  EXPECT_LE(touch_until(begin + limits::kTouchIntervalMs + 60'000), 100u) << "spread over the round";
+  expect_each_touched(1);
+  touch_until(begin + 2 * limits::kTouchIntervalMs + 60'000);
+  expect_each_touched(2);
+}
+
+TEST_F(TouchRounds, ATableThatGrowsMakesNoBurst) {
+  add(500);
+  const std::uint64_t begin = now_;
+  touch_until(begin + limits::kTouchIntervalMs / 2);
+  const std::size_t slots = presence_.slots();
+  add(4'000);
+  ASSERT_GT(presence_.slots(), 2 * slots);
+  EXPECT_LE(touch_until(begin + limits::kTouchIntervalMs + 60'000), 100u);
+  touched_.clear();
+  touch_until(begin + 2 * limits::kTouchIntervalMs + 60'000);
+  expect_each_touched(1);
 }
 
 TEST_F(TouchRounds, WhatWasPutOffIsCaughtUpInCommandsThatFit) {
   add(4'000);
   now_ += limits::kTouchIntervalMs;
+  const std::uint64_t soon = now_ + 10'000;
   std::size_t touched = 0;
-  for (int commands = 0; touched < 4'000; ++commands) {
-    ASSERT_LT(commands, 10);
+  while (touched < 4'000) {
     now_ = std::max(now_, round_.wake_at());
     const auto command = round_.next(presence_, now_);
     ASSERT_TRUE(command);
     ASSERT_LE(command->devices.size(), limits::kTouchDevicesMax);
     touched += command->devices.size();
+    ASSERT_TRUE(touched == 4'000 || round_.wake_at() <= soon) << "not at the pace of an ordinary round";
   }
+}
+
+TEST_F(TouchRounds, MoreInOneSlotThanACommandHoldsDoesNotStopTheRound) {
+  for (const char* name : {"phone", "tablet", "laptop"}) {
+    presence_.add(
+        ShardRegister{std::make_shared<RecordingSession>(), ++added_, UserId::trusted("alice"), device(name), true});
+  }
+  std::size_t slot = 0;
+  std::vector<TouchCommand::Name> devices;
+  while (devices.empty() && slot < presence_.slots()) EXPECT_TRUE(presence_.add_slot(slot++, 2, devices));
+  EXPECT_THAT(devices, SizeIs(2));
+  EXPECT_FALSE(presence_.add_slot(slot - 1, 4, devices)) << "not together with what is there already";
+  EXPECT_THAT(devices, SizeIs(2)) << "nothing of it, then";
 }
 
 TEST_F(TouchRounds, RestWhenNobodyIsThere) {

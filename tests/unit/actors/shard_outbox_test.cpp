@@ -45,6 +45,31 @@ TEST_F(ShardOutboxTest, WhatIsWrittenWhileATransferIsUnderWayGoesIntoTheNext) {
   EXPECT_THAT(transfers()[1].records, SizeIs(2));
 }
 
+TEST_F(ShardOutboxTest, ATransferIsBoundedInRecordsAndBytesAndTheRestFollows) {
+  send_with_copies(1);
+  send_with_copies(2, limits::kOutboxWindowMax);
+  send_with_copies(limits::kOutboxWindowMax + 2);
+  committed_by_target(1);
+  ASSERT_THAT(transfers(), SizeIs(2));
+  EXPECT_THAT(transfers()[1].records, SizeIs(limits::kOutboxWindowMax));
+  committed_by_target(limits::kOutboxWindowMax + 1);
+  ASSERT_THAT(transfers(), SizeIs(3));
+  EXPECT_THAT(transfers()[2].records, SizeIs(1));
+
+  const std::uint64_t next = limits::kOutboxWindowMax + 3;
+  for (std::uint64_t number = next; number < next + 3; ++number) {
+    SendCommand command{ProducerId(7), world.sender, tests::device("phone"), {}};
+    OutgoingMessage message = tests::outgoing(world.alice, number, std::string(limits::kTransferBytesMax / 2, 'x'));
+    message.copy_to_self = true;
+    command.items.push_back(SendItem{std::move(message), std::nullopt});
+    world->handle(ShardSend{port, ++world.requests, std::move(command)});
+    world.settle();
+  }
+  committed_by_target(next - 1);
+  ASSERT_THAT(transfers(), SizeIs(4));
+  EXPECT_THAT(transfers()[3].records, SizeIs(testing::Lt(3u)));
+}
+
 TEST_F(ShardOutboxTest, OutboxIsDrainedAfterRestart) {
   send_with_copies(1, 5);
   world.restart();
@@ -103,7 +128,8 @@ TEST_F(ShardOutboxTest, TransferWithoutAnswerIsSentAgainWithBackOff) {
   world.settle();
   world.advance(limits::kFlushIntervalMs);
   while (world.write_overlay()) world.settle();
-  EXPECT_GT(world.wake_at_ms, world.clock.monotonic_ms() + limits::kSweepIntervalMs / 2) << "answered: no timer is left";
+  EXPECT_GT(world.wake_at_ms, world.clock.monotonic_ms() + limits::kSweepIntervalMs / 2)
+      << "answered: no timer is left";
 }
 
 TEST_F(ShardOutboxTest, AnswersOfAnotherEpochAndRepeatsAreIgnored) {

@@ -171,6 +171,35 @@ TEST_F(ShardTest, PressureOnTheNodesBudgetFlushesBeforeTheInterval) {
   EXPECT_TRUE(world.has_overlay());
 }
 
+TEST_F(ShardTest, ATightDiskOrALongLogFlushesBeforeTheInterval) {
+  world.send(port, world.alice, 1);
+  world.settle();
+  EXPECT_FALSE(world.has_overlay());
+  world.budgets->disk.set_flush_early(true);
+  world.send(port, world.alice, 2);
+  world.settle();
+  ASSERT_TRUE(world.has_overlay());
+  world.send(port, world.alice, 3);
+  world.settle();
+  world.write_overlay();
+  EXPECT_TRUE(world.has_overlay()) << "and again, as long as room is short";
+}
+
+TEST_F(ShardTest, AFlushThatTakesLongerThanItsIntervalIsNotAskedForAgain) {
+  world.send(port, world.alice, 1);
+  world.settle();
+  world.advance(limits::kFlushIntervalMs);
+  ASSERT_TRUE(world.has_overlay());
+  world.send(port, world.alice, 2);
+  world.settle();
+  world.advance(10 * limits::kFlushIntervalMs);
+  world.send(port, world.alice, 3);
+  world.settle();
+  EXPECT_TRUE(world.wake_at_ms == 0 || world.wake_at_ms > world.clock.monotonic_ms()) << "the timer spins";
+  world.write_overlay();
+  EXPECT_TRUE(world.has_overlay()) << "what came meanwhile follows at once";
+}
+
 TEST_F(ShardTest, OverloadedWhileUnflushedStateIsAtItsBound) {
   world.budgets = std::make_shared<NodeBudgets>(2'000, limits::kLogQueueBytesMax);
   world.restart();
@@ -257,6 +286,66 @@ TEST_F(ShardTest, OverloadedAtTheNodesAdmissionBoundAndGivesTheRoomBack) {
   world.send(port, world.alice, number);
   world.settle();
   EXPECT_EQ(port->stored().back(), number);
+}
+
+TEST_F(ShardTest, RoomOfWhatIsRefusedOrDiesWithTheShardIsGivenBack) {
+  for (const bool stops : {true, false}) {
+    world.restart();
+    std::uint64_t number = 0;
+    world.send(port, world.alice, ++number);
+    world.settle();
+    EXPECT_GT(world.budgets->overlay.used(), 0u);
+    for (std::uint32_t entry = 0; entry < limits::kEntriesInFlightMax; ++entry) {
+      world.send(port, world.alice, ++number);
+      world.gather();
+    }
+    const std::size_t submitted = world.budgets->admitted.used();
+    world.send(port, world.alice, ++number);  // waits for an entry
+    EXPECT_GT(world.budgets->admitted.used(), submitted);
+    if (stops) {
+      world->stop();
+      EXPECT_EQ(world.budgets->admitted.used(), submitted) << "what is in the log counts until it is applied";
+    }
+    world.crash();
+    EXPECT_EQ(world.budgets->admitted.used(), 0u);
+    EXPECT_EQ(world.budgets->overlay.used(), 0u);
+    world.start();
+  }
+}
+
+TEST_F(ShardTest, AReadRightAfterARestartMissesNothingThatWasAnswered) {
+  world.send(port, world.alice, 1, 3);
+  world.settle();
+  world.crash();
+  world.start();
+  const auto early = world.fetch(world.alice);
+  if (early.has_value()) {
+    EXPECT_THAT(early->messages, SizeIs(3));
+  } else {
+    EXPECT_EQ(early.error().code, ErrorCode::kUnavailable);
+  }
+  world.settle();
+  EXPECT_THAT(world.bodies(world.alice), SizeIs(3));
+}
+
+TEST_F(ShardTest, AReadIsBoundedWhoeverAsks) {
+  const auto fetch = [&](const UserId& user, std::uint32_t limit, std::size_t bytes_max) {
+    const auto reader = session();
+    world->handle(ShardFetch{reader, 77, user, Sequence(0), limit, bytes_max});
+    return std::move(reader->fetches.at(0).batch.value().messages);
+  };
+  world.send(port, world.alice, 1, limits::kFetchMessagesMax + 1);
+  world.settle();
+  EXPECT_THAT(fetch(world.alice, UINT32_MAX, SIZE_MAX), SizeIs(limits::kFetchMessagesMax));
+  EXPECT_THAT(fetch(world.alice, 0, SIZE_MAX), SizeIs(1));
+  for (std::uint64_t number = 1; number <= 5; ++number) {
+    SendCommand command{ProducerId(8), world.sender, device("phone"), {}};
+    command.items.push_back(
+        SendItem{tests::outgoing(world.bob, number, std::string(limits::kBodyBytesMax, 'x')), std::nullopt});
+    world->handle(ShardSend{port, ++world.requests, std::move(command)});
+    world.settle();
+  }
+  EXPECT_THAT(fetch(world.bob, UINT32_MAX, SIZE_MAX), SizeIs(testing::Lt(5u)));
 }
 
 // Answers to reads count until the session has them: a thousand fetches at once must not each have 4 MiB read for it.

@@ -145,6 +145,25 @@ TEST_F(WriterTest, CutOfOneGroupSurvivesThoughTheAppendStillDoesNotFit) {
   EXPECT_EQ(stored(ShardId(1)), 2u);
 }
 
+// Behind a snapshot that replaces the log, a cut is one of the new log: before it, it would cut the old one.
+TEST_F(WriterTest, CutOfALogThatIsReplacedFirstWaitsForIt) {
+  LogWriter writer(*store, disk, clock, Random(1));
+  for (std::uint64_t index = 1; index <= 3; ++index) writer.add(append(ShardId(0), index, 500));
+  ASSERT_EQ(writer.commit().size(), 1u);
+  log_disk.set_capacity(log_environment->usage().used_bytes);
+  writer.add(append(ShardId(1), 1, 5'000));
+  storage::LogWrite replacing = cut(ShardId(0), 10);
+  replacing.drop_log = true;
+  replacing.cut_through.reset();
+  writer.add(std::move(replacing));
+  writer.add(cut(ShardId(0), 12));
+  EXPECT_THAT(writer.commit(), IsEmpty());
+  EXPECT_EQ(stored(ShardId(0)), 3u) << "not before the snapshot that replaces it";
+  log_disk.set_capacity(0);
+  EXPECT_EQ(writer.commit().size(), 2u);
+  EXPECT_EQ(stored(ShardId(0)), 0u);
+}
+
 TEST_F(WriterTest, BallastMakesRoomForWhatWasAdmitted) {
   tests::ModelDiskSpace space(100'000, 1'000);
   NodeBudgets budgets;
@@ -161,6 +180,27 @@ TEST_F(WriterTest, BallastMakesRoomForWhatWasAdmitted) {
   EXPECT_FALSE(space.has_ballast());
   EXPECT_TRUE(budgets.disk.is_tight());
   EXPECT_FALSE(budgets.disk.is_full());
+}
+
+TEST_F(WriterTest, BallastMakesRoomForStateToo) {
+  tests::ModelDiskSpace space(100'000, 1'000);
+  NodeBudgets budgets;
+  const auto watch =
+      std::make_shared<DiskWatch>(DiskWatch::Options{.reserve_bytes = 10'000}, space, *log_environment, budgets, clock);
+  watch->look();
+  StateWriter writer(*state_environment, budgets.disk, clock, Random(1), limits::kStateTransactionBytesMax, watch);
+  state_disk.set_capacity(200);
+  space.free = 0;
+  space.on_release = [this] { state_disk.set_capacity(2'000); };
+  writer.add(overlay(ShardId(0), 1'000));
+  const auto told = writer.commit();
+  ASSERT_EQ(told.size(), 1u) << "at once, not after a pause";
+  EXPECT_EQ(told[0].shard, ShardId(0));
+  EXPECT_FALSE(space.has_ballast());
+  EXPECT_FALSE(budgets.disk.is_full());
+  writer.add(overlay(ShardId(1), 5'000));
+  EXPECT_THAT(writer.commit(), IsEmpty()) << "nothing is left to give up";
+  EXPECT_TRUE(budgets.disk.is_full());
 }
 
 TEST_F(WriterTest, SmallOverlayFitsWhereAllTogetherDoNot) {

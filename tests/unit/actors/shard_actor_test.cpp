@@ -1,0 +1,136 @@
+#include "actors/shard_actor.hpp"
+
+#include <chrono>
+
+#include <caf/all.hpp>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "actors/interfaces.hpp"
+#include "actors/log_writer.hpp"
+#include "actors/state_writer.hpp"
+#include "storage/log_store.hpp"
+#include "storage/model_environment.hpp"
+#include "storage/state_store.hpp"
+#include "tests/support/shard_ports.hpp"
+
+namespace earshot::actors {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+// The real actors of one shard and its writers under CAF's testing scheduler: one thread, virtual time.
+class ShardActor : public testing::Test {
+ protected:
+  struct Config : caf::actor_system_config {
+    Config() {
+      add_message_types<caf::id_block::earshot>();
+      set("scheduler.policy", caf::atom("testing"));
+    }
+  };
+  static constexpr ShardId kShard{1};
+
+  ShardActor() {
+    const WriterSetup setup{budgets_, &clock_, 1, false};
+    log_writer_ = spawn_log_writer(system_, *log_, setup);
+    state_writer_ = spawn_state_writer(system_, *state_, setup);
+    ShardSetup shard;
+    shard.options.id = kShard;
+    shard.options.shard_count = tests::kShardCount;
+    shard.options.replica.group = kShard;
+    shard.options.replica.bootstrap = {cluster::Member{NodeId(1), "local", true}};
+    shard.state = state_.get();
+    shard.budgets = budgets_;
+    shard.clock = &clock_;
+    shard.log_writer = log_writer_;
+    shard.state_writer = state_writer_;
+    shard.opened = [](const Status& status) { EXPECT_TRUE(status); };
+    shard_ = spawn_shard(system_, std::move(shard));
+    inbox_ = shard_inbox(shard_);
+    run();
+    caf::anon_send(shard_, JoinShards{std::make_shared<const Router>(
+                               std::vector<std::shared_ptr<ShardInbox>>(tests::kShardCount, inbox_))});
+    run();
+  }
+  ~ShardActor() override {
+    caf::anon_send(shard_, StopShard{});
+    run();
+    caf::anon_send(log_writer_, StopWriter{});
+    caf::anon_send(state_writer_, StopWriter{});
+    run();
+    advance(100'000);  // CAF waits for what its timers hold
+  }
+
+  void send(std::uint64_t number) {
+    SendCommand command{ProducerId(7), sender_, tests::device("phone"), {}};
+    command.items.push_back(SendItem{tests::outgoing(alice_, number), std::nullopt});
+    inbox_->post(ShardSend{port_, number, std::move(command)});
+    run();
+  }
+  caf::scheduler::test_coordinator& scheduler() {
+    return dynamic_cast<caf::scheduler::test_coordinator&>(system_.scheduler());
+  }
+  void run() {
+    while (scheduler().try_run_once()) {
+    }
+  }
+  void advance(std::uint64_t ms) {
+    clock_.advance(ms);
+    scheduler().advance_time(std::chrono::milliseconds(ms));
+    run();
+  }
+  std::size_t timers() { return scheduler().clock().schedule().size(); }
+
+  Config config_;
+  caf::actor_system system_{config_};
+  ManualClock clock_;
+  storage::ModelDisk log_disk_{storage::LogStore::tables().size()};
+  storage::ModelDisk state_disk_{storage::state_tables().size()};
+  std::unique_ptr<storage::Environment> log_environment_ = log_disk_.open();
+  std::unique_ptr<storage::Environment> state_ = state_disk_.open();
+  std::unique_ptr<storage::LogStore> log_ = std::move(storage::LogStore::open(*log_environment_).value());
+  const std::shared_ptr<NodeBudgets> budgets_ = std::make_shared<NodeBudgets>();
+  const UserId alice_ = tests::user_in(kShard);
+  const UserId sender_ = tests::user_in(ShardId(2));
+  const std::shared_ptr<tests::RecordingSession> port_ = std::make_shared<tests::RecordingSession>();
+  caf::actor log_writer_;
+  caf::actor state_writer_;
+  caf::actor shard_;
+  std::shared_ptr<ShardInbox> inbox_;
+};
+
+TEST_F(ShardActor, ABusyShardDoesNotFillTheClockWithTimers) {
+  for (std::uint64_t number = 1; number <= 2'000; ++number) {
+    send(number);
+    advance(number % 3);
+    ASSERT_LE(timers(), 4u) << "after " << number;
+  }
+  EXPECT_EQ(port_->stored().size(), 2'000u);
+}
+
+TEST_F(ShardActor, ATimerThatWasArmedForAnEarlierTimeIsArmedAgain) {
+  for (std::uint64_t number = 1; number <= 3; ++number) {
+    send(number);
+    const std::uint64_t before = state_disk_.commits();
+    advance(limits::kFlushIntervalMs);
+    EXPECT_EQ(state_disk_.commits(), before + 1) << "flushed in its time";
+  }
+}
+
+TEST_F(ShardActor, WhatAFullDiskHoldsUpIsWrittenByItselfWhenThereIsRoom) {
+  log_disk_.set_capacity(log_disk_.used_bytes() + 10);
+  send(1);
+  EXPECT_THAT(port_->sends, IsEmpty());
+  send(2);
+  EXPECT_EQ(port_->held(), ErrorCode::kStorageFull) << "admission stops";
+  advance(60'000);
+  log_disk_.set_capacity(0);
+  advance(5'000);  // the longest pause between two attempts
+  EXPECT_THAT(port_->stored(), ElementsAre(0, 1));
+  send(2);
+  EXPECT_THAT(port_->stored(), ElementsAre(0, 1, 2));
+}
+
+}  // namespace
+}  // namespace earshot::actors
