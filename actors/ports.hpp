@@ -233,7 +233,9 @@ struct ShardAttempts {
   RequestId request = 0;
   AttemptsCommand command;
 };
-// Tells the user's shard that a device is connected. An older session of the same device is evicted (kSessionReplaced).
+// Tells the user's shard that a device is connected. An earlier session of the same device is evicted
+// (kSessionReplaced); so is the one that comes when its device was removed after its login (kClosed), or has logged in
+// again and got another producer.
 // A session that wants pushes registers with push = true before it reads from its cursor, so that nothing falls between
 // the two.
 struct ShardRegister {
@@ -242,6 +244,8 @@ struct ShardRegister {
   UserId user;
   DeviceId device;
   bool push = false;
+  LoginOrder order = {};
+  ProducerId producer = {};  // that the login got; 0: not known
 };
 struct ShardUnregister {
   SessionId session = 0;

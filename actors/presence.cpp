@@ -3,10 +3,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "actors/shard_refusals.hpp"
+
 namespace earshot::actors {
 namespace {
 
-Error replaced() { return Error{ErrorCode::kSessionReplaced, "device", "the device logged in again", 0, 0}; }
+bool is_before(const ShardRegister& one, const Presence::Registration& other) {
+  if (one.order.is_before(other.order)) return true;
+  return !other.order.is_before(one.order) && one.session < other.session;
+}
 
 Error too_many() {
   return Error{ErrorCode::kOverloaded, "sessions", "the shard keeps as many live sessions as it may",
@@ -21,14 +26,15 @@ void Presence::add(ShardRegister registration) {
     const auto same_device = [&](const Registration& r) { return r.device == registration.device; };
     const auto known = std::find_if(user->second.begin(), user->second.end(), same_device);
     if (known != user->second.end()) {
-      if (registration.session < known->session) {
-        registration.from->post(SessionEvicted{replaced()});
+      if (is_before(registration, *known)) {
+        registration.from->post(SessionEvicted{refusals::device_replaced()});
         return;
       }
-      if (registration.session > known->session) known->port->post(SessionEvicted{replaced()});
+      if (registration.session != known->session) known->port->post(SessionEvicted{refusals::device_replaced()});
       known->session = registration.session;
       known->push = registration.push;
       known->port = std::move(registration.from);
+      known->order = registration.order;
       return;
     }
   }
@@ -38,7 +44,7 @@ void Presence::add(ShardRegister registration) {
   }
   auto& sessions = user != users_.end() ? user->second : users_[std::move(registration.user)];
   sessions.push_back(Registration{std::move(registration.device), registration.session, registration.push,
-                                  std::move(registration.from)});
+                                  std::move(registration.from), registration.order});
   ++size_;
 }
 

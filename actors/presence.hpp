@@ -14,9 +14,10 @@ namespace earshot::actors {
 
 // The live sessions of one shard's users: who is told of new messages. Soft state, gone with the leader.
 //
-// At most one session per device: the newer wins, the older is told kSessionReplaced. Session ids ascend in the order
-// in which sessions were opened, so "newer" does not depend on whose registration comes first: a late word of an
-// evicted session cannot throw the winner out.
+// At most one session per device: the later wins, the earlier is told kSessionReplaced. Which one is the later the
+// client says, whose logins may overtake each other on their way here; where it does not, the session ids, which ascend
+// in the order in which sessions were opened. So it does not depend on whose registration comes first: a late word of
+// an evicted session cannot throw the winner out.
 //
 // Thread: owned by the shard.
 class Presence {
@@ -45,6 +46,7 @@ class Presence {
     SessionId session = 0;
     bool push = false;
     std::shared_ptr<SessionPort> port;
+    LoginOrder order = {};
   };
   using Sessions = std::vector<Registration>;  // of one user: few, so a search is cheap
 

@@ -64,7 +64,7 @@ struct Session::Impl {
     router->shard(home).post(
         ShardLogin{self, request,
                    LoginCommand{options.user, login_request.device, login_request.producer, login_request.epoch,
-                                login_request.last_received, login_request.start_at}});
+                                login_request.last_received, login_request.start_at, login_request.order}});
   }
 
   void logged_in(Result<LoginOutcome> outcome) {
@@ -89,10 +89,11 @@ struct Session::Impl {
     end();
   }
 
-  // From the moment that the shard knows of the session, an older session of the device is out, and this one will be
-  // told when a newer one comes.
+  // From the moment that the shard knows of the session, an earlier session of the device is out, and this one will be
+  // told when a later one comes.
   void register_at_home() {
-    router->shard(home).post(ShardRegister{self, options.id, options.user, options.request.device, window != nullptr});
+    router->shard(home).post(ShardRegister{self, options.id, options.user, options.request.device, window != nullptr,
+                                           options.request.order, login.producer});
   }
 
   void close(Error reason) {

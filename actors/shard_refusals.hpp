@@ -5,7 +5,7 @@
 #include "base/error.hpp"
 #include "base/limits.hpp"
 
-// Why a shard does not take a request now.
+// Why a shard does not take a request now, or ends a session.
 namespace earshot::actors::refusals {
 
 inline constexpr std::uint32_t kStorageFullRetryAfterMs = 1'000;
@@ -22,6 +22,8 @@ inline Error lost() {
 inline Error storage_full() {
   return Error{ErrorCode::kStorageFull, "", "the disk is full; what is stored stays", kStorageFullRetryAfterMs};
 }
+inline Error device_removed() { return Error{ErrorCode::kClosed, "device", "the device was removed"}; }
+inline Error device_replaced() { return Error{ErrorCode::kSessionReplaced, "device", "the device logged in again"}; }
 inline Error overloaded(const char* what) { return Error{ErrorCode::kOverloaded, "", what, limits::kRetryAfterMs}; }
 
 }  // namespace earshot::actors::refusals

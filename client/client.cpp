@@ -91,7 +91,7 @@ Result<std::unique_ptr<Client>> Client::open(Options options, std::shared_ptr<St
       if (const auto strong = weak.lock()) (*strong.*function)();
     });
   };
-  intake->on_committed([call] { call(&Engine::take_committed); }, [call] { call(&Engine::try_welcome); });
+  intake->on_committed([call] { call(&Engine::take_committed); }, [call] { call(&Engine::go_on); });
   loop->hold();  // until the engine is shut down
   call(&Engine::start);
   return std::unique_ptr<Client>(

@@ -56,6 +56,43 @@ void Engine::start() {
 void Engine::connect() {
   state_ = State::kConnecting;
   ++generation_;
+  if (run_begun_) return ask_token();
+  begin_run();
+}
+
+// The server orders the logins of a store by what it keeps of its runs, so that is committed before the first of them.
+void Engine::begin_run() {
+  if (planning_ || beginning_ || !intake_->try_reserve()) return;
+  beginning_ = true;
+  const auto head = std::make_shared<OutboxHead>(intake_->head());
+  if (head->store == 0 || renames_store_) head->store = std::max<std::uint64_t>(random_.next(), 1), head->run = 0;
+  ++head->run;
+  store_->add(*head, {}, [self = shared_from_this(), head](Status status) mutable {
+    self->intake_->release(status ? head.get() : nullptr);
+    on_loop(self, [status = std::move(status)](Engine& e) { e.run_stored(status); });
+  });
+}
+
+void Engine::run_stored(const Status& status) {
+  beginning_ = false;
+  if (status) {
+    run_begun_ = true, renames_store_ = false;
+  } else {
+    ++counters_.store_failures;
+  }
+  check_shut_down();
+  if (state_ != State::kConnecting) return;
+  if (!status) return lost(status.error());
+  ask_token();
+}
+
+// The intake can be reserved, or no welcome is being stored any more.
+void Engine::go_on() {
+  if (state_ == State::kConnecting && !run_begun_) return begin_run();
+  try_welcome();
+}
+
+void Engine::ask_token() {
   if (!options_.token_source) return open_link(options_.token);
   const auto given = [weak = weak_from_this(), loop = loop_, generation = generation_](Result<std::string> token) {
     loop->post([weak, generation, token = std::move(token)]() mutable {
@@ -81,28 +118,32 @@ void Engine::token_given(std::uint64_t generation, Result<std::string> token) {
 }
 
 void Engine::open_link(std::string token) {
+  const OutboxHead head = intake_->head();
   LoginRequest request;
   request.token = std::move(token);
   request.device = device_;
-  request.producer = outbox_.needs_new_producer() ? ProducerId() : intake_->head().producer;
+  request.producer = outbox_.needs_new_producer() ? ProducerId() : head.producer;
   request.epoch = inbox_.head().epoch;
   request.last_received = inbox_.head().last_received;
   request.start_at = options_.start_at;
   request.agent = options_.agent;
+  request.order = {head.store, std::uint64_t{head.run} << 32 | std::min<std::uint64_t>(generation_, UINT32_MAX)};
   link_ = loop_->make_link(options_, static_cast<LinkEvents&>(*this));
-  login_unanswered_ = true;
   link_->open(reconnector_.address(), std::move(request));
 }
 
 // ---- login
 
 void Engine::logged_in(Result<Welcome> welcome) {
-  login_unanswered_ = false;
   if (state_ != State::kConnecting) return;
   if (!welcome) {
     // A token may end between being given and being shown; a second one that is refused is no accident.
     const bool token_refused = options_.token_source && welcome.error().code == ErrorCode::kUnauthenticated;
     if (token_refused && !std::exchange(token_refused_, true)) {
+      lost(std::move(welcome.error()));
+    } else if (welcome.error().code == ErrorCode::kSessionReplaced) {
+      // The server knows a later login of this store, hence the store is a copy, of an earlier time: another one.
+      run_begun_ = false, renames_store_ = true;
       lost(std::move(welcome.error()));
     } else if (is_final(welcome.error().code)) {
       stop(ConnectionChange::Kind::kRefused, std::move(welcome.error()));
@@ -171,7 +212,7 @@ void Engine::welcome_stored(std::uint64_t generation, Outbox::Plan plan, InboxHe
     take_committed();
   }
   check_shut_down();
-  if (state_ != State::kWelcoming) return;
+  if (state_ != State::kWelcoming) return go_on();
   if (!status) {
     lost(std::move(status.error()));
   } else if (generation != generation_) {
@@ -209,9 +250,7 @@ void Engine::open_session() {
 
 void Engine::closed(Error reason) {
   if (state_ == State::kStopped) return;
-  if (reason.code == ErrorCode::kSessionReplaced && std::exchange(login_abandoned_, false)) {
-    lost(std::move(reason));  // by ourselves, it seems; whoever else it was will do it again
-  } else if (reason.code == ErrorCode::kSessionReplaced) {
+  if (reason.code == ErrorCode::kSessionReplaced) {
     stop(ConnectionChange::Kind::kReplaced, std::move(reason));
   } else if (reason.code == ErrorCode::kUnauthenticated && reason.field == "token" && options_.token_source) {
     lost(std::move(reason));  // it has ended: the next login brings a fresh one
@@ -260,13 +299,12 @@ void Engine::wait_and_reconnect(ConnectionChange change) {
 }
 
 void Engine::drop_connection() {
-  if (std::exchange(login_unanswered_, false)) login_abandoned_ = true;
   counters_.connected.set(0);
   {
     const std::lock_guard lock(status_mutex_);
     connected_ = false;
   }
-  if (state_ == State::kWelcoming && !planning_) intake_->withdraw();
+  intake_->withdraw();
   if (!planning_) intake_->set_online(false);
   outbox_.disconnected();
   work_.clear();
@@ -287,7 +325,7 @@ void Engine::shut_down(std::function<void()> done) {
   shutting_down_ = true;
   shut_down_done_ = std::move(done);
   const bool open = state_ == State::kOpen;
-  if (state_ == State::kWelcoming && !planning_) intake_->withdraw();
+  intake_->withdraw();
   state_ = State::kStopped;
   {
     const std::lock_guard lock(status_mutex_);
@@ -313,7 +351,7 @@ void Engine::finish_shut_down() {
 }
 
 void Engine::check_shut_down() {
-  if (!shut_down_done_ || link_ || removing_ || storing_ || planning_) return;
+  if (!shut_down_done_ || link_ || removing_ || storing_ || planning_ || beginning_) return;
   // Behind the farewell of the connection, so that whoever waits may stop the loop.
   loop_->post(std::exchange(shut_down_done_, nullptr));
   loop_->release();

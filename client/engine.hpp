@@ -31,7 +31,8 @@ namespace earshot::client {
 //                                                                             ▼
 //                            kStopped ◄── replaced, refused, closed ──────────┘
 //
-// kWelcoming waits until no other transaction is under way, then commits what the welcome changes, alone.
+// kConnecting commits, the first time, that another run has begun. kWelcoming waits until no other transaction is under
+// way, then commits what the welcome changes, alone.
 //
 // Thread safety: the loop's thread; stats() and wait_connected() from any.
 class Engine final : public std::enable_shared_from_this<Engine>, private LinkEvents {
@@ -42,7 +43,7 @@ class Engine final : public std::enable_shared_from_this<Engine>, private LinkEv
   void start();
   // The intake has committed messages, or can be reserved again.
   void take_committed();
-  void try_welcome();
+  void go_on();
   void fetch(Sequence after, std::uint32_t limit, FetchDone done);
   void history(Sequence before, std::uint32_t limit, FetchDone done);
   void manage(ManageRequest request, Answer<ManageAnswer> done);
@@ -73,8 +74,12 @@ class Engine final : public std::enable_shared_from_this<Engine>, private LinkEv
   void closed(Error reason) override;
   void lost(Error reason) override;
   void connect();
+  void begin_run();
+  void run_stored(const Status& status);
+  void ask_token();
   void token_given(std::uint64_t generation, Result<std::string> token);
   void open_link(std::string token);
+  void try_welcome();
   void welcome_stored(std::uint64_t generation, Outbox::Plan plan, InboxHead head, Status status);
   void open_session();
   void drop_connection();
@@ -143,9 +148,10 @@ class Engine final : public std::enable_shared_from_this<Engine>, private LinkEv
   std::uint64_t generation_ = 0;  // counts connections
   bool token_refused_ = false;    // the one that the token source gave last
   std::optional<Welcome> welcome_;
-  bool planning_ = false;          // Store::welcome is under way
-  bool login_unanswered_ = false;  // of this connection
-  bool login_abandoned_ = false;   // one of an earlier connection may still reach the server, and replace us
+  bool run_begun_ = false;      // the store has counted this run
+  bool renames_store_ = false;  // it is a copy, whose number of runs says nothing
+  bool beginning_ = false;      // Store::add is under way, to count this run
+  bool planning_ = false;       // Store::welcome is under way
   std::uint64_t armed_at_ms_ = 0;
 
   Outbox::Call call_;  // reused memory

@@ -34,6 +34,8 @@ struct OutboxHead {
   Ticket next_ticket{1};
   Ticket sent_through;           // messages with later tickets were certainly never sent
   std::vector<LaneNumber> next;  // per shard: the number that its lane gives out next; empty until shard_count is known
+  std::uint64_t store = 0;       // names this database, drawn by chance before the first login; 0: not yet
+  std::uint32_t run = 0;         // counts the clients that were opened with it
 };
 
 // The inbox's counters.
@@ -68,7 +70,9 @@ class Store {
   // Everything needed to go on where a crash left off. A new store gives a default state.
   virtual Result<StoredState> load() = 0;
 
-  // Appends messages to the outbox and keeps the head. send() returns when this is done.
+  // Appends messages to the outbox and keeps the head. send() returns when this is done. Each client begins with one
+  // that has no messages, and logs in when it is done: the server must not take a login of an earlier run, which was on
+  // its way for long, for the newest one.
   virtual void add(const OutboxHead& head, std::span<const OutboxMessage> messages, Done done) = 0;
 
   // Takes answered messages out of the outbox; absent ones are no error.

@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::uint8_t kFormat = 1;
 constexpr std::uint8_t kFormatWithTtl = 2;  // of messages: behind the rest stands what was added for times to live
+constexpr std::uint8_t kFormatWithRun = 2;  // of outbox heads: likewise, for the order of logins
 
 void put(std::string& out, std::uint64_t value, std::size_t bytes = 8) {
   storage::keys::append_big_endian(out, value, bytes);
@@ -85,22 +86,28 @@ class Fields {
 }  // namespace
 
 void encode(const OutboxHead& head, std::string& out) {
-  put(out, kFormat, 1);
+  put(out, kFormatWithRun, 1);
   put(out, head.producer.value);
   put(out, head.shard_count, 2);
   put(out, head.next_ticket.value);
   put(out, head.sent_through.value);
   put_list(out, head.next);
+  put(out, head.store);
+  put(out, head.run, 4);
 }
 
 Result<OutboxHead> decode_outbox_head(std::string_view bytes) {
-  Fields fields(bytes);
+  Fields fields(bytes, kFormatWithRun);
   OutboxHead head;
   head.producer = ProducerId(fields.number());
   head.shard_count = static_cast<std::uint16_t>(fields.number(2));
   head.next_ticket = Ticket(fields.number());
   head.sent_through = Ticket(fields.number());
   head.next = fields.list<LaneNumber>();
+  if (fields.format() >= kFormatWithRun) {
+    head.store = fields.number();
+    head.run = static_cast<std::uint32_t>(fields.number(4));
+  }
   return fields.finish(std::move(head), "outbox head");
 }
 

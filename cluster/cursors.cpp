@@ -68,6 +68,9 @@ Result<LoginOutcome> Cursors::login(const LoginCommand& command, ShardId shard, 
 
   const CursorKey key{command.user, command.device};
   auto& entry = cache_.require(key);
+  if (const CursorRecord* before = entry.get(); before != nullptr && command.order.is_before(before->last_login)) {
+    return fail(ErrorCode::kSessionReplaced, "loginNumber", "a later login of this store came first");
+  }
   const bool is_absent = entry.get() == nullptr;
   const bool is_damaged = entry.is_damaged();
   const bool is_new = is_absent && !is_damaged;
@@ -96,6 +99,7 @@ Result<LoginOutcome> Cursors::login(const LoginCommand& command, ShardId shard, 
     cursor.producer = new_producer(shard, head);
   }
   cursor.last_seen_ms = head.tick_ms;
+  cursor.last_login = command.order;
   return LoginOutcome{cursor.producer, !keeps_producer, head.epoch,  mailbox->last,
                       cursor.up_to,    mailbox->last,   cursor.above};
 }

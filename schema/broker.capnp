@@ -26,6 +26,9 @@ struct LoginRequest {
   lastReceived @6 :UInt64;      # LastReceivedSeqID: everything up to it is in the client's own database; 0: nothing
   startAt @7 :StartAt;          # where a device that is new to the mailbox begins
   agent @8 :Text;               # the client's name and version, for logs
+  store @9 :UInt64;             # names the client's own database, drawn by chance when that was new; 0: logins have no order
+  loginNumber @10 :UInt64;      # ascends with the logins of that database, over all runs of its program: one that arrives
+                                #   after a greater one of the same database is refused, sessionReplaced
 }
 
 enum StartAt {

@@ -50,6 +50,8 @@ struct Login {                  # a device of a user of this shard appears
   epoch @3 :UInt64;
   lastReceived @4 :UInt64;
   startAt @5 :Broker.StartAt;
+  store @6 :UInt64;             # as in Broker.LoginRequest
+  number @7 :UInt64;
 }
 
 struct Ack {

@@ -100,6 +100,8 @@ void write(const LoginCommand& from, schema::Command::Builder command) {
   to.setEpoch(from.epoch.value);
   to.setLastReceived(from.last_received.value);
   to.setStartAt(static_cast<schema::StartAt>(from.start_at));
+  to.setStore(from.order.store);
+  to.setNumber(from.order.number);
 }
 
 void write(const AckCommand& from, schema::Command::Builder command) {
@@ -217,6 +219,7 @@ LoginCommand read(schema::Login::Reader from, Fields& fields) {
   login.last_received = Sequence(from.getLastReceived());
   login.start_at = static_cast<StartAt>(from.getStartAt());
   fields.require(login.start_at <= StartAt::kNewest, "startAt", "is unknown");
+  login.order = {from.getStore(), from.getNumber()};
   return login;
 }
 

@@ -41,6 +41,7 @@ struct LoginCommand {
   Epoch epoch;
   Sequence last_received;
   StartAt start_at = StartAt::kOldest;
+  LoginOrder order = {};
   bool operator==(const LoginCommand&) const = default;
 };
 

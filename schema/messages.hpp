@@ -90,7 +90,7 @@ struct IncomingMessage {
   std::uint32_t attempt = 1;        // 1 on the first delivery of a session
   UserId copy_of;                   // on the sender's own copy of a sent message: its recipient
   std::uint64_t expires_at_ms = 0;  // by the shard's committed time; 0: never
-  Sequence replay_of = {};               // the parked message that this is a copy of; 0: none
+  Sequence replay_of = {};          // the parked message that this is a copy of; 0: none
   bool operator==(const IncomingMessage&) const = default;
 };
 
@@ -110,6 +110,17 @@ struct Batch {
   bool operator==(const Batch&) const = default;
 };
 
+// Which of two logins of a device is the later one, whichever arrives first. `store` names the client's own database;
+// `number` ascends with its logins. Logins of different databases, or without one (0), have no order.
+struct LoginOrder {
+  std::uint64_t store = 0;
+  std::uint64_t number = 0;
+  [[nodiscard]] bool is_before(const LoginOrder& other) const {
+    return store != 0 && store == other.store && number < other.number;
+  }
+  bool operator==(const LoginOrder&) const = default;
+};
+
 struct LoginRequest {
   std::uint16_t protocol_min = kProtocolMin;
   std::uint16_t protocol_max = kProtocolMax;
@@ -120,6 +131,7 @@ struct LoginRequest {
   Sequence last_received;
   StartAt start_at = StartAt::kOldest;
   std::string agent;
+  LoginOrder order = {};
   bool operator==(const LoginRequest&) const = default;
 };
 

@@ -39,6 +39,8 @@ struct CursorRecord {           # one device's place in its user's mailbox
   attempts @4 :List(Attempt);   # fruitless deliveries of unacked messages, ascending, bounded
   marks @5 :List(AckMark);      # when the cursor got where, oldest first, thinned: for explain
   parked @6 :UInt32;            # how many ParkedRecords the device has
+  store @7 :UInt64;             # of its last login, as in Broker.LoginRequest
+  loginNumber @8 :UInt64;
 
   struct Attempt {
     sequence @0 :UInt64;

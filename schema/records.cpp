@@ -107,6 +107,7 @@ static Result<CursorRecord> read(schema::CursorRecord::Reader from) {
     for (auto mark : from.getMarks()) cursor.marks.push_back({Sequence(mark.getUpTo()), mark.getAtMs()});
   }
   cursor.parked = from.getParked();
+  cursor.last_login = {from.getStore(), from.getLoginNumber()};
   return fields.finish(std::move(cursor));
 }
 
@@ -281,6 +282,8 @@ std::string encode(const CursorRecord& cursor) {
     }
   }
   root.setParked(cursor.parked);
+  root.setStore(cursor.last_login.store);
+  root.setLoginNumber(cursor.last_login.number);
   return writer.take();
 }
 

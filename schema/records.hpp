@@ -61,6 +61,7 @@ struct CursorRecord {
   };
   std::vector<AckMark> marks;  // when up_to got where, oldest first, at most ack_marks_max
   std::uint32_t parked = 0;    // how many ParkedRecords the device has
+  LoginOrder last_login = {};
   bool operator==(const CursorRecord&) const = default;
 };
 

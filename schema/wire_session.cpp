@@ -57,6 +57,8 @@ void write(const LoginRequest& from, schema::LoginRequest::Builder to) {
   to.setLastReceived(from.last_received.value);
   to.setStartAt(static_cast<schema::StartAt>(from.start_at));
   to.setAgent(flat::text(from.agent));
+  to.setStore(from.order.store);
+  to.setLoginNumber(from.order.number);
 }
 
 Result<LoginRequest> read(schema::LoginRequest::Reader from) {
@@ -74,6 +76,7 @@ Result<LoginRequest> read(schema::LoginRequest::Reader from) {
     fields.require(request.start_at <= StartAt::kNewest, "startAt", "is unknown to this server");
     // It goes into logs: what is no name could forge lines there.
     request.agent = fields.text_or_none(from.getAgent(), "agent");
+    request.order = {from.getStore(), from.getLoginNumber()};
     return fields.finish(std::move(request));
   });
 }

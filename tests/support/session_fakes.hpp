@@ -152,12 +152,13 @@ class SessionTest : public ::testing::Test {
   }
 
   // A new session; the client's database belongs to this epoch (none: it is empty).
-  void connect(Epoch epoch = {}) {
+  void connect(Epoch epoch = {}, const LoginOrder& order = {}) {
     SessionOptions options;
     options.id = 7;
     options.user = user("alice");
     options.request.device = DeviceId::trusted("phone");
     options.request.epoch = epoch;
+    options.request.order = order;
     options.retransmit = BackoffPolicy{kFirstMs, kMaxMs};
     options.request_timeout_ms = kTimeoutMs;
     options.counters = counters_;

@@ -57,6 +57,44 @@ TEST_F(PresenceTest, LateWordOfAnOlderSessionDoesNotEvictTheNewer) {
   EXPECT_THAT(newer->pushed(), ElementsAre(1));
 }
 
+// A program dies while it logs in, its next run logs in, then the dead one's login arrives: its session is the newer.
+TEST_F(PresenceTest, SessionOfAnEarlierLoginDoesNotEvictTheLaterOneOfItsStore) {
+  const auto ordered = [&](const auto& port, SessionId session, LoginOrder order) {
+    ShardRegister one = registration(port, session);
+    one.order = order;
+    return one;
+  };
+  presence.add(ordered(older, 1, {77, 6}));
+  presence.add(ordered(newer, 2, {77, 5}));
+  ASSERT_TRUE(newer->evicted.has_value());
+  EXPECT_EQ(newer->evicted->code, ErrorCode::kSessionReplaced);
+  EXPECT_FALSE(older->evicted.has_value());
+  presence.push({message(kAlice, 1)});
+  EXPECT_THAT(older->pushed(), ElementsAre(1));
+  EXPECT_THAT(newer->pushed(), IsEmpty());
+
+  auto latest = std::make_shared<RecordingSession>();
+  presence.add(ordered(latest, 3, {77, 7}));
+  EXPECT_TRUE(older->evicted.has_value());
+  older->evicted.reset();
+  presence.add(ordered(older, 1, {77, 6}));
+  EXPECT_TRUE(older->evicted.has_value()) << "its late word";
+  auto other = std::make_shared<RecordingSession>();
+  presence.add(ordered(other, 4, {78, 1}));
+  EXPECT_TRUE(latest->evicted.has_value()) << "another store's login has no order beside this one's";
+  EXPECT_EQ(presence.size(), 1u);
+}
+
+// The later login's registration may come first of the two.
+TEST_F(PresenceTest, SessionOfALaterLoginWinsThoughItsSessionIsTheOlder) {
+  ShardRegister early = registration(newer, 2), late = registration(older, 1);
+  early.order = {77, 5}, late.order = {77, 6};
+  presence.add(std::move(early));
+  presence.add(std::move(late));
+  EXPECT_TRUE(newer->evicted.has_value());
+  EXPECT_FALSE(older->evicted.has_value());
+}
+
 TEST_F(PresenceTest, UnregisterOfAnOldSessionDoesNotRemoveTheNewOne) {
   presence.add(registration(older, 1));
   presence.add(registration(newer, 2));

@@ -18,6 +18,14 @@ TEST_F(SessionLogin, RegistersAndWelcomesWhenTheShardHasDecided) {
   EXPECT_EQ(client_->welcomes[0]->shard_count, kShards);
 }
 
+TEST_F(SessionLogin, TellsTheShardTheOrderOfTheLogin) {
+  connect({}, {77, 3});
+  open();
+  EXPECT_EQ(home().logins.back().command.order, (LoginOrder{77, 3}));
+  EXPECT_EQ(home().registers.back().order, (LoginOrder{77, 3}));
+  EXPECT_EQ(home().registers.back().producer, outcome(0, 0).producer);
+}
+
 TEST_F(SessionLogin, EndsWhenTheShardDoesNotAnswerInTime) {
   session_->start(now_);
   advance(kTimeoutMs - 1);

@@ -40,6 +40,28 @@ TEST_F(ShardMachineCursorTest, NewDeviceStartsWhereItAsksTo) {
   EXPECT_EQ(replica.login(newest)->cursor, Sequence(5));
 }
 
+// A login that was long on its way, of a program that has died meanwhile, would end the lanes of the one that lives.
+TEST_F(ShardMachineCursorTest, LoginOfAStoreThatCameAfterALaterOneChangesNothing) {
+  TestReplica replica(open);
+  LoginCommand late = login(), early = login();
+  early.order = {77, 2}, late.order = {77, 1};
+  const auto first = replica.login(early).value();
+  replica.flush_and_reopen();
+  EXPECT_EQ(replica.login(late).error().code, ErrorCode::kSessionReplaced);
+  early.producer = first.producer, early.order.number = 3;
+  EXPECT_EQ(replica.login(early)->producer, first.producer);
+  EXPECT_FALSE(replica.login(early)->new_producer) << "the same one again is not late";
+}
+
+TEST_F(ShardMachineCursorTest, LoginsOfDifferentStoresOrOfNoneAreTakenAsTheyCome) {
+  TestReplica replica(open);
+  LoginCommand command = login();
+  for (const LoginOrder& order : {LoginOrder{77, UINT64_MAX}, {78, 1}, {77, 1}, {0, 9}, {0, 1}, {77, 0}}) {
+    command.order = order;
+    EXPECT_TRUE(replica.login(command).has_value()) << order.store << " " << order.number;
+  }
+}
+
 TEST_F(ShardMachineCursorTest, ProducerIsKeptOnlyByWhoKnowsIt) {
   TestReplica replica(open);
   const auto first = replica.login(login()).value();

@@ -118,6 +118,7 @@ class RandomValues {
     for (std::size_t i = random.below(limits::kAckMarksMax + 1); i > 0; --i)
       cursor.marks.push_back({Sequence(number()), number()});
     cursor.parked = static_cast<std::uint32_t>(number());
+    cursor.last_login = {number(), number()};
     return cursor;
   }
   ParkedRecord parked_record() { return {static_cast<std::uint32_t>(number()), number()}; }
@@ -170,8 +171,13 @@ class RandomValues {
         return send;
       }
       case 1:
-        return LoginCommand{user(),          device(),           ProducerId(number()),
-                            Epoch(number()), Sequence(number()), StartAt(random.below(2))};
+        return LoginCommand{user(),
+                            device(),
+                            ProducerId(number()),
+                            Epoch(number()),
+                            Sequence(number()),
+                            StartAt(random.below(2)),
+                            {number(), number()}};
       case 2: {
         const std::uint64_t up_to = number() / 2;
         return AckCommand{user(), device(), Sequence(up_to), ascending(up_to, 30)};
