@@ -86,6 +86,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void admit(Command command, Waiter waiter);
   [[nodiscard]] std::optional<Error> refusal(const Command& command) const;
   [[nodiscard]] std::optional<Error> read_refusal() const;
+  [[nodiscard]] std::optional<Error> late_registration(const ShardRegister& message);
   void add_confirms();
   void ask_gather();
   // Something is due, and no other entry is about to bring the time along.
@@ -204,8 +205,21 @@ void ShardImpl::handle(ShardAttempts message) {
 }
 
 void ShardImpl::handle(ShardRegister message) {
+  if (auto error = late_registration(message)) {
+    audience_->remove(ShardUnregister{message.session, message.user, message.device});
+    return message.from->post(SessionEvicted{std::move(*error)});
+  }
   audience_->add(std::move(message), clock_.monotonic_ms());
   set_timer();
+}
+
+// The session was not there to be evicted when its device was removed, or logged in again, just after its own login.
+// What it sends as a producer that is forgotten would be stored again.
+std::optional<Error> ShardImpl::late_registration(const ShardRegister& message) {
+  if (message.producer == ProducerId() || !leads_ || replica_->applied_index() < read_floor_) return std::nullopt;
+  const ProducerId producer = machine_->producer_of(message.user, message.device);
+  if (producer == message.producer) return std::nullopt;
+  return producer == ProducerId() ? device_removed() : device_replaced();
 }
 
 void ShardImpl::handle(ShardTransfer message) {

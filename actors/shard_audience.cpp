@@ -5,6 +5,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "actors/shard_refusals.hpp"
+
 namespace earshot::actors {
 
 void Audience::add(ShardRegister registration, std::uint64_t now_ms) {
@@ -25,7 +27,7 @@ void Audience::tell(const cluster::Effects& effects, std::uint64_t now_ms) {
   presence_.push(effects.delivered);
   presence_.end(effects.ended);
   for (const auto& [user, device] : effects.removed_devices) {
-    presence_.evict(user, device, Error{ErrorCode::kClosed, "device", "the device was removed", 0, 0});
+    presence_.evict(user, device, refusals::device_removed());
   }
   ends_.note(effects, now_ms);
 }

@@ -75,6 +75,10 @@ class Machine final : public ShardMachine {
     return mailboxes_.history(user, before, bounded(limit, bytes_max), *rules, head_.epoch);
   }
   Result<PolicyInfo> policy(const UserId& user) override { return policies_.info(user); }
+  ProducerId producer_of(const UserId& user, const DeviceId& device) override {
+    const CursorRecord* cursor = cursors_.find(user, device);
+    return cursor != nullptr ? cursor->producer : ProducerId();
+  }
   Result<std::vector<DeviceInfo>> devices(const UserId& user) override { return devices_.list(user); }
   Result<std::vector<ParkedMessage>> parked(const UserId& user, const DeviceId& device, Sequence after,
                                             std::uint32_t limit, std::size_t bytes_max) override;

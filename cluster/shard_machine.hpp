@@ -56,6 +56,8 @@ class ShardMachine {
 
   // The mailbox's policy, or the default's when it has none of its own; of nobody (empty): the default.
   virtual Result<PolicyInfo> policy(const UserId& user) = 0;
+  // The one that the device's last login got; 0: there is no such device, or its producer is forgotten.
+  virtual ProducerId producer_of(const UserId& user, const DeviceId& device) = 0;
   // Ascending by device. `connected` is not known here.
   virtual Result<std::vector<DeviceInfo>> devices(const UserId& user) = 0;
   // Parked messages with sequence > after, ascending by sequence, then device; about `limit` and bytes_max, but all of
