@@ -20,12 +20,9 @@
 namespace earshot::actors {
 namespace {
 
-// A stop that takes longer has something that hangs: a disk that does not answer, or one that is full.
-constexpr std::chrono::milliseconds kSessionsEndMax{5'000};
-constexpr std::chrono::milliseconds kShardsDrainMax{20'000};
-constexpr std::chrono::milliseconds kActorsEndMax{10'000};
-
-Error shutting_down() { return Error{ErrorCode::kUnavailable, "", "the node is shutting down", limits::kRetryAfterMs}; }
+constexpr std::chrono::milliseconds kSessionsEndMax{kSessionsEndMsMax};
+constexpr std::chrono::milliseconds kShardsDrainMax{kShardsDrainMsMax};
+constexpr std::chrono::milliseconds kActorsEndMax{kActorsEndMsMax};
 
 class NodeImpl final : public Node {
  public:
@@ -91,7 +88,6 @@ Status NodeImpl::open() {
 
 void NodeImpl::stop() {
   std::call_once(stopped_, [this] {
-    actors_->close();
     stop_sessions();
     stop_shards();
     stop_writers();
@@ -102,8 +98,7 @@ void NodeImpl::stop() {
 }
 
 void NodeImpl::stop_sessions() {
-  actors_->sessions().for_each(
-      [](const caf::actor& session) { caf::anon_send(session, SessionEvicted{shutting_down()}); });
+  actors_->end_sessions();
   if (actors_->sessions().wait_until_gone(kSessionsEndMax)) return;
   spdlog::error("{} sessions do not end, they are cut off", actors_->sessions().size());
   actors_->sessions().for_each([](const caf::actor& session) { caf::anon_send_exit(session, caf::exit_reason::kill); });
@@ -112,7 +107,7 @@ void NodeImpl::stop_sessions() {
 
 // Shards that cannot flush are cut off: what was answered is in the log, which is applied again at the next start.
 void NodeImpl::stop_shards() {
-  actors_->shards().for_each([](const caf::actor& shard) { caf::anon_send(shard, StopShard{}); });
+  actors_->end_shards();
   if (actors_->shards().wait_until_gone(kShardsDrainMax)) return;
   std::string names;
   for (const auto shard : actors_->shards().keys()) names += (names.empty() ? "" : ", ") + std::to_string(shard);
@@ -124,7 +119,7 @@ void NodeImpl::stop_shards() {
 
 // A writer that does not end sits in a system call; its thread cannot be ended, only the process can.
 void NodeImpl::stop_writers() {
-  actors_->writers().for_each([](const caf::actor& writer) { caf::anon_send(writer, StopWriter{}); });
+  actors_->end_writers();
   EARSHOT_INVARIANT(actors_->writers().wait_until_gone(kActorsEndMax), "a writer hangs: the disk does not answer");
 }
 

@@ -144,6 +144,7 @@ std::shared_ptr<SessionInbox> NodeActors::open_session(Identity identity, LoginR
   options.user = std::move(identity.user);
   options.role = identity.role;
   options.request = std::move(request);
+  if (setup_.faults.takes_late_logins) options.request.order = {};
   options.node = setup_.id;
   options.retransmit = BackoffPolicy{static_cast<std::uint32_t>(setup_.config.retransmit_first_ms),
                                      static_cast<std::uint32_t>(setup_.config.retransmit_max_ms)};
@@ -157,9 +158,20 @@ std::shared_ptr<SessionInbox> NodeActors::open_session(Identity identity, LoginR
   return spawned;
 }
 
-void NodeActors::close() {
-  const std::unique_lock lock(gate_);
-  closed_ = true;
+void NodeActors::end_sessions() {
+  {
+    const std::unique_lock lock(gate_);
+    closed_ = true;
+  }
+  sessions_->for_each([](const caf::actor& session) { caf::anon_send(session, SessionEvicted{shutting_down()}); });
+}
+
+void NodeActors::end_shards() {
+  shards_->for_each([](const caf::actor& shard) { caf::anon_send(shard, StopShard{}); });
+}
+
+void NodeActors::end_writers() {
+  writers_->for_each([](const caf::actor& writer) { caf::anon_send(writer, StopWriter{}); });
 }
 
 void NodeActors::forget() {

@@ -23,6 +23,11 @@
 
 namespace earshot::actors {
 
+// A stop that takes longer has something that hangs: a disk that does not answer, or one that is full.
+inline constexpr std::uint64_t kSessionsEndMsMax = 5'000;
+inline constexpr std::uint64_t kShardsDrainMsMax = 20'000;
+inline constexpr std::uint64_t kActorsEndMsMax = 10'000;
+
 // What a node's actors work with. Everything pointed to outlives them.
 struct NodeSetup {
   NodeConfig config;
@@ -42,7 +47,7 @@ struct NodeSetup {
 // A node's actors, wired: the two writers, the shards and the sessions over one log and one state environment. What is
 // around them is its owner's: the disk, the actor system, and waiting for their end.
 //
-// Thread safety: open_session() from any thread once serve() was called; close() from any; the rest from one.
+// Thread safety: open_session() from any thread once serve() was called; the rest from one.
 class NodeActors {
  public:
   NodeActors(caf::actor_system& system, NodeSetup setup);
@@ -56,8 +61,13 @@ class NodeActors {
   // As Broker::open_session.
   std::shared_ptr<SessionInbox> open_session(Identity identity, LoginRequest request,
                                              std::shared_ptr<ClientPort> client);
-  // No session is opened from now on, nor behind the caller's back.
-  void close();
+  // ---- a stop, in this order; each waits until the actors of the one before are gone
+  // No session is opened from now on, nor behind the caller's back; those that live end.
+  void end_sessions();
+  // Shards refuse, flush, and end.
+  void end_shards();
+  // Writers write what is queued, and end.
+  void end_writers();
   // Every actor has ended: lets go of the last references to them, before their system goes.
   void forget();
 

@@ -8,6 +8,7 @@ namespace earshot::actors {
 // As cluster/replica_faults.hpp: rules that a mutation test may switch off in a whole node. All false in the product.
 struct NodeFaults {
   bool takes_altered_bodies = false;  // a session does not test the checksum of what it is sent
+  bool takes_late_logins = false;     // logins have the order in which they arrive, whatever the client says
   cluster::MachineFaults machine;
   storage::StateFaults state;
 };

@@ -14,7 +14,8 @@ Caretaker::Caretaker(World& world, History& history, SimDevice& operators_device
       users_(std::move(users)),
       random_(std::move(random)),
       every_ms_(random_.between(300, 5'000)),
-      removes_(random_.chance(0.4)) {}
+      removes_(random_.chance(0.4)),
+      lets_park_(random_.chance(0.7)) {}
 
 void Caretaker::start() {
   world_.after(random_.between(1, 2 * every_ms_), [this] {
@@ -30,6 +31,7 @@ SimDevice& Caretaker::desk(const DeviceName& device, bool as_operator) {
 }
 
 void Caretaker::act() {
+  if (lets_park_) return operators_device_.with_client([this](client::Client& client) { let_park(client); });
   const std::uint64_t what = random_.below(10);
   const DeviceName device = any_device().name();
   const bool as_operator = what < 2 || random_.chance(0.5);
@@ -60,6 +62,18 @@ void Caretaker::set_policy(client::Client& client) {
   }
   world_.note("set policy of " + (request.all ? "all" : request.user.text()));
   client.set_policy(std::move(request), [](const Result<Done>&) {});
+}
+
+// The default of all mailboxes, until the node says that it has it.
+void Caretaker::let_park(client::Client& client) {
+  SetPolicyRequest request;
+  request.all = true;
+  request.policy.emplace();
+  request.policy->deliveries_max = static_cast<std::uint32_t>(random_.between(1, 3));
+  history_.lives().policy_asked(request.user, *request.policy);
+  client.set_policy(std::move(request), [this](const Result<Done>& done) {
+    if (done) lets_park_ = false;
+  });
 }
 
 void Caretaker::look_after_parked(const DeviceName& device, bool as_operator) {

@@ -23,6 +23,7 @@ class Caretaker {
  private:
   void act();
   void set_policy(client::Client& client);
+  void let_park(client::Client& client);
   void look_after_parked(const DeviceName& device, bool as_operator);
   void handle_parked(const DeviceName& device, const UserId& named, bool as_operator,
                      const std::vector<ParkedMessage>& parked);
@@ -40,6 +41,7 @@ class Caretaker {
   Random random_;
   const std::uint64_t every_ms_;
   const bool removes_;
+  bool lets_park_;  // messages are parked from early on: what waits for a policy drawn later comes too rarely
   bool busy_ = true;
 };
 

@@ -8,6 +8,7 @@ const char* name_of(Fault fault) {
   switch (fault) {
     case Fault::kNodeCrash: return "node crash";
     case Fault::kNodeCrashAfterCommit: return "node crash after a commit";
+    case Fault::kNodeStops: return "node stops";
     case Fault::kNodeSleeps: return "node sleeps";
     case Fault::kDeviceCrash: return "device crash";
     case Fault::kDeviceSleeps: return "device sleeps";
@@ -19,6 +20,7 @@ const char* name_of(Fault fault) {
     case Fault::kStoreRefuses: return "store refuses";
     case Fault::kBodyFlips: return "body flips";
     case Fault::kMessageDamaged: return "stored message damaged";
+    case Fault::kLogDamaged: return "record of the log damaged";
   }
   return "";
 }
@@ -53,6 +55,7 @@ void FaultInjector::strike(Fault fault) {
     case Fault::kNodeCrash: return crash_node();
     case Fault::kNodeCrashAfterCommit:
       return node_.crash_after_commit(random_.chance(0.6), random_.below(4), [this] { crash_node(); });
+    case Fault::kNodeStops: return stop_node();
     case Fault::kNodeSleeps: return node_.sleep_until(world_.now_ms() + random_.between(50, 20'000));
     case Fault::kDeviceCrash: return crash_device();
     case Fault::kDeviceSleeps: return any_device().pause_until(world_.now_ms() + random_.between(50, 30'000));
@@ -69,6 +72,7 @@ void FaultInjector::strike(Fault fault) {
       if (const auto damaged = node_.damage_a_message(random_))
         history_.message_damaged(damaged->first, damaged->second);
       return;
+    case Fault::kLogDamaged: return damage_log();
   }
 }
 
@@ -76,9 +80,28 @@ void FaultInjector::crash_node() {
   if (!node_.runs()) return;
   network_.node_died(random_);
   node_.crash();
-  later(random_.between(1, random_.chance(0.2) ? 20'000 : 1'000), [this] {
+  start_node_later(random_.chance(0.2) ? 20'000 : 1'000);
+}
+
+void FaultInjector::start_node_later(std::uint64_t ms_max) {
+  world_.after(random_.between(1, ms_max), [this] {
     if (!node_.runs()) node_.start();
   });
+}
+
+void FaultInjector::stop_node() {
+  if (!node_.accepts()) return;
+  network_.node_stops();
+  node_.stop([this] { start_node_later(1'000); });
+}
+
+// Nothing is served from a log that fails its checksums: the node does not start until the record is whole again.
+void FaultInjector::damage_log() {
+  if (!node_.runs()) return;
+  network_.node_died(random_);
+  node_.crash();
+  node_.start_on_damaged_log(random_);
+  start_node_later(1'000);
 }
 
 void FaultInjector::crash_device() {

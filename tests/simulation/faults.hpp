@@ -16,6 +16,7 @@ namespace earshot::simulation {
 enum class Fault : std::uint8_t {
   kNodeCrash,             // at some moment; it starts again after a while
   kNodeCrashAfterCommit,  // the moment that promises are made of
+  kNodeStops,             // in order, as on a signal; it starts again after a while
   kNodeSleeps,            // suspended: time goes on without it
   kDeviceCrash,
   kDeviceSleeps,
@@ -27,8 +28,9 @@ enum class Fault : std::uint8_t {
   kStoreRefuses,    // a device's database, for a while
   kBodyFlips,       // on the wire, for a while
   kMessageDamaged,  // in the node's state
+  kLogDamaged,      // in the node's log, found when it starts; taken back, as nothing else can be done about it
 };
-inline constexpr std::size_t kFaults = 13;
+inline constexpr std::size_t kFaults = 15;
 const char* name_of(Fault fault);
 
 // Strikes from the seed: which kinds of fault a run has, and how often, is drawn once; which one comes next, and when,
@@ -41,12 +43,15 @@ class FaultInjector {
   void start();
   // Everything works again: the node runs, disks have room, clocks are right, devices are on.
   void calm_down();
-  [[nodiscard]] std::uint64_t struck(Fault fault) const { return struck_[static_cast<std::size_t>(fault)]; }
+  [[nodiscard]] const std::array<std::uint64_t, kFaults>& struck() const { return struck_; }
 
  private:
   void next();
   void strike(Fault fault);
   void crash_node();
+  void stop_node();
+  void damage_log();
+  void start_node_later(std::uint64_t ms_max);
   void crash_device();
   void slow_disk();
   void full_disk();

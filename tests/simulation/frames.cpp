@@ -46,6 +46,6 @@ Frame write_delivery(const actors::Delivery& delivery) {
   });
 }
 
-Frame empty_frame(FrameKind kind, std::uint64_t number) { return Frame{kind, number, nullptr, {}}; }
+Frame empty_frame(FrameKind kind, std::uint64_t number) { return Frame{kind, number, nullptr}; }
 
 }  // namespace earshot::simulation

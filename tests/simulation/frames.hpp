@@ -1,6 +1,5 @@
 #pragma once
 
-#include <any>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -46,7 +45,7 @@ struct Frame {
   FrameKind kind;
   std::uint64_t number = 0;  // of the call, or of the delivery
   std::shared_ptr<const kj::Array<capnp::word>> body;
-  std::any value;  // instead of a body: calls that look after mailboxes go as they are
+  std::size_t method = 0;  // of calls that look after mailboxes, and their answers (manage_frames.hpp)
 };
 
 // A frame whose body is a Schema that `fill` writes.
@@ -54,7 +53,7 @@ template <class Schema, class Fill>
 Frame make_frame(FrameKind kind, std::uint64_t number, Fill&& fill) {
   capnp::MallocMessageBuilder message;
   fill(message.initRoot<Schema>());
-  return Frame{kind, number, std::make_shared<kj::Array<capnp::word>>(capnp::messageToFlatArray(message)), {}};
+  return Frame{kind, number, std::make_shared<kj::Array<capnp::word>>(capnp::messageToFlatArray(message))};
 }
 template <class Schema, class Value>
 Frame write_frame(FrameKind kind, std::uint64_t number, const Value& value) {

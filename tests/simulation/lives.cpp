@@ -145,6 +145,14 @@ bool Lives::is_damaged(const UserId& user, Sequence sequence) const {
 
 // ---- at the end
 
+std::uint64_t Lives::replays() const {
+  std::uint64_t replays = 0;
+  for (const auto& [user, copies_of] : replays_seen_) {
+    for (const auto& [sequence, copies] : copies_of) replays += copies.size();
+  }
+  return replays;
+}
+
 Lives::Failures Lives::check(const UserId& user, const std::vector<IncomingMessage>& present, Sequence end) const {
   Failures failures;
   const std::string mailbox = "mailbox " + user.text() + ": ";

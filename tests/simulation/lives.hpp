@@ -54,6 +54,8 @@ class Lives {
   std::optional<std::string> lost(const UserId& user, const DeviceId* device, Sequence sequence, LostReason reason);
 
   // ---- at the end
+  // Copies of parked messages that somebody saw in a mailbox.
+  [[nodiscard]] std::uint64_t replays() const;
   // What was said to have ended stays so, and had a cause. `present` is the mailbox, `end` its last sequence.
   [[nodiscard]] Failures check(const UserId& user, const std::vector<IncomingMessage>& present, Sequence end) const;
 

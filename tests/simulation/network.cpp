@@ -123,6 +123,14 @@ void Network::node_died(Random& random) {
   }
 }
 
+void Network::node_stops() {
+  const Error reason{ErrorCode::kUnavailable, "", "the node is shutting down", limits::kRetryAfterMs, 0};
+  for (const auto& each : connections_) {
+    const auto connection = each.lock();
+    if (connection && connection->server) std::shared_ptr(connection->server)->end(reason);
+  }
+}
+
 void Network::maybe_flip(std::string& body) {
   if (flips_ == 0 || body.empty() || flip_random_.below(10'000) >= flips_) return;
   const std::uint64_t bit = flip_random_.below(body.size() * 8);

@@ -72,6 +72,8 @@ class Network {
   void stall_one(Random& random, std::uint64_t ms);
   // The node's machine is gone, or only its program.
   void node_died(Random& random);
+  // The node closes all connections, in order.
+  void node_stops();
   // From now on a bit of a body is turned over in so many of 10 000 frames.
   void set_flips(std::uint32_t per_10000) { flips_ = per_10000; }
   [[nodiscard]] std::uint64_t bodies_flipped() const { return bodies_flipped_; }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/limits.hpp"
+#include "tests/simulation/manage_frames.hpp"
 
 namespace earshot::simulation {
 namespace {
@@ -40,48 +41,48 @@ void ServerEnd::receive(const Frame& frame) {
   switch (frame.kind) {
     case FrameKind::kSend: return send(frame);
     case FrameKind::kSubscribe: {
-      if (refused(number, FrameKind::kStatus)) return;
+      if (refused({number, FrameKind::kStatus})) return;
       const auto request =
           with_body<schema::Session::SubscribeParams>(frame, [](auto root) { return expect_valid(wire::read(root)); });
       subscribed_ = true;
       return inbox_->post(
-          actors::ClientSubscribe{open_call(number, FrameKind::kStatus), request.mode, request.window_messages});
+          actors::ClientSubscribe{open_call({number, FrameKind::kStatus}), request.mode, request.window_messages});
     }
     case FrameKind::kAck: {
-      if (refused(number, FrameKind::kCursor)) return;
+      if (refused({number, FrameKind::kCursor})) return;
       auto request = expect_valid(read_frame<schema::Session::AckParams>(frame));
       world_.trace().say(world_.now_ms(), [&] {
         return device_.text() + " acks up to " + std::to_string(request.up_to.value) + " and " +
                std::to_string(request.above.size());
       });
-      return inbox_->post(actors::ClientAck{open_call(number, FrameKind::kCursor), std::move(request)});
+      return inbox_->post(actors::ClientAck{open_call({number, FrameKind::kCursor}), std::move(request)});
     }
     case FrameKind::kNack: {
-      if (refused(number, FrameKind::kStatus)) return;
+      if (refused({number, FrameKind::kStatus})) return;
       auto request = expect_valid(read_frame<schema::Session::NackParams>(frame));
       world_.trace().say(world_.now_ms(), [&] {
         return device_.text() + " nacks " + std::to_string(request.sequences.size()) + " from " +
                std::to_string(request.sequences.front().value);
       });
-      return inbox_->post(actors::ClientNack{open_call(number, FrameKind::kStatus), std::move(request)});
+      return inbox_->post(actors::ClientNack{open_call({number, FrameKind::kStatus}), std::move(request)});
     }
     case FrameKind::kFetch: {
-      if (refused(number, FrameKind::kBatch)) return;
+      if (refused({number, FrameKind::kBatch})) return;
       const auto request = expect_valid(read_frame<schema::Session::FetchParams>(frame));
       world_.trace().say(world_.now_ms(),
                          [&] { return device_.text() + " fetches after " + std::to_string(request.after.value); });
       return inbox_->post(
-          actors::ClientFetch{open_call(number, FrameKind::kBatch), request.after, request.limit, request.cause});
+          actors::ClientFetch{open_call({number, FrameKind::kBatch}), request.after, request.limit, request.cause});
     }
     case FrameKind::kHistory: {
-      if (refused(number, FrameKind::kBatch)) return;
+      if (refused({number, FrameKind::kBatch})) return;
       const auto request = expect_valid(read_frame<schema::Session::HistoryParams>(frame));
-      return inbox_->post(actors::ClientHistory{open_call(number, FrameKind::kBatch), request.before, request.limit});
+      return inbox_->post(actors::ClientHistory{open_call({number, FrameKind::kBatch}), request.before, request.limit});
     }
     case FrameKind::kManage: {
-      if (refused(number, FrameKind::kManaged)) return;
-      return inbox_->post(
-          actors::ClientManage{open_call(number, FrameKind::kManaged), std::any_cast<ManageRequest>(frame.value)});
+      const Pending pending{number, FrameKind::kManaged, 0, frame.method};
+      if (refused(pending)) return;
+      return inbox_->post(actors::ClientManage{open_call(pending), expect_valid(read_manage(frame))});
     }
     case FrameKind::kTaken: return inbox_->post(actors::ClientDelivered{number});
     case FrameKind::kLogout: {
@@ -113,28 +114,28 @@ void ServerEnd::send(const Frame& frame) {
       items.push_back({shard, SendItem{std::move(message), std::nullopt}});
     }
   });
-  if (refused(frame.number, FrameKind::kAnswers, items.size())) return;
-  const actors::CallId call = open_call(frame.number, FrameKind::kAnswers, items.size());
+  const Pending pending{frame.number, FrameKind::kAnswers, items.size()};
+  if (refused(pending)) return;
+  const actors::CallId call = open_call(pending);
   inbox_->post(actors::ClientSend{call, std::move(items)});
 }
 
 // ---- calls and their ends
 
-actors::CallId ServerEnd::open_call(std::uint64_t number, FrameKind answer, std::size_t messages) {
+actors::CallId ServerEnd::open_call(const Pending& pending) {
   const actors::CallId call = ++last_call_;
-  pending_.emplace(call, Pending{number, answer, messages});
-  reads_ += answer == FrameKind::kBatch ? 1 : 0;
+  pending_.emplace(call, pending);
+  reads_ += pending.answer == FrameKind::kBatch ? 1 : 0;
   world_.after(limits::kCallTimeoutMs, [weak = weak_from_this(), call] {
     if (const auto self = weak.lock()) self->expire(call);
   });
   return call;
 }
 
-bool ServerEnd::refused(std::uint64_t number, FrameKind answer, std::size_t messages) {
-  const bool reads_too_much = answer == FrameKind::kBatch && reads_ >= limits::kFetchesInFlightMax;
+bool ServerEnd::refused(const Pending& pending) {
+  const bool reads_too_much = pending.answer == FrameKind::kBatch && reads_ >= limits::kFetchesInFlightMax;
   if (pending_.size() < limits::kCallsInFlightMax && !reads_too_much) return false;
-  answer_with_error(Pending{number, answer, messages},
-                    Error{ErrorCode::kOverloaded, "callsInFlight", "too many calls", limits::kRetryAfterMs});
+  answer_with_error(pending, Error{ErrorCode::kOverloaded, "callsInFlight", "too many calls", limits::kRetryAfterMs});
   return true;
 }
 
@@ -146,8 +147,7 @@ void ServerEnd::answer_with_error(const Pending& pending, const Error& error) {
       return to_client(write_frame<schema::AckAnswer>(pending.answer, pending.number, Result<Sequence>(fail(error))));
     case FrameKind::kBatch:
       return to_client(write_frame<schema::FetchAnswer>(pending.answer, pending.number, Result<Batch>(fail(error))));
-    case FrameKind::kManaged:
-      return to_client(Frame{pending.answer, pending.number, nullptr, Result<ManageAnswer>(fail(error))});
+    case FrameKind::kManaged: return to_client(write_managed(pending.number, pending.method, fail(error)));
     default: return to_client(write_frame<schema::StatusAnswer>(pending.answer, pending.number, Status(fail(error))));
   }
 }
@@ -202,9 +202,7 @@ void ServerEnd::answered(actors::CallId call, Result<Batch> batch) {
 }
 
 void ServerEnd::answered(actors::CallId call, Result<ManageAnswer> managed) {
-  answer(call, [&](const Pending& pending) {
-    return Frame{FrameKind::kManaged, pending.number, nullptr, std::move(managed)};
-  });
+  answer(call, [&](const Pending& pending) { return write_managed(pending.number, pending.method, managed); });
 }
 
 void ServerEnd::deliver(actors::Delivery delivery) {
@@ -224,6 +222,11 @@ void ServerEnd::closed(Error reason) {
 void ServerEnd::gone() {
   if (inbox_) std::exchange(inbox_, nullptr)->post(actors::ClientGone{});
   pending_.clear();
+}
+
+void ServerEnd::end(const Error& reason) {
+  if (inbox_) inbox_->post(actors::ClientGone{true});
+  closed(reason);
 }
 
 void ServerEnd::die() {

@@ -25,6 +25,8 @@ class ServerEnd final : public actors::ClientPort, public std::enable_shared_fro
   void receive(const Frame& frame);
   // The client has closed, or is believed dead.
   void gone();
+  // The node stops in order.
+  void end(const Error& reason);
   // The node is dead.
   void die();
 
@@ -43,13 +45,14 @@ class ServerEnd final : public actors::ClientPort, public std::enable_shared_fro
     std::uint64_t number = 0;  // the client's
     FrameKind answer = FrameKind::kStatus;
     std::size_t messages = 0;  // of a send
+    std::size_t method = 0;    // of a call that looks after mailboxes
   };
 
   void login(const Frame& frame);
   void send(const Frame& frame);
-  [[nodiscard]] actors::CallId open_call(std::uint64_t number, FrameKind answer, std::size_t messages = 0);
+  [[nodiscard]] actors::CallId open_call(const Pending& pending);
   // Whether no further call is taken now; then it is answered.
-  bool refused(std::uint64_t number, FrameKind answer, std::size_t messages = 0);
+  bool refused(const Pending& pending);
   void answer_with_error(const Pending& pending, const Error& error);
   void expire(actors::CallId call);
   template <class Write>

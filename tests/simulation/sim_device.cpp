@@ -6,13 +6,6 @@
 #include "client/runtime.hpp"
 
 namespace earshot::simulation {
-namespace {
-
-// As long as a frame can be on its way: a stall, and a node that sleeps.
-constexpr std::uint64_t kLateLoginMsMax = 60'000;
-
-}  // namespace
-
 SimDevice::SimDevice(World& world, Network& network, History& history, DeviceOptions options, std::vector<UserId> users)
     : world_(world),
       network_(network),
@@ -56,7 +49,6 @@ void SimDevice::crash(bool power_off) {
   if (!client_) return;
   world_.note("device crashes: " + options_.name.text(), runs_, power_off ? 1 : 0);
   process_->die(power_off);
-  logins_of_the_dead_until_ms_ = world_.now_ms() + kLateLoginMsMax;
   client_.reset();
   store_.program_died();
   process_.reset();
@@ -77,19 +69,6 @@ void SimDevice::with_client(std::function<void(client::Client&)> task) {
   if (!process_) return;
   process_->post([this, task = std::move(task)] {
     if (client_) task(*client_);
-  });
-}
-
-// The library stays away for good when another program of the device has logged in. It cannot know that this was an
-// earlier run, dead since, whose login came late; the application can, and opens its client again.
-void SimDevice::turned_away(const client::ConnectionChange& change) {
-  const bool by_the_dead =
-      change.kind == client::ConnectionChange::Kind::kReplaced && world_.now_ms() < logins_of_the_dead_until_ms_;
-  if (!by_the_dead) return history_.violation(options_.name.text() + " is turned away: " + change.reason.to_string());
-  world_.after(1'000, [this, run = runs_] {
-    if (run != runs_ || !client_) return;
-    crash(false);
-    start();
   });
 }
 
@@ -167,7 +146,9 @@ client::Handlers SimDevice::handlers() {
     using Kind = client::ConnectionChange::Kind;
     world_.note(options_.name.text() + (change.kind == Kind::kConnected ? " is connected" : " is not connected"),
                 static_cast<std::uint64_t>(change.reason.code), change.retry_in_ms);
-    if (change.kind == Kind::kReplaced || change.kind == Kind::kRefused) turned_away(change);
+    // No other program has this device, and an earlier run of this one, whose login comes late, must not win.
+    if (change.kind == Kind::kReplaced || change.kind == Kind::kRefused)
+      history_.violation(options_.name.text() + " is turned away: " + change.reason.to_string());
   };
   return handlers;
 }

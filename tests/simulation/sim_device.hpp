@@ -63,7 +63,6 @@ class SimDevice {
   [[nodiscard]] client::Stats stats() const { return client_->stats(); }
 
  private:
-  void turned_away(const client::ConnectionChange& change);
   void act_later();
   void act();
   void send();
@@ -82,7 +81,6 @@ class SimDevice {
   std::shared_ptr<Process> process_;
   std::unique_ptr<client::Client> client_;
   std::uint64_t runs_ = 0;
-  std::uint64_t logins_of_the_dead_until_ms_ = 0;  // a program that died may have had a login on its way
   bool busy_ = true;
 };
 

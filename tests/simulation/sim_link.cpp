@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "tests/simulation/manage_frames.hpp"
 #include "tests/simulation/process.hpp"
 
 namespace earshot::simulation {
@@ -63,8 +64,14 @@ void SimLink::send(const client::Outbox::Call& outbox_call) {
     auto messages = root.initMessages(static_cast<capnp::uint>(outbox_call.items.size()));
     for (capnp::uint i = 0; i < messages.size(); ++i) {
       auto to = messages[i];
-      wire::write(*outbox_call.items[i].message, to);
-      to.setAnsweredBelow(outbox_call.items[i].answered_below.value);
+      const client::Outbox::Item& item = outbox_call.items[i];
+      if (item.expired) {
+        wire::write(item.expired_form(), to);
+      } else {
+        wire::write(*item.message, to);
+        to.setTtlMs(item.ttl_ms);
+      }
+      to.setAnsweredBelow(item.answered_below.value);
     }
   }));
 }
@@ -93,7 +100,7 @@ void SimLink::history(Sequence before, std::uint32_t limit, client::FetchDone do
 
 void SimLink::manage(ManageRequest request, client::Answer<ManageAnswer> done) {
   begin_call().managed = std::move(done);
-  to_server(Frame{FrameKind::kManage, last_call_, nullptr, std::move(request)});
+  to_server(write_manage(last_call_, request));
 }
 
 void SimLink::logout(std::function<void()> done) {
@@ -150,7 +157,7 @@ void SimLink::handle(const Frame& frame) {
       }
       return call.done(std::move(batch));
     }
-    case FrameKind::kManaged: return call.managed(std::any_cast<Result<ManageAnswer>>(frame.value));
+    case FrameKind::kManaged: return call.managed(read_managed(frame));
     case FrameKind::kStatus: {
       if (call.logged_out) return call.logged_out();
       const Status status = read_frame<schema::StatusAnswer>(frame);

@@ -18,6 +18,7 @@ namespace earshot::simulation {
 namespace {
 
 constexpr std::int64_t kWallErrorAtStartMsMax = 12 * 3'600'000;
+constexpr std::uint64_t kLookMs = 5;  // whether actors that are to end have
 
 // Urgent, so that of all that waits for the actor this comes first: it does nothing more.
 void kill(const caf::actor& actor) {
@@ -50,6 +51,10 @@ SimNode::~SimNode() {
 // ---- life and death
 
 void SimNode::start() {
+  if (const Status status = open(); !status) failed_(status.error());
+}
+
+Status SimNode::open() {
   const std::uint64_t run = ++run_;
   world_.note("node starts", run);
   // A node that starts has nothing to doubt its wall clock by; one that is months ahead rightly ends what is due by it.
@@ -59,10 +64,9 @@ void SimNode::start() {
   jumps_at_start_ = clock_.jumps();
   log_.environment = log_.model.open();
   state_.environment = state_.model.open();
-  if (const Status sums = storage::check_sums(*state_.environment, options_.shard_count); !sums)
-    return failed_(sums.error());
+  if (const Status sums = storage::check_sums(*state_.environment, options_.shard_count); !sums) return sums;
   auto store = storage::LogStore::open(*log_.environment);
-  if (!store) return failed_(store.error());
+  if (!store) return fail(std::move(store.error()));
   log_store_ = std::move(*store);
 
   actors::NodeSetup setup;
@@ -83,8 +87,8 @@ void SimNode::start() {
       if (run == run_ && actors_) opened(status);
     });
   });
-  if (!started) return failed_(started.error());
-  find_writers();
+  if (started) find_writers();
+  return started;
 }
 
 void SimNode::opened(const Status& status) {
@@ -103,10 +107,6 @@ void SimNode::find_writers() {
 }
 
 void SimNode::crash() {
-  committed_ms_before_ = committed_ms_max();
-  armed_.reset();
-  accepts_ = false;
-  sleeps_until_ms_ = 0;
   if (actors_) {
     world_.note("node crashes", run_);
     const std::uint64_t commits = log_.model.commits() + state_.model.commits();
@@ -116,17 +116,87 @@ void SimNode::crash() {
     EARSHOT_INVARIANT(actors_->sessions().size() + actors_->shards().size() + actors_->writers().size() == 0,
                       "a killed actor ends");
     EARSHOT_INVARIANT(commits == log_.model.commits() + state_.model.commits(), "a killed writer does not write");
-    actors_->forget();
-    actors_.reset();
   }
+  close_disks(true);
+}
+
+void SimNode::close_disks(bool power_cut) {
+  committed_ms_before_ = committed_ms_max();
+  armed_.reset();
+  accepts_ = stopping_ = false;
+  sleeps_until_ms_ = 0;
+  if (actors_) actors_->forget();
+  actors_.reset();
   log_store_.reset();
   for (Disk* disk : {&log_, &state_}) {
     disk->environment.reset();
-    disk->model.crash();
+    power_cut ? disk->model.crash() : disk->model.sync();
     disk->commits_seen = disk->model.commits();
     disk->busy_until_ms = 0;
     disk->writer = 0;
   }
+}
+
+// As actors/node.cpp does it, without a thread that waits.
+void SimNode::stop(std::function<void()> stopped) {
+  if (!accepts_) return;  // a signal waits until the node has started, and a second one changes nothing
+  world_.note("node stops", run_);
+  accepts_ = false;
+  stopping_ = true;
+  actors_->end_sessions();
+  when_gone(actors_->sessions(), actors::kSessionsEndMsMax, [this, stopped = std::move(stopped)] {
+    actors_->end_shards();
+    when_gone(actors_->shards(), actors::kShardsDrainMsMax, [this, stopped] {
+      actors_->end_writers();
+      when_gone(actors_->writers(), actors::kActorsEndMsMax, [this, stopped] {
+        world_.note("node has stopped", run_);
+        close_disks(false);
+        stopped();
+      });
+    });
+  });
+}
+
+void SimNode::when_gone(const actors::LiveActors& actors, std::uint64_t ms_max, std::function<void()> then) {
+  look_whether_gone(actors, world_.now_ms() + ms_max, std::move(then));
+}
+
+// What does not end in time is cut off.
+void SimNode::look_whether_gone(const actors::LiveActors& actors, std::uint64_t end_ms, std::function<void()> then) {
+  if (actors.size() == 0) return then();
+  if (world_.now_ms() >= end_ms) actors.for_each(kill);
+  world_.after(kLookMs, [this, &actors, end_ms, then = std::move(then), run = run_] {
+    if (run == run_ && stopping_) look_whether_gone(actors, end_ms, then);
+  });
+}
+
+void SimNode::start_on_damaged_log(Random& random) {
+  std::vector<std::pair<storage::Table, std::string>> records;
+  {
+    const auto environment = log_.model.open();
+    const auto read = environment->begin_read();
+    EARSHOT_INVARIANT(read.has_value(), "the model is read at any time");
+    for (storage::Table table = 0; table < storage::LogStore::tables().size(); ++table) {
+      const Status scanned = (*read)->scan(table, {}, {}, [&](std::string_view key, std::string_view) {
+        records.emplace_back(table, key);
+        return true;
+      });
+      EARSHOT_INVARIANT(scanned.has_value(), "the model is read at any time");
+    }
+  }
+  if (records.empty()) return;
+  const auto& [table, key] = records[random.below(records.size())];
+  const std::uint64_t bit = random.next();
+  world_.note("flip of a record of the log", table, bit);
+  log_.model.damage(table, key, bit);
+  const Status status = open();
+  if (status) {
+    failed_(Error{ErrorCode::kInternal, "", "it opens, though a record of its log is damaged", 0, 0});
+  } else if (status.error().code != ErrorCode::kCorrupt) {
+    failed_(status.error());
+  }
+  crash();
+  log_.model.damage(table, key, bit);
 }
 
 // ---- turns

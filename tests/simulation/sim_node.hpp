@@ -40,6 +40,11 @@ class SimNode final : public Host {
   void start();
   // Power cut: every actor is gone between two of its steps, and what was not synced with it.
   void crash();
+  // Ends in order, as on a signal; the network must have closed its connections. `stopped` is called when the process
+  // is gone; not when it is cut off before.
+  void stop(std::function<void()> stopped);
+  // The node does not run; a bit of its log is flipped, it is started, and the bit is flipped back. It must refuse.
+  void start_on_damaged_log(Random& random);
   [[nodiscard]] bool runs() const { return actors_ != nullptr; }
 
   // ---- Host
@@ -89,7 +94,11 @@ class SimNode final : public Host {
     std::function<void()> crashed;
   };
 
+  Status open();
   void opened(const Status& status);
+  void close_disks(bool power_cut);
+  void when_gone(const actors::LiveActors& actors, std::uint64_t ms_max, std::function<void()> then);
+  void look_whether_gone(const actors::LiveActors& actors, std::uint64_t end_ms, std::function<void()> then);
   void find_writers();
   [[nodiscard]] bool may_run(caf::actor_id actor) const;
   void after_turn(caf::actor_id actor);
@@ -110,6 +119,7 @@ class SimNode final : public Host {
   std::uint64_t wall_at_start_ms_ = 0;
   std::uint64_t jumps_at_start_ = 0;
   bool accepts_ = false;
+  bool stopping_ = false;
   std::uint64_t sleeps_until_ms_ = 0;
   std::optional<ArmedCrash> armed_;
 };

@@ -97,7 +97,7 @@ class Simulation {
       LifeOptions life;
       if (life_random_.chance(0.5)) life.ttls = life_random_.chance(0.5) ? 0.1 : 0.5;
       life.ttl_ms_max = life_random_.between(1'000, 90'000);
-      if (life_random_.chance(0.5)) life.refuses_percent = static_cast<std::uint32_t>(life_random_.between(1, 10));
+      if (life_random_.chance(0.7)) life.refuses_percent = static_cast<std::uint32_t>(life_random_.between(1, 20));
       device->give_life(life);
     }
     if (life_random_.chance(0.3)) return;  // nobody looks after mailboxes: all is kept but for what has a time to live
@@ -192,7 +192,14 @@ class Simulation {
     // By a clock that is behind nothing becomes due any more, which would change the state.
     node_.clock().jump_wall(-kNothingDueMs);
     const auto before = digests();
-    node_.crash();
+    if (random_.chance(0.5)) {
+      node_.crash();
+    } else {
+      node_.stop([] {});
+      run_for(actors::kShardsDrainMsMax);
+      if (node_.runs()) history_.violation("the node does not stop");
+    }
+    if (failed()) return;
     node_.start();
     run_for(1'000);
     if (failed()) return;
@@ -208,6 +215,8 @@ class Simulation {
     outcome.virtual_ms = world_.now_ms();
     outcome.messages = history_.messages().size();
     outcome.starts = node_.starts();
+    outcome.replays = history_.lives().replays();
+    outcome.struck = faults_->struck();
     return outcome;
   }
 

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "tests/simulation/faults.hpp"
 #include "tests/simulation/sim_node.hpp"
 #include "tests/simulation/trace.hpp"
 
@@ -25,6 +27,8 @@ struct SimulationOutcome {
   std::uint64_t virtual_ms = 0;
   std::uint64_t messages = 0;  // accepted
   std::uint64_t starts = 0;    // of the node
+  std::uint64_t replays = 0;   // of parked messages
+  std::array<std::uint64_t, kFaults> struck{};
 };
 
 SimulationOutcome simulate(const SimulationOptions& options);
