@@ -9,12 +9,6 @@
 namespace earshot::app {
 namespace {
 
-constexpr std::uint64_t kHourMs = 3'600'000;
-constexpr std::uint64_t kMinuteMs = 60'000;
-constexpr std::uint64_t kMebibyte = 1 << 20;
-constexpr std::uint64_t kTebibyte = 1ull << 40;
-constexpr std::uint64_t kSchedulerThreadsMax = 1024;
-
 constexpr std::array<std::string_view, 6> kLogLevels{"trace", "debug", "info", "warn", "error", "off"};
 constexpr std::array<std::string_view, 2> kAuthModes{"none", "jwt"};  // by AuthMode
 
@@ -53,20 +47,20 @@ const std::array kSettings{
     Setting{"connections_max", "Clients that may be connected at once; those beyond are closed at once.",
             NumberRule{&NodeConfig::connections_max, 1, limits::kConnectionsMax}},
     Setting{"scheduler_threads", "Threads that sessions and shards run on; 0: one per core.",
-            NumberRule{&NodeConfig::scheduler_threads, 0, kSchedulerThreadsMax}},
+            NumberRule{&NodeConfig::scheduler_threads, 0, limits::kSchedulerThreadsMax}},
     Setting{"log_level", "How much is logged, to standard error.", TextRule{&NodeConfig::log_level, kLogLevels}},
     Setting{"retransmit_first_ms", "An unacked message is sent again after this; the time doubles with every attempt.",
-            NumberRule{&NodeConfig::retransmit_first_ms, 1, kHourMs}},
+            NumberRule{&NodeConfig::retransmit_first_ms, 1, limits::kRetransmitMsMax}},
     Setting{"retransmit_max_ms", "The longest time between two attempts.",
-            NumberRule{&NodeConfig::retransmit_max_ms, 1, kHourMs}},
+            NumberRule{&NodeConfig::retransmit_max_ms, 1, limits::kRetransmitMsMax}},
     Setting{"flush_interval_ms", "Applied state is written to its tables at least this often.",
-            NumberRule{&NodeConfig::flush_interval_ms, 1, kMinuteMs}},
+            NumberRule{&NodeConfig::flush_interval_ms, 1, limits::kFlushIntervalMsMax}},
     Setting{"overlay_bytes_max", "Applied state not yet in its tables, in memory; at the limit senders are held back.",
-            NumberRule{&NodeConfig::overlay_bytes_max, kMebibyte, kTebibyte}},
+            NumberRule{&NodeConfig::overlay_bytes_max, limits::kOverlayBytesMin, limits::kSettingBytesMax}},
     Setting{"overlay_flush_bytes", "So much of it is written to its tables at once.",
-            NumberRule{&NodeConfig::overlay_flush_bytes, kMebibyte / 16, kTebibyte}},
+            NumberRule{&NodeConfig::overlay_flush_bytes, limits::kOverlayFlushBytesMin, limits::kSettingBytesMax}},
     Setting{"disk_reserve_bytes", "With less than this free on the disk, messages are refused until there is room.",
-            NumberRule{&NodeConfig::disk_reserve_bytes, limits::kDiskReserveBytesMin, kTebibyte}},
+            NumberRule{&NodeConfig::disk_reserve_bytes, limits::kDiskReserveBytesMin, limits::kSettingBytesMax}},
 };
 
 tl::unexpected<Error> refuse(const Setting& setting, std::string why) {

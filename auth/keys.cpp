@@ -15,8 +15,6 @@
 namespace earshot::auth {
 namespace {
 
-constexpr std::size_t kSecretBytesMin = 32;  // a shorter secret is weaker than the hash it goes into (RFC 7518 §3.2)
-
 struct AlgorithmName {
   Algorithm algorithm;
   std::string_view name;
@@ -59,10 +57,10 @@ Result<Algorithm> algorithm_of(const Json& object) {
 Status read_secret(const Json& object, Key& key) {
   auto secret = bytes_of(object, "k");
   if (!secret) return fail(ErrorCode::kInvalidArgument, "", "\"k\" must be a secret in base64url");
-  if (secret->size() < kSecretBytesMin)
-    return fail(
-        ErrorCode::kInvalidArgument, "",
-        "\"k\" has " + std::to_string(secret->size()) + " bytes, the least is " + std::to_string(kSecretBytesMin));
+  if (secret->size() < limits::kTokenSecretBytesMin)
+    return fail(ErrorCode::kInvalidArgument, "",
+                "\"k\" has " + std::to_string(secret->size()) + " bytes, the least is " +
+                    std::to_string(limits::kTokenSecretBytesMin));
   key.secret = std::move(*secret);
   return {};
 }
@@ -168,7 +166,7 @@ Result<Key> new_key(Algorithm algorithm, std::string id) {
   if (auto named = check_name(id, "kid"); !named) return fail(std::move(named.error()));
   Key key{std::move(id), algorithm, {}, {}, {}};
   if (algorithm == Algorithm::kHs256) {
-    auto secret = random_bytes(kSecretBytesMin);
+    auto secret = random_bytes(limits::kTokenSecretBytesMin);
     if (!secret) return fail(std::move(secret.error()));
     key.secret = std::move(*secret);
     return key;

@@ -11,11 +11,11 @@
 #include <openssl/rsa.h>
 
 #include "auth/openssl.hpp"
+#include "base/limits.hpp"
 
 namespace earshot::auth {
 namespace {
 
-constexpr int kRsaBitsMin = 2048;
 constexpr unsigned kRsaBitsNew = 3072;
 constexpr std::size_t kP256Bytes = 32;
 
@@ -58,9 +58,9 @@ Result<KeyPair> to_pem(const PKey& key, bool with_private) {
 Status check_fit(const PKey& key, Algorithm algorithm) {
   if (algorithm == Algorithm::kRs256) {
     if (EVP_PKEY_get_base_id(key.get()) != EVP_PKEY_RSA) return unfit("is no RSA key");
-    if (EVP_PKEY_get_bits(key.get()) < kRsaBitsMin)
+    if (EVP_PKEY_get_bits(key.get()) < limits::kTokenRsaBitsMin)
       return unfit("has " + std::to_string(EVP_PKEY_get_bits(key.get())) + " bits, the least is " +
-                   std::to_string(kRsaBitsMin));
+                   std::to_string(limits::kTokenRsaBitsMin));
     return {};
   }
   std::array<char, 32> group{};

@@ -15,8 +15,6 @@
 namespace earshot::auth {
 namespace {
 
-constexpr std::uint64_t kLastSecond = 253'402'300'799;  // of the year 9999; in ms it still fits 64 bits with ease
-
 struct FreeToken {
   void operator()(jwt_t* token) const { jwt_free(token); }
 };
@@ -90,7 +88,7 @@ Result<std::optional<std::uint64_t>> date_of(const Json& claims, const char* nam
   if (found == claims.end()) return std::nullopt;
   if (!found->is_number()) return refuse(std::string("its ") + name + " is no number");
   const double seconds = found->get<double>();
-  if (!(seconds >= 0) || seconds > static_cast<double>(kLastSecond))
+  if (!(seconds >= 0) || seconds > static_cast<double>(limits::kTokenTimeSMax))
     return refuse(std::string("its ") + name + " is out of range");
   return static_cast<std::uint64_t>(seconds);
 }

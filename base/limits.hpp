@@ -100,7 +100,7 @@ inline constexpr std::uint64_t kBallastBytes = 64ull << 20;      // given up whe
 // Free space below which no more is let in: what is under way must still fit. Two of the largest transactions of the
 // log and of the state, each doubled since LMDB copies the pages that it changes, and the ballast.
 inline constexpr std::uint64_t kDiskReserveBytesDefault =
-    2 * 2 * (kLogTransactionBytesMax + kStateTransactionBytesMax) + kBallastBytes;
+    2ull * 2 * (kLogTransactionBytesMax + kStateTransactionBytesMax) + kBallastBytes;
 inline constexpr std::uint64_t kDiskReserveBytesMin = 1 << 20;  // less leaves no room to cut a log in
 inline constexpr std::uint64_t kDiskLookMs = 1'000;             // an idle node looks at its disk this often
 
@@ -120,6 +120,14 @@ inline constexpr std::uint32_t kHeartbeatMs = 150;  //
 inline constexpr std::uint32_t kInstallTimeoutMs = 600'000;    // a snapshot install that makes no progress is given up
 inline constexpr std::uint32_t kRaftEntriesInFlightMax = 256;  // optimistic appends to one peer
 inline constexpr std::size_t kSnapshotChunkBytes = 1 << 20;    // one chunk of a snapshot transfer
+
+// ---- settings of a node
+inline constexpr std::uint32_t kSchedulerThreadsMax = 1024;      // threads that sessions and shards run on
+inline constexpr std::uint64_t kRetransmitMsMax = 3'600'000;     // either time of retransmission; longer would be never
+inline constexpr std::uint64_t kFlushIntervalMsMax = 60'000;     // a crash leaves at most so much to be applied again
+inline constexpr std::uint64_t kOverlayBytesMin = 1 << 20;       // one message of the largest size
+inline constexpr std::uint64_t kOverlayFlushBytesMin = 1 << 16;  // less makes a transaction of every few messages
+inline constexpr std::uint64_t kSettingBytesMax = 1ull << 40;    // of any setting in bytes; more is a slip
 
 // ---- the bridge between KJ threads and actors
 inline constexpr std::size_t kBridgeQueueItemsMax = 65'536;  // events waiting for one KJ thread
@@ -145,9 +153,13 @@ inline constexpr int kKeepaliveIntervalS = 15;          // … this often …
 inline constexpr int kKeepaliveProbes = 4;              // … and given up after so many without an answer
 
 // ---- who may
+// exp and nbf of a token, in seconds of the wall clock: the last of the year 9999.
+inline constexpr std::uint64_t kTokenTimeSMax = 253'402'300'799;
 inline constexpr std::size_t kKeyFileBytesMax = 1 << 20;  // a file of token keys, a certificate chain or its key
 inline constexpr std::size_t kTokenKeysMax = 256;         // keys in such a file
 inline constexpr std::uint64_t kKeyFileLookMs = 1'000;    // logins look this often whether the file has changed
+inline constexpr std::size_t kTokenSecretBytesMin = 32;   // of HS256; a shorter one is weaker than its hash (RFC 7518)
+inline constexpr int kTokenRsaBitsMin = 2048;             // of RS256 (RFC 7518)
 inline constexpr std::uint32_t kJwtLeewaySDefault = 60;   // how far the clocks of issuer and node may be apart
 inline constexpr std::uint32_t kJwtLeewaySMax = 600;      //
 inline constexpr std::uint64_t kSessionCheckMs = 1'000;   // a session ends at most this long after its token

@@ -133,14 +133,25 @@ TEST(Keys, ANameThatCannotBeShownIsNotShown) {
   EXPECT_EQ(reason.find("forged"), std::string::npos);
 }
 
-TEST(Keys, AWeakKeyIsRefused) {
-  EXPECT_SAYS(refusal_of_key(R"({"kid":"a","alg":"HS256","k":")" + to_base64url(std::string(31, 'x')) + "\"}"),
-              "least");
+TEST(Keys, AWeakKeyIsRefusedAndOneOfTheLeastLengthIsNot) {
+  const auto with_secret = [](std::size_t bytes) {
+    return R"({"kid":"a","alg":"HS256","k":")" + to_base64url(std::string(bytes, 'x')) + "\"}";
+  };
+  EXPECT_EQ(refusal_of_key(with_secret(limits::kTokenSecretBytesMin)), "");
+  EXPECT_SAYS(refusal_of_key(with_secret(limits::kTokenSecretBytesMin - 1)), "has 31 bytes, the least is 32");
   EXPECT_SAYS(refusal_of_key(R"({"kid":"a","alg":"HS256","k":""})"), "base64url");
   EXPECT_SAYS(refusal_of_key(R"({"kid":"a","alg":"HS256","k":"not base64!"})"), "base64url");
   EXPECT_SAYS(
       refusal_of_key(R"({"kid":"a","alg":"RS256","n":")" + to_base64url(std::string(128, 'x')) + R"(","e":"AQAB"})"),
       "1023 bits, the least is 2048");
+  // Any odd number will do for a modulus: what verifies does not need to know whether it can be factored.
+  const auto with_bits = [](int bits) {
+    std::string n(static_cast<std::size_t>((bits + 7) / 8), '\xff');
+    n.front() = static_cast<char>(0xff >> (n.size() * 8 - static_cast<std::size_t>(bits)));
+    return R"({"kid":"a","alg":"RS256","n":")" + to_base64url(n) + R"(","e":"AQAB"})";
+  };
+  EXPECT_EQ(refusal_of_key(with_bits(limits::kTokenRsaBitsMin)), "");
+  EXPECT_SAYS(refusal_of_key(with_bits(limits::kTokenRsaBitsMin - 1)), "2047 bits, the least is 2048");
 }
 
 TEST(Keys, AKeyOfAnotherKindIsRefused) {
@@ -183,10 +194,22 @@ TEST(Keys, AFileThatCannotBeReadIsNamed) {
   EXPECT_EQ(missing.error().code, ErrorCode::kNotFound);
   EXPECT_SAYS(missing.error().detail, "keys.json");
   EXPECT_FALSE(KeySet::read(directory.path())) << "a directory is no file";
-  std::ofstream(directory / "large.json") << std::string(limits::kKeyFileBytesMax + 1, ' ');
-  EXPECT_EQ(KeySet::read(directory / "large.json").error().code, ErrorCode::kTooLarge);
-  std::ofstream(directory / "keys.json") << "{\"keys\":[{\"kid\":\"a\",\"alg\":\"HS256\"," + kSecret + "}]}";
+  const std::string keys = "{\"keys\":[{\"kid\":\"a\",\"alg\":\"HS256\"," + kSecret + "}]}";
+  std::ofstream(directory / "keys.json") << keys;
   EXPECT_TRUE(KeySet::read(directory / "keys.json"));
+}
+
+TEST(Keys, AFileOfTheLargestSizeIsReadAndALargerOneIsNot) {
+  const tests::TemporaryDirectory directory;
+  const std::string keys = "{\"keys\":[{\"kid\":\"a\",\"alg\":\"HS256\"," + kSecret + "}]}";
+  const std::string blank(limits::kKeyFileBytesMax - keys.size(), ' ');
+  std::ofstream(directory / "large.json") << keys << blank;
+  EXPECT_TRUE(KeySet::read(directory / "large.json"));
+  std::ofstream(directory / "larger.json") << keys << blank << ' ';
+  const auto larger = KeySet::read(directory / "larger.json");
+  ASSERT_FALSE(larger);
+  EXPECT_EQ(larger.error().code, ErrorCode::kTooLarge);
+  EXPECT_SAYS(larger.error().detail, std::to_string(limits::kKeyFileBytesMax));
 }
 
 TEST(Base64Url, HasOneTextForEachSequenceOfBytes) {

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <fstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -69,17 +71,44 @@ TEST(NodeCommandLine, NumbersStandAtTheirLimitsAndNotBeyond) {
   const struct {
     std::string flag, field;
     std::uint64_t good, bad;
+    std::vector<std::string> more = {};
   } cases[] = {
       {"--jwt-leeway-s", "jwt_leeway_s", limits::kJwtLeewaySMax, limits::kJwtLeewaySMax + 1},
       {"--disk-reserve-bytes", "disk_reserve_bytes", limits::kDiskReserveBytesMin, limits::kDiskReserveBytesMin - 1},
       {"--gateway-threads", "gateway_threads", limits::kGatewayThreadsMax, limits::kGatewayThreadsMax + 1},
       {"--connections-max", "connections_max", limits::kConnectionsMax, limits::kConnectionsMax + 1},
       {"--shard-count", "shard_count", limits::kShardsMax, limits::kShardsMax + 1},
+      {"--scheduler-threads", "scheduler_threads", limits::kSchedulerThreadsMax, limits::kSchedulerThreadsMax + 1},
+      {"--retransmit-first-ms",
+       "retransmit_first_ms",
+       limits::kRetransmitMsMax,
+       limits::kRetransmitMsMax + 1,
+       {"--retransmit-max-ms", std::to_string(limits::kRetransmitMsMax)}},
+      {"--retransmit-max-ms", "retransmit_max_ms", limits::kRetransmitMsMax, limits::kRetransmitMsMax + 1},
+      {"--flush-interval-ms", "flush_interval_ms", limits::kFlushIntervalMsMax, limits::kFlushIntervalMsMax + 1},
+      {"--overlay-bytes-max",
+       "overlay_bytes_max",
+       limits::kOverlayBytesMin,
+       limits::kOverlayBytesMin - 1,
+       {"--overlay-flush-bytes", std::to_string(limits::kOverlayFlushBytesMin)}},
+      {"--overlay-bytes-max", "overlay_bytes_max", limits::kSettingBytesMax, limits::kSettingBytesMax + 1},
+      {"--overlay-flush-bytes", "overlay_flush_bytes", limits::kOverlayFlushBytesMin,
+       limits::kOverlayFlushBytesMin - 1},
+      {"--overlay-flush-bytes",
+       "overlay_flush_bytes",
+       limits::kSettingBytesMax,
+       limits::kSettingBytesMax + 1,
+       {"--overlay-bytes-max", std::to_string(limits::kSettingBytesMax)}},
+      {"--disk-reserve-bytes", "disk_reserve_bytes", limits::kSettingBytesMax, limits::kSettingBytesMax + 1},
   };
-  for (const auto& [flag, field, good, bad] : cases) {
-    const auto at = read_node_command_line({flag, std::to_string(good)});
+  const auto read = [](std::vector<std::string> arguments, const std::string& flag, std::uint64_t value) {
+    arguments.insert(arguments.end(), {flag, std::to_string(value)});
+    return read_node_command_line(std::move(arguments));
+  };
+  for (const auto& [flag, field, good, bad, more] : cases) {
+    const auto at = read(more, flag, good);
     EXPECT_TRUE(at.config) << at.error;
-    const auto beyond = read_node_command_line({flag, std::to_string(bad)});
+    const auto beyond = read(more, flag, bad);
     EXPECT_FALSE(beyond.config) << flag;
     EXPECT_EQ(beyond.exit, NodeExit::kUsage) << flag;
     EXPECT_NE(beyond.error.find(field), std::string::npos) << beyond.error;
