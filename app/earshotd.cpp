@@ -71,6 +71,12 @@ void give_back_memory(SpareMemory& spare) {
                 before.resident_bytes >> 20, before.used_bytes >> 20, after.resident_bytes >> 20);
 }
 
+// Whom the door turned away or cut off: each was told why, the operator is told how many there were.
+void tell_counters(const gateway::Gateway& gateway) {
+  const std::string counted = to_string(gateway.counters());
+  if (!counted.empty()) spdlog::info("at the door since the start: {}", counted);
+}
+
 // Until a signal other than the one that means: read again what may change while the node runs. This thread has the
 // time to look after the memory meanwhile.
 int wait_to_stop(const sigset_t& signals, gateway::Gateway& gateway) {
@@ -83,6 +89,7 @@ int wait_to_stop(const sigset_t& signals, gateway::Gateway& gateway) {
       continue;
     }
     if (signal != SIGHUP) return signal;
+    tell_counters(gateway);
     if (const Status read = gateway.reload(); read)
       spdlog::info("certificate and keys are read again");
     else
@@ -108,6 +115,7 @@ NodeExit run(const NodeConfig& config) {
   spdlog::info("stopping on signal {}", signal);
   // The door first: while it closes, sessions still answer what was asked.
   (*gateway)->stop();
+  tell_counters(**gateway);
   (*node)->stop();
   spdlog::info("stopped");
   return NodeExit::kDone;

@@ -25,9 +25,8 @@ constexpr const char* kDescription =
 constexpr const char* kFooter =
     "Every setting has a flag and a key of the same name in the file; a flag wins. SIGTERM and SIGINT stop the node "
     "in\n"
-    "order; SIGHUP makes it read certificate, key and token keys again. When it serves it prints one line to standard "
-    "output: \"earshotd ready: clients ADDRESS, data DIRECTORY, "
-    "…\".\n"
+    "order; SIGHUP makes it read certificate, key and token keys again, and log what it counted at its door. When it\n"
+    "serves it prints one line to standard output: \"earshotd ready: clients ADDRESS, data DIRECTORY, …\".\n"
     "Exit codes: 0 stopped, 1 failed, 2 bad usage or configuration, 3 cannot open the data, 4 cannot listen.";
 
 std::string flag_of(const Setting& setting) {

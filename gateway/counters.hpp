@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string>
 
 namespace earshot::gateway {
 
@@ -21,6 +22,9 @@ struct GatewayCounters {
   Counter answers_refused{0};      // fetches refused since answers_bytes_max was reached
   Counter violations{0};           // connections failed by what the client sent or left unfinished
 };
+
+// Those that are not zero, as one line: "login_timeouts 2, violations 1". Empty when nothing was counted.
+std::string to_string(const GatewayCounters& counters);
 
 inline void count(GatewayCounters::Counter& counter) { counter.fetch_add(1, std::memory_order_relaxed); }
 

@@ -99,6 +99,23 @@ TEST_F(Security, MessagesGoThroughTlsByTokensAndNoSecretIsLogged) {
     EXPECT_EQ(text.find(secret), std::string::npos);
 }
 
+TEST_F(Security, WhatTheDoorCountedIsLoggedOnHangupAndAtTheStop) {
+  start_secured(authority_.issue("node.example"));
+  client::Options stranger = secured("eve");
+  stranger.token = "a guess";
+  {
+    const auto eve = open(stranger, std::make_shared<client::MemoryStore>());
+    EXPECT_EQ((*eve)->wait_connected(tests::kPatienceMs).error().code, ErrorCode::kUnauthenticated);
+  }
+  ASSERT_EQ(::kill(node().pid(), SIGHUP), 0);
+  EXPECT_EQ(node().stop(), 0);  // by another signal, which is seen after the first
+  const std::string text = log();
+  const std::string line = "at the door since the start: logins_refused 1\n";
+  const std::size_t first = text.find(line);
+  ASSERT_NE(first, std::string::npos) << text;
+  EXPECT_NE(text.find(line, first + 1), std::string::npos) << text;
+}
+
 TEST_F(Security, AServerThatCannotBeTrustedIsRefusedInWords) {
   start_secured(authority_.issue("node.example", -7'200, -3'600));
   EXPECT_SAYS(refusal(secured("alice")).detail, "certificate has expired");
