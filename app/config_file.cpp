@@ -51,6 +51,8 @@ Status check_security(const NodeConfig& config) {
     if (!config.jwt_keys.empty()) return refuse("jwt_keys", "has no effect without auth = \"jwt\"");
     if (!config.jwt_audience.empty()) return refuse("jwt_audience", "has no effect without auth = \"jwt\"");
     if (!config.jwt_issuer.empty()) return refuse("jwt_issuer", "has no effect without auth = \"jwt\"");
+    if (!config.login_throttle_exempt.empty())
+      return refuse("login_throttle_exempt", "has no effect without auth = \"jwt\"");
   }
   return {};
 }

@@ -40,6 +40,10 @@ const std::array kSettings{
             FlagRule{&NodeConfig::jwt_require_expiry}},
     Setting{"jwt_leeway_s", "The clocks of the issuer and of this node may be so far apart, in seconds.",
             NumberRule{&NodeConfig::jwt_leeway_s, 0, limits::kJwtLeewaySMax}},
+    Setting{"login_throttle_exempt",
+            "Addresses and prefixes, with commas between, that failed logins do not slow down: those of a proxy that "
+            "all clients come through. Empty: none.",
+            TextRule{&NodeConfig::login_throttle_exempt, {}, true}},
     Setting{"shard_count", "Shards of the data, fixed when the data directory is made.",
             NumberRule{&NodeConfig::shard_count, 1, limits::kShardsMax}},
     Setting{"gateway_threads", "Threads that speak with clients.",

@@ -26,6 +26,7 @@ struct NodeConfig {
   std::string jwt_issuer;    // "": any
   bool jwt_require_expiry = true;
   std::uint32_t jwt_leeway_s = limits::kJwtLeewaySDefault;
+  std::string login_throttle_exempt;                   // origins whose failed logins slow nobody down; "": none
   std::uint16_t shard_count = limits::kShardsDefault;  // fixed when the data directory is created
   std::uint32_t gateway_threads = 1;
   std::uint64_t connections_max = limits::kConnectionsMax;

@@ -170,5 +170,6 @@ inline constexpr std::uint64_t kLoginDelayMaxMs = 4'000;  // … up to this
 inline constexpr std::uint64_t kLoginWaitMaxMs = 8'000;   // a login that would wait longer is refused at once
 inline constexpr std::uint64_t kLoginForgetMs = 15'000;   // one failure is forgotten after so long
 inline constexpr std::size_t kLoginOriginsMax = 65'536;   // origins remembered; the longest silent goes first
+inline constexpr std::size_t kLoginExemptMax = 64;        // addresses and prefixes that are exempt from all that
 
 }  // namespace earshot::limits

@@ -27,6 +27,7 @@ const Clock& clock_of(const GatewayOptions& options) {
 struct Door {
   std::unique_ptr<Authenticator> authenticator;
   std::unique_ptr<ServerTls> tls;  // null: plaintext
+  auth::OriginList exempt;         // from the throttle of failed logins
 };
 
 Result<Door> make_door(const NodeConfig& config, bool listens_on_loopback, const Clock& clock) {
@@ -34,6 +35,9 @@ Result<Door> make_door(const NodeConfig& config, bool listens_on_loopback, const
   auto authenticator = make_authenticator(config, listens_on_loopback, clock);
   if (!authenticator) return fail(std::move(authenticator.error()));
   door.authenticator = std::move(*authenticator);
+  auto exempt = auth::OriginList::parse(config.login_throttle_exempt);
+  if (!exempt) return fail(std::move(exempt.error()));
+  door.exempt = std::move(*exempt);
   if (config.tls_certificate.empty() != config.tls_key.empty())
     return fail(ErrorCode::kInvalidArgument, config.tls_key.empty() ? "tls_key" : "tls_certificate",
                 "is missing: tls_certificate and tls_key go together");
@@ -54,13 +58,18 @@ class ServingGateway final : public Gateway {
                  const GatewayOptions& options)
       : port_(listener.port),
         connections_max_(config.connections_max),
-        logins_(std::move(door.authenticator), clock_of(options)),
+        logins_(std::move(door.authenticator), clock_of(options), std::move(door.exempt)),
         tls_(std::move(door.tls)),
         answers_(options.answers_bytes_max) {
     logins_.authenticator().tell();
     if (tls_) tls_->tell();
     if (!tls_ && !listener.loopback)
       spdlog::warn("clients are served without TLS on an address that others reach (allow_plaintext)");
+    // What else encrypts is likely a proxy, and all clients come from its address.
+    if (!tls_ && config.auth == AuthMode::kJwt && config.login_throttle_exempt.empty())
+      spdlog::warn(
+          "failed logins slow down all clients of the same address: if they come through a proxy, name it in "
+          "login_throttle_exempt");
     for (std::uint32_t i = 0; i < config.gateway_threads; ++i)
       bridges_.push_back(std::make_shared<Bridge>(limits::kBridgeQueueItemsMax));
     std::optional<Listener> listens(std::move(listener));  // the first thread does

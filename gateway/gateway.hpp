@@ -32,8 +32,8 @@ class Gateway {
  public:
   // What start() would refuse in the configuration alone, before anything is opened or made for it.
   static Status check(const NodeConfig& config);
-  // Listens and serves. kInvalidArgument(client_address, gateway_threads, auth, jwt_keys, tls_certificate, tls_key),
-  // kUnavailable(client_port) with the system's words when the address cannot be had.
+  // Listens and serves. kInvalidArgument(client_address, gateway_threads, auth, jwt_keys, tls_certificate, tls_key,
+  // login_throttle_exempt), kUnavailable(client_port) with the system's words when the address cannot be had.
   static Result<std::unique_ptr<Gateway>> start(const NodeConfig& config, actors::Broker& broker,
                                                 const GatewayOptions& options = {});
   virtual ~Gateway() = default;

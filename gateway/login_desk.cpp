@@ -41,14 +41,14 @@ auth::Origin origin_of(kj::AsyncIoStream& stream) {
 }
 
 Result<std::uint64_t> LoginDesk::admit(const auth::Origin& origin) {
-  if (!authenticator_->keeps_secrets()) return 0;
+  if (!is_throttled(origin)) return 0;
   const std::lock_guard lock(mutex_);
   return throttle_.admit(origin, clock_.monotonic_ms());
 }
 
 Result<Identity> LoginDesk::judge(std::string_view token, const auth::Origin& origin) {
   auto identity = authenticator_->authenticate(token);
-  if (identity || !authenticator_->keeps_secrets()) return identity;
+  if (identity || !is_throttled(origin)) return identity;
   const std::lock_guard lock(mutex_);
   identity.error().retry_after_ms = static_cast<std::uint32_t>(throttle_.failed(origin, clock_.monotonic_ms()));
   return identity;

@@ -3,10 +3,12 @@
 #include <memory>
 #include <mutex>
 #include <string_view>
+#include <utility>
 
 #include <kj/async-io.h>
 
 #include "auth/login_throttle.hpp"
+#include "auth/origin_list.hpp"
 #include "base/clock.hpp"
 #include "gateway/auth.hpp"
 
@@ -18,8 +20,9 @@ auth::Origin origin_of(kj::AsyncIoStream& stream);
 // Where the logins of all connections are judged. Thread-safe.
 class LoginDesk {
  public:
-  LoginDesk(std::unique_ptr<Authenticator> authenticator, const Clock& clock)
-      : authenticator_(std::move(authenticator)), clock_(clock) {}
+  // Failed logins of exempt origins slow nobody down.
+  LoginDesk(std::unique_ptr<Authenticator> authenticator, const Clock& clock, auth::OriginList exempt = {})
+      : authenticator_(std::move(authenticator)), clock_(clock), exempt_(std::move(exempt)) {}
 
   // How long a login of this origin has to wait before it may be judged; kOverloaded(login) when too long.
   Result<std::uint64_t> admit(const auth::Origin& origin);
@@ -30,8 +33,13 @@ class LoginDesk {
   [[nodiscard]] const Clock& clock() const { return clock_; }
 
  private:
+  [[nodiscard]] bool is_throttled(const auth::Origin& origin) const {
+    return authenticator_->keeps_secrets() && !exempt_.contains(origin);
+  }
+
   const std::unique_ptr<Authenticator> authenticator_;
   const Clock& clock_;
+  const auth::OriginList exempt_;
   std::mutex mutex_;
   auth::LoginThrottle throttle_;
 };

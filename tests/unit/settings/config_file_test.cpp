@@ -98,7 +98,8 @@ TEST(ConfigFile, WhatGoesTogetherIsAskedForTogether) {
   EXPECT_EQ(refused("tls_certificate = \"a\"\ntls_key = \"b\""), "");
   EXPECT_EQ(refused("auth = \"jwt\""), "jwt_keys");
   EXPECT_EQ(refused("auth = \"jwt\"\njwt_keys = \"k\""), "");
-  for (const std::string key : {"jwt_keys", "jwt_audience", "jwt_issuer"}) EXPECT_EQ(refused(key + " = \"k\""), key);
+  for (const std::string key : {"jwt_keys", "jwt_audience", "jwt_issuer", "login_throttle_exempt"})
+    EXPECT_EQ(refused(key + " = \"k\""), key);
 }
 
 TEST(ConfigFile, AFlagIsTrueOrFalse) {
