@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -9,6 +10,7 @@
 #include <utf8.h>
 
 #include "base/clock.hpp"
+#include "base/control.hpp"
 
 namespace earshot::app {
 namespace {
@@ -26,11 +28,14 @@ std::string hex_of(std::string_view bytes) {
 
 // Keeps a body from moving the cursor or changing colours of the terminal that shows it.
 std::string printable(std::string_view body) {
+  std::string valid;
+  utf8::replace_invalid(body.begin(), body.end(), std::back_inserter(valid));
   std::string text;
-  utf8::replace_invalid(body.begin(), body.end(), std::back_inserter(text));
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; },
-      ' ');
+  text.reserve(valid.size());
+  for (auto place = valid.cbegin(); place != valid.cend();) {
+    const char32_t character = utf8::unchecked::next(place);
+    utf8::unchecked::append(is_control(character) && character != U'\t' ? U' ' : character, std::back_inserter(text));
+  }
   return text;
 }
 

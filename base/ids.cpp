@@ -6,19 +6,16 @@
 #include <utf8.h>
 
 #include "base/checksum.hpp"
+#include "base/control.hpp"
 #include "base/limits.hpp"
 
 namespace earshot {
 namespace {
 
-// U+0000..U+001F, U+007F..U+009F, in valid UTF-8: the latter are C2 80..C2 9F. Some of them break lines in logs and
-// terminals.
+// In valid UTF-8.
 bool has_control(std::string_view text) {
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    if (byte < 0x20 || byte == 0x7f) return true;
-    if (byte == 0xc2 && static_cast<unsigned char>(text[i + 1]) < 0xa0) return true;
-  }
+  for (auto place = text.begin(); place != text.end();)
+    if (is_control(utf8::unchecked::next(place))) return true;
   return false;
 }
 

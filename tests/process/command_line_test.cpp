@@ -52,6 +52,20 @@ TEST_F(CommandLine, SendsAndShowsAMessage) {
   EXPECT_EQ(message["body"], "Within earshot?");
 }
 
+// What begins a terminal's commands: ESC [ in one character (C1) or two (C0), and what ends lines.
+TEST_F(CommandLine, ABodyCannotSteerTheTerminalThatShowsIt) {
+  const std::string body =
+      "a\xc2\x9b"
+      "2Jb\x1b[2Jc\x7f"
+      "d\ne\xc2\x80"
+      "f\xc2\x9f"
+      "g\th\xc2\xa0i\xc3\xa9\xe2\x86\x92";
+  ASSERT_EQ(earshot("send", {"--user", "alice", "--to", "bob", body}).code, 0);
+  EXPECT_THAT(earshot("history", {"--user", "bob"}).output,
+              HasSubstr("alice: a 2Jb [2Jc d e f g\th\xc2\xa0i\xc3\xa9\xe2\x86\x92\n"));
+  EXPECT_EQ(nlohmann::json::parse(earshot("history", {"--user", "bob", "--json"}).output)["body"], body);
+}
+
 TEST_F(CommandLine, ListenerInMemoryGoesOnAfterWhatItAckedBefore) {
   ASSERT_EQ(earshot("send", {"--user", "alice", "--to", "bob", "one", "two", "three"}).code, 0);
   const auto first = earshot("listen", {"--user", "bob", "--count", "2", "--window", "2"});
