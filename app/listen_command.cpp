@@ -169,7 +169,10 @@ ExitCode run_listen(const ListenOptions& options) {
   client::Options client_options;
   client_options.mode = options.mode;
   client_options.start_at = options.start_at;
+  // What is beyond the count is better not delivered at all than rejected, which would bring it nearer to being parked.
   client_options.window_messages = options.window;
+  if (options.count > 0 && options.count < options.window)
+    client_options.window_messages = static_cast<std::uint32_t>(options.count);
   client::Handlers handlers;
   handlers.on_offer = [&listener](std::span<const IncomingMessage> messages,
                                   std::vector<client::Rejection>& rejections) { listener.offer(messages, rejections); };

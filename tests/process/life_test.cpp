@@ -200,6 +200,19 @@ TEST_F(Life, ARetentionPolicyTrimsAndSaysSo) {
   EXPECT_EQ(lines({"policy", "--user", "root", "--of", "bob", "--inherit"}).at(0)["inherited"], true);
 }
 
+TEST_F(Life, ListeningForAFewParksNoneOfTheOthers) {
+  ASSERT_EQ(lines({"policy", "--user", "root", "--of", "bob", "--deliveries", "2"}).at(0)["deliveriesMax"], 2);
+  send("alice", "bob", tests::numbered(20));
+  for (int run = 0; run < 4; ++run) {
+    const auto few = lines({"listen", "--user", "bob", "--device", "d", "--mode", "unordered", "--count", "1"});
+    EXPECT_THAT(lost_lines(few), IsEmpty());
+  }
+  EXPECT_THAT(lines({"parked", "--user", "bob"}), IsEmpty());
+  const auto rest = lines({"listen", "--user", "bob", "--device", "d", "--mode", "unordered", "--count", "16"});
+  EXPECT_THAT(lost_lines(rest), IsEmpty());
+  EXPECT_EQ(rest.size(), 16u + 1u) << "and the summary";
+}
+
 TEST_F(Life, WhatADeviceCannotTakeIsParkedListedReplayedAndDropped) {
   ASSERT_EQ(lines({"policy", "--user", "root", "--of", "bob", "--deliveries", "3"}).at(0)["deliveriesMax"], 3);
   const auto phone = bob();
