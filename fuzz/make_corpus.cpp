@@ -1,8 +1,11 @@
 // Writes the stored inputs of the fuzz targets: a few real encodings of each kind, small, the same every time.
+#include <cstddef>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iostream>
+#include <iterator>
 #include <map>
 #include <string>
 #include <vector>
@@ -16,7 +19,13 @@
 #include "auth/token.hpp"
 #include "client/store_codec.hpp"
 #include "cluster/raft_message.hpp"
+#include "schema/shard_sums.hpp"
 #include "schema/wire.hpp"
+#include "storage/lmdb_environment.hpp"
+#include "storage/lmdb_format.hpp"
+#include "storage/log_codec.hpp"
+#include "storage/seal.hpp"
+#include "tests/support/temporary_directory.hpp"
 #include "tests/unit/schema/random_values.hpp"
 
 namespace earshot::fuzz {
@@ -24,13 +33,14 @@ namespace {
 
 constexpr std::uint64_t kSeed = 20;
 constexpr std::size_t kInputBytesMax = 4 << 10;
+constexpr std::size_t kLmdbBytesMax = 64 << 10;
 
 class Corpus {
  public:
   explicit Corpus(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
-  void add(const std::string& target, const std::string& bytes) {
-    if (bytes.size() > kInputBytesMax) return;
+  void add(const std::string& target, const std::string& bytes, std::size_t bytes_max = kInputBytesMax) {
+    if (bytes.size() > bytes_max) return;
     const auto place = folder_ / target;
     std::filesystem::create_directories(place);
     std::ofstream(place / std::to_string(++count_[target]), std::ios::binary) << bytes;
@@ -140,7 +150,12 @@ void add_tokens(Corpus& corpus) {
   corpus.add("token", 0, "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.");
   corpus.add("token", 1, R"({"keys":[{"kty":"oct","kid":"b","alg":"HS256","k":"AAEC"}]})");
   corpus.add("token", 1, R"({"keys":[{"kty":"RSA","kid":"c","alg":"RS256","n":"AQAB","e":"AQAB"}]})");
-  corpus.add("token", 2, token.value());
+  corpus.add("token", 4, token.value());
+  corpus.add("token", 2,
+             R"({"sub":"alice","exp":1900000000,"nbf":1.7e9,"aud":["web","earshot"],"iss":"issuer","role":"service"})");
+  corpus.add("token", 2, R"({"sub":"alice","exp":253402300799,"aud":"earshot","iss":"issuer"})");
+  corpus.add("token", 3, R"({"alg":"HS256","kid":"a","typ":"JWT"})");
+  corpus.add("token", 3, R"({"alg":"HS256","kid":"a","crit":["b64"],"b64":false})");
 }
 
 void add_store_values(Corpus& corpus, tests::RandomValues& values) {
@@ -200,6 +215,77 @@ void add_conversation(Corpus& corpus, tests::RandomValues& values) {
   corpus.add("protocol", talk);
 }
 
+void add_answers(Corpus& corpus, tests::RandomValues& values) {
+  const auto device = DeviceId::trusted("phone");
+  Explanation explanation;
+  explanation.user = UserId::trusted("alice");
+  explanation.message = values.incoming();
+  explanation.devices.resize(1);
+  explanation.devices[0].device = device;
+  corpus.add("wire", 19,
+             root<schema::ExplainAnswer>([&](auto to) { wire::write(Result<Explanation>(explanation), to); }));
+  std::vector<ParkedMessage> parked(1);
+  parked[0].device = device;
+  parked[0].message = values.incoming();
+  corpus.add("wire", 20,
+             root<schema::ParkedAnswer>([&](auto to) { wire::write(Result<std::vector<ParkedMessage>>(parked), to); }));
+  std::vector<DeviceInfo> devices(1);
+  devices[0].device = device;
+  corpus.add("wire", 21,
+             root<schema::DevicesAnswer>([&](auto to) { wire::write(Result<std::vector<DeviceInfo>>(devices), to); }));
+  corpus.add("wire", 22, root<schema::ReplayAnswer>([](auto to) {
+               wire::write(Result<Replayed>(Replayed{{Sequence(7), Sequence(0)}}), to);
+             }));
+  corpus.add("wire", 23,
+             root<schema::PolicyAnswer>([](auto to) { wire::write(Result<PolicyInfo>(PolicyInfo{}), to); }));
+  corpus.add("wire", 24, root<schema::StatusAnswer>([&](auto to) { wire::write(Status(fail(values.error())), to); }));
+  corpus.add("wire", 25, root<schema::AckAnswer>([](auto to) { wire::write(Result<Sequence>(Sequence(5)), to); }));
+  corpus.add("wire", 26, root<schema::FetchAnswer>([&](auto to) { wire::write(Result<Batch>(values.batch()), to); }));
+}
+
+// An LMDB file as small as one with a big value, free pages and two tables can be.
+std::string small_lmdb_file() {
+  const tests::TemporaryDirectory directory;
+  {
+    storage::LmdbOptions options;
+    options.path = directory.path();
+    options.tables = {"a", "b"};
+    const auto environment = storage::open_lmdb(options).value();
+    auto writing = environment->begin_write().value();
+    (void)writing->put(0, "key", "value");
+    (void)writing->put(1, "big", std::string(5'000, 'b'));
+    (void)writing->commit();
+  }
+  std::ifstream file(directory / "data.mdb", std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+void add_storage(Corpus& corpus) {
+  constexpr std::size_t kPageBytes = 4096;
+  std::string key;
+  std::string sealed;
+  storage::encode_running_number(7, key);
+  storage::encode_log_record(
+      key, ShardId(3),
+      {LogIndex(8), Term(3), storage::EntryType::kCommand, std::make_shared<const std::string>("entry")}, sealed);
+  corpus.add("storage", 0, sealed.substr(storage::kSealBytes));
+  const std::string group = storage::encode_group(ShardId(3));
+  corpus.add("storage", 1, storage::encode_hard_state(group, {Term(3), NodeId(1)}).substr(storage::kSealBytes));
+  corpus.add("storage", 1,
+             storage::encode_snapshot(group, {LogIndex(8), Term(3), "configuration", LogIndex(1)})
+                 .substr(storage::kSealBytes));
+  std::string identity = "EARSHOT\n";
+  for (const auto& [number, bytes] : {std::pair{2u, 4}, {7u, 8}, {1u, 8}, {64u, 2}})
+    identity += std::string(static_cast<std::size_t>(bytes - 1), '\0') + static_cast<char>(number);
+  corpus.add("storage", 6, identity);
+  const std::string file = small_lmdb_file();
+  corpus.add("storage", std::string(1, 4) + file, kLmdbBytesMax);
+  corpus.add("storage", std::string(1, 5) + std::string(32, '\0') + file, kLmdbBytesMax);
+  for (std::size_t place = 2 * kPageBytes; place + kPageBytes <= file.size(); place += kPageBytes)
+    if (file[place + offsetof(storage::lmdb::PageHeader, flags)] == storage::lmdb::kLeafPage)
+      corpus.add("storage", std::string(1, 2) + file.substr(place, kPageBytes), 1 + kPageBytes);
+}
+
 void make(const std::string& folder) {
   Corpus corpus(folder);
   tests::RandomValues values(kSeed);
@@ -212,6 +298,10 @@ void make(const std::string& folder) {
   corpus.add("config", "client_port = 7400\nauth = \"none\"\n");
   add_store_values(corpus, values);
   add_conversation(corpus, values);
+  add_answers(corpus, values);
+  for (int i = 0; i < 2; ++i)
+    corpus.add("records", 12, encode(ShardSums{{{'m', {values.number(), values.number()}}, {'c', {1, 2}}}}));
+  add_storage(corpus);
 }
 
 }  // namespace
@@ -222,6 +312,11 @@ int main(int argc, char** argv) {
     std::cerr << "usage: fuzz-make-corpus FOLDER" << std::endl;
     return 2;
   }
-  earshot::fuzz::make(argv[1]);
+  try {
+    earshot::fuzz::make(argv[1]);
+  } catch (const std::exception& error) {  // the folder cannot be written, most likely
+    std::cerr << "fuzz-make-corpus: " << error.what() << std::endl;
+    return 1;
+  }
   return 0;
 }

@@ -1,5 +1,8 @@
 // A whole connection of a client: the RPC system, its guards and a session, before a broker that answers everything.
 #include <memory>
+#include <utility>
+#include <variant>
+#include <vector>
 
 #include <kj/async-io.h>
 #include <kj/exception.h>
@@ -15,6 +18,53 @@ namespace {
 
 using gateway::Bridge;
 
+DeviceId phone() { return DeviceId::trusted("phone"); }
+
+IncomingMessage message() {
+  IncomingMessage one;
+  one.sequence = Sequence(1);
+  one.sender = UserId::trusted("alice");
+  one.sender_device = phone();
+  one.body = "body";
+  return one;
+}
+
+Batch batch() {
+  Batch one;
+  one.messages.push_back(message());
+  one.lost.push_back({Sequence(2), Sequence(3), LostReason::kTrimmed});
+  return one;
+}
+
+// What each request for management gets.
+struct Managed {
+  ManageAnswer operator()(const DevicesRequest&) const {
+    std::vector<DeviceInfo> devices(1);
+    devices[0].device = phone();
+    return devices;
+  }
+  ManageAnswer operator()(const ParkedRequest&) const {
+    std::vector<ParkedMessage> parked(1);
+    parked[0].device = phone();
+    parked[0].message = message();
+    return parked;
+  }
+  ManageAnswer operator()(const ReplayRequest& request) const { return Replayed{request.sequences}; }
+  ManageAnswer operator()(const ExplainRequest&) const {
+    Explanation explanation;
+    explanation.user = UserId::trusted("alice");
+    explanation.message = message();
+    explanation.devices.resize(1);
+    explanation.devices[0].device = phone();
+    return explanation;
+  }
+  ManageAnswer operator()(const PolicyRequest&) const { return PolicyInfo{}; }
+  template <class Change>
+  ManageAnswer operator()(const Change&) const {
+    return Done{};
+  }
+};
+
 // Answers each call at once, so that every kind of answer is written too.
 struct Answerer {
   actors::ClientPort& client;
@@ -23,14 +73,19 @@ struct Answerer {
   }
   void operator()(const actors::ClientSubscribe& call) const {
     client.answered(call.call, Status());
-    client.deliver(actors::Delivery{});
+    actors::Delivery delivery;
+    delivery.items.push_back({std::make_shared<const IncomingMessage>(message())});
+    client.deliver(std::move(delivery));
   }
   void operator()(const actors::ClientAck& call) const { client.answered(call.call, Result<Sequence>(Sequence(1))); }
   void operator()(const actors::ClientNack& call) const { client.answered(call.call, Status()); }
-  void operator()(const actors::ClientFetch& call) const { client.answered(call.call, Result<Batch>(Batch{})); }
-  void operator()(const actors::ClientHistory& call) const { client.answered(call.call, Result<Batch>(Batch{})); }
-  template <class Other>
-  void operator()(const Other&) const {}  // is not answered
+  void operator()(const actors::ClientFetch& call) const { client.answered(call.call, Result<Batch>(batch())); }
+  void operator()(const actors::ClientHistory& call) const { client.answered(call.call, Result<Batch>(batch())); }
+  void operator()(const actors::ClientManage& call) const {
+    client.answered(call.call, Result<ManageAnswer>(std::visit(Managed{}, call.request)));
+  }
+  void operator()(const actors::ClientDelivered&) const {}
+  void operator()(const actors::ClientGone&) const {}
 };
 
 // One client's bytes, from its first to its last.

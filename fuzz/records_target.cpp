@@ -1,6 +1,7 @@
 // The records on disk: what is read back must be a value whose encoding is read as the same value.
 #include "fuzz/target.hpp"
 #include "schema/records.hpp"
+#include "schema/shard_sums.hpp"
 
 namespace earshot::fuzz {
 namespace {
@@ -19,7 +20,7 @@ void try_record(std::string_view bytes, Result<Record> (*decode)(std::string_vie
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace earshot;
   std::string_view bytes = fuzz::view(data, size);
-  switch (fuzz::choose(bytes, 12)) {
+  switch (fuzz::choose(bytes, 13)) {
     case 0: fuzz::try_record(bytes, decode_mailbox_record); break;
     case 1: fuzz::try_record(bytes, decode_mailbox_head); break;
     case 2: fuzz::try_record(bytes, decode_cursor_record); break;
@@ -31,7 +32,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 8: fuzz::try_record(bytes, decode_outbox_head); break;
     case 9: fuzz::try_record(bytes, decode_inbound_head); break;
     case 10: fuzz::try_record(bytes, decode_shard_head); break;
-    default: (void)decode_message_id(bytes); break;
+    case 11: (void)decode_message_id(bytes); break;
+    default: fuzz::try_record(bytes, decode_shard_sums); break;
   }
   return 0;
 }

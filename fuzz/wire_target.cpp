@@ -50,6 +50,12 @@ constexpr Read kReads[] = {
     read_root<schema::Session::SetPolicyParams>,
     read_root<schema::ExplainAnswer>,
     read_root<schema::ParkedAnswer>,
+    read_root<schema::DevicesAnswer>,
+    read_root<schema::ReplayAnswer>,
+    read_root<schema::PolicyAnswer>,
+    read_root<schema::StatusAnswer>,
+    read_root<schema::AckAnswer>,
+    read_root<schema::FetchAnswer>,
 };
 
 }  // namespace
