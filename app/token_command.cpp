@@ -98,6 +98,14 @@ Result<std::string> read_line(const std::string& path) {
   return line;
 }
 
+Result<auth::KeySet> read_keys(const std::string& path) {
+  auto keys = auth::KeySet::read(path);
+  if (keys)
+    for (const std::string& unfit : keys->passed_over())
+      std::fprintf(stderr, "earshot: %s holds a key that is passed over; %s\n", path.c_str(), unfit.c_str());
+  return keys;
+}
+
 ExitCode show(const TokenOptions& options) {
   const auto token = read_line(options.show);
   if (!token) return complain(token.error());
@@ -108,7 +116,7 @@ ExitCode show(const TokenOptions& options) {
     std::printf("the signature was not checked: that takes --key\n");
     return ExitCode::kDone;
   }
-  const auto keys = auth::KeySet::read(options.key_file);
+  const auto keys = read_keys(options.key_file);
   if (!keys) return complain(keys.error());
   const auth::TokenRules rules{options.audience, options.issuer, false};
   const auto identity = auth::verify(*token, *keys, rules, SystemClock().wall_ms());
@@ -121,7 +129,7 @@ ExitCode run(const TokenOptions& options) {
   if (!options.new_key.empty()) return make_key(options);
   if (!options.show.empty()) return show(options);
   if (options.key_file.empty()) return complain(usage("--key is required: a file of keys (make one with --new-key)"));
-  const auto keys = auth::KeySet::read(options.key_file);
+  const auto keys = read_keys(options.key_file);
   if (!keys) return complain(keys.error());
   if (options.public_half) return print(auth::to_json(keys->keys(), true));
   return print(make_token(options, *keys));
