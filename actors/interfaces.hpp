@@ -43,9 +43,9 @@
 // receivers. No message crosses CAF's network, so none needs to be serialised ("unsafe" is CAF's word for that).
 namespace earshot::actors {
 
-// A timer that was armed as the given one of its actor. Older generations have been replaced and mean nothing.
+// A timer of its actor, which knows it by this number: the time for which it was armed, or what it is for.
 struct TimerFired {
-  std::uint64_t generation = 0;
+  std::uint64_t number = 0;
 };
 
 // To itself, behind the messages that wait already: what has arrived by then goes into one log entry.

@@ -37,7 +37,7 @@ class SessionState : public SessionHost {
   }
 
   void timer_fired(const TimerFired& timer) {
-    timers_.fired(timer.generation);
+    timers_.fired(timer.number);
     if (wanted_ms_ == 0) return;
     if (now_ms() < wanted_ms_) return arm();
     wanted_ms_ = 0;

@@ -6,6 +6,7 @@
 #include <caf/all.hpp>
 
 #include "actors/interfaces.hpp"
+#include "actors/timer_ladder.hpp"
 
 namespace earshot::actors {
 namespace {
@@ -35,11 +36,11 @@ class ShardActor final : public caf::event_based_actor, private ShardHost {
   void gather_soon() override { send(this, GatherNow{}); }
   void wake_at(std::uint64_t monotonic_ms) override {
     wanted_at_ms_ = monotonic_ms;
-    arm_timer();
+    if (wanted_at_ms_ != 0) arm_timer();
   }
 
   void arm_timer();
-  void timer_fired(std::uint64_t generation);
+  void timer_fired(const TimerFired& timer);
   void quit_if_drained() {
     if (shard_->drained()) quit();
   }
@@ -51,9 +52,8 @@ class ShardActor final : public caf::event_based_actor, private ShardHost {
 
   std::shared_ptr<ShardSetup> setup_;
   std::unique_ptr<Shard> shard_;
-  std::uint64_t wanted_at_ms_ = 0;  // what the shard asked for
-  std::uint64_t armed_at_ms_ = 0;   // when the clock will call; 0: no timer runs
-  std::uint64_t generation_ = 0;    // of the timer that runs
+  std::uint64_t wanted_at_ms_ = 0;  // what the shard asked for; 0: nothing
+  TimerLadder timers_;
 };
 
 caf::behavior ShardActor::make_behavior() {
@@ -88,7 +88,7 @@ caf::behavior ShardActor::make_behavior() {
         shard_->flushed();
         quit_if_drained();
       },
-      [this](const TimerFired& message) { timer_fired(message.generation); },
+      [this](const TimerFired& message) { timer_fired(message); },
       [this](JoinShards& message) { shard_->join(std::move(message.router)); },
       [this](const DigestShard& message) { message.done(setup_->options.id, shard_->digest()); },
       [this](StopShard) {
@@ -98,19 +98,15 @@ caf::behavior ShardActor::make_behavior() {
   };
 }
 
-// A timer that runs is left alone when the shard wants to be called later: it looks again when it fires. So a busy
-// shard, which puts its next flush off again and again, does not fill the clock with timers.
+// The shard asks anew with every flush: for the next one, which is soon, and then for its next round, which is far off.
 void ShardActor::arm_timer() {
-  if (wanted_at_ms_ == 0 || (armed_at_ms_ != 0 && armed_at_ms_ <= wanted_at_ms_)) return;
-  armed_at_ms_ = wanted_at_ms_;
   const std::uint64_t now_ms = setup_->clock->monotonic_ms();
-  const std::chrono::milliseconds delay(wanted_at_ms_ > now_ms ? wanted_at_ms_ - now_ms : 0);
-  delayed_send(this, delay, TimerFired{++generation_});
+  const auto at_ms = timers_.want(wanted_at_ms_, now_ms);
+  if (at_ms) delayed_send(this, std::chrono::milliseconds(*at_ms - now_ms), TimerFired{*at_ms});
 }
 
-void ShardActor::timer_fired(std::uint64_t generation) {
-  if (generation != generation_) return;
-  armed_at_ms_ = 0;
+void ShardActor::timer_fired(const TimerFired& timer) {
+  timers_.fired(timer.number);
   if (wanted_at_ms_ == 0) return;
   if (wanted_at_ms_ > setup_->clock->monotonic_ms()) return arm_timer();
   wanted_at_ms_ = 0;

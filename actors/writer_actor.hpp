@@ -32,7 +32,7 @@ class WriterActor : public caf::event_based_actor {
     if (watch_ != nullptr) look();
     return {std::move(take_write), [this](GatherNow) { gather_asked_ = false, commit(); },
             [this](const TimerFired& timer) {
-              if (timer.generation == kLookTimer) return look();
+              if (timer.number == kLookTimer) return look();
               waits_for_room_ = false;
               commit();
             },
