@@ -5,6 +5,13 @@
 
 namespace earshot::simulation {
 
+namespace {
+
+constexpr int kLastRounds = 5;
+constexpr std::uint64_t kRoundMsMax = 8'000;
+
+}  // namespace
+
 Caretaker::Caretaker(World& world, History& history, SimDevice& operators_device,
                      std::vector<std::unique_ptr<SimDevice>>& devices, std::vector<UserId> users, Random random)
     : world_(world),
@@ -22,6 +29,19 @@ void Caretaker::start() {
     if (!busy_) return;
     act();
     start();
+  });
+}
+
+void Caretaker::calm_down() {
+  busy_ = false;
+  go_round(kLastRounds);
+}
+
+void Caretaker::go_round(int rounds) {
+  if (rounds == 0) return;
+  world_.after(random_.between(500, kRoundMsMax), [this, rounds] {
+    for (const auto& device : devices_) look_after_parked(device->name(), random_.chance(0.5));
+    go_round(rounds - 1);
   });
 }
 
@@ -81,7 +101,7 @@ void Caretaker::look_after_parked(const DeviceName& device, bool as_operator) {
   desk(device, as_operator).with_client([this, device, named, as_operator](client::Client& client) {
     client.parked({named, device.device, {}, 0},
                   [this, device, named, as_operator](const Result<std::vector<ParkedMessage>>& parked) {
-                    if (!busy_ || !parked) return;
+                    if (!parked) return;
                     for (const ParkedMessage& each : *parked) {
                       if (each.message) history_.check_content(device.user, *each.message);
                     }

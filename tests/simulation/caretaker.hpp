@@ -18,10 +18,12 @@ class Caretaker {
             std::vector<std::unique_ptr<SimDevice>>& devices, std::vector<UserId> users, Random random);
 
   void start();
-  void calm_down() { busy_ = false; }
+  // From now on only what is parked is looked after, some rounds long: while faults strike, few get that far.
+  void calm_down();
 
  private:
   void act();
+  void go_round(int rounds);
   void set_policy(client::Client& client);
   void let_park(client::Client& client);
   void look_after_parked(const DeviceName& device, bool as_operator);

@@ -24,6 +24,7 @@ constexpr std::uint64_t kProgressMsMax = 3'600'000;
 constexpr std::uint64_t kLookEveryMs = 2'000;
 // A session whose client vanished ends by keep-alive.
 constexpr std::uint64_t kSessionsEndMs = 130'000;
+constexpr std::uint64_t kLastRoundsMs = 30'000;  // of who looks after what is parked
 constexpr std::int64_t kNothingDueMs = 11 * 3'600'000;
 
 class Simulation {
@@ -54,6 +55,7 @@ class Simulation {
     run_for(random_.between(5'000, 60'000));
     if (caretaker_) caretaker_->calm_down();
     faults_->calm_down();
+    if (caretaker_) run_for(kLastRoundsMs);
     if (failed() || !come_to_rest()) return outcome();
     check_replay();
     return outcome();
