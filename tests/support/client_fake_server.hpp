@@ -62,6 +62,7 @@ class FakeServer {
     std::vector<std::vector<std::uint64_t>> acks_above;
     std::vector<std::pair<std::uint64_t, FetchCause>> fetches;
     std::vector<std::vector<std::uint64_t>> nacks;
+    std::vector<std::uint32_t> nack_delays_ms;
     std::vector<std::size_t> send_sizes;
     int out_of_order = 0;
     int repeats = 0;
@@ -286,6 +287,7 @@ class FakeServer::SessionServer final : public schema::Session::Server {
     std::vector<std::uint64_t> sequences;
     for (const std::uint64_t s : context.getParams().getSequences()) sequences.push_back(s);
     server_.seen_.nacks.push_back(sequences);
+    server_.seen_.nack_delays_ms.push_back(context.getParams().getDelayMs());
     context.getResults().setOk();
     return kj::READY_NOW;
   }

@@ -243,6 +243,46 @@ TEST_F(ClientReceiving, RejectedMessagesAreNackedAndNotStored) {
   EXPECT_EQ(stored_bodies(), bodies(1, 3));
 }
 
+TEST_F(ClientReceiving, ARejectionForLongerThanTheServerAllowsAsksForTheLongest) {
+  server_.script([](auto& s) { s.deliver = false; });
+  put(2);
+  Handlers handlers = recorder_.handlers();
+  handlers.on_offer = [](std::span<const IncomingMessage> messages, std::vector<Rejection>& rejections) {
+    for (const auto& message : messages) {
+      const auto delay_ms = static_cast<std::uint32_t>(limits::kNackDelayMsMax);
+      rejections.push_back({message.sequence, message.body == "m1" ? delay_ms : UINT32_MAX});
+    }
+  };
+  options_.mode = DeliveryMode::kUnordered;
+  start(handlers);
+  server_.push({1, 2});
+  ASSERT_TRUE(eventually([&] { return !server_.seen().nacks.empty(); }));
+  EXPECT_EQ(server_.seen().nacks, (std::vector<std::vector<std::uint64_t>>{{1, 2}}));
+  EXPECT_EQ(server_.seen().nack_delays_ms, std::vector<std::uint32_t>{limits::kNackDelayMsMax});
+}
+
+TEST_F(ClientReceiving, AReadThatAsksForMoreThanAnAnswerHoldsGetsAFullOne) {
+  put(static_cast<int>(limits::kFetchMessagesMax) + 1);
+  options_.receive = false;
+  client_ = Client::open(options_, store_, {}, runtime_).value();
+  ASSERT_TRUE(client_->wait_connected(10'000));
+  const auto batch = client_->fetch(Sequence(), UINT32_MAX).get();
+  ASSERT_TRUE(batch) << batch.error().to_string();
+  EXPECT_EQ(batch->messages.size(), limits::kFetchMessagesMax);
+}
+
+TEST_F(ClientReceiving, ATokenOfASourceIsNotShownWhenItIsTooLong) {
+  options_.token.clear();
+  std::size_t bytes = limits::kTokenBytesMax + 1;
+  options_.token_source = [&](const auto& given) { given(std::string(bytes, 'x')); };
+  client_ = Client::open(options_, store_, {}, runtime_).value();
+  const Status refused = client_->wait_connected(10'000);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(refused.error().field, "token");
+  EXPECT_EQ(server_.seen().logins, 0);
+}
+
 TEST_F(ClientReceiving, SequenceOnlyReportsFromTimeToTimeAndRepairsByItself) {
   options_.mode = DeliveryMode::kSequenceOnly;
   options_.report_messages = 4;

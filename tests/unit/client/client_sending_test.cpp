@@ -146,6 +146,39 @@ TEST_F(ClientSending, OutboxIsBounded) {
   EXPECT_TRUE(client_->send(user("bob"), std::string(100, 'x')));
 }
 
+TEST_F(ClientSending, OptionsStandAtTheirLimitsAndNotBeyond) {
+  const auto fault = [&] {
+    const auto opened = Client::open(options_, std::make_shared<MemoryStore>(), {}, runtime_);
+    return opened ? std::string("none") : opened.error().field;
+  };
+  options_.token.assign(limits::kTokenBytesMax, 'x'), options_.agent.assign(limits::kNameBytesMax, 'x');
+  EXPECT_EQ(fault(), "none");
+  options_.agent += 'x';
+  EXPECT_EQ(fault(), "agent");
+  options_.agent.pop_back(), options_.token += 'x';
+  EXPECT_EQ(fault(), "token");
+}
+
+TEST_F(ClientSending, MessagesStandAtTheirLimitsAndNotBeyond) {
+  options_.addresses = {"127.0.0.1:1"};  // nobody is there
+  start();
+  const auto fault = [&](Letter letter) {
+    const auto sent = client_->send(letter.recipient, std::move(letter.body), letter.options);
+    return sent ? std::string("none") : sent.error().field;
+  };
+  Letter letter{user("bob"), std::string(limits::kBodyBytesMax, 'x'), {}};
+  letter.options.ttl_ms = limits::kTtlMsMax;
+  EXPECT_EQ(fault(letter), "none");
+  letter.body += 'x';
+  EXPECT_EQ(fault(letter), "body");
+  letter.body.clear(), letter.options.ttl_ms += 1;
+  EXPECT_EQ(fault(letter), "ttl_ms");
+  std::vector<Letter> letters(limits::kBatchMessagesMax, Letter{user("bob"), "x", {}});
+  EXPECT_TRUE(client_->send(letters));
+  letters.push_back(letters.back());
+  EXPECT_FALSE(client_->send(letters));
+}
+
 TEST_F(ClientSending, AFullStoreTakesNothingAndLeavesNoHoleInTheLane) {
   start();
   ASSERT_TRUE(client_->wait_connected(10'000));

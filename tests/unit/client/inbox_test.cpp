@@ -127,6 +127,24 @@ TEST(Inbox, UnorderedLeavesWhatItCannotRemember) {
   EXPECT_EQ(inbox.head().last_received, Sequence(limits::kSelectiveAcksMax + 1));
 }
 
+TEST(Inbox, UnorderedRemembersSoManyLossesAheadAndHearsOfTheRestAgain) {
+  Inbox inbox(DeliveryMode::kUnordered, at(0));
+  std::vector<LostRange> lost;  // every second sequence
+  for (std::uint64_t i = 1; i <= limits::kSelectiveAcksMax + 1; ++i)
+    lost.push_back({Sequence(2 * i), Sequence(2 * i), LostReason::kExpired});
+  EXPECT_TRUE(inbox.judge(batch({}, lost)).nothing_new());
+  std::size_t told = 0;
+  const std::uint64_t last = 2 * limits::kSelectiveAcksMax + 1;
+  for (std::uint64_t s = 1; s <= last; s += 2) {
+    const auto judgement = inbox.judge(batch({s}));
+    told += judgement.lost.size();
+    inbox.adopt(inbox.head_after(judgement));
+  }
+  EXPECT_EQ(told, limits::kSelectiveAcksMax);
+  EXPECT_EQ(inbox.head().last_received, Sequence(last));
+  EXPECT_EQ(inbox.judge(batch({}, {lost.back()})).lost.size(), 1u);
+}
+
 TEST(Inbox, RejectionHoldsBackWhatIsBehindUnlessUnordered) {
   const std::vector<Rejection> rejections = {{Sequence(2), 10}, {Sequence(9), 10}};
   Inbox ordered(DeliveryMode::kOrdered, at(0));

@@ -240,6 +240,43 @@ TEST_F(OutboxTest, CallsKeepTheServersLimits) {
   EXPECT_EQ(next_call(), (Numbers{2, 3, 4}));
 }
 
+TEST_F(OutboxTest, CallsUnderWayLeaveHalfOfTheServersLimitToOthers) {
+  limits_.batch_messages_max = 64, limits_.calls_in_flight_max = 6;
+  log_in();
+  for (int i = 0; i < 64 * 5; ++i) add("x");
+  ASSERT_EQ(next_call().size(), 64u);
+  const std::uint64_t first = call_.id;
+  EXPECT_EQ(next_call().size(), 64u);
+  EXPECT_EQ(next_call().size(), 64u);
+  EXPECT_TRUE(next_call().empty());
+  answer(first, std::vector<SendAnswer>(64, stored()));
+  EXPECT_EQ(next_call().size(), 64u);
+}
+
+TEST_F(OutboxTest, BytesUnderWayKeepTheServersLimit) {
+  limits_.call_bytes_in_flight_max = 1'000;
+  log_in();
+  add(std::string(2'000, 'x'));  // larger than the limit: when nothing else is under way
+  add(std::string(500, 'x')), add(std::string(100, 'x')), add(std::string(500, 'x'));
+  ASSERT_EQ(next_call(), Numbers{1});
+  EXPECT_TRUE(next_call().empty());
+  answer({stored()});
+  EXPECT_EQ(next_call(), (Numbers{2, 3}));
+  EXPECT_TRUE(next_call().empty());
+  answer({stored(), stored()});
+  EXPECT_EQ(next_call(), Numbers{4});
+}
+
+TEST_F(OutboxTest, MessagesUnderWayAreBoundedOverAllLanes) {
+  log_in();
+  const std::size_t most = Outbox::Limits{}.messages_under_way_max;
+  for (std::size_t i = 0; i < most; ++i) add("x", "bob"), add("x", "carol");
+  ASSERT_NE(shard_of(UserId::trusted("bob"), kShards), shard_of(UserId::trusted("carol"), kShards));
+  std::size_t under_way = 0;
+  while (const std::size_t items = next_call().size()) under_way += items;
+  EXPECT_EQ(under_way, most);
+}
+
 TEST_F(OutboxTest, ALoadedOutboxGoesOnWithItsHoles) {
   std::vector<OutboxMessage> kept(3);
   const std::uint64_t numbers[] = {4, 5, 8};
@@ -270,6 +307,18 @@ TEST_F(OutboxTest, AnImpossibleOutboxIsCorrupt) {
   OutboxHead lanes_missing = good;
   lanes_missing.next.clear();
   EXPECT_FALSE(Outbox::check(lanes_missing, {}));
+  OutboxHead most = good;
+  most.shard_count = limits::kShardsMax;
+  most.next.assign(limits::kShardsMax, LaneNumber(2));
+  EXPECT_TRUE(Outbox::check(most, {}));
+  most.shard_count += 1;
+  most.next.emplace_back(2);
+  EXPECT_FALSE(Outbox::check(most, {}));
+  OutboxHead holed = good;  // the rest of the lane was answered
+  holed.next[0] = LaneNumber(limits::kClientOutboxMessagesMax + 2);
+  EXPECT_TRUE(Outbox::check(holed, {&message, 1}));
+  holed.next[0] = holed.next[0].next();
+  EXPECT_FALSE(Outbox::check(holed, {&message, 1}));
   OutboxHead behind = good;
   behind.next[0] = LaneNumber(1);
   EXPECT_FALSE(Outbox::check(behind, {&message, 1}));

@@ -1,7 +1,9 @@
 #include <set>
+#include <vector>
 
 #include <gtest/gtest.h>
 
+#include "base/limits.hpp"
 #include "client/ack_queue.hpp"
 #include "client/reconnector.hpp"
 
@@ -44,6 +46,18 @@ TEST(AckQueue, SequenceOnlyReportsByCountOrTime) {
   acks.answered(true, 0, 2'000);
   acks.received(Sequence(4), {}, 0, 2'000);  // repeats are nothing to report
   EXPECT_EQ(acks.wake_at_ms(), 0u);
+}
+
+TEST(AckQueue, MoreThanOneCallMayHoldGoesWithTheNext) {
+  AckQueue acks(DeliveryMode::kUnordered, 1, 1);
+  std::vector<Sequence> above;
+  for (std::uint64_t s = 0; s <= limits::kSelectiveAcksMax; ++s) above.emplace_back(10 + s);
+  acks.received(Sequence(1), above, above.size(), 0);
+  EXPECT_EQ(acks.next(0)->above.size(), limits::kSelectiveAcksMax);
+  acks.answered(true, 0, 0);
+  EXPECT_EQ(acks.next(0)->above, std::vector{above.back()});
+  acks.answered(true, 0, 0);
+  EXPECT_FALSE(acks.next(0));
 }
 
 TEST(AckQueue, ANewConnectionIsToldWhatIsBeyondTheLogin) {

@@ -169,8 +169,10 @@ TEST(WireOutgoing, ACallIsBoundedInMessagesAndBytes) {
   EXPECT_EQ(refused(size_of(heavy, 5, limits::kBodyBytesMax), ErrorCode::kTooLarge), "messages");
   EXPECT_TRUE(size_of(fine, limits::kBatchMessagesMax, 0).has_value());
   EXPECT_TRUE(size_of(full, 4, limits::kBodyBytesMax).has_value());
-  const Status over_by_one = size_of(over, 1'024, limits::kBatchBytesMax / 1'024 + 1);
-  EXPECT_EQ(refused(over_by_one, ErrorCode::kTooLarge), "messages");
+  ASSERT_TRUE(size_of(over, 4, limits::kBodyBytesMax).has_value());
+  auto one_byte_more = over.getRoot<schema::Session::SendParams>().getMessages();
+  one_byte_more[0].initBody(limits::kBodyBytesMax + 1);
+  EXPECT_EQ(refused(wire::check_size(one_byte_more.asReader()), ErrorCode::kTooLarge), "messages");
 }
 
 // ---- delivery
