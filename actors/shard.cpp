@@ -313,7 +313,9 @@ void ShardImpl::gather() {
   std::vector<storage::SharedBytes> entries;
   std::vector<Waiters::Entry> waiting;
   const auto put = [&](Batcher::Gathered gathered) {
-    gathered.batch.tick_ms = ticks_.now();
+    const TickSource::Time time = ticks_.now();
+    gathered.batch.tick_ms = time.tick_ms;
+    gathered.batch.now_ms = time.now_ms;
     entries.push_back(std::make_shared<const std::string>(encode(gathered.batch)));
     waiting.push_back(Waiters::Entry{LogIndex{}, Term{}, std::move(gathered.waiters), gathered.bytes});
   };

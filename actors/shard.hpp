@@ -42,8 +42,7 @@ struct ShardOptions {
 //  * At most entries_in_flight_max entries are submitted and not applied; meanwhile requests gather (the batch grows as
 //    the disk slows), within shard_pending_*_max: then Held / error kOverloaded with a retry-after.
 //  * A new leader announces itself, drains what its outbox holds, and serves from the committed state.
-//  * Ticks: the wall clock goes into each batch; a wall clock that disagrees with the monotonic one by more than a
-//    minute since start puts no tick in.
+//  * Time goes into each batch, and a tick as long as the wall clock agrees with the monotonic one (TickSource).
 // Thread: its actor's.
 class Shard {
  public:

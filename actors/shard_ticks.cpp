@@ -14,7 +14,7 @@ constexpr std::uint64_t kLookAgainMs = 10'000;
 TickSource::TickSource(const Clock& clock, ShardId shard)
     : clock_(clock), shard_(shard), wall_start_ms_(clock.wall_ms()), monotonic_start_ms_(clock.monotonic_ms()) {}
 
-std::uint64_t TickSource::now() {
+TickSource::Time TickSource::now() {
   const std::uint64_t wall_ms = clock_.wall_ms();
   const std::uint64_t expected_ms = wall_start_ms_ + (clock_.monotonic_ms() - monotonic_start_ms_);
   const std::uint64_t disagreement_ms = wall_ms > expected_ms ? wall_ms - expected_ms : expected_ms - wall_ms;
@@ -28,11 +28,11 @@ std::uint64_t TickSource::now() {
                    shard_.value, disagreement_ms);
     }
   }
-  return trusted ? wall_ms : 0;
+  return trusted ? Time{wall_ms, wall_ms} : Time{0, expected_ms};
 }
 
 std::uint64_t TickSource::wait_ms(std::uint64_t wall_ms) {
-  const std::uint64_t now_ms = now();
+  const std::uint64_t now_ms = now().tick_ms;
   if (now_ms == 0) return kLookAgainMs;
   return wall_ms > now_ms ? wall_ms - now_ms : 0;
 }

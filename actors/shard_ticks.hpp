@@ -9,15 +9,19 @@ namespace earshot::actors {
 
 // Where a leader's ticks come from: the wall clock, as long as it goes along with the monotonic clock. One that has
 // drifted away from it by more than a minute since start was set by somebody and may be wrong: then no tick is
-// proposed, so nothing expires by mistake, until it agrees again. Says so once each time.
+// proposed, so nothing expires by mistake, until it agrees again. Says so once each time. The time itself goes on
+// meanwhile, by the monotonic clock: what is stored then must not count from when the ticks stopped.
 class TickSource {
  public:
   static constexpr std::uint64_t kDisagreementMsMax = 60'000;
 
   TickSource(const Clock& clock, ShardId shard);
-  // The wall clock; 0: no tick.
-  std::uint64_t now();
-  // How long until now() is at least this; while there are no ticks: until it is worth looking again.
+  struct Time {
+    std::uint64_t tick_ms = 0;  // the wall clock; 0: no tick
+    std::uint64_t now_ms = 0;   // the same, or the time of the start and what has passed since
+  };
+  Time now();
+  // How long until the tick is at least this; while there are no ticks: until it is worth looking again.
   std::uint64_t wait_ms(std::uint64_t wall_ms);
 
  private:

@@ -83,7 +83,7 @@ Result<LoginOutcome> Cursors::login(const LoginCommand& command, ShardId shard, 
   if (is_absent) {
     const bool wants_newest = is_new && command.start_at == StartAt::kNewest;
     cursor.up_to = wants_newest ? mailbox->last : mailbox->first.previous();
-    mark(cursor, head.tick_ms);
+    mark(cursor, head.now_ms);
   }
   if (is_damaged) cursor.parked = count_parked(state_, command.user, command.device, damaged_met_);
   const Sequence reported = std::min(command.last_received, mailbox->last);
@@ -91,20 +91,20 @@ Result<LoginOutcome> Cursors::login(const LoginCommand& command, ShardId shard, 
     cursor.up_to = reported;
     fold(cursor.up_to, cursor.above);
     forget_attempts(cursor);
-    mark(cursor, head.tick_ms);
+    mark(cursor, head.now_ms);
   }
   const bool keeps_producer = command.producer != ProducerId() && command.producer == cursor.producer;
   if (!keeps_producer) {
     note_forgotten(cursor.producer);
     cursor.producer = new_producer(shard, head);
   }
-  cursor.last_seen_ms = head.tick_ms;
+  cursor.last_seen_ms = head.now_ms;
   cursor.last_login = command.order;
   return LoginOutcome{cursor.producer, !keeps_producer, head.epoch,  mailbox->last,
                       cursor.up_to,    mailbox->last,   cursor.above};
 }
 
-Result<Sequence> Cursors::ack(const AckCommand& command, std::uint64_t tick_ms) {
+Result<Sequence> Cursors::ack(const AckCommand& command, std::uint64_t now_ms) {
   const auto mailbox = mailboxes_.head(command.user);
   if (!mailbox.has_value()) return fail(mailbox.error());
   const CursorKey key{command.user, command.device};
@@ -130,9 +130,9 @@ Result<Sequence> Cursors::ack(const AckCommand& command, std::uint64_t tick_ms) 
   const bool has_moved = up_to != cursor.up_to;
   cursor.up_to = up_to;
   cursor.above = std::move(above);
-  cursor.last_seen_ms = tick_ms;
+  cursor.last_seen_ms = now_ms;
   forget_attempts(cursor);
-  if (has_moved) mark(cursor, tick_ms);
+  if (has_moved) mark(cursor, now_ms);
   return up_to;
 }
 
@@ -160,13 +160,13 @@ void Cursors::note_forgotten(ProducerId producer) {
 
 // Notes when the cursor got here. Of more marks than may be kept the newer half stays exact and of the older half every
 // other one goes: the longer ago, the coarser, and the first one stays.
-void Cursors::mark(CursorRecord& cursor, std::uint64_t tick_ms) const {
+void Cursors::mark(CursorRecord& cursor, std::uint64_t now_ms) const {
   auto& marks = cursor.marks;
-  if (!marks.empty() && marks.back().at_ms == tick_ms) {
+  if (!marks.empty() && marks.back().at_ms == now_ms) {
     marks.back().up_to = cursor.up_to;
     return;
   }
-  marks.push_back({cursor.up_to, tick_ms});
+  marks.push_back({cursor.up_to, now_ms});
   if (marks.size() <= ack_marks_max_) return;
   std::vector<CursorRecord::AckMark> kept;
   const std::size_t older = (marks.size() + 1) / 2;

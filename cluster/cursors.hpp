@@ -49,7 +49,7 @@ class Cursors {
   // producer that the device loses is noted as forgotten (storage/keys.hpp).
   Result<LoginOutcome> login(const LoginCommand& command, ShardId shard, ShardHead& head);
   // The cursor after the ack. kNotFound(device), kInvalidArgument(upTo), kTooLarge(above), kCorrupt: nothing changed.
-  Result<Sequence> ack(const AckCommand& command, std::uint64_t tick_ms);
+  Result<Sequence> ack(const AckCommand& command, std::uint64_t now_ms);
 
   // The device's record, or nullptr when there is none or it is damaged. For commands; valid until the next call.
   const CursorRecord* find(const UserId& user, const DeviceId& device);
@@ -66,7 +66,7 @@ class Cursors {
 
  private:
   void note_forgotten(ProducerId producer);
-  void mark(CursorRecord& cursor, std::uint64_t tick_ms) const;
+  void mark(CursorRecord& cursor, std::uint64_t now_ms) const;
 
   storage::ShardState& state_;
   Mailboxes& mailboxes_;

@@ -37,9 +37,9 @@ void note_times(const CursorRecord& cursor, Sequence sequence, DeviceFate& fate)
 
 }  // namespace
 
-void Devices::touch(const TouchCommand& command, std::uint64_t tick_ms) {
+void Devices::touch(const TouchCommand& command, std::uint64_t now_ms) {
   for (const auto& name : command.devices) {
-    if (CursorRecord* cursor = cursors_.edit(name.user, name.device)) cursor->last_seen_ms = tick_ms;
+    if (CursorRecord* cursor = cursors_.edit(name.user, name.device)) cursor->last_seen_ms = now_ms;
   }
 }
 

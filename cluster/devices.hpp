@@ -23,7 +23,7 @@ class Devices {
       : state_(state), mailboxes_(mailboxes), cursors_(cursors), parked_(parked) {}
 
   // These are connected.
-  void touch(const TouchCommand& command, std::uint64_t tick_ms);
+  void touch(const TouchCommand& command, std::uint64_t now_ms);
   // With its cursor and what is parked for it. kNotFound(device).
   Status remove(const UserId& user, const DeviceId& device, Effects& effects);
 

@@ -77,12 +77,12 @@ std::optional<SendAnswer> Lanes::Visit::judge(const OutgoingMessage& message) {
                     limits::kRetryAfterMs});
 }
 
-void Lanes::Visit::record(MessageId id, KnownAnswer answer, std::uint64_t tick_ms) {
+void Lanes::Visit::record(MessageId id, KnownAnswer answer, std::uint64_t now_ms) {
   const bool is_new = entry_.get() == nullptr;
   Lane& lane = lanes_.cache_.edit(entry_);
   if (is_new) lane.user = user_, lane.device = device_;
   lane.stream.record(id, std::move(answer));
-  lane.last_used_ms = tick_ms;
+  lane.last_used_ms = now_ms;
 }
 
 void Lanes::Visit::release(LaneNumber answered_below) {

@@ -50,7 +50,7 @@ class Lanes {
     // the item is the expected one; take it and record(), or hold it, which leaves the lane where it is.
     [[nodiscard]] std::optional<SendAnswer> judge(const OutgoingMessage& message);
     // The expected item has its final answer and uses up its number.
-    void record(MessageId id, KnownAnswer answer, std::uint64_t tick_ms);
+    void record(MessageId id, KnownAnswer answer, std::uint64_t now_ms);
 
    private:
     friend class Lanes;

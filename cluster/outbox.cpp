@@ -16,7 +16,7 @@ std::uint64_t undrained(const OutboxHead& head) { return head.next - 1 - head.co
 const OutboxRecord kLostRecord{OutboxCause::kLost};
 
 // kLost in the place of one that must not be sent.
-OutboxRecord record_to_send(std::optional<std::string_view> value, std::uint64_t tick_ms) {
+OutboxRecord record_to_send(std::optional<std::string_view> value, std::uint64_t now_ms) {
   auto record = value.has_value() ? decode_outbox_record(*value) : Result<OutboxRecord>(kLostRecord);
   if (!record.has_value()) return kLostRecord;
   if (record->cause != OutboxCause::kCopyToSelf) return std::move(*record);
@@ -24,7 +24,7 @@ OutboxRecord record_to_send(std::optional<std::string_view> value, std::uint64_t
   if (checksum_of(message.body) != message.checksum) return kLostRecord;
   if (message.expires_at_ms != 0) {
     // What is left; one that is over ends at its target at once, where that is seen.
-    message.expires_at_ms = message.expires_at_ms > tick_ms ? message.expires_at_ms - tick_ms : 1;
+    message.expires_at_ms = message.expires_at_ms > now_ms ? message.expires_at_ms - now_ms : 1;
   }
   return std::move(*record);
 }
@@ -64,7 +64,7 @@ void Outbox::confirm(ShardId target, std::uint64_t up_to) {
 }
 
 Result<std::vector<OutboxRecord>> Outbox::records(ShardId target, std::uint64_t first, std::uint32_t limit,
-                                                  std::size_t bytes_max, std::uint64_t tick_ms) {
+                                                  std::size_t bytes_max, std::uint64_t now_ms) {
   std::vector<OutboxRecord> records;
   const OutboxHead head = heads_.get(target);
   if (first <= head.confirmed) {
@@ -78,7 +78,7 @@ Result<std::vector<OutboxRecord>> Outbox::records(ShardId target, std::uint64_t 
   const std::uint64_t end = std::min<std::uint64_t>(head.next, first + limit);
   const auto fill_to = [&](std::uint64_t number) { records.resize(number - first, kLostRecord); };
   const auto visit = [&](std::string_view key, std::optional<std::string_view> value) {
-    OutboxRecord record = record_to_send(value, tick_ms);
+    OutboxRecord record = record_to_send(value, now_ms);
     fill_to(storage::keys::number_of(key));
     bytes += record.message.body.size();
     is_full = !records.empty() && bytes > bytes_max;

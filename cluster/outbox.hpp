@@ -31,7 +31,7 @@ class Outbox {
 
   // Reads; see ShardMachine::outbox and outbox_heads.
   Result<std::vector<OutboxRecord>> records(ShardId target, std::uint64_t first, std::uint32_t limit,
-                                            std::size_t bytes_max, std::uint64_t tick_ms);
+                                            std::size_t bytes_max, std::uint64_t now_ms);
   [[nodiscard]] std::vector<std::pair<ShardId, OutboxHead>> undrained_heads() const;
 
   void write_back() { heads_.write_back(); }

@@ -45,8 +45,8 @@ Parked::Parked(storage::ShardState& state, Mailboxes& mailboxes, Cursors& cursor
       parked_max_(limits.parked_per_device_max),
       messages_max_(limits.mailbox_messages_max) {}
 
-std::vector<Sequence> Parked::note(const AttemptsCommand& command, std::uint32_t deliveries_max,
-                                   const EndRules& rules) {
+std::vector<Sequence> Parked::note(const AttemptsCommand& command, std::uint32_t deliveries_max, const EndRules& rules,
+                                   std::uint64_t now_ms) {
   std::vector<Sequence> newly;
   const auto head = mailboxes_.head(command.user);
   CursorRecord* cursor = cursors_.edit(command.user, command.device);
@@ -70,7 +70,7 @@ std::vector<Sequence> Parked::note(const AttemptsCommand& command, std::uint32_t
       continue;
     }
     state_.put(keys::parked(command.user, command.device, attempt.sequence),
-               encode(ParkedRecord{attempt.count, rules.tick_ms}));
+               encode(ParkedRecord{attempt.count, now_ms}));
     ++cursor->parked;
     newly.push_back(attempt.sequence);
   }
@@ -128,7 +128,6 @@ std::optional<MailboxRecord> Parked::copy(const UserId& user, const DeviceId& de
   if (parked.has_value() && !parked->has_value()) return std::nullopt;
   auto record = living(user, sequence, rules);
   if (!record.has_value()) return std::nullopt;
-  record->stored_at_ms = rules.tick_ms;
   record->expires_at_ms = 0;
   record->replay_of = sequence;
   return record;

@@ -30,7 +30,8 @@ class Parked {
 
   // Counts fruitless deliveries; parks what has had `deliveries_max` of them (0: nothing) and says what. Only the
   // lowest attempts_kept_max sequences that wait for an ack are counted: in order, nothing behind them can be at fault.
-  std::vector<Sequence> note(const AttemptsCommand& command, std::uint32_t deliveries_max, const EndRules& rules);
+  std::vector<Sequence> note(const AttemptsCommand& command, std::uint32_t deliveries_max, const EndRules& rules,
+                             std::uint64_t now_ms);
   // Whether a replay may be done as a whole: kNotFound(device), kMailboxFull, and kTooLarge(sequences) for more bytes
   // than one call may bring.
   Status check_replay(const ReplayCommand& command, const Policy& policy, const EndRules& rules);

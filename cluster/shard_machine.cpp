@@ -87,7 +87,7 @@ class Machine final : public ShardMachine {
   Result<std::vector<OutboxRecord>> outbox(ShardId target, std::uint64_t first, std::uint32_t limit,
                                            std::size_t bytes_max) override {
     return outbox_.records(target, first, std::min<std::uint32_t>(limit, limits::kOutboxWindowMax), bytes_max,
-                           head_.tick_ms);
+                           head_.now_ms);
   }
   Result<std::vector<std::pair<ShardId, OutboxHead>>> outbox_heads() override { return outbox_.undrained_heads(); }
 
@@ -166,6 +166,7 @@ Status Machine::load() {
     auto head = decode_shard_head(**stored);
     if (!head.has_value()) return fail(std::move(head.error()));
     head_ = *head;
+    head_.now_ms = std::max(head_.now_ms, head_.tick_ms);
   }
   if (auto loaded = policies_.load(); !loaded.has_value()) return loaded;
   if (auto loaded = expiries_.load(); !loaded.has_value()) return loaded;
@@ -184,6 +185,7 @@ Effects Machine::apply(LogIndex index, Term term, std::string_view entry) {
   head_.applied_index = index;
   head_.applied_term = term;
   head_.tick_ms = std::max(head_.tick_ms, batch->tick_ms);
+  head_.now_ms = std::max({head_.now_ms, head_.tick_ms, batch->now_ms});
   is_head_dirty_ = true;
 
   Effects effects;
@@ -223,7 +225,7 @@ SendAnswer Machine::take(const SendCommand& command, SendItem& item, Lanes::Visi
   if (message.expired) {
     return refuse(lane, message.id, Error{ErrorCode::kExpired, "ttlMs", "its time had passed before it was sent"});
   }
-  if (message.ttl_ms != 0 && head_.tick_ms == 0) {
+  if (message.ttl_ms != 0 && head_.now_ms == 0) {
     // Counted from no known time, it would end at the first tick.
     return held(ErrorCode::kUnavailable, "ttlMs", "the shard does not know the time yet");
   }
@@ -232,8 +234,8 @@ SendAnswer Machine::take(const SendCommand& command, SendItem& item, Lanes::Visi
     return held(ErrorCode::kOverloaded, "copyToSelf", "outbox_records_max records wait for other shards");
   }
 
-  MailboxRecord record{command.user,     command.device,     message.id,    std::move(message.body),
-                       message.checksum, message.sent_at_ms, head_.tick_ms, {}};
+  MailboxRecord record{command.user,     command.device,     message.id,   std::move(message.body),
+                       message.checksum, message.sent_at_ms, head_.now_ms, {}};
   if (message.ttl_ms != 0) record.expires_at_ms = later_by(message.ttl_ms);
   MailboxRecord copy;
   if (self_copy != SelfCopy::kNone) {
@@ -244,7 +246,7 @@ SendAnswer Machine::take(const SendCommand& command, SendItem& item, Lanes::Visi
   if (!stored.has_value()) return refuse(lane, message.id, std::move(stored.error()));
 
   const Stored answer{*stored, head_.epoch};
-  lane.record(message.id, answer, head_.tick_ms);
+  lane.record(message.id, answer, head_.now_ms);
   if (self_copy == SelfCopy::kHere) {
     deliver_copy(command.user, std::move(copy), effects);
   } else if (self_copy == SelfCopy::kOutbox) {
@@ -254,7 +256,7 @@ SendAnswer Machine::take(const SendCommand& command, SendItem& item, Lanes::Visi
 }
 
 SendAnswer Machine::refuse(Lanes::Visit& lane, MessageId id, Error error) const {
-  lane.record(id, error, head_.tick_ms);
+  lane.record(id, error, head_.now_ms);
   return SendAnswer{SendAnswer::Refused{std::move(error)}};
 }
 
@@ -264,9 +266,10 @@ SelfCopy Machine::self_copy_of(const SendCommand& command, const OutgoingMessage
   return is_ours(command.user) ? SelfCopy::kHere : SelfCopy::kOutbox;
 }
 
-// A moment so many ms from now, which no limit of the sender keeps from being beyond all time.
+// A moment so many ms from now, which no limit of the sender keeps from being beyond all time. Not from the tick: that
+// stands still while the leader doubts its clock, and what is stored meanwhile would end early.
 std::uint64_t Machine::later_by(std::uint64_t span_ms) const {
-  return span_ms < UINT64_MAX - head_.tick_ms ? head_.tick_ms + span_ms : UINT64_MAX;
+  return span_ms < UINT64_MAX - head_.now_ms ? head_.now_ms + span_ms : UINT64_MAX;
 }
 
 Result<Sequence> Machine::store(const UserId& user, MailboxRecord record, Effects& effects) {
@@ -300,7 +303,7 @@ CommandResult Machine::run(LoginCommand& command, Effects&) {
 
 CommandResult Machine::run(AckCommand& command, Effects&) {
   if (!is_ours(command.user)) return AckResult{fail(wrong_shard(command.user))};
-  return AckResult{cursors_.ack(command, head_.tick_ms)};
+  return AckResult{cursors_.ack(command, head_.now_ms)};
 }
 
 CommandResult Machine::run(TransferCommand& command, Effects& effects) {
@@ -314,8 +317,11 @@ CommandResult Machine::run(TransferCommand& command, Effects& effects) {
 void Machine::take_transferred(OutboxRecord& record, Effects& effects) {
   if (record.cause == OutboxCause::kLost) ++effects.dropped;
   for (const ProducerId producer : record.producers) lanes_.forget(producer);
-  record.message.stored_at_ms = head_.tick_ms;
-  if (record.message.expires_at_ms != 0) record.message.expires_at_ms = later_by(record.message.expires_at_ms);
+  record.message.stored_at_ms = head_.now_ms;
+  if (record.message.expires_at_ms != 0) {
+    // It cannot be held as a send is: counted from no known time it would end at the first tick, so it does not end.
+    record.message.expires_at_ms = head_.now_ms == 0 ? 0 : later_by(record.message.expires_at_ms);
+  }
   for (const UserId& user : record.recipients) {
     if (!is_ours(user)) {
       ++effects.dropped;
@@ -332,14 +338,15 @@ CommandResult Machine::run(ConfirmCommand& command, Effects&) {
 }
 
 CommandResult Machine::run(TouchCommand& command, Effects&) {
-  devices_.touch(command, head_.tick_ms);
+  devices_.touch(command, head_.now_ms);
   return TouchResult{};
 }
 
 CommandResult Machine::run(AttemptsCommand& command, Effects&) {
   Policy policy = policies_.of(command.user);
   if (faults_.parks_without_count && policy.deliveries_max != 0) policy.deliveries_max = 1;
-  return AttemptsResult{parked_.note(command, policy.deliveries_max, {head_.tick_ms, policy.retention_age_ms})};
+  return AttemptsResult{
+      parked_.note(command, policy.deliveries_max, {head_.tick_ms, policy.retention_age_ms}, head_.now_ms)};
 }
 
 CommandResult Machine::run(RemoveDeviceCommand& command, Effects& effects) {
@@ -362,6 +369,7 @@ CommandResult Machine::run(ReplayCommand& command, Effects& effects) {
       sequences.emplace_back();
       continue;
     }
+    copy->stored_at_ms = head_.now_ms;
     auto stored = store(command.user, std::move(*copy), effects);
     if (stored.has_value()) parked_.take(command.user, command.device, sequence);
     sequences.push_back(stored.value_or(Sequence()));

@@ -25,9 +25,11 @@ namespace earshot::cluster {
 //
 // Rules:
 //  * lanes: contiguity is judged here, at apply. See StreamReceiver; window full → Held(kOverloaded).
-//  * mailbox sequences are contiguous; a message is stored with the shard's tick as its time.
+//  * mailbox sequences are contiguous; a message is stored with the shard's time, and its time to live is counted from
+//    there.
 //  * a cursor never goes back, never passes the mailbox's last sequence.
-//  * the tick never goes back.
+//  * neither the tick nor the time goes back. Only the tick ends anything; the time, which goes on while a leader is
+//    not sure enough of its clock for a tick, says when something happened.
 //
 // Thread: owned by the shard. Memory: decoded lanes, heads and cursors are cached, written back on freeze(), bounded.
 class ShardMachine {

@@ -13,6 +13,7 @@ $Cxx.namespace("earshot::schema");
 struct CommandBatch {
   tickMs @0 :UInt64;            # the leader's wall clock; 0: no tick. Time in a state machine never goes back
   commands @1 :List(Command);
+  nowMs @2 :UInt64;             # the leader's time, also while it is not sure enough of it for a tick: stamps, ends nothing
 }
 
 struct Command {

@@ -320,6 +320,7 @@ std::string encode(const CommandBatch& batch) {
   flat::Writer writer(words);
   auto root = writer.initRoot<schema::CommandBatch>();
   root.setTickMs(batch.tick_ms);
+  root.setNowMs(batch.now_ms);
   auto commands = root.initCommands(static_cast<capnp::uint>(batch.commands.size()));
   for (capnp::uint i = 0; i < commands.size(); ++i)
     std::visit([&](const auto& command) { write(command, commands[i]); }, batch.commands[i]);
@@ -330,6 +331,7 @@ Result<CommandBatch> decode_command_batch(std::string_view bytes) {
   return flat::read<schema::CommandBatch>(bytes, "commandBatch", [](auto root) -> Result<CommandBatch> {
     CommandBatch batch;
     batch.tick_ms = root.getTickMs();
+    batch.now_ms = root.getNowMs();
     for (auto element : root.getCommands()) {
       Result<Command> command = read(element);
       if (!command) return fail(std::move(command.error()));

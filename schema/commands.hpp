@@ -128,6 +128,7 @@ using Command = std::variant<SendCommand, LoginCommand, AckCommand, TransferComm
 struct CommandBatch {
   std::uint64_t tick_ms = 0;  // the leader's wall clock; 0: no tick
   std::vector<Command> commands;
+  std::uint64_t now_ms = 0;  // the leader's time, also while it is not sure enough of it for a tick; 0: as tick_ms
   bool operator==(const CommandBatch&) const = default;
 };
 

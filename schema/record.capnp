@@ -16,7 +16,7 @@ struct MailboxRecord {          # one message in one mailbox; the sequence is in
   body @4 :Data;
   checksum @5 :UInt64;          # of body, made by the sender
   sentAtMs @6 :UInt64;          # the sender's clock
-  storedAtMs @7 :UInt64;        # the shard's committed tick
+  storedAtMs @7 :UInt64;        # the shard's time
   copyOf @8 :Text;
   expiresAtMs @9 :UInt64;       # 0: never
   replayOf @10 :UInt64;
@@ -35,7 +35,7 @@ struct CursorRecord {           # one device's place in its user's mailbox
   upTo @0 :UInt64;              # everything up to here is acked
   above @1 :List(UInt64);       # acked beyond it (unordered mode), ascending
   producer @2 :UInt64;          # the device's producer id
-  lastSeenMs @3 :UInt64;        # tick of its last login, or of the last touch
+  lastSeenMs @3 :UInt64;        # the shard's time at its last login, ack or touch
   attempts @4 :List(Attempt);   # fruitless deliveries of unacked messages, ascending, bounded
   marks @5 :List(AckMark);      # when the cursor got where, oldest first, thinned: for explain
   parked @6 :UInt32;            # how many ParkedRecords the device has
@@ -116,6 +116,7 @@ struct ShardHead {              # one per shard, written with every flush
   tickMs @2 :UInt64;            # the newest committed tick
   epoch @3 :UInt64;             # the shard's life; a restore begins a new one
   nextProducer @4 :UInt64;      # counter for producer ids
+  nowMs @5 :UInt64;             # the newest time that an entry told, with a tick or without
 }
 
 struct ShardSums {              # what a shard has on disk, counted; written with every flush

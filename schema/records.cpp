@@ -190,6 +190,7 @@ static Result<ShardHead> read(schema::ShardHead::Reader from) {
   head.tick_ms = from.getTickMs();
   head.epoch = Epoch(fields.positive(from.getEpoch(), "epoch"));
   head.next_producer = fields.positive(from.getNextProducer(), "nextProducer");
+  head.now_ms = from.getNowMs();
   return fields.finish(head);
 }
 
@@ -350,6 +351,7 @@ std::string encode(const ShardHead& head) {
   root.setAppliedIndex(head.applied_index.value);
   root.setAppliedTerm(head.applied_term.value);
   root.setTickMs(head.tick_ms);
+  root.setNowMs(head.now_ms);
   root.setEpoch(head.epoch.value);
   root.setNextProducer(head.next_producer);
   return writer.take();

@@ -25,7 +25,7 @@ struct MailboxRecord {
   std::string body;
   std::uint64_t checksum = 0;
   std::uint64_t sent_at_ms = 0;
-  std::uint64_t stored_at_ms = 0;           // the shard's committed tick
+  std::uint64_t stored_at_ms = 0;           // the shard's time
   UserId copy_of = {};                      // empty, or on the sender's own copy its recipient
   std::uint64_t expires_at_ms = 0;          // 0: never. In a transfer between shards: how long it still has to live
   Sequence replay_of = {};                  // the parked message that this is a copy of; 0: none
@@ -47,7 +47,7 @@ struct CursorRecord {
   Sequence up_to;               // everything up to here is acked
   std::vector<Sequence> above;  // acked beyond it, ascending, at most selective_acks_max
   ProducerId producer;
-  std::uint64_t last_seen_ms = 0;  // tick of its last login, ack or touch
+  std::uint64_t last_seen_ms = 0;  // the shard's time at its last login, ack or touch
   struct Attempt {
     Sequence sequence;
     std::uint32_t count = 0;
@@ -127,6 +127,7 @@ struct ShardHead {  // one per shard, written with every flush
   std::uint64_t tick_ms = 0;
   Epoch epoch{1};
   std::uint64_t next_producer = 1;
+  std::uint64_t now_ms = 0;  // the newest time that an entry told, with a tick or without
   bool operator==(const ShardHead&) const = default;
 };
 

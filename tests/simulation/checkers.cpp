@@ -102,7 +102,7 @@ class Judge {
     if (!failures_.empty()) return failures_;
     for (const auto& [user, mailbox] : audit_.mailboxes) {
       check_contiguous(user, mailbox);
-      if (const auto wrong_one = Lives::ended_and_shown(mailbox, audit_.committed_ms_min.at(user)))
+      if (const auto wrong_one = history_.lives().ended_and_shown(mailbox, audit_.committed_ms_min.at(user)))
         wrong("mailbox " + user.text() + ": " + *wrong_one);
       for (std::string& failure : history_.lives().check(user, mailbox, end_of(user))) wrong(std::move(failure));
     }

@@ -134,7 +134,7 @@ void History::commit_in_order(const DeviceName& name, Received& device, std::spa
 void History::read(const DeviceName& name, const Batch& batch, std::uint64_t asked_at) {
   for (const IncomingMessage& message : batch.messages) check_content(name.user, message);
   for (const LostRange& range : batch.lost) check_lost(name, range);
-  if (const auto wrong = Lives::ended_and_shown(batch.messages, asked_at)) violation(name.text() + " reads: " + *wrong);
+  if (const auto wrong = lives_.ended_and_shown(batch.messages, asked_at)) violation(name.text() + " reads: " + *wrong);
   Sequence last;
   auto range = batch.lost.begin();
   for (const IncomingMessage& message : batch.messages) {

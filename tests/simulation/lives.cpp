@@ -41,7 +41,7 @@ std::optional<std::string> Lives::seen(const UserId& user, const IncomingMessage
   const auto [known, is_new] = seen_[user].try_emplace(message.sequence, now);
   if (!is_new && known->second.id != message.id) return "was another message before";
   auto& newest_ms = newest_stored_ms_[user];
-  newest_ms = std::max(newest_ms, message.stored_at_ms);
+  if (tells_a_tick_(message.stored_at_ms)) newest_ms = std::max(newest_ms, message.stored_at_ms);
   if (message.replay_of != Sequence()) return check_replay(user, message);
 
   const Accepted& sent = messages_.at(message.id);
@@ -71,8 +71,10 @@ std::uint64_t Lives::committed_ms_min(const UserId& user) const {
 }
 
 std::optional<std::string> Lives::ended_and_shown(const std::vector<IncomingMessage>& messages,
-                                                  std::uint64_t committed_ms_min) {
-  for (const IncomingMessage& message : messages) committed_ms_min = std::max(committed_ms_min, message.stored_at_ms);
+                                                  std::uint64_t committed_ms_min) const {
+  for (const IncomingMessage& message : messages) {
+    if (tells_a_tick_(message.stored_at_ms)) committed_ms_min = std::max(committed_ms_min, message.stored_at_ms);
+  }
   for (const IncomingMessage& message : messages) {
     if (message.expires_at_ms != 0 && message.expires_at_ms <= committed_ms_min)
       return text(message.sequence) + " is shown after its time";

@@ -23,8 +23,12 @@ class Lives {
   using Failures = std::vector<std::string>;
 
   explicit Lives(const std::map<MessageId, Accepted>& messages) : messages_(messages) {}
-  // The committed time is never beyond what this gives.
-  void set_committed_time(std::function<std::uint64_t()> latest_ms) { committed_ms_max_ = std::move(latest_ms); }
+  // The committed time is never beyond what the first gives. The second: whether a message stored at that time shows
+  // that the committed time is not before it.
+  void set_committed_time(std::function<std::uint64_t()> latest_ms, std::function<bool(std::uint64_t)> tells_a_tick) {
+    committed_ms_max_ = std::move(latest_ms);
+    tells_a_tick_ = std::move(tells_a_tick);
+  }
 
   // ---- asked for
   void policy_asked(const UserId& user, const Policy& policy) { policies_[user].push_back(policy); }  // nobody: all
@@ -44,8 +48,8 @@ class Lives {
   // before it any more.
   [[nodiscard]] std::uint64_t committed_ms_min(const UserId& user) const;
   // Of messages shown by the shard at that time or later: one that had ended by then. Nothing: none had.
-  static std::optional<std::string> ended_and_shown(const std::vector<IncomingMessage>& messages,
-                                                    std::uint64_t committed_ms_min);
+  [[nodiscard]] std::optional<std::string> ended_and_shown(const std::vector<IncomingMessage>& messages,
+                                                           std::uint64_t committed_ms_min) const;
 
   // Was kept no more when a device began behind it.
   void gone(const UserId& user, Sequence sequence) { ended_[user].emplace(sequence, LostReason::kUnknown); }
@@ -78,6 +82,7 @@ class Lives {
 
   const std::map<MessageId, Accepted>& messages_;
   std::function<std::uint64_t()> committed_ms_max_;
+  std::function<bool(std::uint64_t)> tells_a_tick_;
   std::map<UserId, std::vector<Policy>> policies_;
   std::set<DeviceName> removed_;
   std::map<UserId, std::map<Sequence, std::uint32_t>> replays_asked_;

@@ -122,6 +122,7 @@ void SimNode::crash() {
 
 void SimNode::close_disks(bool power_cut) {
   committed_ms_before_ = committed_ms_max();
+  if (clock_.jumps() > jumps_at_start_) doubtful_ms_.emplace_back(wall_at_start_ms_, committed_ms_before_);
   armed_.reset();
   accepts_ = stopping_ = false;
   sleeps_until_ms_ = 0;
@@ -281,6 +282,13 @@ std::uint64_t SimNode::committed_ms_max() const {
   if (!actors_) return committed_ms_before_;
   const std::uint64_t off_ms = clock_.jumps() > jumps_at_start_ ? actors::TickSource::kDisagreementMsMax : 0;
   return std::max(committed_ms_before_, wall_at_start_ms_ + (world_.now_ms() - started_ms_) + off_ms);
+}
+
+bool SimNode::tells_a_tick(std::uint64_t stored_at_ms) const {
+  if (clock_.jumps() > jumps_at_start_ && stored_at_ms >= wall_at_start_ms_) return false;
+  return std::ranges::none_of(doubtful_ms_, [stored_at_ms](const auto& run) {
+    return run.first <= stored_at_ms && stored_at_ms <= run.second;
+  });
 }
 
 void SimNode::digests(std::function<void(std::vector<Result<std::uint64_t>>)> done) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "actors/node_actors.hpp"
@@ -71,6 +72,9 @@ class SimNode final : public Host {
   // ---- for checkers
   // Committed time is never beyond this: ticks come from the wall clock while it goes along with the time since start.
   [[nodiscard]] std::uint64_t committed_ms_max() const;
+  // Whether a message stored at this time tells that the time is committed: a node that doubts its clock stores by a
+  // time that no tick has told.
+  [[nodiscard]] bool tells_a_tick(std::uint64_t stored_at_ms) const;
   [[nodiscard]] std::uint64_t starts() const { return run_; }
   [[nodiscard]] std::uint16_t shard_count() const { return options_.shard_count; }
   void digests(std::function<void(std::vector<Result<std::uint64_t>>)> done);
@@ -113,8 +117,9 @@ class SimNode final : public Host {
   Disk state_;
   std::unique_ptr<storage::LogStore> log_store_;
   std::unique_ptr<actors::NodeActors> actors_;
-  std::uint64_t run_ = 0;                  // counts starts
-  std::uint64_t committed_ms_before_ = 0;  // at most, by the runs before this one
+  std::uint64_t run_ = 0;                                             // counts starts
+  std::uint64_t committed_ms_before_ = 0;                             // at most, by the runs before this one
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> doubtful_ms_;  // runs before this one whose clock was set
   std::uint64_t started_ms_ = 0;
   std::uint64_t wall_at_start_ms_ = 0;
   std::uint64_t jumps_at_start_ = 0;

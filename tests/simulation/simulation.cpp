@@ -38,7 +38,8 @@ class Simulation {
               [this](const Error& error) { history_.violation("the node cannot start: " + error.to_string()); }),
         network_(world_, NetworkOptions{random_.chance(0.3) ? random_.between(1, 400) : 5}, node_) {
     make_devices(options.bugs);
-    history_.lives().set_committed_time([this] { return node_.committed_ms_max(); });
+    history_.lives().set_committed_time([this] { return node_.committed_ms_max(); },
+                                        [this](std::uint64_t ms) { return node_.tells_a_tick(ms); });
     network_.delivered = [this](const DeviceName& device, Sequence sequence) {
       history_.lives().delivered(device, sequence);
     };

@@ -102,6 +102,23 @@ TEST_F(ShardLife, AClockThatWasSetEndsNothing) {
   EXPECT_THAT(phone->ended, SizeIs(1)) << "it is looked at again";
 }
 
+TEST(TickSourceTest, TimeGoesOnByTheMonotonicClockWhileTheWallClockIsInDoubt) {
+  ManualClock clock;
+  const std::uint64_t start_ms = clock.wall_ms();
+  TickSource ticks(clock, ShardId(0));
+  clock.advance(5'000);
+  EXPECT_EQ(ticks.now().tick_ms, start_ms + 5'000);
+  EXPECT_EQ(ticks.now().now_ms, start_ms + 5'000);
+  for (const std::int64_t jump_ms : {10 * 60'000, -20 * 60'000}) {
+    clock.jump_wall(jump_ms);
+    clock.advance(3'600'000);
+    EXPECT_EQ(ticks.now().tick_ms, 0u);
+    EXPECT_EQ(ticks.now().now_ms % 3'600'000, (start_ms + 5'000) % 3'600'000);
+  }
+  clock.jump_wall(10 * 60'000);
+  EXPECT_EQ(ticks.now().tick_ms, start_ms + 5'000 + 2 * 3'600'000) << "it agrees again";
+}
+
 TEST_F(ShardLife, TicksAloneComeInSteps) {
   EXPECT_EQ(next_tick_ms(5'000, 9'000), 5'000u) << "more than one entry may do: go on at once";
   EXPECT_EQ(next_tick_ms(9'001, 9'000), 10'000u);

@@ -27,7 +27,10 @@ class RandomCommands {
   CommandBatch batch() {
     CommandBatch batch;
     tick_ += random_.below(50);
-    if (random_.chance(0.7)) batch.tick_ms = random_.chance(0.1) ? tick_ / 2 : tick_;
+    // At first nobody knows the time.
+    const bool knows_time = ++batches_ > 16;
+    if (knows_time && random_.chance(0.7)) batch.tick_ms = random_.chance(0.1) ? tick_ / 2 : tick_;
+    if (knows_time && random_.chance(0.3)) batch.now_ms = tick_ + random_.below(20);
     for (std::uint64_t n = random_.below(4); n > 0; --n) batch.commands.push_back(command());
     return batch;
   }
@@ -210,6 +213,7 @@ class RandomCommands {
   std::vector<ProducerId> producers_{ProducerId(0), ProducerId(7), ProducerId(8), ProducerId(9)};
   std::map<ShardId, std::uint64_t> epochs_;
   std::uint64_t tick_ = 1'000;
+  std::uint64_t batches_ = 0;
 };
 
 }  // namespace earshot::cluster

@@ -102,6 +102,45 @@ TEST_F(ShardMachineExpiry, TimeToLiveIsNotCountedFromNoTime) {
   EXPECT_EQ(unborn->next_due_ms(), 0u);
 }
 
+TEST_F(ShardMachineExpiry, TimeGoesOnWhileTheLeaderDoubtsItsClock) {
+  constexpr std::uint64_t kHour = 3'600'000;
+  constexpr std::uint64_t kLate = kStart + 10 * kHour;  // no tick for so long
+  const UserId stranger = user_in(kOtherShard, 0);
+  ASSERT_TRUE(set_policy(bob, Policy{kHour, 0, 0, 0}).has_value());
+  OutgoingMessage message = outgoing(carol, 1);
+  message.ttl_ms = kHour, message.copy_to_self = true;
+  doubt(kLate, SendCommand{ProducerId(5), stranger, device("phone"), {SendItem{message, std::nullopt}}});
+  doubt(kLate, SendCommand{ProducerId(6), alice, device("phone"), {SendItem{outgoing(bob, 1), std::nullopt}}});
+  replica().flush_and_reopen();
+  doubt(kLate - kHour);  // another leader's clock
+  const Batch kept = replica().fetch(carol);
+  EXPECT_EQ(kept.messages.at(0).stored_at_ms, kLate);
+  EXPECT_EQ(kept.messages.at(0).expires_at_ms, kLate + kHour);
+  EXPECT_EQ(replica()->outbox(kOtherShard, 1, 9, 1 << 20)->at(0).message.expires_at_ms, kHour) << "all of its time";
+  EXPECT_EQ(replica()->tick_ms(), kStart) << "nothing ends by a clock in doubt";
+
+  EXPECT_EQ(ended(tick(kLate + kHour / 12)), "") << "five minutes old";
+  EXPECT_EQ(box(), "1");
+  EXPECT_EQ(ended(tick(kLate + kHour)), "lost 1..1 expired;lost 1..1 trimmed;") << "carol's, then bob's";
+  EXPECT_EQ(box(), "lost 1..1 trimmed");
+}
+
+TEST_F(ShardMachineExpiry, CopyThatComesBeforeTheTimeIsKnownDoesNotEndAtTheFirstTick) {
+  storage::ModelDisk fresh(1);
+  TestReplica unborn([&] { return fresh.open(); });
+  OutboxRecord record{OutboxCause::kCopyToSelf, {bob}, {}, {}};
+  record.message.sender = alice, record.message.sender_device = device("phone");
+  record.message.checksum = checksum_of("");
+  record.message.expires_at_ms = 1'000;
+  unborn.apply(TransferCommand{kOtherShard, Epoch(1), 1, {record}});
+  CommandBatch doubted;
+  doubted.now_ms = kStart;
+  doubted.commands.push_back(TransferCommand{kOtherShard, Epoch(1), 2, {record}});
+  unborn.apply(doubted);
+  EXPECT_THAT(unborn.apply(TouchCommand{}, kStart + 500).ended, IsEmpty());
+  EXPECT_EQ(ended(unborn.apply(TouchCommand{}, kStart + 1'000)), "lost 2..2 expired;");
+}
+
 TEST_F(ShardMachineExpiry, OwnCopyLivesAsLongWhereverItIsKept) {
   const UserId stranger = user_in(kOtherShard, 0);
   OutgoingMessage message = outgoing(bob, 1);

@@ -30,6 +30,13 @@ class ShardMachineLife : public testing::Test {
     batch.tick_ms = at_ms;
     return replica().apply(batch);
   }
+  // A leader that doubts its clock: time goes on without a tick.
+  Effects doubt(std::uint64_t now_ms, Command command = TouchCommand{}) {
+    CommandBatch batch;
+    batch.now_ms = now_ms;
+    batch.commands.push_back(std::move(command));
+    return replica().apply(batch);
+  }
   // As many ticks as the shard asks for until `at_ms`, as its leader proposes them.
   std::vector<Effects> let_pass(std::uint64_t at_ms) {
     std::vector<Effects> all;

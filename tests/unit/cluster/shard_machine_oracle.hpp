@@ -23,6 +23,7 @@ class ShardOracle {
 
   Effects apply(const CommandBatch& batch) {
     tick_ = std::max(tick_, batch.tick_ms);
+    now_ = std::max({now_, tick_, batch.now_ms});
     Effects effects;
     if (batch.tick_ms != 0) {
       end_due(effects);
@@ -63,7 +64,7 @@ class ShardOracle {
     for (const auto& [number, record] : found->second.records) {
       records.push_back(record);
       std::uint64_t& expires = records.back().message.expires_at_ms;
-      if (expires != 0) expires = expires > tick_ ? expires - tick_ : 1;
+      if (expires != 0) expires = expires > now_ ? expires - now_ : 1;
     }
     return records;
   }
@@ -181,14 +182,14 @@ class ShardOracle {
     if (item.refusal) return SendAnswer{SendAnswer::Refused{*item.refusal}};
     if (!ours(m.recipient)) return hold(Error{ErrorCode::kUnavailable, "shard", "", retry});
     if (m.expired) return SendAnswer{SendAnswer::Refused{Error{ErrorCode::kExpired, "ttlMs", ""}}};
-    if (m.ttl_ms != 0 && tick_ == 0) return hold(Error{ErrorCode::kUnavailable, "ttlMs", "", retry});
+    if (m.ttl_ms != 0 && now_ == 0) return hold(Error{ErrorCode::kUnavailable, "ttlMs", "", retry});
     const bool wants_copy = m.copy_to_self && m.recipient != command.user;
     if (wants_copy && !ours(command.user) && waiting() >= limits_.outbox_records_max) {
       return hold(Error{ErrorCode::kOverloaded, "copyToSelf", "", retry});
     }
-    const std::uint64_t expires = m.ttl_ms != 0 ? tick_ + m.ttl_ms : 0;
-    IncomingMessage message{Sequence(), command.user, command.device, m.id, m.body, m.checksum, m.sent_at_ms, tick_, 1,
-                            UserId(),   expires,      Sequence()};
+    const std::uint64_t expires = m.ttl_ms != 0 ? now_ + m.ttl_ms : 0;
+    IncomingMessage message{Sequence(), command.user, command.device, m.id,      m.body, m.checksum, m.sent_at_ms, now_,
+                            1,          UserId(),     expires,        Sequence()};
     if (!put(m.recipient, message, effects)) {
       return SendAnswer{SendAnswer::Refused{Error{ErrorCode::kMailboxFull, "recipient", ""}}};
     }
@@ -325,7 +326,7 @@ class ShardOracle {
       const std::uint64_t idle_max = policy_of(user).device_idle_ms;
       for (auto device = devices.begin(); device != devices.end();) {
         Cursor& cursor = device->second;
-        const std::uint64_t idle = tick_ - cursor.last_seen;
+        const std::uint64_t idle = tick_ - std::min(tick_, cursor.last_seen);
         if (cursor.last_seen == 0) {
           cursor.last_seen = tick_;
         } else if (idle_max != 0 && idle >= idle_max) {
@@ -381,7 +382,7 @@ class ShardOracle {
       forget(cursor);
       cursor.producer = (next_producer_++ << 16) + shard_.value;
     }
-    cursor.last_seen = tick_;
+    cursor.last_seen = now_;
     LoginOutcome outcome{ProducerId(cursor.producer), !keeps,           Epoch(1), Sequence(newest),
                          Sequence(cursor.up_to),      Sequence(newest), {},       {}};
     for (const auto& [n, record] : cursor.parked) {
@@ -392,7 +393,7 @@ class ShardOracle {
 
   CommandResult run(const TouchCommand& command, Effects&) {
     for (const auto& name : command.devices) {
-      if (Cursor* cursor = find(name.user, name.device)) cursor->last_seen = tick_;
+      if (Cursor* cursor = find(name.user, name.device)) cursor->last_seen = now_;
     }
     return TouchResult{};
   }
@@ -440,7 +441,7 @@ class ShardOracle {
       if (is_alive && cursor->parked.size() >= limits_.parked_per_device_max) continue;
       attempts.erase(n);
       if (!is_alive) continue;
-      cursor->parked[n] = ParkedRecord{count, tick_};
+      cursor->parked[n] = ParkedRecord{count, now_};
       result.parked.push_back(Sequence(n));
     }
     return result;
@@ -463,7 +464,7 @@ class ShardOracle {
       sequences.emplace_back();
       if (!can_go(s)) continue;
       IncomingMessage copy = mailboxes_[command.user].all[s.value - 1].content;
-      copy.stored_at_ms = tick_, copy.expires_at_ms = 0, copy.replay_of = s;
+      copy.stored_at_ms = now_, copy.expires_at_ms = 0, copy.replay_of = s;
       if (!put(command.user, copy, effects)) continue;
       cursor->parked.erase(s.value);
       sequences.back() = Sequence(last(command.user));
@@ -501,7 +502,7 @@ class ShardOracle {
     advance(moved, command.up_to.value);
     if (moved.above.size() > limits_.selective_acks_max) return AckResult{fail(ErrorCode::kTooLarge, "above", "")};
     const Cursor& before = user->second[command.device];
-    if (moved.up_to != before.up_to || moved.above != before.above) moved.last_seen = tick_;
+    if (moved.up_to != before.up_to || moved.above != before.above) moved.last_seen = now_;
     user->second[command.device] = moved;
     return AckResult{Sequence(moved.up_to)};
   }
@@ -520,10 +521,10 @@ class ShardOracle {
       if (command.records[i].cause == OutboxCause::kLost) ++effects.dropped;
       for (const ProducerId producer : command.records[i].producers) lanes_.erase(producer);
       const MailboxRecord& r = command.records[i].message;
-      const std::uint64_t expires = r.expires_at_ms != 0 ? tick_ + r.expires_at_ms : 0;
+      const std::uint64_t expires = r.expires_at_ms != 0 && now_ != 0 ? now_ + r.expires_at_ms : 0;
       for (const UserId& user : command.records[i].recipients) {
         const IncomingMessage message{Sequence(), r.sender,   r.sender_device, r.id,
-                                      r.body,     r.checksum, r.sent_at_ms,    tick_,
+                                      r.body,     r.checksum, r.sent_at_ms,    now_,
                                       1,          r.copy_of,  expires,         r.replay_of};
         if (!ours(user) || !put(user, message, effects)) ++effects.dropped;
       }
@@ -543,6 +544,7 @@ class ShardOracle {
   ShardId shard_;
   MachineLimits limits_;
   std::uint64_t tick_ = 0;
+  std::uint64_t now_ = 0;  // not before the tick
   std::uint64_t next_producer_ = 1;
   std::map<ProducerId, Lane> lanes_;
   std::map<UserId, Mailbox> mailboxes_;

@@ -152,7 +152,9 @@ class RandomValues {
     return {next, random.below(next)};
   }
   InboundHead inbound_head() { return {Epoch(number()), number()}; }
-  ShardHead shard_head() { return {LogIndex(number()), Term(number()), number(), Epoch(positive()), positive()}; }
+  ShardHead shard_head() {
+    return {LogIndex(number()), Term(number()), number(), Epoch(positive()), positive(), number()};
+  }
 
   SendItem send_item() {
     SendItem item{outgoing(), std::nullopt};
@@ -208,6 +210,7 @@ class RandomValues {
   CommandBatch command_batch() {
     CommandBatch batch;
     batch.tick_ms = number();
+    batch.now_ms = number();
     for (std::size_t i = random.below(5); i > 0; --i) batch.commands.push_back(command());
     return batch;
   }
