@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/checksum.hpp"
+#include "storage/keys.hpp"
 
 namespace earshot::cluster {
 
@@ -13,6 +14,12 @@ std::optional<MailboxRecord> sound_record(std::optional<std::string_view> value)
   const bool has_body = record->ended == LostReason::kUnknown;
   if (has_body && checksum_of(record->body) != record->checksum) return std::nullopt;
   return std::move(*record);
+}
+
+std::optional<Sequence> sequence_at(const UserId& user, std::string_view key, std::optional<std::string_view> value) {
+  const Sequence sequence = storage::keys::sequence_of(key);
+  if (!value.has_value() && key != storage::keys::message(user, sequence)) return std::nullopt;
+  return sequence;
 }
 
 IncomingMessage incoming_of(Sequence sequence, MailboxRecord record) {

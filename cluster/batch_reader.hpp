@@ -12,6 +12,10 @@
 
 namespace earshot::cluster {
 
+// The sequence of a record that a scan of the mailbox met. Its seal covers the key, so of a damaged one (no value) it
+// may be the key that is damaged: nothing when it is none that the mailbox gives out. What was there is then missing.
+std::optional<Sequence> sequence_at(const UserId& user, std::string_view key, std::optional<std::string_view> value);
+
 // A stored message as a device gets it.
 IncomingMessage incoming_of(Sequence sequence, MailboxRecord record);
 

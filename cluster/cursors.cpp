@@ -140,6 +140,11 @@ const CursorRecord* Cursors::find(const UserId& user, const DeviceId& device) {
   return cache_.require(CursorKey{user, device}).get();
 }
 
+bool Cursors::has(const UserId& user, const DeviceId& device) {
+  const auto& entry = cache_.require(CursorKey{user, device});
+  return entry.get() != nullptr || entry.is_damaged();
+}
+
 CursorRecord* Cursors::edit(const UserId& user, const DeviceId& device) {
   auto& entry = cache_.require(CursorKey{user, device});
   return entry.get() != nullptr ? &cache_.edit(entry) : nullptr;

@@ -53,7 +53,9 @@ class Cursors {
 
   // The device's record, or nullptr when there is none or it is damaged. For commands; valid until the next call.
   const CursorRecord* find(const UserId& user, const DeviceId& device);
-  // The same, to be changed right now.
+  // Whether the device has a record, damaged or not.
+  bool has(const UserId& user, const DeviceId& device);
+  // As find(), to be changed right now.
   CursorRecord* edit(const UserId& user, const DeviceId& device);
   // The device's producer is used no more; its next login gives it a new one.
   void forget_producer(const UserId& user, const DeviceId& device);

@@ -1,6 +1,7 @@
 #include "cluster/expiry.hpp"
 
 #include <algorithm>
+#include <string>
 #include <string_view>
 
 #include "cluster/readable.hpp"
@@ -39,13 +40,20 @@ void ExpiryIndex::remove(const keys::Expiry& expiry) {
 std::vector<keys::Expiry> ExpiryIndex::due(std::uint64_t tick_ms, std::size_t count_max) {
   std::vector<keys::Expiry> due;
   if (next_ms_ == 0 || next_ms_ > tick_ms) return due;
-  const auto visit = [&](std::string_view key, std::optional<std::string_view>) {
-    if (due.size() == count_max) return false;
-    due.push_back(keys::expiry_of(key));
+  std::vector<std::string> damaged;  // there is nothing but the key, and it may be another's
+  const auto visit = [&](std::string_view key, std::optional<std::string_view> value) {
+    if (due.size() + damaged.size() == count_max) return false;
+    if (value.has_value()) {
+      due.push_back(keys::expiry_of(key));
+    } else {
+      damaged.emplace_back(key);
+    }
     return true;
   };
   const Status scanned = state_.scan("E", keys::expiries_to(tick_ms), visit);
   require_readable(scanned, damaged_met_);
+  damaged_met_ += damaged.size();
+  for (const std::string& key : damaged) state_.erase(key);
   // What cannot be read is not looked for at every tick.
   if (!scanned.has_value()) next_ms_ = tick_ms + kRetryDamagedMs;
   return due;
@@ -61,10 +69,12 @@ void ExpiryIndex::refresh(std::uint64_t tick_ms) {
 Status ExpiryIndex::find_next() {
   next_ms_ = 0;
   is_stale_ = false;
-  return state_.scan("E", keys::expiries_to(UINT64_MAX), [&](std::string_view key, std::optional<std::string_view>) {
-    next_ms_ = keys::expiry_of(key).at_ms;
-    return false;
-  });
+  return state_.scan("E", keys::expiries_to(UINT64_MAX),
+                     [&](std::string_view key, std::optional<std::string_view> value) {
+                       if (!value.has_value()) return true;  // not worth a tick of its own
+                       next_ms_ = keys::expiry_of(key).at_ms;
+                       return false;
+                     });
 }
 
 }  // namespace earshot::cluster

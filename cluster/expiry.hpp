@@ -23,7 +23,8 @@ struct EndRules {
 // is cleared away nobody sees it.
 std::optional<LostReason> ended_reason(const MailboxRecord& record, const EndRules& rules);
 
-// Which messages end when, in the order of time. Holds only the next moment in memory.
+// Which messages end when, in the order of time. Holds only the next moment in memory. A damaged mark ends nothing and
+// is dropped: whoever reads its message still sees when that ends.
 class ExpiryIndex {
  public:
   explicit ExpiryIndex(storage::ShardState& state) : state_(state) {}

@@ -124,9 +124,10 @@ Result<Batch> Mailboxes::fetch(const UserId& user, Sequence after, BatchBounds b
   bounds.lost_ranges_max = lost_ranges_max_;
   BatchReader reader(batch, bounds, rules);
   const auto visit = [&](std::string_view key, std::optional<std::string_view> value) {
-    const Sequence sequence = storage::keys::sequence_of(key);
-    if (!reader.take(sequence, value, {next, sequence.previous(), LostReason::kUnknown})) return false;
-    next = sequence.next();
+    const auto sequence = sequence_at(user, key, value);
+    if (!sequence.has_value()) return true;
+    if (!reader.take(*sequence, value, {next, sequence->previous(), LostReason::kUnknown})) return false;
+    next = sequence->next();
     return true;
   };
   auto scanned =
@@ -153,9 +154,10 @@ Result<Batch> Mailboxes::history(const UserId& user, Sequence before, BatchBound
   bounds.lost_ranges_max = lost_ranges_max_ > 1 ? lost_ranges_max_ - 1 : 1;  // two ranges may follow the last record
   BatchReader reader(batch, bounds, rules);
   const auto visit = [&](std::string_view key, std::optional<std::string_view> value) {
-    const Sequence sequence = storage::keys::sequence_of(key);
-    if (!reader.take(sequence, value, {sequence.next(), top, LostReason::kUnknown})) return false;
-    top = sequence.previous();
+    const auto sequence = sequence_at(user, key, value);
+    if (!sequence.has_value()) return true;
+    if (!reader.take(*sequence, value, {sequence->next(), top, LostReason::kUnknown})) return false;
+    top = sequence->previous();
     return true;
   };
   if (top >= head->first) {

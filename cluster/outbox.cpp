@@ -16,8 +16,8 @@ std::uint64_t undrained(const OutboxHead& head) { return head.next - 1 - head.co
 const OutboxRecord kLostRecord{OutboxCause::kLost};
 
 // kLost in the place of one that must not be sent.
-OutboxRecord record_to_send(std::optional<std::string_view> value, std::uint64_t now_ms) {
-  auto record = value.has_value() ? decode_outbox_record(*value) : Result<OutboxRecord>(kLostRecord);
+OutboxRecord record_to_send(std::string_view value, std::uint64_t now_ms) {
+  auto record = decode_outbox_record(value);
   if (!record.has_value()) return kLostRecord;
   if (record->cause != OutboxCause::kCopyToSelf) return std::move(*record);
   MailboxRecord& message = record->message;
@@ -78,7 +78,8 @@ Result<std::vector<OutboxRecord>> Outbox::records(ShardId target, std::uint64_t 
   const std::uint64_t end = std::min<std::uint64_t>(head.next, first + limit);
   const auto fill_to = [&](std::uint64_t number) { records.resize(number - first, kLostRecord); };
   const auto visit = [&](std::string_view key, std::optional<std::string_view> value) {
-    OutboxRecord record = record_to_send(value, now_ms);
+    if (!value.has_value()) return true;  // its key may be damaged too; its number is filled as one that is missing
+    OutboxRecord record = record_to_send(*value, now_ms);
     fill_to(storage::keys::number_of(key));
     bytes += record.message.body.size();
     is_full = !records.empty() && bytes > bytes_max;

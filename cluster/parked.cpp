@@ -69,9 +69,11 @@ std::vector<Sequence> Parked::note(const AttemptsCommand& command, std::uint32_t
       kept.push_back(attempt);
       continue;
     }
+    // A damaged record of it was not believed, but is counted.
+    const auto before = find(command.user, command.device, attempt.sequence);
+    if (before.has_value() && !before->has_value()) ++cursor->parked;
     state_.put(keys::parked(command.user, command.device, attempt.sequence),
                encode(ParkedRecord{attempt.count, now_ms}));
-    ++cursor->parked;
     newly.push_back(attempt.sequence);
   }
   cursor->attempts = std::move(kept);
@@ -155,9 +157,13 @@ bool Parked::take(const UserId& user, const DeviceId& device, Sequence sequence)
 }
 
 void Parked::take_all(const UserId& user, const DeviceId& device) {
-  for (const Sequence sequence : sequences(user, device, Sequence())) {
-    state_.erase(keys::parked(user, device, sequence));
-  }
+  std::vector<std::string> all;
+  const auto visit = [&all](std::string_view key, std::optional<std::string_view>) {
+    all.emplace_back(key);
+    return true;
+  };
+  require_readable(scan_parked(state_, user, device, Sequence(), visit), damaged_met_);
+  for (const std::string& key : all) state_.erase(key);
   if (CursorRecord* cursor = cursors_.edit(user, device)) cursor->parked = 0;
 }
 
@@ -168,8 +174,13 @@ std::vector<Sequence> Parked::beyond_cursor(const UserId& user, const DeviceId& 
 
 std::vector<Sequence> Parked::sequences(const UserId& user, const DeviceId& device, Sequence after) {
   std::vector<Sequence> all;
-  const auto visit = [&all](std::string_view key, std::optional<std::string_view>) {
-    all.push_back(keys::sequence_of(key));
+  const auto visit = [&](std::string_view key, std::optional<std::string_view> value) {
+    // Damage may have made it another message's key. That is not lost to the device, so this one is delivered again.
+    if (value.has_value()) {
+      all.push_back(keys::sequence_of(key));
+    } else {
+      ++damaged_met_;
+    }
     return true;
   };
   require_readable(scan_parked(state_, user, device, after, visit), damaged_met_);

@@ -42,7 +42,7 @@ class Parked {
   bool take(const UserId& user, const DeviceId& device, Sequence sequence);
   void take_all(const UserId& user, const DeviceId& device);
 
-  // Sequences > after, ascending.
+  // Sequences > after, ascending; those of damaged records are left out.
   [[nodiscard]] std::vector<Sequence> beyond_cursor(const UserId& user, const DeviceId& device);
   [[nodiscard]] std::vector<Sequence> sequences(const UserId& user, const DeviceId& device, Sequence after);
   // Nothing: not parked. kCorrupt when the record is damaged.

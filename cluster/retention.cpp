@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -53,7 +54,8 @@ struct Retention::Front {
   std::vector<Going> pending = {};  // damaged, not yet decided
 
   [[nodiscard]] bool is_too_many(Sequence sequence) const {
-    return kept_max != 0 && head.last.value + incoming - sequence.value >= kept_max;
+    return kept_max != 0 && head.last.value + incoming >= kept_max &&
+           sequence.value <= head.last.value + incoming - kept_max;
   }
 
   // False: this one lives, or there was enough to look at.
@@ -148,13 +150,22 @@ Retention::Trimmed Retention::trim(const UserId& user, const Policy& policy, std
   if (!head.has_value() || head->first > head->last) return {};
   if (faults_.trims_one_too_many) ++incoming;
   Front front{{tick_ms, policy.retention_age_ms}, policy.retention_messages, *head, incoming, records_max};
-  const auto visit = [&front](std::string_view key, std::optional<std::string_view> value) {
-    return front.look(keys::sequence_of(key), value);
+  std::vector<std::string> strays;  // what their damaged keys stood for is missing; they go with those around them
+  const auto visit = [&](std::string_view key, std::optional<std::string_view> value) {
+    if (const auto sequence = sequence_at(user, key, value)) return front.look(*sequence, value);
+    strays.emplace_back(key);
+    front.is_cut = strays.size() == records_max;
+    return !front.is_cut;
   };
   const Status scanned = state_.scan(keys::message(user, head->first), keys::message(user, head->last.next()), visit);
   require_readable(scanned, damaged_met_);
   if (scanned.has_value()) front.finish();
+  damaged_met_ += strays.size();
   if (front.end > head->first) {
+    const std::string end_key = keys::message(user, front.end);
+    for (const std::string& stray : strays) {
+      if (stray < end_key) state_.erase(stray);
+    }
     for (const Going& one : front.going) {
       state_.erase(keys::message(user, one.sequence));
       if (one.expires_at_ms != 0) expiries_.remove(keys::Expiry{one.expires_at_ms, user, one.sequence});

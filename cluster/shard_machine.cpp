@@ -144,6 +144,7 @@ class Machine final : public ShardMachine {
   std::uint16_t shard_count_;
   ShardHead head_;
   bool is_head_dirty_ = false;
+  std::uint64_t damaged_told_ = 0;  // of damaged_met(), in effects; what load() met is told with the first entry
   MachineLimits limits_;
   const MachineFaults faults_;
   Lanes lanes_;
@@ -190,7 +191,6 @@ Effects Machine::apply(LogIndex index, Term term, std::string_view entry) {
 
   Effects effects;
   effects.results.reserve(batch->commands.size());
-  const std::uint64_t damaged_before = damaged_met();
   if (batch->tick_ms != 0) {
     if (!faults_.shows_what_is_due) retention_.end_due(head_.tick_ms, effects);
     sweep_.step(head_.tick_ms, effects);
@@ -199,7 +199,7 @@ Effects Machine::apply(LogIndex index, Term term, std::string_view entry) {
     effects.results.push_back(std::visit([&](auto& each) { return run(each, effects); }, command));
   }
   expiries_.refresh(head_.tick_ms);
-  effects.damaged = damaged_met() - damaged_before;
+  effects.damaged = damaged_met() - std::exchange(damaged_told_, damaged_met());
   auto& targets = effects.outbox_targets;
   std::sort(targets.begin(), targets.end());
   targets.erase(std::unique(targets.begin(), targets.end()), targets.end());

@@ -35,11 +35,14 @@ bool is_idle(std::uint64_t last_seen_ms, std::uint64_t idle_ms_max, std::uint64_
 Status Sweep::load() {
   head_.interval_ms = limits_.sweep_interval_ms;
   auto stored = parts_.state.get(keys::sweep_head());
-  if (!stored.has_value()) return fail(std::move(stored.error()));
-  if (!stored->has_value()) return {};
-  auto head = decode_sweep_head(**stored);
-  if (!head.has_value()) return fail(std::move(head.error()));
-  head_ = std::move(*head);
+  if (!stored.has_value() && stored.error().code != ErrorCode::kCorrupt) return fail(std::move(stored.error()));
+  if (stored.has_value() && !stored->has_value()) return {};
+  auto head = stored.has_value() ? decode_sweep_head(**stored) : fail(std::move(stored.error()));
+  if (head.has_value()) {
+    head_ = std::move(*head);
+  } else {
+    ++damaged_met_;  // nothing is lost with it: a round begins anew
+  }
   return {};
 }
 
@@ -118,7 +121,10 @@ bool Sweep::sweep_cursors(Effects& effects) {
   parts_.cursors.write_back();
   const bool is_end = take(end_of(kCursors), [&](std::string_view key, std::optional<std::string_view> value) {
     auto cursor = value.has_value() ? decode_cursor_record(*value) : fail(ErrorCode::kCorrupt, "cursor", "");
-    if (!cursor.has_value()) return;  // it is mended at the device's next login
+    if (!cursor.has_value()) {  // it is mended at the device's next login
+      ++damaged_met_;
+      return;
+    }
     const UserId user = keys::user_of(key);
     seen.push_back(Seen{user, keys::device_of(key, user), std::move(*cursor)});
   });
@@ -139,9 +145,15 @@ void Sweep::end_idle(const UserId& user, const DeviceId& device, const CursorRec
 bool Sweep::sweep_forgotten_producers(Effects& effects) {
   std::vector<ProducerId> producers;
   const std::string position = head_.position;
-  const bool is_end = take(end_of(kForgottenProducers), [&](std::string_view key, std::optional<std::string_view>) {
-    producers.push_back(keys::producer_of(key));
-  });
+  const bool is_end =
+      take(end_of(kForgottenProducers), [&](std::string_view key, std::optional<std::string_view> value) {
+        // Damage may have made it another producer's key, one that is in use.
+        if (value.has_value()) {
+          producers.push_back(keys::producer_of(key));
+        } else {
+          ++damaged_met_;
+        }
+      });
   if (producers.empty()) return is_end;
   if (!parts_.outbox.has_room(shard_count_ - 1u)) {
     head_.position = position;

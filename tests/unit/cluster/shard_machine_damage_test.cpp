@@ -1,0 +1,179 @@
+#include <functional>
+#include <string>
+#include <utility>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "storage/keys.hpp"
+#include "storage/state_store.hpp"
+#include "tests/unit/cluster/shard_machine_life_fixture.hpp"
+
+namespace earshot::cluster {
+namespace {
+
+namespace keys = storage::keys;
+
+// What the disk alters while nobody looks, in the key or in the value. The seal covers both.
+class ShardMachineDamage : public ShardMachineLife {
+ protected:
+  // Everything is on the disk, the process has ended, and the record at `key` is no longer what it was.
+  void move_record(const std::string& key, const std::string& damaged_key) {
+    change(
+        [&](storage::WriteTransaction& transaction, const std::string& sealed) {
+          ASSERT_TRUE(transaction.erase(storage::kStateTable, storage::state_key(kTestShard, key)).value());
+          ASSERT_TRUE(transaction.put(storage::kStateTable, storage::state_key(kTestShard, damaged_key), sealed));
+        },
+        key);
+  }
+  void damage_value(const std::string& key) {
+    change(
+        [&](storage::WriteTransaction& transaction, std::string sealed) {
+          sealed.back() = static_cast<char>(sealed.back() ^ 1);
+          ASSERT_TRUE(transaction.put(storage::kStateTable, storage::state_key(kTestShard, key), sealed));
+        },
+        key);
+  }
+
+  // As it is after a bit of its size in the tree was flipped: it takes in a byte of the value.
+  static std::string longer(std::string key) { return key + '\x07'; }
+
+  // What the next flush puts or erases.
+  std::optional<std::string> flushed(const std::string& key) {
+    const auto overlay = replica().freeze();
+    const auto found = overlay->changes.find(key);
+    if (found == overlay->changes.end()) return "is not changed";
+    return found->second;
+  }
+
+  Effects remove_device(std::string_view name) { return replica().apply(RemoveDeviceCommand{bob, device(name)}); }
+
+ private:
+  using Change = std::function<void(storage::WriteTransaction&, const std::string& sealed)>;
+
+  void change(const Change& change, const std::string& key) {
+    replica().flush();
+    replica().reopen_after([&] {
+      const auto environment = disk.open();
+      auto transaction = environment->begin_write().value();
+      const auto sealed = transaction->get(storage::kStateTable, storage::state_key(kTestShard, key)).value();
+      ASSERT_TRUE(sealed.has_value());
+      change(*transaction, std::string(*sealed));
+      ASSERT_TRUE(transaction->commit());
+    });
+  }
+};
+
+TEST_F(ShardMachineDamage, MessageUnderAStrayKeyIsMissingAndLosesNoOther) {
+  fill(5);
+  move_record(keys::message(bob, Sequence(3)), longer(keys::message(bob, Sequence(3))));
+  EXPECT_EQ(box(), "1 2 4 5 lost 3..3 unknown");
+  const Batch newest = replica()->history(bob, Sequence(), 10, 1 << 20).value();
+  EXPECT_EQ(newest.messages.size(), 4u);
+  EXPECT_EQ(describe(newest.lost.at(0)), "lost 3..3 unknown");
+}
+
+TEST_F(ShardMachineDamage, FrontOfAMailboxPassesAStrayKeyAndTakesItAlong) {
+  fill(5);
+  const std::string stray = longer(keys::message(bob, Sequence(3)));
+  move_record(keys::message(bob, Sequence(3)), stray);
+  ASSERT_TRUE(set_policy(bob, Policy{0, 3, 0, 0}).has_value());
+  send(kStart);
+  EXPECT_GT(last_.damaged, 0u);
+  send(kStart);
+  EXPECT_EQ(box(), "5 6 7 lost 1..4 trimmed");
+  EXPECT_EQ(flushed(stray), std::nullopt) << "nobody else would come by";
+  replica().reopen();
+  EXPECT_TRUE(std::holds_alternative<Stored>(send(kStart).value)) << "the mailbox goes on";
+}
+
+TEST_F(ShardMachineDamage, ExpiryMarkUnderAnotherKeyAsksForNoTickAgainAndAgain) {
+  send(kStart, 100), send(kStart, 200);
+  const std::string sound = keys::expiry({kStart + 100, bob, Sequence(1)});
+  std::string key = sound;
+  key[key.size() - 9] = '\1';  // the zero that ends the name
+  move_record(sound, key);
+  EXPECT_EQ(replica()->next_due_ms(), kStart + 200) << "what is damaged wants nothing";
+  EXPECT_EQ(tick(kStart + 200).damaged, 1u);
+  EXPECT_EQ(box(), "lost 1..2 expired");
+  EXPECT_GT(replica()->next_due_ms(), kStart + 200);
+  EXPECT_EQ(flushed(key), std::nullopt) << "it is met once";
+}
+
+TEST_F(ShardMachineDamage, ForgottenProducerUnderAnothersKeyCostsThatOneNothing) {
+  const ProducerId gone = login(kStart).producer;
+  login(kStart);  // without its producer: a new one
+  const ProducerId used = login(kStart, "tablet").producer;
+  SendCommand command{used, bob, device("tablet"), {SendItem{outgoing(alice, 1), std::nullopt}}};
+  const auto first = std::get<SendResult>(replica().apply(command, kStart).results.at(0)).answers.at(0);
+  ASSERT_TRUE(std::holds_alternative<Stored>(first.value));
+  move_record(keys::forgotten_producer(gone), keys::forgotten_producer(used));
+  const std::uint64_t round_ms = replica()->next_due_ms();
+  EXPECT_EQ(tick(round_ms).damaged, 1u);
+  EXPECT_THAT(replica()->outbox_heads().value(), IsEmpty()) << "nothing is told to other shards";
+  EXPECT_EQ(std::get<SendResult>(replica().apply(command, round_ms).results.at(0)).answers.at(0), first);
+}
+
+TEST_F(ShardMachineDamage, ParkedRecordUnderAnotherSequenceTakesNoMessageFromTheDevice) {
+  ASSERT_TRUE(set_policy(bob, Policy{0, 0, 0, 1}).has_value());
+  fill(3);
+  login(kStart);
+  ASSERT_THAT(attempt(2, 2, 1), ElementsAre(Sequence(2)));
+  const std::string stray = keys::parked(bob, device("phone"), Sequence(3));
+  move_record(keys::parked(bob, device("phone"), Sequence(2)), stray);
+  EXPECT_THAT(login(kStart).parked, IsEmpty()) << "both are delivered";
+  ASSERT_THAT(attempt(3, 3, 1), ElementsAre(Sequence(3)));
+  EXPECT_EQ(replica()->devices(bob)->at(0).parked, 1u) << "the record that was there is counted already";
+}
+
+TEST_F(ShardMachineDamage, DamagedParkedRecordGoesWithItsDevice) {
+  ASSERT_TRUE(set_policy(bob, Policy{0, 0, 0, 1}).has_value());
+  fill(3);
+  login(kStart);
+  attempt(2, 2, 1);
+  const std::string key = keys::parked(bob, device("phone"), Sequence(2));
+  damage_value(key);
+  remove_device("phone");
+  EXPECT_EQ(flushed(key), std::nullopt);
+}
+
+TEST_F(ShardMachineDamage, OutboxRecordUnderAStrayKeyIsOneLostRecordAndNotMillions) {
+  OutgoingMessage message = outgoing(bob, 1);
+  message.copy_to_self = true;
+  const UserId stranger = user_in(kOtherShard, 0);
+  for (std::uint64_t n = 1; n <= 3; ++n) {
+    message.number = LaneNumber(n), message.id = id_of(n);
+    replica().send(ProducerId(6), stranger, message);
+  }
+  move_record(keys::outbox(kOtherShard, 2), longer(keys::outbox(kOtherShard, 2)));
+  const auto records = replica()->outbox(kOtherShard, 1, 100, 1 << 20).value();
+  ASSERT_EQ(records.size(), 3u);
+  EXPECT_EQ(records[0].cause, OutboxCause::kCopyToSelf);
+  EXPECT_EQ(records[1].cause, OutboxCause::kLost);
+  EXPECT_EQ(records[2].cause, OutboxCause::kCopyToSelf);
+}
+
+TEST_F(ShardMachineDamage, DeviceWithADamagedCursorCanBeRemoved) {
+  limits.devices_per_user_max = 1;
+  login(kStart);
+  damage_value(keys::cursor(bob, device("phone")));
+  EXPECT_THAT(devices(bob), ElementsAre("phone"));
+  const Effects removed = remove_device("phone");
+  EXPECT_TRUE(std::get<StatusResult>(removed.results.at(0)).status.has_value());
+  EXPECT_EQ(removed.removed_devices.size(), 1u);
+  EXPECT_THAT(devices(bob), IsEmpty());
+  EXPECT_EQ(std::get<StatusResult>(remove_device("phone").results.at(0)).status.error().code, ErrorCode::kNotFound);
+  login(kStart, "tablet");  // its place is free
+}
+
+TEST_F(ShardMachineDamage, RoundThatIsForgottenBeginsAnew) {
+  login(kStart);
+  damage_value(keys::sweep_head());
+  EXPECT_EQ(tick(kStart + 1).damaged, 1u) << "said once";
+  EXPECT_EQ(tick(kStart + 2).damaged, 0u);
+  EXPECT_NE(flushed(keys::sweep_head()), std::nullopt);
+  EXPECT_EQ(replica()->next_due_ms(), kStart + 1 + limits.sweep_interval_ms);
+}
+
+}  // namespace
+}  // namespace earshot::cluster
