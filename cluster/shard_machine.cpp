@@ -185,6 +185,7 @@ Effects Machine::apply(LogIndex index, Term term, std::string_view entry) {
                                            std::to_string(shard_.value) + ": " + batch.error().to_string());
   head_.applied_index = index;
   head_.applied_term = term;
+  const std::uint64_t previous_ms = head_.tick_ms;
   head_.tick_ms = std::max(head_.tick_ms, batch->tick_ms);
   head_.now_ms = std::max({head_.now_ms, head_.tick_ms, batch->now_ms});
   is_head_dirty_ = true;
@@ -193,7 +194,7 @@ Effects Machine::apply(LogIndex index, Term term, std::string_view entry) {
   effects.results.reserve(batch->commands.size());
   if (batch->tick_ms != 0) {
     if (!faults_.shows_what_is_due) retention_.end_due(head_.tick_ms, effects);
-    sweep_.step(head_.tick_ms, effects);
+    sweep_.step(previous_ms, head_.tick_ms, effects);
   }
   for (Command& command : batch->commands) {
     effects.results.push_back(std::visit([&](auto& each) { return run(each, effects); }, command));

@@ -23,6 +23,13 @@ constexpr char kPolicies = 'P';
 
 constexpr std::uint64_t kRoundsPerTime = 16;  // what ends after some time ends at most this part of it late
 
+// A shard at work ticks once an interval, or more often. When more passes between two ticks nobody was served
+// meanwhile, and who was connected may have been seen a touch interval before that: together less than any idle time.
+// Who comes back then has as long to do so as the devices that stayed have to be touched.
+constexpr std::uint64_t kLeapMs = 2 * limits::kSweepIntervalMs;
+constexpr std::uint64_t kSparedMs = limits::kTouchIntervalMs;
+static_assert(limits::kTouchIntervalMs + kLeapMs < limits::kDeviceIdleMsMin);
+
 // The first key behind a kind.
 std::string end_of(char kind) { return std::string(1, static_cast<char>(kind + 1)); }
 
@@ -46,10 +53,14 @@ Status Sweep::load() {
   return {};
 }
 
-void Sweep::step(std::uint64_t tick_ms, Effects& effects) {
+void Sweep::step(std::uint64_t previous_ms, std::uint64_t tick_ms, Effects& effects) {
+  if (previous_ms != 0 && tick_ms - previous_ms > kLeapMs) {
+    head_.spares_until_ms = tick_ms + kSparedMs;
+    is_dirty_ = true;
+  }
   if (head_.position.empty()) {
     if (tick_ms < next_due_ms()) return;
-    head_ = SweepHead{std::string(1, kCursors), tick_ms, limits_.sweep_interval_ms};
+    head_ = SweepHead{std::string(1, kCursors), tick_ms, limits_.sweep_interval_ms, head_.spares_until_ms};
     shorten_interval(parts_.policies.of(UserId()));
   }
   is_dirty_ = true;
@@ -135,7 +146,10 @@ bool Sweep::sweep_cursors(Effects& effects) {
 void Sweep::end_idle(const UserId& user, const DeviceId& device, const CursorRecord& cursor, Effects& effects) {
   if (cursor.last_seen_ms == 0) {  // from before the first tick: counts from now
     if (CursorRecord* changed = parts_.cursors.edit(user, device)) changed->last_seen_ms = tick_ms_;
-  } else if (is_idle(cursor.last_seen_ms, parts_.policies.of(user).device_idle_ms, tick_ms_)) {
+    return;
+  }
+  if (tick_ms_ < head_.spares_until_ms) return;
+  if (is_idle(cursor.last_seen_ms, parts_.policies.of(user).device_idle_ms, tick_ms_)) {
     parts_.devices.remove(user, device, effects);
   } else if (cursor.producer != ProducerId() && is_idle(cursor.last_seen_ms, limits_.producer_idle_ms_max, tick_ms_)) {
     parts_.cursors.forget_producer(user, device);

@@ -27,6 +27,8 @@ namespace earshot::cluster {
 //   mailbox heads       messages that are too old or too many
 //   policies            the shortest of their times decides when the next round begins
 //
+// After a leap of time, as when the node was off, no device and no producer ends for a while: nobody could show up.
+//
 // An entry with a tick takes a round a bounded number of records further; how far it got is part of the state.
 class Sweep {
  public:
@@ -44,8 +46,8 @@ class Sweep {
       : parts_(parts), shard_(shard), shard_count_(shard_count), limits_(limits) {}
 
   Status load();
-  // At every tick.
-  void step(std::uint64_t tick_ms, Effects& effects);
+  // At every tick; `previous_ms` is the one before, 0: there was none.
+  void step(std::uint64_t previous_ms, std::uint64_t tick_ms, Effects& effects);
   // A new round is to begin soon.
   void policy_changed(const Policy& policy);
   // When step() has something to do.

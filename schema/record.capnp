@@ -65,6 +65,7 @@ struct SweepHead {              # the round through all mailboxes, cursors and p
   position @0 :Data;            # the key to go on from; empty: no round is under way
   startedMs @1 :UInt64;         # tick
   intervalMs @2 :UInt64;        # from there to the next round; while one is under way: as far as is known
+  sparesUntilMs @3 :UInt64;     # tick before which no device and no producer ends: time has leapt
 }
 
 struct LaneRecord {             # one producer's stream into this shard

@@ -123,6 +123,7 @@ static Result<SweepHead> read(schema::SweepHead::Reader from) {
   sweep.position = fields.data(from.getPosition(), kKeyBytesMax, "position");
   sweep.started_ms = from.getStartedMs();
   sweep.interval_ms = from.getIntervalMs();
+  sweep.spares_until_ms = from.getSparesUntilMs();
   return fields.finish(std::move(sweep));
 }
 
@@ -308,6 +309,7 @@ std::string encode(const SweepHead& sweep) {
   root.setPosition(flat::data(sweep.position));
   root.setStartedMs(sweep.started_ms);
   root.setIntervalMs(sweep.interval_ms);
+  root.setSparesUntilMs(sweep.spares_until_ms);
   return writer.take();
 }
 

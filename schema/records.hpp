@@ -74,9 +74,10 @@ struct ParkedRecord {
 
 // The round through all records that ends what is too old.
 struct SweepHead {
-  std::string position;           // the key to go on from; empty: no round is under way
-  std::uint64_t started_ms = 0;   // tick at which the last round began
-  std::uint64_t interval_ms = 0;  // from there to the next round; while one is under way: as far as is known
+  std::string position;               // the key to go on from; empty: no round is under way
+  std::uint64_t started_ms = 0;       // tick at which the last round began
+  std::uint64_t interval_ms = 0;      // from there to the next round; while one is under way: as far as is known
+  std::uint64_t spares_until_ms = 0;  // tick before which no device and no producer ends: time has leapt
   bool operator==(const SweepHead&) const = default;
 };
 

@@ -78,7 +78,7 @@ TEST_F(ShardMachineDevices, IdleProducerIsForgottenByEveryShard) {
   limits.producer_idle_ms_max = 30 * kDay;
   const ProducerId producer = login(kStart).producer;
   send_as(producer, 1);
-  tick(kStart + 30 * kDay);
+  let_pass(kStart + 30 * kDay);
   for (std::uint16_t n = 0; n < kTestShards; ++n) {
     if (ShardId(n) == kTestShard) continue;
     EXPECT_THAT(replica()->outbox(ShardId(n), 1, 9, 1 << 20).value(),
@@ -134,6 +134,19 @@ TEST_F(ShardMachineDevices, FullOutboxPutsForgettingOffAndLosesNone) {
   EXPECT_EQ(replica()->next_due_ms(), due + limits.sweep_interval_ms) << "the round went on to its end";
 }
 
+TEST_F(ShardMachineDevices, TimeThatTheNodeWasOffIsNoIdlenessUntilAllCouldComeBack) {
+  ASSERT_TRUE(set_policy(bob, Policy{0, 0, kDay, 0}).has_value());
+  const ProducerId producer = login(kStart, "phone").producer;
+  login(kStart, "tablet");
+  const std::uint64_t back_ms = kStart + 31 * kDay;  // the node was off for so long
+  last_ = replica().apply(LoginCommand{carol, device("phone"), {}, {}, {}, StartAt::kOldest}, back_ms);
+  EXPECT_THAT(last_.removed_devices, IsEmpty()) << "the first entry ends nobody";
+  replica().flush_and_reopen();
+  EXPECT_THAT(removed(let_pass(back_ms + kDay / 4)), IsEmpty());
+  EXPECT_FALSE(login(back_ms + kDay / 4, "phone", producer.value).new_producer) << "nor a producer";
+  EXPECT_THAT(removed(let_pass(back_ms + kDay)), ElementsAre(bob.text() + "/tablet"));
+}
+
 TEST_F(ShardMachineDevices, DeviceFromBeforeTheFirstTickIsNotTakenForIdle) {
   storage::ModelDisk fresh(1);
   TestReplica unborn([&] { return fresh.open(); });
@@ -149,7 +162,7 @@ TEST_F(ShardMachineDevices, RoundOfManyStepsSeesEveryDeviceOnceWhateverIsFlushed
   ASSERT_TRUE(set_policy(UserId(), Policy{0, 0, 2 * kDay, 0}).has_value());
   tick(kStart);
   for (int n = 0; n < 10; ++n) login(kStart, "device-" + std::to_string(n));
-  std::vector<Effects> all;
+  std::vector<Effects> all = let_pass(kStart + 2 * kDay - 1);
   for (int n = 0; n < 12; ++n) {
     all.push_back(tick(kStart + 2 * kDay));
     if (n % 3 == 0) replica().flush_and_reopen();

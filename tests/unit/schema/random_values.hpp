@@ -123,7 +123,7 @@ class RandomValues {
   }
   ParkedRecord parked_record() { return {static_cast<std::uint32_t>(number()), number()}; }
   Policy policy() { return {number(), number(), number(), static_cast<std::uint32_t>(number())}; }
-  SweepHead sweep_head() { return {bytes(300), number(), number()}; }
+  SweepHead sweep_head() { return {bytes(300), number(), number(), number()}; }
   LaneRecord lane_record() {
     LaneRecord lane{user(), device(), LaneNumber(100 + number() / 2), {}, number()};
     for (std::size_t i = random.below(20); i > 0; --i) {
