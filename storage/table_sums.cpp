@@ -120,11 +120,33 @@ Status SumsUpdate::erase(std::string_view full_key) { return subtract(full_key);
 Status SumsUpdate::subtract(std::string_view full_key) {
   auto old = transaction_.get(kStateTable, full_key);
   if (!old) return fail(std::move(old.error()));
-  if (*old) subtract_from_sums(sums_, kind_of(full_key), guard_in(**old));
+  if (!*old) return {};
+  const char kind = kind_of(full_key);
+  if (record_kind(kind).is_checked_at_start && !open_sealed(full_key, **old)) damaged_kinds_.insert(kind);
+  subtract_from_sums(sums_, kind, guard_in(**old));
   return {};
 }
 
-Status SumsUpdate::write() { return put_sums(transaction_, shard_, sums_); }
+Status SumsUpdate::sum_anew(char kind) {
+  const auto sum = sums_.kinds.find(static_cast<std::uint8_t>(kind));
+  if (sum == sums_.kinds.end()) return {};
+  sum->second.digest = 0;
+  const auto add = [&sum](std::string_view, std::string_view sealed) {
+    sum->second.digest += guard_in(sealed);
+    return true;
+  };
+  auto scanned = transaction_.scan(kStateTable, state_key(shard_, std::string(1, kind)),
+                                   state_key(shard_, std::string(1, static_cast<char>(kind + 1))), add);
+  if (sum->second.count == 0 && sum->second.digest == 0) sums_.kinds.erase(sum);
+  return scanned;
+}
+
+Status SumsUpdate::write() {
+  for (const char kind : damaged_kinds_) {
+    if (auto summed = sum_anew(kind); !summed) return summed;
+  }
+  return put_sums(transaction_, shard_, sums_);
+}
 
 Result<std::optional<ShardSums>> read_sums(ReadTransaction& transaction, ShardId shard) {
   const std::string key = state_key(shard, keys::shard_sums());
@@ -155,7 +177,11 @@ Status store_counted_sums(Environment& environment, std::uint16_t shard_count) {
   for (ShardId shard(0); shard.value < shard_count; shard = shard.next()) {
     auto sums = count_sums(**transaction, shard);
     if (!sums) return fail(std::move(sums.error()));
-    if (sums->kinds.empty()) continue;
+    if (sums->kinds.empty()) {
+      auto erased = (*transaction)->erase(kStateTable, state_key(shard, keys::shard_sums()));
+      if (!erased) return fail(std::move(erased.error()));
+      continue;
+    }
     if (auto put = put_sums(**transaction, shard, *sums); !put) return put;
   }
   return (*transaction)->commit();

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string_view>
 
 #include "base/error.hpp"
@@ -14,8 +15,11 @@
 // stands there in an older version with a seal that fits.
 //
 // What is summed is the guard as it stands on disk. A damaged value whose guard is whole is therefore counted as what
-// was meant to be there, and stays so when it is replaced. A damaged guard is subtracted as it stands: the digest then
-// differs for good, which is said (by `earshot verify`) until the sums are counted anew.
+// was meant to be there, and stays so when it is replaced. A damaged guard cannot be subtracted, as nobody knows what
+// it was. When such a record of a kind that check_sums() looks at is replaced or erased, the kind's digest is summed
+// anew, or else the node would not start again although nothing is damaged any more; how many there are is known all
+// the time. With other kinds, of which there may be many, the digest then differs for good, which is said (by `earshot
+// verify`) until the sums are counted anew.
 namespace earshot::storage {
 
 // The sums of one shard within one write transaction.
@@ -35,10 +39,12 @@ class SumsUpdate {
   SumsUpdate(WriteTransaction& transaction, ShardId shard, ShardSums sums)
       : transaction_(transaction), shard_(shard), sums_(std::move(sums)) {}
   Status subtract(std::string_view full_key);
+  Status sum_anew(char kind);
 
   WriteTransaction& transaction_;
   ShardId shard_;
   ShardSums sums_;
+  std::set<char> damaged_kinds_;  // that check_sums() looks at
 };
 
 // Adds a record with this guard to a kind, or takes one away.

@@ -171,6 +171,34 @@ TEST_P(TableSums, DamagedValueStaysCountedAsWhatWasMeant) {
   EXPECT_EQ(stored(*environment), meant);
 }
 
+TEST_P(TableSums, DamagedGuardThatWasReplacedOrErasedLeavesTheSumsOfWhatIsThere) {
+  auto environment = disk.open();
+  must(write(*environment, kShard, {{"Ca", "1"}, {"Cb", "2"}, {"La", "3"}, {"Ma", "4"}, {"S", "s"}}));
+  const auto count = counted(*environment).kinds.at('C').count;
+  for (const std::string_view key : {"Ca", "La"}) {
+    std::string sealed = value_behind(*environment, key);
+    sealed[0] = static_cast<char>(sealed[0] ^ 0x10);
+    put(*environment, kStateTable, state_key(kShard, key), sealed);
+  }
+  must(check_sums(*environment, 4));
+  must(write(*environment, kShard, {{"Ca", "new"}, {"Cc", "5"}, {"La", std::nullopt}, {"Mb", "6"}}));
+  EXPECT_EQ(stored(*environment), counted(*environment));
+  EXPECT_EQ(stored(*environment)->kinds.at('C').count, count + 1);
+  must(check_sums(*environment, 4));
+  erase_behind(*environment, "Cb");
+  EXPECT_FALSE(check_sums(*environment, 4)) << "what is missing still shows";
+}
+
+TEST_P(TableSums, SumsOfAShardThatHasNothingLeftAreAcceptedToo) {
+  auto environment = disk.open();
+  must(write(*environment, kShard, {{"Ca", "1"}, {"S", "s"}}));
+  erase_behind(*environment, "Ca");
+  erase_behind(*environment, "S");
+  ASSERT_FALSE(check_sums(*environment, 4));
+  must(store_counted_sums(*environment, 4));
+  must(check_sums(*environment, 4));
+}
+
 TEST(TableSumsAfterCrash, AreThoseOfWhatSurvived) {
   Random random(tests::seed_of_test());
   ModelDisk disk(state_tables().size());
