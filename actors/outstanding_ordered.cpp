@@ -47,7 +47,12 @@ class Ordered final : public Outstanding {
     if (gone == 0) return;
     next_ -= std::min(next_, gone);
     sent_ -= std::min(sent_, gone);
-    if (hold_ && hold_->at <= ack.up_to) hold_.reset();
+    if (hold_ && hold_->at <= ack.up_to) {
+      // What was nacked is acked after all. What went out behind it was not refused: its clock runs as before.
+      hold_.reset();
+      next_ = sent_;
+      begins_repeat_ = false;
+    }
     // Progress: the client is alive and stores. What is left gets its full time again.
     fruitless_rounds_ = 0;
     is_due_ = false;

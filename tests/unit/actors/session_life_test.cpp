@@ -172,6 +172,16 @@ TEST_F(SessionLife, OfAnOrderedRepeatOnlyWhatBlocksCounts) {
   EXPECT_EQ(in_vain(), (Numbers{1, 6})) << "a nack says itself which";
 }
 
+TEST_F(SessionLife, NothingBehindANackCountsWhenAnAckPassesIt) {
+  deliver_from(0, DeliveryMode::kOrdered);
+  parks_after(1);
+  push(1, 9);
+  take_in();
+  nack({3}, 1'000);
+  ack(5);
+  EXPECT_EQ(in_vain(), Numbers{}) << "6 was not refused";
+}
+
 TEST_F(SessionLife, OneNoteIsUnderWayAndTheNextIsMerged) {
   deliver_from(0, DeliveryMode::kUnordered);
   parks_after(9);

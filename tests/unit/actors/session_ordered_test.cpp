@@ -174,6 +174,18 @@ TEST_F(SessionOrdered, UnackedBeforeANackedMessageStillTimesOut) {
   EXPECT_EQ(last_delivered(), numbers(6, 6)) << "an ack past the nacked message lets the rest go on";
 }
 
+TEST_F(SessionOrdered, AckBeyondANackRepeatsNothingThatWasNotRefused) {
+  subscribe_at(0);
+  push(1, 10);
+  take_in();
+  nack({3}, 1'000);
+  ack(5);  // it has fetched them meanwhile
+  EXPECT_EQ(deliveries(), 1u) << "6 to 10 are with the client";
+  push(11, 11);
+  EXPECT_EQ(last_delivered(), numbers(11, 11));
+  EXPECT_EQ(counters_->retransmits_of(RetransmitCause::kNack), 0u);
+}
+
 TEST_F(SessionOrdered, NackWithinTheDeliveryWaitsForItToBeTakenIn) {
   subscribe_at(0);
   push(1, 3);
