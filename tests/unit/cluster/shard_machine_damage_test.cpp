@@ -148,6 +148,7 @@ TEST_F(ShardMachineDamage, OutboxRecordUnderAStrayKeyIsOneLostRecordAndNotMillio
   move_record(keys::outbox(kOtherShard, 2), longer(keys::outbox(kOtherShard, 2)));
   const auto records = replica()->outbox(kOtherShard, 1, 100, 1 << 20).value();
   ASSERT_EQ(records.size(), 3u);
+  EXPECT_LT(records.capacity(), 100u) << "there was never one for each number up to the altered one";
   EXPECT_EQ(records[0].cause, OutboxCause::kCopyToSelf);
   EXPECT_EQ(records[1].cause, OutboxCause::kLost);
   EXPECT_EQ(records[2].cause, OutboxCause::kCopyToSelf);
