@@ -252,7 +252,7 @@ void ShardImpl::handle(ShardHistory message) {
 std::optional<Error> ShardImpl::refusal(const Command& command) const {
   if (stopping_) return stopping();
   if (!leads_) return not_leader();
-  if (budgets_->disk.is_full()) return storage_full();
+  if (budgets_->disk.is_log_full()) return storage_full();
   // The reserve is for what is under way, and for what is small or frees room: logins, acks, copies from other shards.
   const bool adds = std::holds_alternative<SendCommand>(command) || std::holds_alternative<ReplayCommand>(command);
   if (budgets_->disk.is_tight() && adds) return storage_full();

@@ -23,12 +23,12 @@ class DiskState {
   void set_tight(bool tight) { tight_.store(tight, std::memory_order_relaxed); }
   void set_flush_early(bool early) { flush_early_.store(early, std::memory_order_relaxed); }
 
-  // The last write did not fit: nothing more is let in.
-  [[nodiscard]] bool is_full() const {
-    return log_full_.load(std::memory_order_relaxed) || state_full_.load(std::memory_order_relaxed);
-  }
-  // The reserve is reached: what would grow the disk's content is not let in.
-  [[nodiscard]] bool is_tight() const { return tight_.load(std::memory_order_relaxed); }
+  // The last write of the log did not fit: nothing more is let in.
+  [[nodiscard]] bool is_log_full() const { return log_full_.load(std::memory_order_relaxed); }
+  // The last write of one of both did not fit.
+  [[nodiscard]] bool is_full() const { return is_log_full() || state_full_.load(std::memory_order_relaxed); }
+  // The reserve is reached, or state finds no room: what would grow the disk's content is not let in.
+  [[nodiscard]] bool is_tight() const { return tight_.load(std::memory_order_relaxed) || is_full(); }
   // Room is short, or the log is long: shards flush what they have, so that logs can be cut.
   [[nodiscard]] bool wants_flush() const { return flush_early_.load(std::memory_order_relaxed); }
 

@@ -213,11 +213,11 @@ TEST_F(ShardInboundTest, GapIsAnsweredWithTheLastNumberTaken) {
 }
 
 TEST_F(ShardInboundTest, TransferRefusedForWantOfRoomGetsNoAnswer) {
-  world.budgets->disk.set_state_full(true);
+  world.budgets->disk.set_log_full(true);
   transfer(1, 1);
   world.settle();
   EXPECT_THAT(answers(), IsEmpty()) << "the origin sends it again";
-  world.budgets->disk.set_state_full(false);
+  world.budgets->disk.set_log_full(false);
   transfer(1, 1);
   world.settle();
   EXPECT_THAT(answers(), ElementsAre(1));

@@ -386,6 +386,16 @@ TEST_F(ShardTest, StorageFullRefusesNewAndKeepsAdmitted) {
   EXPECT_THAT(port->stored(), ElementsAre(1, 2));
 }
 
+TEST_F(ShardTest, StateThatFindsNoRoomRefusesSendsOnly) {
+  world.budgets->disk.set_state_full(true);
+  world.send(port, world.alice, 1);
+  EXPECT_EQ(port->held(), ErrorCode::kStorageFull);
+  login(port, world.bob);
+  world.settle();
+  ASSERT_EQ(port->logins.size(), 1u);
+  EXPECT_TRUE(port->logins.at(0).outcome.has_value()) << "the log still has room for what is small";
+}
+
 TEST_F(ShardTest, TightDiskRefusesSendsOnly) {
   world.budgets->disk.set_tight(true);
   world.send(port, world.alice, 1);
