@@ -8,7 +8,7 @@ namespace earshot::client {
 
 void AckQueue::received(Sequence up_to, std::span<const Sequence> above, std::size_t messages, std::uint64_t now_ms) {
   up_to_ = std::max(up_to_, up_to);
-  above_.insert(above_.end(), above.begin(), above.end());
+  if (mode_ == DeliveryMode::kUnordered) above_.insert(above_.end(), above.begin(), above.end());
   unreported_ += messages;
   if (mode_ != DeliveryMode::kSequenceOnly) {
     if (!pending_) due_at_ms_ = now_ms;
@@ -49,7 +49,8 @@ void AckQueue::answered(bool ok, std::uint64_t retry_after_ms, std::uint64_t now
 
 void AckQueue::reconnected(Sequence up_to, std::span<const Sequence> above) {
   up_to_ = up_to;
-  above_.assign(above.begin(), above.end());
+  above_.clear();
+  if (mode_ == DeliveryMode::kUnordered) above_.assign(above.begin(), above.end());
   above_under_way_.clear();
   unreported_ = 0;
   under_way_ = false;

@@ -16,7 +16,8 @@ class AckQueue {
   AckQueue(DeliveryMode mode, std::uint32_t report_messages, std::uint32_t report_interval_ms)
       : mode_(mode), report_messages_(report_messages), report_interval_ms_(report_interval_ms) {}
 
-  // Committed: everything up to `up_to`, and of what is above it these (new or delivered again).
+  // Committed: everything up to `up_to`, and of what is above it these (new or delivered again); they are told in
+  // `unordered` mode alone.
   void received(Sequence up_to, std::span<const Sequence> above, std::size_t messages, std::uint64_t now_ms);
   // The call to make now, if any; it is under way from here on.
   std::optional<AckRequest> next(std::uint64_t now_ms);

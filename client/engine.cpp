@@ -4,8 +4,6 @@
 #include <chrono>
 #include <utility>
 
-#include "base/checksum.hpp"
-
 namespace earshot::client {
 namespace {
 
@@ -21,6 +19,14 @@ bool is_final(ErrorCode code) {
     case ErrorCode::kConflict: return true;
     default: return false;
   }
+}
+
+bool holds_altered(const Batch& batch) { return std::ranges::any_of(batch.messages, is_altered); }
+bool holds_altered(const ManageAnswer& answer) {
+  const auto* parked = std::get_if<std::vector<ParkedMessage>>(&answer);
+  return parked != nullptr && std::ranges::any_of(*parked, [](const ParkedMessage& one) {
+           return one.message.has_value() && is_altered(*one.message);
+         });
 }
 
 }  // namespace
@@ -374,14 +380,14 @@ void Engine::announce(ConnectionChange change) {
 }
 
 // What is read on demand passes no inbox: an altered body must not pass here either.
-FetchDone Engine::tested(FetchDone done) {
-  return [weak = weak_from_this(), done = std::move(done)](Result<Batch> batch) {
-    const auto altered = [](const IncomingMessage& m) { return m.checksum != checksum_of(m.body); };
-    if (batch && std::any_of(batch->messages.begin(), batch->messages.end(), altered)) {
+template <class T>
+Answer<T> Engine::tested(Answer<T> done) {
+  return [weak = weak_from_this(), done = std::move(done)](Result<T> answer) {
+    if (answer && holds_altered(*answer)) {
       if (const auto self = weak.lock()) ++self->counters_.checksum_failures;
-      batch = fail(ErrorCode::kChecksumMismatch, "body", "a message arrived altered: read again");
+      answer = fail(ErrorCode::kChecksumMismatch, "body", "a message arrived altered: read again");
     }
-    done(std::move(batch));
+    done(std::move(answer));
   };
 }
 
@@ -399,7 +405,9 @@ void Engine::history(Sequence before, std::uint32_t limit, FetchDone done) {
 
 void Engine::manage(ManageRequest request, Answer<ManageAnswer> done) {
   if (state_ != State::kOpen) return done(fail(ErrorCode::kUnavailable, "", "not connected"));
-  link_->manage(std::move(request), std::move(done));
+  const auto* parked = std::get_if<ParkedRequest>(&request);
+  const bool with_bodies = parked != nullptr && !parked->device.empty();
+  link_->manage(std::move(request), with_bodies ? tested(std::move(done)) : std::move(done));
 }
 
 // One timer for everything that waits for a time; an earlier time asks for another one.

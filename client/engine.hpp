@@ -88,7 +88,8 @@ class Engine final : public std::enable_shared_from_this<Engine>, private LinkEv
   void finish_shut_down();
   void check_shut_down();
   void announce(ConnectionChange change);
-  FetchDone tested(FetchDone done);
+  template <class T>
+  Answer<T> tested(Answer<T> done);
   void arm();
 
   // ---- engine_sending.cpp

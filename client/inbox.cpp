@@ -8,8 +8,6 @@
 namespace earshot::client {
 namespace {
 
-bool is_altered(const IncomingMessage& message) { return checksum_of(message.body) != message.checksum; }
-
 Sequence end_of(const Batch& batch) {
   Sequence end;
   if (!batch.messages.empty()) end = batch.messages.back().sequence;
@@ -18,8 +16,7 @@ Sequence end_of(const Batch& batch) {
 }
 
 // What of the ranges lies beyond `after` and is not among the sequences; both ascending.
-std::vector<LostRange> without(const std::vector<LostRange>& ranges, Sequence after,
-                               const std::vector<Sequence>& held) {
+std::vector<LostRange> without(std::span<const LostRange> ranges, Sequence after, const std::vector<Sequence>& held) {
   std::vector<LostRange> rest;
   for (const LostRange& range : ranges) {
     Sequence first = std::max(range.first, after.next());
@@ -32,7 +29,32 @@ std::vector<LostRange> without(const std::vector<LostRange>& ranges, Sequence af
   return rest;
 }
 
+// Moves last_received over what follows it without a hole: received ones, and these ranges (ascending).
+void move_on(InboxHead& head, std::span<const LostRange> ranges) {
+  auto above = head.received_above.begin();
+  auto lost = ranges.begin();
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (; lost != ranges.end() && lost->first <= head.last_received.next(); ++lost) {
+      head.last_received = std::max(head.last_received, lost->last);
+      moved = true;
+    }
+    for (; above != head.received_above.end() && *above <= head.last_received.next(); ++above) {
+      head.last_received = std::max(head.last_received, *above);
+      moved = true;
+    }
+  }
+  head.received_above.erase(head.received_above.begin(), above);
+}
+
 }  // namespace
+
+bool is_altered(const IncomingMessage& message) { return checksum_of(message.body) != message.checksum; }
+
+Inbox::Inbox(DeliveryMode mode, InboxHead head) : mode_(mode), head_(std::move(head)) {
+  std::ranges::sort(head_.received_above);
+  move_on(head_, {});
+}
 
 bool Inbox::has(Sequence sequence) const {
   return sequence <= head_.last_received ||
@@ -48,11 +70,17 @@ Inbox::Judgement Inbox::judge(Batch batch) {
   return mode_ == DeliveryMode::kUnordered ? judge_each(std::move(batch)) : judge_in_sequence(std::move(batch));
 }
 
-// Walks messages and lost ranges together in ascending order; each must begin where the one before ended.
+// Walks messages and lost ranges together in ascending order; each must begin where the one before ended. What came out
+// of sequence in an earlier, `unordered` run is passed over.
 Inbox::Judgement Inbox::judge_in_sequence(Batch batch) const {
   Judgement judgement;
   const Sequence end = end_of(batch);
   Sequence last = head_.last_received;
+  const auto& above = head_.received_above;
+  auto reach = [&last, held = above.begin(), &above](Sequence sequence) mutable {
+    last = sequence;
+    for (; held != above.end() && *held <= last.next(); ++held) last = std::max(last, *held);
+  };
   auto lost = batch.lost.begin();
   auto message = batch.messages.begin();
   const auto repair_from = [&](FetchCause cause, Sequence after) {
@@ -69,8 +97,9 @@ Inbox::Judgement Inbox::judge_in_sequence(Batch batch) const {
         judgement.messages.clear(), judgement.lost.clear();
         return repair_from(FetchCause::kGap, head_.last_received);
       }
-      judgement.lost.push_back(LostRange{last.next(), range.last, range.reason});
-      last = range.last;
+      const auto rest = without({&range, 1}, last, above);
+      judgement.lost.insert(judgement.lost.end(), rest.begin(), rest.end());
+      reach(range.last);
       continue;
     }
     IncomingMessage& next = *message++;
@@ -83,7 +112,7 @@ Inbox::Judgement Inbox::judge_in_sequence(Batch batch) const {
       judgement.altered = 1;
       return repair_from(FetchCause::kChecksum, last);
     } else {
-      last = next.sequence;
+      reach(next.sequence);
       judgement.messages.push_back(std::move(next));
     }
   }
@@ -95,13 +124,14 @@ Inbox::Judgement Inbox::judge_each(Batch batch) {
   // What cannot be remembered is left for the server to deliver again, when the numbers below have come.
   std::size_t room = limits::kSelectiveAcksMax - std::min(limits::kSelectiveAcksMax, head_.received_above.size());
   Sequence last = head_.last_received;
-  Sequence before;  // of this batch, so that a batch cannot hold one sequence twice
+  Sequence before;  // of this batch: one that does not ascend is left to be delivered again
   for (IncomingMessage& message : batch.messages) {
     const Sequence sequence = message.sequence;
-    if (sequence <= before || has(sequence)) {
+    if (has(sequence)) {
       judgement.repeats.push_back(sequence);
       continue;
     }
+    if (sequence <= before) continue;
     if (is_altered(message)) {
       ++judgement.altered;
       if (!judgement.repair) judgement.repair = Repair{FetchCause::kChecksum, sequence.previous(), sequence, 1};
@@ -177,28 +207,9 @@ std::vector<Sequence> Inbox::reject(Judgement& judgement, std::span<const Reject
 
 InboxHead Inbox::head_after(const Judgement& judgement) const {
   InboxHead head = head_;
-  if (mode_ != DeliveryMode::kUnordered) {
-    if (!judgement.messages.empty()) head.last_received = judgement.messages.back().sequence;
-    if (!judgement.lost.empty()) head.last_received = std::max(head.last_received, judgement.lost.back().last);
-    return head;
-  }
   for (const IncomingMessage& message : judgement.messages) head.received_above.push_back(message.sequence);
-  std::sort(head.received_above.begin(), head.received_above.end());
-  // Moves over what is contiguous now.
-  auto above = head.received_above.begin();
-  auto lost = judgement.lost.begin();
-  for (bool moved = true; moved;) {
-    moved = false;
-    for (; lost != judgement.lost.end() && lost->first <= head.last_received.next(); ++lost) {
-      head.last_received = std::max(head.last_received, lost->last);
-      moved = true;
-    }
-    for (; above != head.received_above.end() && *above <= head.last_received.next(); ++above) {
-      head.last_received = std::max(head.last_received, *above);
-      moved = true;
-    }
-  }
-  head.received_above.erase(head.received_above.begin(), above);
+  std::ranges::sort(head.received_above);
+  move_on(head, judgement.lost);
   return head;
 }
 

@@ -10,17 +10,21 @@
 
 namespace earshot::client {
 
+// The body is not the one that its sender made the checksum of.
+bool is_altered(const IncomingMessage& message);
+
 // What this client has received: LastReceivedSeqID, and what a batch means to it.
 //
 //   `ordered`, `sequenceOnly`   a batch is taken when it follows last_received without a hole, `lost` ranges counted;
 //                               nothing of a batch with a hole is taken
-//   `unordered`                 every message not yet received is taken; those beyond last_received + 1 are
-//                               remembered one by one, at most selective_acks_max
+//   `unordered`                 every message not yet received is taken; those beyond last_received + 1 are remembered
+//                               one by one, at most selective_acks_max
 //
+// A store may have been filled in another mode: what was remembered one by one then counts as received in every mode.
 // A body that does not fit its checksum is never taken. Pure logic, one thread.
 class Inbox {
  public:
-  Inbox(DeliveryMode mode, InboxHead head) : mode_(mode), head_(std::move(head)) {}
+  Inbox(DeliveryMode mode, InboxHead head);
 
   // A refetch that makes a batch good.
   struct Repair {

@@ -100,14 +100,21 @@ Result<std::vector<ParkedMessage>> Devices::parked(const UserId& user, const Dev
   if (!added.has_value()) return fail(std::move(added.error()));
   std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.sequence < b.sequence; });
 
+  // A page ends between two sequences, since the next one begins after a sequence.
   std::size_t bytes = 0;
+  std::size_t group = 0;  // where this sequence begins, one entry for each device
   for (std::size_t i = 0; i < all.size(); ++i) {
     const bool is_next = i > 0 && all[i].sequence != all[i - 1].sequence;
+    if (is_next) group = i;
+    if (i >= limit && group > 0) {
+      all.resize(group);
+      break;
+    }
     auto record = mailboxes_.message(user, all[i].sequence);
     const bool is_alive = record.has_value() && !ended_reason(*record, rules).has_value();
     if (is_alive && of_all) record->body.clear();
     bytes += is_alive ? record->body.size() : 0;
-    if (is_next && (i >= limit || bytes > bytes_max)) {
+    if (is_next && bytes > bytes_max) {
       all.resize(i);
       break;
     }

@@ -314,6 +314,22 @@ class FakeServer::SessionServer final : public schema::Session::Server {
     return kj::READY_NOW;
   }
 
+  // The whole mailbox, as if all of it were parked.
+  kj::Promise<void> parked(ParkedContext context) override {
+    const std::lock_guard lock(server_.mutex_);
+    const bool of_all = context.getParams().getDevice().size() == 0;
+    Batch batch;
+    batch.messages = server_.mailbox_;
+    server_.finish_batch(batch);
+    std::vector<ParkedMessage> parked;
+    for (IncomingMessage& message : batch.messages) {
+      if (of_all) message.body.clear();
+      parked.push_back({DeviceId::trusted("phone"), message.sequence, 1, 1, std::move(message)});
+    }
+    wire::write(Result<std::vector<ParkedMessage>>(std::move(parked)), context.getResults());
+    return kj::READY_NOW;
+  }
+
   kj::Promise<void> logout(LogoutContext) override {
     const std::lock_guard lock(server_.mutex_);
     ++server_.seen_.logouts;

@@ -355,6 +355,23 @@ TEST_F(ClientReceiving, AnAlteredBodyIsNotHandedOutWhenReadOnDemand) {
   EXPECT_EQ(client_->stats().checksum_failures, 2u);
 }
 
+TEST_F(ClientReceiving, AnAlteredParkedBodyIsNotHandedOut) {
+  server_.script([](auto& s) { s.deliver = false; });
+  put(3);
+  start();
+  ASSERT_TRUE(client_->wait_connected(5'000));
+  const UserId alice = UserId::trusted("alice");
+  const auto list = [&](const char* device) {
+    return client_->parked(ParkedRequest{alice, DeviceId::trusted(device), Sequence(), 10}).get();
+  };
+  server_.script([](auto& s) { s.alter = 1; });
+  const auto altered = list("phone");
+  ASSERT_FALSE(altered);
+  EXPECT_EQ(altered.error().code, ErrorCode::kChecksumMismatch);
+  EXPECT_TRUE(list("phone"));
+  EXPECT_TRUE(list("")) << "without bodies there is nothing to test";
+}
+
 TEST_F(ClientReceiving, ARefetchThatWaitsForTheApplicationDoesNotSpin) {
   server_.script([](auto& s) { s.deliver = false, s.alter = 1; });
   put(3);

@@ -106,6 +106,35 @@ TEST(Inbox, UnorderedRemembersWhatCameEarlyAndTakesItOnce) {
   EXPECT_EQ(inbox.head().last_received, Sequence(8));
 }
 
+TEST(Inbox, WhatCameEarlyCountsInEveryMode) {
+  for (const DeliveryMode mode : {DeliveryMode::kOrdered, DeliveryMode::kSequenceOnly}) {
+    InboxHead head = at(3);
+    head.received_above = {Sequence(5), Sequence(6), Sequence(9)};
+    Inbox inbox(mode, head);
+    const auto take = [&](const Numbers& numbers, std::vector<LostRange> lost = {}) {
+      const auto judgement = inbox.judge(batch(numbers, std::move(lost)));
+      EXPECT_FALSE(judgement.repair);
+      inbox.adopt(inbox.head_after(judgement));
+      return judgement;
+    };
+    EXPECT_EQ(sequences(take({4, 5, 6, 7})), (Numbers{4, 7}));
+    EXPECT_EQ(inbox.head().last_received, Sequence(7));
+    const auto judgement = take({11}, {{Sequence(8), Sequence(10), LostReason::kExpired}});
+    EXPECT_EQ(judgement.lost, (std::vector<LostRange>{{Sequence(8), Sequence(8), LostReason::kExpired},
+                                                      {Sequence(10), Sequence(10), LostReason::kExpired}}))
+        << "what was received before it ended is not lost";
+    EXPECT_EQ(inbox.head().last_received, Sequence(11));
+    EXPECT_TRUE(inbox.head().received_above.empty());
+  }
+}
+
+TEST(Inbox, WhatDoesNotAscendIsNotTakenForARepeat) {
+  Inbox inbox(DeliveryMode::kUnordered, at(0));
+  const auto judgement = inbox.judge(batch({10, 5}));
+  EXPECT_EQ(sequences(judgement), Numbers{10});
+  EXPECT_TRUE(judgement.repeats.empty()) << "5 would be acked without having been stored";
+}
+
 TEST(Inbox, ALossToldTwiceBeforeItCountsIsReportedOnce) {
   Inbox inbox(DeliveryMode::kUnordered, at(0));
   const LostRange lost{Sequence(2), Sequence(3), LostReason::kTrimmed};
@@ -172,35 +201,42 @@ TEST(Inbox, AWelcomeSetsTheStartOrLowersIt) {
   EXPECT_EQ(Inbox(DeliveryMode::kOrdered, others).head_after(welcome).error().code, ErrorCode::kConflict);
 }
 
-// Whatever is delivered, in whatever order and however often: taken once, and in the strict modes in sequence.
+// Whatever is delivered, in whatever order and however often: taken once, and in the strict modes in sequence; also
+// when the mode changes from one run to the next.
 TEST(Inbox, RandomDeliveriesNeverLeaveAHoleOrADouble) {
   Random random(tests::seed_of_test());
-  for (const DeliveryMode mode : {DeliveryMode::kOrdered, DeliveryMode::kUnordered}) {
-    Inbox inbox(mode, at(0));
-    std::vector<bool> taken(301, false);
-    for (int round = 0; round < 20'000 && inbox.head().last_received < Sequence(300); ++round) {
-      Numbers numbers;
-      std::uint64_t next = 1 + random.below(300);
-      for (std::uint64_t n = random.below(30); n > 0 && next <= 300; --n) {
-        numbers.push_back(next);
-        next += random.chance(0.9) ? 1 : 2;
-      }
-      Batch b = batch(numbers);
-      if (!b.messages.empty() && random.chance(0.1)) b.messages.back().body += "!";
-      const auto judgement = inbox.judge(std::move(b));
-      for (const auto& m : judgement.messages) {
-        if (mode == DeliveryMode::kOrdered) {
-          EXPECT_TRUE(m.sequence == Sequence(1) || taken[m.sequence.value - 1]);
+  for (const bool changes : {false, true})
+    for (const DeliveryMode first : {DeliveryMode::kOrdered, DeliveryMode::kUnordered}) {
+      DeliveryMode mode = first;
+      Inbox inbox(mode, at(0));
+      std::vector<bool> taken(301, false);
+      for (int round = 0; round < 20'000 && inbox.head().last_received < Sequence(300); ++round) {
+        if (changes && random.chance(0.1)) {
+          mode = mode == DeliveryMode::kOrdered ? DeliveryMode::kUnordered : DeliveryMode::kOrdered;
+          inbox = Inbox(mode, inbox.head());
         }
-        EXPECT_FALSE(taken[m.sequence.value]);
-        EXPECT_EQ(checksum_of(m.body), m.checksum);
-        taken[m.sequence.value] = true;
+        Numbers numbers;
+        std::uint64_t next = 1 + random.below(300);
+        for (std::uint64_t n = random.below(30); n > 0 && next <= 300; --n) {
+          numbers.push_back(next);
+          next += random.chance(0.9) ? 1 : 2;
+        }
+        Batch b = batch(numbers);
+        if (!b.messages.empty() && random.chance(0.1)) b.messages.back().body += "!";
+        const auto judgement = inbox.judge(std::move(b));
+        for (const auto& m : judgement.messages) {
+          if (mode == DeliveryMode::kOrdered) {
+            EXPECT_TRUE(m.sequence == Sequence(1) || taken[m.sequence.value - 1]);
+          }
+          EXPECT_FALSE(taken[m.sequence.value]);
+          EXPECT_EQ(checksum_of(m.body), m.checksum);
+          taken[m.sequence.value] = true;
+        }
+        inbox.adopt(inbox.head_after(judgement));
+        for (std::uint64_t s = 1; s <= 300; ++s) ASSERT_EQ(inbox.has(Sequence(s)), bool(taken[s]));
       }
-      inbox.adopt(inbox.head_after(judgement));
-      for (std::uint64_t s = 1; s <= 300; ++s) ASSERT_EQ(inbox.has(Sequence(s)), bool(taken[s]));
+      EXPECT_EQ(inbox.head().last_received, Sequence(300));
     }
-    EXPECT_EQ(inbox.head().last_received, Sequence(300));
-  }
 }
 
 }  // namespace

@@ -71,6 +71,17 @@ TEST(AckQueue, ANewConnectionIsToldWhatIsBeyondTheLogin) {
   EXPECT_EQ(acks.next(0)->above, above);
 }
 
+TEST(AckQueue, SingleSequencesAreToldInUnorderedModeAlone) {
+  const std::vector above = {Sequence(5)};
+  for (const DeliveryMode mode : {DeliveryMode::kOrdered, DeliveryMode::kSequenceOnly}) {
+    AckQueue acks(mode, 1, 1);
+    acks.reconnected(Sequence(3), above);
+    EXPECT_FALSE(acks.next(0));
+    acks.received(Sequence(4), above, 1, 0);
+    EXPECT_EQ(acks.next(1), (AckRequest{Sequence(4), {}}));
+  }
+}
+
 TEST(Reconnector, ReconnectBacksOffWithJitter) {
   std::set<std::uint64_t> first_delays;
   for (std::uint64_t seed = 0; seed < 50; ++seed) {

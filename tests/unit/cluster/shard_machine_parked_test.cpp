@@ -155,12 +155,15 @@ TEST_F(ShardMachineParked, ListIsPagedWithoutLosingADevice) {
   EXPECT_THAT(sequences(parked("phone", 0, 3)), ElementsAre(1, 2, 3));
   EXPECT_THAT(sequences(parked("phone", 3, 3)), ElementsAre(4));
   EXPECT_THAT(sequences(parked("phone", UINT64_MAX, 3)), IsEmpty());
-  const auto all = parked("", 0, 2);
-  ASSERT_THAT(sequences(all), ElementsAre(1, 2, 2)) << "all of one sequence together";
+  EXPECT_THAT(sequences(parked("", 0, 2)), ElementsAre(1))
+      << "all of one sequence together, and no more than asked for";
+  const auto all = parked("", 0, 3);
+  ASSERT_THAT(sequences(all), ElementsAre(1, 2, 2));
   EXPECT_EQ(all[1].device, device("phone"));
   EXPECT_EQ(all[2].device, device("tablet"));
   EXPECT_TRUE(all[1].message->body.empty()) << "a list of every device is for looking through";
   EXPECT_THAT(sequences(parked("", 2, 2)), ElementsAre(3, 3));
+  EXPECT_THAT(sequences(parked("", 2, 1)), ElementsAre(3, 3)) << "never empty-handed: there are few devices";
   EXPECT_EQ(parked("phone", 1, 1)[0].message->body, "hello");
   EXPECT_THAT(sequences(parked("phone", 0, 100, 11)), ElementsAre(1, 2)) << "bodies of 5 bytes";
   EXPECT_THAT(sequences(parked("phone", 0, 100, 1)), ElementsAre(1)) << "never empty-handed";
