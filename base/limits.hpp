@@ -17,7 +17,8 @@ inline constexpr std::uint16_t kShardsDefault = 64;      // enough to spread ove
 // ---- client calls
 inline constexpr std::size_t kBatchMessagesMax = 1024;  // messages in one send or deliver call
 inline constexpr std::size_t kBatchBytesMax = 4 << 20;  // bytes in one send or deliver call; also bounds a raft entry
-inline constexpr std::size_t kCallWordsMax = 1 << 20;   // 8-byte words that decoding one call may visit (8 MiB)
+// 8-byte words that decoding one call may visit: the bodies of a batch are visited twice, once to add up their bytes
+inline constexpr std::size_t kCallWordsMax = (1 << 20) + kBatchBytesMax / 8;
 inline constexpr int kCallNestingMax = 16;              // pointer depth of one call
 inline constexpr std::size_t kFetchMessagesMax = 1024;  // messages in one fetch or history answer
 inline constexpr std::size_t kLostRangesMax = 1024;     // ranges of lost messages in one batch, which then ends early
@@ -138,13 +139,16 @@ inline constexpr int kListenBacklog = 4096;                 // connections the k
 inline constexpr std::uint64_t kAcceptRetryMs = 100;        // out of file descriptors: accept again after this
 inline constexpr std::size_t kFetchesInFlightMax = 4;       // fetch and history calls of a connection: large answers
 inline constexpr std::size_t kAnswersBytesMax = 256 << 20;  // fetch and history answers of a node, until written out
-inline constexpr std::uint64_t kWritePressedMs = 10'000;    // when that is full, slower takers are cut off
-inline constexpr std::size_t kRefusedCallsMax = 1024;       // of a client that calls on in spite of kOverloaded
+inline constexpr std::size_t kReadingBytesMax = 512 << 20;  // messages of clients that a node has half read
+inline constexpr std::uint64_t kWritePressedMs = 10'000;    // when one of them is full, slower clients are cut off
+inline constexpr std::size_t kLoginMessageBytesMax = 32 << 10;  // a message of a connection that has not logged in
+inline constexpr std::size_t kRefusedCallsMax = 1024;           // of a client that calls on in spite of kOverloaded
 inline constexpr std::size_t kConnectionQueueBytesMax = 1
                                                         << 20;  // unwritten bytes beyond which a connection is not read
 inline constexpr std::size_t kUnfinishedCallsMax = 4096;    // calls of a connection that its client has not finished
 inline constexpr std::size_t kMessageCapabilitiesMax = 16;  // capabilities in one message of a client
-inline constexpr std::uint64_t kWriteTimeoutMs = 60'000;    // a connection that takes in no byte for so long is closed
+inline constexpr std::uint64_t kWriteTimeoutMs =
+    60'000;  // a connection that gets on with nothing for so long is closed
 inline constexpr std::uint64_t kCallTimeoutMs =
     2 * kRequestTimeoutMs;                              // a call that its session lost is answered by then
 inline constexpr std::uint64_t kCloseLingerMs = 1'000;  // for a closing connection to take its last answers

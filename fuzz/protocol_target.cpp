@@ -96,6 +96,7 @@ void talk(kj::AsyncIoContext& io, const std::uint8_t* data, std::size_t size) {
       [](tests::FakeSession& session, tests::FromClient& message) { std::visit(Answerer{*session.client}, message); });
   gateway::LoginDesk logins(gateway::make_authenticator(NodeConfig{}, true, clock).value(), clock);
   ByteBudget answers(limits::kAnswersBytesMax);
+  gateway::ReadingRoom reading(limits::kReadingBytesMax);
   gateway::GatewayCounters counters;
   kj::Timer& timer = io.provider->getTimer();
   gateway::SessionContext context{.broker = broker,
@@ -104,6 +105,7 @@ void talk(kj::AsyncIoContext& io, const std::uint8_t* data, std::size_t size) {
                                   .timer = timer,
                                   .options = {},
                                   .answers = answers,
+                                  .reading = reading,
                                   .counters = counters,
                                   .ports = {}};
   auto pipe = kj::newTwoWayPipe();

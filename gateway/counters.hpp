@@ -16,8 +16,10 @@ struct GatewayCounters {
   Counter logins_refused{0};       // by their token, or since their origin failed too often
   Counter tokens_expired{0};       // sessions ended by that
   Counter slow_readers{0};         // cut off: took in nothing, or too slowly while memory was short
+  Counter slow_senders{0};         // cut off: did not get on with a message, or too slowly while memory was short
   Counter careless_senders{0};     // cut off: called on in spite of kOverloaded
   Counter events_overflowed{0};    // connections closed since the bridge was full
+  Counter receivers_failed{0};     // sessions ended since their client's receiver could not take a delivery
   Counter broken_events{0};        // sessions ended since an event could not be passed on
   Counter answers_refused{0};      // fetches refused since answers_bytes_max was reached
   Counter violations{0};           // connections failed by what the client sent or left unfinished

@@ -21,6 +21,7 @@ struct GatewayOptions {
   std::uint64_t write_pressed_ms = limits::kWritePressedMs;
   std::uint64_t close_linger_ms = limits::kCloseLingerMs;
   std::size_t answers_bytes_max = limits::kAnswersBytesMax;
+  std::size_t reading_bytes_max = limits::kReadingBytesMax;
   const Clock* clock = nullptr;  // null: the machine's; outlives the gateway
 };
 

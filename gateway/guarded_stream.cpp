@@ -18,8 +18,8 @@ std::size_t bytes_of(kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segment
 
 }  // namespace
 
-GuardedStream::GuardedStream(kj::AsyncIoStream& stream, kj::Timer& timer)
-    : inner_(stream), timer_(timer), progress_at_(timer.now()) {
+GuardedStream::GuardedStream(kj::AsyncIoStream& stream, kj::Timer& timer, ReadingRoom& room)
+    : input_(stream, timer, room), output_(stream), timer_(timer), progress_at_(timer.now()) {
   KJ_IF_MAYBE (fd, stream.getFd()) socket_ = *fd;
 }
 
@@ -65,22 +65,24 @@ kj::Promise<void> GuardedStream::drained(std::size_t bytes_max) {
   return paf.promise.then([this, bytes_max] { return drained(bytes_max); });
 }
 
-kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> GuardedStream::tryReadMessage(kj::ArrayPtr<kj::AutoCloseFd> fd_space,
+kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> GuardedStream::tryReadMessage(kj::ArrayPtr<kj::AutoCloseFd>,
                                                                                  capnp::ReaderOptions options,
                                                                                  kj::ArrayPtr<capnp::word> scratch) {
-  if (queued_bytes() <= limits::kConnectionQueueBytesMax) return read_now(fd_space, options, scratch);
-  return drained(limits::kConnectionQueueBytesMax).then([this, fd_space, options, scratch] {
-    return read_now(fd_space, options, scratch);
+  if (queued_bytes() <= limits::kConnectionQueueBytesMax) return read_now(options, scratch);
+  return drained(limits::kConnectionQueueBytesMax).then([this, options, scratch] {
+    return read_now(options, scratch);
   });
 }
 
-kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> GuardedStream::read_now(kj::ArrayPtr<kj::AutoCloseFd> fd_space,
-                                                                           capnp::ReaderOptions options,
+kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> GuardedStream::read_now(capnp::ReaderOptions options,
                                                                            kj::ArrayPtr<capnp::word> scratch) {
-  return inner_.tryReadMessage(fd_space, options, scratch)
-      .then([this](kj::Maybe<capnp::MessageReaderAndFds>&& message) {
-        KJ_IF_MAYBE (taken, message) check(*taken->reader);
-        return kj::mv(message);
+  return capnp::tryReadMessage(input_, options, scratch)
+      .then([this](kj::Maybe<kj::Own<capnp::MessageReader>>&& message) -> kj::Maybe<capnp::MessageReaderAndFds> {
+        KJ_IF_MAYBE (reader, message) {
+          check(**reader);
+          return capnp::MessageReaderAndFds{kj::mv(*reader), nullptr};
+        }
+        return nullptr;
       });
 }
 
@@ -115,14 +117,14 @@ void GuardedStream::check_bounds(capnp::rpc::Message::Reader root) {
 
 kj::Promise<void> GuardedStream::writeMessage(kj::ArrayPtr<const int> fds,
                                               kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) {
-  return track(inner_.writeMessage(fds, segments), bytes_of(segments));
+  return track(output_.writeMessage(fds, segments), bytes_of(segments));
 }
 
 kj::Promise<void> GuardedStream::writeMessages(
     kj::ArrayPtr<kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>> messages) {
   std::size_t bytes = 0;
   for (const auto& segments : messages) bytes += bytes_of(segments);
-  return track(inner_.writeMessages(messages), bytes);
+  return track(output_.writeMessages(messages), bytes);
 }
 
 kj::Promise<void> GuardedStream::track(kj::Promise<void> write, std::size_t bytes) {

@@ -12,6 +12,7 @@
 #include <kj/timer.h>
 
 #include "base/byte_budget.hpp"
+#include "gateway/bounded_input.hpp"
 
 namespace earshot::gateway {
 
@@ -26,13 +27,14 @@ namespace earshot::gateway {
 //  * every capability in a message takes a table entry, even in a call that is refused: more than
 //  message_capabilities_max fail
 //    the connection;
-//  * what a client's answers take of the node's memory counts until they are written.
+//  * what a client's answers take of the node's memory counts until they are written;
+//  * what is being read has its place in the node's room for that, and before the login little of it.
 //
 // KJ thread only.
 class GuardedStream final : public capnp::MessageStream {
  public:
   // The stream may be wrapped (TLS): progress is looked up at the socket below it.
-  GuardedStream(kj::AsyncIoStream& stream, kj::Timer& timer);
+  GuardedStream(kj::AsyncIoStream& stream, kj::Timer& timer, ReadingRoom& room);
   // The network that writes through this stream and knows how much waits to be written.
   void watch(capnp::TwoPartyVatNetwork& network) { network_ = &network; }
 
@@ -46,7 +48,8 @@ class GuardedStream final : public capnp::MessageStream {
   void hold_until_written(ByteLease lease);
   [[nodiscard]] bool holds_leases() const { return !unmarked_.empty() || !held_.empty(); }
   // What failed the connection was against the rules above.
-  [[nodiscard]] bool violated() const { return violated_; }
+  [[nodiscard]] bool violated() const { return violated_ || input_.violated(); }
+  [[nodiscard]] BoundedInput& input() { return input_; }
 
   using capnp::MessageStream::tryReadMessage;
   using capnp::MessageStream::writeMessage;
@@ -58,13 +61,12 @@ class GuardedStream final : public capnp::MessageStream {
   kj::Promise<void> writeMessage(kj::ArrayPtr<const int> fds,
                                  kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) override;
   kj::Promise<void> writeMessages(kj::ArrayPtr<kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>> messages) override;
-  kj::Maybe<int> getSendBufferSize() override { return inner_.getSendBufferSize(); }
-  kj::Promise<void> end() override { return inner_.end(); }
+  kj::Maybe<int> getSendBufferSize() override { return output_.getSendBufferSize(); }
+  kj::Promise<void> end() override { return output_.end(); }
 
  private:
   [[nodiscard]] std::size_t queued_bytes() const;
-  kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> read_now(kj::ArrayPtr<kj::AutoCloseFd> fd_space,
-                                                              capnp::ReaderOptions options,
+  kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> read_now(capnp::ReaderOptions options,
                                                               kj::ArrayPtr<capnp::word> scratch);
   void check(capnp::MessageReader& message);
   void check_bounds(capnp::rpc::Message::Reader message);
@@ -77,7 +79,8 @@ class GuardedStream final : public capnp::MessageStream {
     ByteLease lease;
   };
 
-  capnp::AsyncIoMessageStream inner_;
+  BoundedInput input_;
+  capnp::AsyncIoMessageStream output_;
   kj::Timer& timer_;
   std::optional<int> socket_;
   capnp::TwoPartyVatNetwork* network_ = nullptr;

@@ -12,8 +12,7 @@ namespace {
 
 capnp::ReaderOptions reader_options() {
   capnp::ReaderOptions options;
-  // The bodies of a send call are visited twice: before anything of it is looked at, their bytes are added up.
-  options.traversalLimitInWords = limits::kCallWordsMax + limits::kBatchBytesMax / sizeof(capnp::word);
+  options.traversalLimitInWords = limits::kCallWordsMax;
   options.nestingLimit = limits::kCallNestingMax;
   return options;
 }
@@ -23,7 +22,7 @@ capnp::ReaderOptions reader_options() {
 RpcConnection::RpcConnection(SessionContext& context, kj::Own<kj::AsyncIoStream> stream, kj::TimePoint login_due)
     : context_(context),
       stream_(kj::mv(stream)),
-      guard_(*stream_, context.timer),
+      guard_(*stream_, context.timer, context.reading),
       session_(kj::refcounted<RpcSession>(context, *this)),
       network_(guard_, capnp::rpc::twoparty::Side::SERVER, reader_options()),
       rpc_(capnp::makeRpcServer(network_, schema::Broker::Client(kj::heap<BrokerInterface>(kj::addRef(*session_))))),
@@ -61,10 +60,15 @@ void RpcConnection::check_times() {
   session_->expire_calls();
   session_->check_expiry();
   if (ending_) return;
-  const auto why = too_slow();
-  if (!why) return;
+  auto why = too_slow();
+  if (why) {
+    count(context_.counters.slow_readers);
+  } else if (why = too_slow_a_sender(); why) {
+    count(context_.counters.slow_senders);
+  } else {
+    return;
+  }
   spdlog::info("a connection is closed: its client {}", *why);
-  count(context_.counters.slow_readers);
   // It hears the reason if it reads again before the linger is over; what it missed it gets when it logs in again.
   end(Error{ErrorCode::kOverloaded, "", "the client " + *why, limits::kRetryAfterMs});
 }
@@ -79,7 +83,21 @@ std::optional<std::string> RpcConnection::too_slow() {
   return std::nullopt;
 }
 
-void RpcConnection::session_opened() { timer_ = nullptr; }
+// The same for a client that does not get on with a message of its own.
+std::optional<std::string> RpcConnection::too_slow_a_sender() {
+  const BoundedInput& input = guard_.input();
+  if (const auto ms = input.stalled_ms(); ms >= context_.options.write_timeout_ms)
+    return "has sent nothing of a message for " + std::to_string(ms) + " ms";
+  if (!context_.reading.is_full()) return std::nullopt;
+  if (const auto ms = input.reading_ms(); ms >= context_.options.write_pressed_ms)
+    return "has not sent a message for " + std::to_string(ms) + " ms while the node is short of memory for reading";
+  return std::nullopt;
+}
+
+void RpcConnection::session_opened() {
+  timer_ = nullptr;
+  guard_.input().login_done();
+}
 
 void RpcConnection::close_later() {
   timer_ = context_.timer.afterDelay(context_.options.close_linger_ms * kj::MILLISECONDS)

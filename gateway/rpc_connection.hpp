@@ -25,7 +25,7 @@ class RpcConnection final : public ConnectionControl {
   kj::Promise<void> finished();
   // Ends it in order: the client is told the reason. Without a session there is nobody to tell.
   void end(const Error& reason);
-  // Looks after what has its time: calls without an answer, writes that do not get on.
+  // Looks after what has its time: calls without an answer, writes and messages that do not get on.
   void check_times();
 
  private:
@@ -37,6 +37,7 @@ class RpcConnection final : public ConnectionControl {
   void close_now();
   // Why a client that is too slow has to go, if so.
   [[nodiscard]] std::optional<std::string> too_slow();
+  [[nodiscard]] std::optional<std::string> too_slow_a_sender();
 
   SessionContext& context_;
   kj::Own<kj::AsyncIoStream> stream_;

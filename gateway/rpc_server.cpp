@@ -65,6 +65,7 @@ class Loop final : private kj::TaskSet::ErrorHandler {
 
   RpcServer::Parts parts_;
   kj::AsyncIoContext& io_;
+  ReadingRoom reading_;
   SessionContext context_;
   std::unordered_map<std::uint64_t, kj::Own<RpcConnection>> connections_;
   std::uint64_t last_connection_ = 0;
@@ -82,12 +83,14 @@ class Loop final : private kj::TaskSet::ErrorHandler {
 Loop::Loop(RpcServer::Parts parts, kj::AsyncIoContext& io)
     : parts_(std::move(parts)),
       io_(io),
+      reading_(parts_.reading_bytes_max),
       context_{.broker = parts_.broker,
                .logins = parts_.logins,
                .bridge = parts_.bridge,
                .timer = io.provider->getTimer(),
                .options = parts_.options,
                .answers = parts_.answers,
+               .reading = reading_,
                .counters = parts_.counters,
                .ports = {}},
       handshakes_(kj::heap<kj::TaskSet>(static_cast<kj::TaskSet::ErrorHandler&>(*this))),

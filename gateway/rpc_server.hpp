@@ -30,6 +30,7 @@ class RpcServer {
     std::shared_ptr<Bridge> bridge;
     std::atomic<std::size_t>& connections;      // of all threads; counted up by whoever accepts, down here
     ByteBudget& answers;                        // of all threads
+    std::size_t reading_bytes_max;              // of this one
     GatewayCounters& counters;                  // of all threads
     std::optional<Listener> listener;           // set in the thread that accepts
     std::function<void(kj::AutoCloseFd)> take;  // where that thread puts what it accepts

@@ -76,6 +76,9 @@ bool is_wholly_held(const Answer& answer) {
          });
 }
 
+// Longer than any connection lives, and within what a time of KJ's holds, which counts nanoseconds.
+constexpr std::uint64_t kExpiryMsMax = 36'500ull * 24 * 3'600'000;
+
 // Throws when it is of another kind: that is one session's mistake, and all others on this thread go on.
 template <class T>
 T take(Answer& answer) {
@@ -141,7 +144,7 @@ kj::Promise<Result<Welcome>> RpcSession::judge(LoginRequest request) {
   request.token.clear();  // no floor above needs it, and it is a secret
   expires_at_ms_ = identity->expires_at_ms;
   if (const std::uint64_t now_ms = context_.logins.clock().wall_ms(); expires_at_ms_ > now_ms)
-    expires_at_ = context_.timer.now() + (expires_at_ms_ - now_ms) * kj::MILLISECONDS;
+    expires_at_ = context_.timer.now() + std::min(expires_at_ms_ - now_ms, kExpiryMsMax) * kj::MILLISECONDS;
 
   port_ = ++context_.last_port;
   context_.ports.emplace(port_, this);
@@ -443,13 +446,14 @@ void RpcSession::handle_event(actors::Delivery delivery) {
       [this, number = delivery.number] {
         if (inbox_ != nullptr) inbox_->post(actors::ClientDelivered{number});
       },
-      [this](kj::Exception&& exception) { receiver_failed(exception); }));
+      [this](kj::Exception&&) { receiver_failed(); }));
 }
 
-void RpcSession::receiver_failed(const kj::Exception& exception) {
+// Why is the client's own text, of any length and content: it belongs neither into the log nor back on the wire.
+void RpcSession::receiver_failed() {
   if (state_ != State::kOpen) return;
-  spdlog::info("a client's receiver failed, its session ends: {}", exception.getDescription().cStr());
-  end(Error{ErrorCode::kClosed, "receiver", std::string("deliver failed: ") + exception.getDescription().cStr()});
+  count(context_.counters.receivers_failed);
+  end(Error{ErrorCode::kClosed, "receiver", "a delivery failed at the client"});
 }
 
 void RpcSession::taskFailed(kj::Exception&& exception) {

@@ -20,6 +20,7 @@
 #include "gateway/counters.hpp"
 #include "gateway/gateway.hpp"
 #include "gateway/login_desk.hpp"
+#include "gateway/reading_room.hpp"
 #include "gateway/refusal_meter.hpp"
 #include "schema/wire.hpp"
 
@@ -34,7 +35,8 @@ struct SessionContext {
   std::shared_ptr<Bridge> bridge;
   kj::Timer& timer;
   GatewayOptions options;
-  ByteBudget& answers;  // what fetches and histories take of the node's memory
+  ByteBudget& answers;   // what fetches and histories take of the node's memory
+  ReadingRoom& reading;  // of this thread
   GatewayCounters& counters;
   PortId last_port = 0;
   std::unordered_map<PortId, RpcSession*> ports;  // where the events from the bridge go
@@ -146,7 +148,7 @@ class RpcSession final : public kj::Refcounted, private kj::TaskSet::ErrorHandle
   void close(Error reason);
   // And the receiver is told, then the connection closes.
   void close_connection();
-  void receiver_failed(const kj::Exception& exception);
+  void receiver_failed();
   void taskFailed(kj::Exception&& exception) override;
 
   SessionContext& context_;

@@ -93,6 +93,7 @@ class ConnectionTest : public testing::Test {
                      }};
   gateway::LoginDesk logins_{std::make_unique<Names>(tokens_end_at_ms_), clock_};
   ByteBudget answers_{limits::kAnswersBytesMax};
+  gateway::ReadingRoom reading_{limits::kReadingBytesMax};
   gateway::GatewayCounters counters_;
   gateway::SessionContext context_{.broker = broker_,
                                    .logins = logins_,
@@ -100,6 +101,7 @@ class ConnectionTest : public testing::Test {
                                    .timer = timer_,
                                    .options = {},
                                    .answers = answers_,
+                                   .reading = reading_,
                                    .counters = counters_,
                                    .ports = {}};
 

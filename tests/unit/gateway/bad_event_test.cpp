@@ -219,8 +219,17 @@ TEST_F(BadEvent, AConnectionThatMissedAnEventIsClosedAndOthersAreServed) {
   std::atomic<std::size_t> connections{0};
   ByteBudget answers(limits::kAnswersBytesMax);
   GatewayCounters counters;
-  RpcServer server(
-      RpcServer::Parts{*broker_, logins, nullptr, {}, bridge, connections, answers, counters, std::nullopt, {}});
+  RpcServer server(RpcServer::Parts{*broker_,
+                                    logins,
+                                    nullptr,
+                                    {},
+                                    bridge,
+                                    connections,
+                                    answers,
+                                    limits::kReadingBytesMax,
+                                    counters,
+                                    std::nullopt,
+                                    {}});
   const auto dial = [&] {
     int ends[2];
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);

@@ -1,4 +1,5 @@
 // What ends a connection, a call or a session by itself: at its time, and not a millisecond before.
+#include <array>
 #include <optional>
 #include <vector>
 
@@ -57,6 +58,11 @@ class ConnectionTimes : public ConnectionTest {
       params.getContent().initAs<schema::Session::FetchParams>().setLimit(1);
     });
     settle();
+  }
+  // A message of 1 MiB is announced, and its first bytes come.
+  static void begin_message(HostileStream& stream) {
+    const std::array<std::uint32_t, 4> begin{0, limits::kBodyBytesMax / sizeof(capnp::word), 0, 0};
+    stream.write(begin.data(), sizeof begin);
   }
   // The answers to bootstrap and login.
   static void read_welcome(HostileStream& stream) {
@@ -151,6 +157,44 @@ TEST_F(ConnectionTimes, WhoTakesNoneOfTheMemoryOfAnswersIsNotPressed) {
   const ByteLease others(answers_, limits::kAnswersBytesMax);
   advance(limits::kWriteTimeoutMs - 1);
   EXPECT_EQ(counters_.slow_readers, 0u);
+}
+
+TEST_F(ConnectionTimes, AMessageThatDoesNotGetOnEndsTheConnectionAtTheTimeout) {
+  HostileStream& client = log_in_raw();
+  read_welcome(client);
+  begin_message(client);
+  settle();
+  advance(limits::kWriteTimeoutMs - 1);
+  client.write("x", 1);  // a slow line is not cut off, however large the message
+  advance(limits::kWriteTimeoutMs - 1);
+  EXPECT_EQ(counters_.slow_senders, 0u);
+  advance(1);
+  EXPECT_EQ(counters_.slow_senders, 1u);
+  EXPECT_TRUE(session().next<actors::ClientGone>().by_node);
+}
+
+TEST_F(ConnectionTimes, WhileHalfReadMessagesFillTheMemoryASlowSenderOfOneIsCutOffSooner) {
+  HostileStream& client = log_in_raw();
+  read_welcome(client);
+  begin_message(client);
+  settle();
+  ASSERT_GT(reading_.used(), 0u);
+  const ReadingRoom::Place others(reading_, limits::kReadingBytesMax - reading_.used());
+  advance(limits::kWritePressedMs - 1);
+  EXPECT_EQ(counters_.slow_senders, 0u);
+  advance(1);
+  EXPECT_EQ(counters_.slow_senders, 1u);
+}
+
+TEST_F(ConnectionTimes, WhoWaitsForRoomToBeReadIsNotSlow) {
+  HostileStream& client = log_in_raw();
+  read_welcome(client);
+  const ReadingRoom::Place others(reading_, limits::kReadingBytesMax);
+  begin_message(client);
+  settle();
+  advance(2 * limits::kWriteTimeoutMs);
+  EXPECT_EQ(counters_.slow_senders, 0u);
+  EXPECT_FALSE(is_over());
 }
 
 TEST_F(ConnectionTimes, AClientThatDoesNotAnswerTheFarewellIsGivenTheLinger) {

@@ -40,7 +40,7 @@ class GuardedStreamTest : public testing::Test {
     ends_->peer = kj::mv(pipe.ends[1]);
     guard();
   }
-  void guard() { guard_ = std::make_unique<GuardedStream>(*ends_->own, timer_); }
+  void guard() { guard_ = std::make_unique<GuardedStream>(*ends_->own, timer_, room_); }
   void advance(std::uint64_t ms) { timer_.advanceTo(timer_.now() + ms * kj::MILLISECONDS); }
 
   // Begins to write a message of so many bytes, which the test has to keep.
@@ -83,6 +83,7 @@ class GuardedStreamTest : public testing::Test {
   const std::unique_ptr<kj::TimerImpl> owned_timer_ = std::make_unique<kj::TimerImpl>(kj::origin<kj::TimePoint>());
   kj::TimerImpl& timer_ = *owned_timer_;
   const std::unique_ptr<Ends> ends_ = std::make_unique<Ends>();
+  ReadingRoom room_{1 << 20};
   std::unique_ptr<GuardedStream> guard_;
   kj::Array<capnp::word> words_;
   kj::ArrayPtr<const capnp::word> segment_;

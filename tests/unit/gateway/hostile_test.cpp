@@ -27,6 +27,18 @@ using tests::welcome_for;
 class HostileTest : public GatewayTest {
  protected:
   HostileStream open() { return {io_, gateway_->port()}; }
+  static constexpr auto kLoginWordsMax =
+      static_cast<std::uint32_t>(limits::kLoginMessageBytesMax / sizeof(capnp::word));
+
+  // Announces a message of so many words and sends two of them; whether the gateway reads on. What another connection
+  // says later is read later, since one thread reads both.
+  bool waits_for_the_rest(HostileStream& stream, std::size_t words) {
+    std::array<std::uint32_t, 6> begin{0, static_cast<std::uint32_t>(words)};
+    stream.write(begin.data(), sizeof begin);
+    expect_service();
+    char byte = 0;
+    return !stream.stream().tryRead(&byte, 1, 1).poll(io_.waitScope);
+  }
   // Somebody else is served as if nothing had happened.
   void expect_service() {
     TestClient client = connect();
@@ -91,18 +103,48 @@ TEST_F(HostileTest, HalfAMessageHoldsNobodyUpAndEndsWithTheLoginTimeout) {
 TEST_F(HostileTest, ASegmentTableBeyondTheLimitsIsNotAllocatedFor) {
   start();
   const std::vector<std::vector<std::uint32_t>> tables{
-      {0, 0xffffffff},                                             // one segment of 32 GiB
-      {0, static_cast<std::uint32_t>(limits::kCallWordsMax + 1)},  // one word too many
-      {0xffffffff, 1},                                             // 2^32 segments
-      {511, 1},  // as many segments as the library would read, then silence
+      {0, 0xffffffff},  // one segment of 32 GiB
+      {0, kLoginWordsMax + 1},
+      {0xffffffff, 1},  // 2^32 segments
   };
   for (const auto& table : tables) {
     auto stream = open();
     stream.write(table.data(), table.size() * 4);
-    stream.end();
     EXPECT_TRUE(stream.closes());
   }
   expect_service();
+}
+
+TEST_F(HostileTest, MoreSegmentsThanTheLibraryReadsCloseTheConnection) {
+  start();
+  auto stream = open();
+  const std::vector<std::uint32_t> table{511, 1};  // one more than it takes, then silence
+  stream.write(table.data(), table.size() * 4);
+  EXPECT_TRUE(stream.closes());
+}
+
+TEST_F(HostileTest, BeforeTheLoginAMessageIsNotLargerThanALoginCanBe) {
+  start();
+  auto stream = open();
+  EXPECT_TRUE(waits_for_the_rest(stream, kLoginWordsMax));
+  auto other = open();
+  EXPECT_FALSE(waits_for_the_rest(other, kLoginWordsMax + 1));
+  EXPECT_EQ(gateway_->counters().violations, 1u);
+}
+
+TEST_F(HostileTest, AfterTheLoginAMessageIsNotLargerThanACallCanBe) {
+  start();
+  auto stream = open();
+  stream.log_in("large");
+  run_until([&] { return broker_->sessions() == 1; });
+  ASSERT_TRUE(stream.read_kind());  // the bootstrap's and the login's answers
+  ASSERT_TRUE(stream.read_kind());
+  EXPECT_TRUE(waits_for_the_rest(stream, limits::kCallWordsMax));
+  auto other = open();
+  other.log_in("larger");
+  ASSERT_TRUE(other.read_kind());
+  ASSERT_TRUE(other.read_kind());
+  EXPECT_FALSE(waits_for_the_rest(other, limits::kCallWordsMax + 1));
 }
 
 // A chain of pointers deeper than call_nesting_max, where a text of the login should be.

@@ -156,6 +156,22 @@ TEST_F(TokenLoginTest, ASessionEndsWithItsToken) {
   EXPECT_EQ(gateway_->counters().tokens_expired, 1u);
 }
 
+TEST_F(TokenLoginTest, ATokenWithoutAnEndInSightDoesNotEnd) {
+  start_jwt();
+  const std::uint64_t now_s = clock_.wall_ms() / 1'000;
+  constexpr std::uint64_t kYear9999 = 253'402'300'799;
+  constexpr std::uint64_t kYearS = 366ull * 24 * 3'600;
+  for (const std::uint64_t ends_s : std::vector{now_s + 300 * kYearS, now_s + 1'000 * kYearS, kYear9999}) {
+    TestClient client = connect();
+    client.login(auth::sign({UserId::trusted("alice"), Role::kUser, now_s, ends_s}, key_).value());
+    clock_.advance(100ull * 366 * 24 * 3'600 * 1'000);
+    run_until([&, looks = 0]() mutable { return ++looks > 60 || gateway_->connections() == 0; });
+    EXPECT_EQ(wire::read(client.login_raw("x").getError()).code, ErrorCode::kConflict) << ends_s << ": still there";
+    clock_.set_wall(now_s * 1'000);
+  }
+  EXPECT_EQ(gateway_->counters().tokens_expired, 0u);
+}
+
 TEST_F(TokenLoginTest, AWallClockThatIsSetBackDoesNotLengthenIt) {
   start_jwt();
   TestClient client = connect();
