@@ -30,6 +30,7 @@ struct SessionCounters {
   Counter deliveries{0};                                 // batches given to clients
   Counter messages_delivered{0};                         // messages in them, repeats included
   std::array<Counter, kRetransmitCauses> retransmits{};  // messages by cause
+  Counter windows_given_up{0};                           // sessions that ended for want of memory for windows
   Counter mailbox_reads{0};                              // reads made to fill a window, not asked for by the client
   std::array<Counter, kFetchCauses> refetches{};         // the client's own fetches by its cause
 

@@ -61,16 +61,18 @@ class Outstanding {
 
   [[nodiscard]] virtual std::size_t free_messages() const { return window_max_ - std::min(messages_, window_max_); }
   [[nodiscard]] std::size_t free_bytes() const {
-    const std::size_t bytes_max = windows_.is_full() ? limits::kWindowBytesPressed : limits::kWindowBytesMax;
+    const std::size_t bytes_max = windows_.is_half_full() ? limits::kWindowBytesPressed : limits::kWindowBytesMax;
     return bytes_max - std::min(bytes_, bytes_max);
   }
   // Whether an entry of this size may be taken. An empty window takes one of any size, unless the windows of the node
   // hold as much as they may: then large ones have to wait, or devices that never ack could fill the memory with them.
+  // Large windows get only half of that memory; the other half is for those that are empty.
   [[nodiscard]] bool fits(std::size_t bytes) const {
     return free_messages() > 0 && (bytes <= free_bytes() || (is_empty() && !windows_.is_full()));
   }
   // It holds nothing that the client could free.
   [[nodiscard]] bool is_empty() const { return messages_ == 0; }
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
   // Whether so much is free that reading from the mailbox is worth a request: a quarter of what nacks leave of the
   // window. Reading for every single ack would cost a request per message.
   [[nodiscard]] bool is_worth_reading() const;

@@ -13,6 +13,7 @@
 #include "actors/outstanding.hpp"
 #include "actors/requests.hpp"
 #include "actors/send_tracker.hpp"
+#include "actors/window_pressure.hpp"
 
 namespace earshot::actors {
 namespace {
@@ -96,6 +97,10 @@ struct Session::Impl {
                                            options.request.order, login.producer});
   }
 
+  void unregister_at_home() {
+    router->shard(home).post(ShardUnregister{options.id, options.user, options.request.device});
+  }
+
   void close(Error reason) {
     client->closed(std::move(reason));
     end();
@@ -104,7 +109,7 @@ struct Session::Impl {
   void leave(ClientGone gone) {
     if (phase == Phase::kOpen) {
       if (!gone.by_node) tell_last_attempts();
-      router->shard(home).post(ShardUnregister{options.id, options.user, options.request.device});
+      unregister_at_home();
     }
     end();
   }
@@ -177,7 +182,7 @@ struct Session::Impl {
 
   void mailbox_read(Result<Batch> batch, std::uint64_t now_ms) {
     if (batch && batch->epoch != login.epoch) {
-      router->shard(home).post(ShardUnregister{options.id, options.user, options.request.device});
+      unregister_at_home();
       return close(
           Error{ErrorCode::kUnavailable, "epoch", "the mailbox was restored: log in again", limits::kRetryAfterMs});
     }
@@ -197,6 +202,16 @@ struct Session::Impl {
       if (waited > 0) count(counters->retransmits_of(RetransmitCause::kReconnect), static_cast<std::uint64_t>(waited));
       client->deliver(std::move(*delivery));
     }
+  }
+
+  // The others need the memory that this window has held for too long. Nothing is lost: the device goes on from its
+  // cursor when it logs in again.
+  void make_room() {
+    count(counters->windows_given_up);
+    unregister_at_home();
+    close(Error{ErrorCode::kOverloaded, "window",
+                "not acked for " + std::to_string(limits::kWindowPressedMs) + " ms while the node is short of memory",
+                limits::kRetryAfterMs});
   }
 
   // ---- what ends and what is in vain
@@ -386,10 +401,12 @@ struct Session::Impl {
     std::uint64_t wake_ms = requests.next_deadline_ms();
     if (window) {
       skip_acked(now_ms);
+      if (pressure.is_over(windows->is_full(), window->bytes(), now_ms)) return make_room();
       deliver(now_ms);
       tell_attempts(now_ms);
       read_mailbox(now_ms);
       wake_ms = earlier(requests.next_deadline_ms(), earlier(window->wake_at(), feed->wake_at()));
+      wake_ms = earlier(wake_ms, pressure.wake_at());
     }
     wake_ms = earlier(wake_ms, desk.wake_at());
     if (wake_ms == asked_wake_ms) return;
@@ -422,6 +439,7 @@ struct Session::Impl {
   DeliveryMode mode = DeliveryMode::kOrdered;   // with a window
   std::unique_ptr<Outstanding> window;          // null until subscribed
   std::optional<MailboxFeed> feed;              // with a window
+  WindowPressure pressure;                      // of the window
   std::uint64_t asked_wake_ms = 0;
 };
 

@@ -32,15 +32,16 @@ inline constexpr std::uint64_t kRequestTimeoutMs = 10'000;      // default deadl
 inline constexpr std::uint32_t kWindowMessagesDefault = 256;  // outstanding messages of one session
 inline constexpr std::uint32_t kWindowMessagesMax = 4096;     //
 inline constexpr std::size_t kWindowBytesMax = 8 << 20;       // outstanding bytes of one session
-inline constexpr std::size_t kWindowsBytesMax = 1 << 30;      // of all sessions of a node: then windows shrink to …
-inline constexpr std::size_t kWindowBytesPressed = 64 << 10;  // … this, and larger messages wait
+inline constexpr std::size_t kWindowsBytesMax = 1 << 30;      // of all sessions of a node; from half of it on …
+inline constexpr std::size_t kWindowBytesPressed = 16 << 10;  // … windows grow to this; when full, larger messages wait
+inline constexpr std::uint64_t kWindowPressedMs = 30'000;     // … and who holds more for so long makes room
 inline constexpr std::size_t kSelectiveAcksMax = 4096;        // sequences acked above the cursor (unordered mode)
 inline constexpr std::uint64_t kRetransmitFirstMs = 2'000;    // first retransmit; doubles with jitter
 inline constexpr std::uint64_t kRetransmitMaxMs = 60'000;     //
-inline constexpr std::uint64_t kNackDelayMsMax = 3'600'000;   // longest delay a nack may ask for
-inline constexpr std::size_t kSendsInFlightMax = 8192;        // messages a session has under way to shards
-inline constexpr std::size_t kDevicesPerUserMax = 64;         // cursors of one mailbox
-inline constexpr std::uint32_t kRetryAfterMs = 100;           // advice given with kOverloaded
+inline constexpr std::uint64_t kNackDelayMsMax = 3'600'000;  // longest delay a nack may ask for
+inline constexpr std::size_t kSendsInFlightMax = 8192;       // messages a session has under way to shards
+inline constexpr std::size_t kDevicesPerUserMax = 64;        // cursors of one mailbox
+inline constexpr std::uint32_t kRetryAfterMs = 100;          // advice given with kOverloaded
 
 // ---- the life of a message
 inline constexpr std::uint64_t kTtlMsMax = 366ull * 24 * 3600 * 1000;  // longest time to live a message may ask for
@@ -120,7 +121,6 @@ inline constexpr std::uint32_t kElectionTimeoutMs =
 inline constexpr std::uint32_t kHeartbeatMs = 150;  //
 inline constexpr std::uint32_t kInstallTimeoutMs = 600'000;    // a snapshot install that makes no progress is given up
 inline constexpr std::uint32_t kRaftEntriesInFlightMax = 256;  // optimistic appends to one peer
-inline constexpr std::size_t kSnapshotChunkBytes = 1 << 20;    // one chunk of a snapshot transfer
 
 // ---- settings of a node
 inline constexpr std::uint32_t kSchedulerThreadsMax = 1024;      // threads that sessions and shards run on

@@ -243,7 +243,7 @@ TEST_F(SessionFeed, WindowsOfTheNodeAtTheirBoundLeaveRoomForSmallMessagesOnly) {
   deliver_from(0, DeliveryMode::kUnordered, 4096);
   windows_->take(limits::kWindowsBytesMax - 1);
   push(1, 1, std::string(1 << 20, 'x'));
-  EXPECT_EQ(client_->deliveries.size(), 1u) << "one byte below the bound a window is as large as ever";
+  EXPECT_EQ(client_->deliveries.size(), 1u) << "one byte below the bound an empty window takes a message of any size";
   take_in();
   session_->handle(ClientAck{++call_, AckRequest{seq(1), {}}}, now_);
 
@@ -267,6 +267,83 @@ TEST_F(SessionFeed, WindowsOfTheNodeAtTheirBoundLeaveRoomForSmallMessagesOnly) {
   EXPECT_GT(home().fetches.size(), reads);
   answer_read(third);
   EXPECT_EQ(client_->deliveries.size(), 3u);
+}
+
+TEST_F(SessionFeed, FromHalfOfTheNodesMemoryOnLargeMessagesGoOneByOne) {
+  deliver_from(0, DeliveryMode::kUnordered, 4096);
+  windows_->take(limits::kWindowsBytesMax / 2 - 1);
+  push(1, 2, std::string(limits::kWindowBytesPressed, 'x'));
+  ASSERT_EQ(deliveries(), 1u);
+  EXPECT_EQ(delivered(0), numbers(1, 1)) << "a window that holds something takes no large one more";
+  take_in();
+  ack(1);
+  Batch second = batch_of(2, 2, 2);
+  second.messages.front().body = std::string(1 << 20, 'x');
+  answer_read(std::move(second));
+  EXPECT_EQ(last_delivered(), numbers(2, 2)) << "an empty one takes any";
+}
+
+// The node's windows are full, and the one of this session holds a message that is still on its way to the client.
+class FullNode : public SessionTest {
+ protected:
+  static constexpr std::size_t kOverheadBytes = 256;  // of an entry, beside the body
+
+  void hold(std::size_t bytes, DeliveryMode mode) {
+    deliver_from(0, mode);
+    push(1, 1, std::string(bytes - kOverheadBytes, 'x'));
+    ASSERT_EQ(windows_->used(), bytes);
+    windows_->take(limits::kWindowsBytesMax - bytes);
+    advance(limits::kWindowPressedMs);  // it looks, and sees that the node is full
+    EXPECT_TRUE(client_->closings.empty());
+  }
+  void expect_that_it_makes_room() {
+    advance(limits::kWindowPressedMs - 1);
+    EXPECT_TRUE(client_->closings.empty());
+    advance(1);
+    ASSERT_EQ(client_->closings.size(), 1u);
+    const Error& reason = client_->closings.front();
+    EXPECT_EQ(reason.code, ErrorCode::kOverloaded);
+    EXPECT_EQ(reason.field, "window");
+    EXPECT_TRUE(reason.is_temporary()) << "the client logs in again and goes on";
+    EXPECT_EQ(home().unregisters.size(), 1u);
+    EXPECT_TRUE(host_.ended);
+    EXPECT_EQ(counters_->windows_given_up, 1u);
+  }
+};
+
+TEST_F(FullNode, DeviceThatNeverAcksMakesRoom) {
+  hold(limits::kWindowBytesPressed + 1, DeliveryMode::kOrdered);
+  expect_that_it_makes_room();
+}
+
+TEST_F(FullNode, DeviceThatTakesNothingInMakesRoomThoughNoRetransmitIsTimed) {
+  hold(limits::kWindowBytesPressed + 1, DeliveryMode::kSequenceOnly);
+  expect_that_it_makes_room();
+}
+
+TEST_F(FullNode, WindowThatIsNotLargerThanItsShareIsKept) {
+  hold(limits::kWindowBytesPressed, DeliveryMode::kUnordered);
+  advance(10 * limits::kWindowPressedMs);
+  EXPECT_TRUE(client_->closings.empty());
+}
+
+TEST_F(FullNode, DeviceThatAcksInTimeIsKept) {
+  hold(limits::kWindowBytesPressed + 1, DeliveryMode::kOrdered);
+  advance(limits::kWindowPressedMs - 1);
+  ack(1);
+  advance(1);
+  EXPECT_TRUE(client_->closings.empty());
+  EXPECT_LT(windows_->used(), limits::kWindowsBytesMax);
+}
+
+TEST_F(FullNode, WindowIsKeptWhenOthersHaveMadeRoom) {
+  hold(limits::kWindowBytesPressed + 1, DeliveryMode::kOrdered);
+  windows_->give_back(1);
+  advance(limits::kWindowPressedMs);
+  windows_->take(1);
+  advance(limits::kWindowPressedMs);
+  EXPECT_TRUE(client_->closings.empty()) << "its time begins anew";
+  expect_that_it_makes_room();
 }
 
 TEST_F(SessionFeed, WhatAWindowHoldsIsGivenBackWhenItsSessionEnds) {
