@@ -309,7 +309,10 @@ void ShardImpl::touch(std::uint64_t now_ms) {
 
 void ShardImpl::gather() {
   gather_asked_ = false;
-  if (leads_) add_confirms();
+  if (leads_) {
+    ticks_.compare(machine_->tick_ms());
+    add_confirms();
+  }
   std::vector<storage::SharedBytes> entries;
   std::vector<Waiters::Entry> waiting;
   const auto put = [&](Batcher::Gathered gathered) {

@@ -9,7 +9,9 @@
 namespace earshot::actors {
 namespace {
 constexpr std::uint64_t kLookAgainMs = 10'000;
-}
+// A node may have been off for so long without anybody having to be told.
+constexpr std::uint64_t kLeapMs = 24ull * 3600 * 1000;
+}  // namespace
 
 TickSource::TickSource(const Clock& clock, ShardId shard)
     : clock_(clock), shard_(shard), wall_start_ms_(clock.wall_ms()), monotonic_start_ms_(clock.monotonic_ms()) {}
@@ -35,6 +37,28 @@ std::uint64_t TickSource::wait_ms(std::uint64_t wall_ms) {
   const std::uint64_t now_ms = now().tick_ms;
   if (now_ms == 0) return kLookAgainMs;
   return wall_ms > now_ms ? wall_ms - now_ms : 0;
+}
+
+void TickSource::compare(std::uint64_t committed_ms) {
+  if (!trusted_) return;  // that is said already, and what it says is not used
+  const std::uint64_t wall_ms = clock_.wall_ms();
+  const bool is_behind = committed_ms > wall_ms + kDisagreementMsMax;
+  if (is_behind != is_behind_) {
+    is_behind_ = is_behind;
+    if (is_behind) {
+      spdlog::warn("shard {}: the wall clock is {} ms behind the committed time: nothing ends until it gets there",
+                   shard_.value, committed_ms - wall_ms);
+    } else {
+      spdlog::info("shard {}: the wall clock has reached the committed time, what is due ends again", shard_.value);
+    }
+  }
+  if (!is_compared_ && committed_ms != 0 && wall_ms > committed_ms + kLeapMs) {
+    spdlog::warn(
+        "shard {}: the wall clock is {} h ahead of the last committed time: if the node was not off for so long, it is "
+        "wrong, and what seems to be due ends now",
+        shard_.value, (wall_ms - committed_ms) / (3600ull * 1000));
+  }
+  is_compared_ = true;
 }
 
 std::uint64_t next_tick_ms(std::uint64_t due_ms, std::uint64_t last_tick_ms) {

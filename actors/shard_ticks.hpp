@@ -23,6 +23,9 @@ class TickSource {
   Time now();
   // How long until the tick is at least this; while there are no ticks: until it is worth looking again.
   std::uint64_t wait_ms(std::uint64_t wall_ms);
+  // Holds the wall clock against the time that is committed. A clock that was wrong since start is doubted by nothing
+  // else: one that is behind lets nothing end until it gets there, one far ahead ends much at once. Says so once each.
+  void compare(std::uint64_t committed_ms);
 
  private:
   const Clock& clock_;
@@ -30,6 +33,8 @@ class TickSource {
   const std::uint64_t wall_start_ms_;
   const std::uint64_t monotonic_start_ms_;
   bool trusted_ = true;
+  bool is_behind_ = false;  // the committed time, at the last comparison
+  bool is_compared_ = false;
 };
 
 // When an entry that holds a tick alone is worth writing: at once while there is more to do than one entry may; else in

@@ -1,0 +1,75 @@
+// Which times a leader proposes, and what it says of a clock that it cannot use.
+#include "actors/shard_ticks.hpp"
+
+#include <memory>
+#include <sstream>
+#include <string>
+
+#include <gtest/gtest.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+
+namespace earshot::actors {
+namespace {
+
+constexpr std::uint64_t kHourMs = 3'600'000;
+
+class TickSourceTest : public testing::Test {
+ protected:
+  TickSourceTest() {
+    spdlog::set_default_logger(
+        std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log_)));
+  }
+  ~TickSourceTest() override { spdlog::set_default_logger(usual_); }
+
+  // What was logged since the last call.
+  std::string said() {
+    std::string text = log_.str();
+    log_.str({});
+    return text;
+  }
+
+  const std::shared_ptr<spdlog::logger> usual_ = spdlog::default_logger();
+  std::ostringstream log_;
+  ManualClock clock_;
+  TickSource ticks_{clock_, ShardId(3)};
+};
+
+TEST_F(TickSourceTest, ClockBehindTheCommittedTimeIsNamedOnceAndWhenItGetsThere) {
+  const std::uint64_t committed_ms = clock_.wall_ms() + 365 * 24 * kHourMs;
+  ticks_.compare(committed_ms);
+  EXPECT_NE(said().find("shard 3: the wall clock is 31536000000 ms behind"), std::string::npos);
+  ticks_.compare(committed_ms);
+  EXPECT_EQ(said(), "");
+  clock_.advance(365 * 24 * kHourMs - TickSource::kDisagreementMsMax - 1);
+  ticks_.compare(committed_ms);
+  EXPECT_EQ(said(), "");
+  clock_.advance(1);
+  ticks_.compare(committed_ms);
+  EXPECT_NE(said().find("reached"), std::string::npos);
+}
+
+TEST_F(TickSourceTest, ClockThatIsADayAheadIsNamedBeforeItsFirstTickOnly) {
+  ticks_.compare(clock_.wall_ms() - 24 * kHourMs - 1);
+  EXPECT_NE(said().find("24 h ahead"), std::string::npos);
+  ticks_.compare(clock_.wall_ms() - 48 * kHourMs);
+  EXPECT_EQ(said(), "");
+}
+
+TEST_F(TickSourceTest, ShortRestAndAnEmptyShardAreNoNews) {
+  ticks_.compare(0);
+  TickSource(clock_, ShardId(4)).compare(clock_.wall_ms() - 24 * kHourMs);
+  EXPECT_EQ(said(), "");
+}
+
+TEST_F(TickSourceTest, ClockThatIsNotUsedIsNotComparedEither) {
+  clock_.jump_wall(-static_cast<std::int64_t>(kHourMs));
+  ticks_.now();
+  EXPECT_NE(said().find("no ticks"), std::string::npos);
+  ticks_.compare(clock_.wall_ms() + kHourMs);
+  EXPECT_EQ(said(), "");
+  EXPECT_GT(ticks_.wait_ms(0), 0u) << "it is looked at again";
+}
+
+}  // namespace
+}  // namespace earshot::actors
