@@ -32,21 +32,33 @@ void DiskWatch::look() {
 
 void DiskWatch::look_at_space() {
   const auto free = space_.free_bytes();
-  if (!free) {
-    spdlog::error("disk: {}", free.error().to_string());
-    return;
+  if (const bool is_unknown = !free.has_value(); is_unknown != is_unknown_) {
+    is_unknown_ = is_unknown;
+    if (is_unknown) spdlog::error("disk: {}", free.error().to_string());
   }
+  if (is_unknown_) return;
   // An admitted command takes its room twice, in the log and in the state.
   const std::uint64_t promised = 2 * budgets_.admitted.used() + budgets_.overlay.used();
-  const std::uint64_t held = *free + (space_.has_ballast() ? space_.ballast_bytes() : 0);
+  // A ballast counts for half of the reserve at most: it gives its room for flushes only when a write has failed.
+  const std::uint64_t counted = std::min(space_.ballast_bytes(), options_.reserve_bytes / 2);
+  const std::uint64_t held = *free + (space_.has_ballast() ? counted : 0);
   const std::uint64_t left = held - std::min(held, promised);
   const std::uint64_t line = is_tight_ ? options_.reserve_bytes + options_.reserve_bytes / 4 : options_.reserve_bytes;
   if (const bool is_tight = left < line; is_tight != is_tight_) {
     is_tight_ = is_tight;
     say(left);
   }
-  // A ballast that does not fit is tried again at the next look.
-  if (!is_tight_ && !budgets_.disk.is_full() && !space_.has_ballast()) (void)space_.make_ballast();
+  const std::uint64_t taken = space_.ballast_bytes() - counted;
+  if (!budgets_.disk.is_full() && !space_.has_ballast() && left >= line + taken) make_ballast();
+}
+
+// One that does not fit is tried again now and then only: while it is tried, it may take the room of everything else.
+void DiskWatch::make_ballast() {
+  const std::uint64_t now_ms = clock_.monotonic_ms();
+  if (ballast_tried_at_ms_ != 0 && now_ms - ballast_tried_at_ms_ < limits::kDiskLookMs) return;
+  const Status made = space_.make_ballast();
+  if (!made.has_value() && ballast_tried_at_ms_ == 0) spdlog::warn("disk: no ballast: {}", made.error().to_string());
+  ballast_tried_at_ms_ = made.has_value() ? 0 : now_ms;
 }
 
 void DiskWatch::say(std::uint64_t left_bytes) const {

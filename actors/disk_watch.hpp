@@ -39,6 +39,7 @@ class DiskWatch {
 
  private:
   void look_at_space();
+  void make_ballast();
   void look_at_log();
   void say(std::uint64_t left_bytes) const;
 
@@ -49,6 +50,8 @@ class DiskWatch {
   const Clock& clock_;
   std::mutex mutex_;
   std::uint64_t log_looked_at_ms_ = 0;
+  std::uint64_t ballast_tried_at_ms_ = 0;  // in vain; 0: not since it was there
+  bool is_unknown_ = false;                // how much is free
   bool is_tight_ = false;
   bool log_is_long_ = false;
 };

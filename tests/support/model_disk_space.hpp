@@ -13,12 +13,16 @@ class ModelDiskSpace final : public storage::DiskSpace {
   ModelDiskSpace(std::uint64_t total_bytes, std::uint64_t ballast_bytes)
       : free(total_bytes), total_bytes_(total_bytes), ballast_bytes_(ballast_bytes) {}
 
-  Result<std::uint64_t> free_bytes() override { return free; }
+  Result<std::uint64_t> free_bytes() override {
+    if (is_lost) return fail(ErrorCode::kInternal, "", "the model's disk is lost");
+    return free;
+  }
   [[nodiscard]] std::uint64_t total_bytes() const override { return total_bytes_; }
   [[nodiscard]] std::uint64_t ballast_bytes() const override { return ballast_bytes_; }
   [[nodiscard]] bool has_ballast() const override { return has_ballast_; }
   Status make_ballast() override {
-    if (free < ballast_bytes_) return fail(ErrorCode::kStorageFull, "", "the model's disk is full");
+    ++ballasts_tried;
+    if (free < ballast_bytes_ || has_quota) return fail(ErrorCode::kStorageFull, "", "the model's disk is full");
     free -= ballast_bytes_;
     has_ballast_ = true;
     return {};
@@ -31,6 +35,9 @@ class ModelDiskSpace final : public storage::DiskSpace {
   }
 
   std::uint64_t free;
+  bool is_lost = false;
+  bool has_quota = false;  // free or not, nothing more can be allocated
+  int ballasts_tried = 0;
   std::function<void()> on_release;
 
  private:

@@ -105,6 +105,56 @@ TEST_F(DiskWatchTest, BallastThatDoesNotFitIsMadeOnceThereIsRoom) {
   EXPECT_TRUE(crowded.has_ballast());
 }
 
+TEST_F(DiskWatchTest, BallastThatCannotBeMadeIsNotTriedWithEveryCommit) {
+  space.has_quota = true;
+  for (int commit = 0; commit < 100; ++commit) watch.look();
+  EXPECT_EQ(space.ballasts_tried, 1);
+  clock.advance(limits::kDiskLookMs - 1);
+  watch.look();
+  EXPECT_EQ(space.ballasts_tried, 1);
+  clock.advance(1);
+  watch.look();
+  EXPECT_EQ(space.ballasts_tried, 2);
+  space.has_quota = false;
+  clock.advance(limits::kDiskLookMs);
+  watch.look();
+  EXPECT_TRUE(space.has_ballast());
+  space.free = 0;
+  EXPECT_TRUE(watch.ran_full());
+  space.free = 10 * kReserve;
+  watch.look();
+  EXPECT_TRUE(space.has_ballast()) << "at once: the last try was not in vain";
+}
+
+// On a small disk with a small reserve the ballast is the larger of the two.
+TEST_F(DiskWatchTest, BallastLargerThanTheReserveLeavesTheReserveFree) {
+  tests::ModelDiskSpace small(100'000, 8 * kReserve);
+  DiskWatch narrow(DiskWatch::Options{.reserve_bytes = kReserve, .log_bytes_max = 20'000}, small, *log, budgets, clock);
+  small.free = 8 * kReserve + kReserve / 2 - 1;
+  narrow.look();
+  EXPECT_EQ(small.ballasts_tried, 0) << "it would fit, but nothing beside it";
+  EXPECT_FALSE(budgets.disk.is_tight());
+  small.free += 1;
+  narrow.look();
+  EXPECT_TRUE(small.has_ballast());
+  EXPECT_FALSE(budgets.disk.is_tight()) << "making it does not stop the sends";
+  small.free -= 1;
+  narrow.look();
+  EXPECT_TRUE(budgets.disk.is_tight()) << "a ballast is no room to write messages to";
+}
+
+TEST_F(DiskWatchTest, DiskThatDoesNotAnswerChangesNothing) {
+  space.free = kReserve - 1;
+  watch.look();
+  space.is_lost = true;
+  space.free = 10 * kReserve;
+  watch.look();
+  EXPECT_TRUE(budgets.disk.is_tight());
+  space.is_lost = false;
+  watch.look();
+  EXPECT_FALSE(budgets.disk.is_tight());
+}
+
 TEST_F(DiskWatchTest, LongLogIsFlushedThoughTheDiskHasRoom) {
   put_log(20'000 - std::string("key").size() - 1);
   watch.look();
