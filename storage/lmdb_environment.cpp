@@ -66,6 +66,14 @@ bool is_nearly_full(const std::string& path) {
          std::uint64_t{space.f_bavail} * space.f_frsize < limits::kDiskReserveBytesDefault;
 }
 
+// statvfs() knows of no quota: whether its user has room shows only when something is allocated.
+bool is_out_of_quota(const std::string& path) {
+  constexpr off_t kProbeBytes = 1 << 20;  // the pages that LMDB writes at once, and more
+  const FileDescriptor file(::open(path.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
+  const int code = file.is_open() ? ::posix_fallocate(file.get(), 0, kProbeBytes) : errno;
+  return code == EDQUOT || code == ENOSPC;
+}
+
 MDB_val value_of(std::string_view bytes) { return MDB_val{bytes.size(), const_cast<char*>(bytes.data())}; }
 std::string_view view_of(const MDB_val& value) { return {static_cast<const char*>(value.mv_data), value.mv_size}; }
 
@@ -475,7 +483,8 @@ Error LmdbEnvironment::write_error(int code, std::string_view what) {
   Error error = error_of(code, what);
   if (code == EIO) {
     const bool sync_failed = witness_.is_open() && ::fdatasync(witness_.get()) != 0;
-    if (!sync_failed && is_nearly_full(path_)) return error_of(ENOSPC, std::string(what) + ", cut short");
+    if (!sync_failed && (is_nearly_full(path_) || is_out_of_quota(path_)))
+      return error_of(ENOSPC, std::string(what) + ", cut short");
   }
   // Positive codes are the system's. ENOMEM comes from before anything is written. A failed write of the meta page
   // makes LMDB answer with MDB_PANIC from then on.

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <functional>
 #include <iostream>
 #include <thread>
 
@@ -43,6 +44,29 @@ class DiskFaults : public tests::ProcessTest {
   }
   // A message that the node can only store when its disk works; it is not waited for.
   void post_one(tests::Device& sender, const std::string& text) { post(sender, "bob", {text}); }
+
+  void expect_that_it_waits_for_room(const std::function<void(bool is_full)>& set_full) {
+    auto io = kj::setupAsyncIo();
+    start();
+    send("early", "bob", numbered(20));
+    tests::RawDevice other(io, node().port(), "other", "phone");
+    const auto alice = open_sender("alice");
+    ASSERT_TRUE((*alice)->wait_connected(tests::kPatienceMs));
+    set_full(true);
+    post(*alice, "bob", numbered(50));
+    const auto is_refused = [&] {
+      const auto answers = other.send_within({tests::message_to("carol", 1, "x")}, 500);
+      if (!answers) return false;
+      const auto* held = std::get_if<SendAnswer::Held>(&answers->at(0).value);
+      return held != nullptr && held->error.code == ErrorCode::kStorageFull && held->error.retry_after_ms > 0;
+    };
+    EXPECT_TRUE(tests::eventually(is_refused));
+    set_full(false);
+    flush(*alice);
+    auto texts = numbered(20);
+    for (auto& text : numbered(50)) texts.push_back(text);
+    EXPECT_EQ(bodies_of(mailbox("bob")), texts);
+  }
 
   tests::DiskControl disk_{directory_ / "faults"};
 };
@@ -115,26 +139,12 @@ TEST_F(DiskFaults, HangingDiskLetsInNoMoreThanTheLimitsAndLosesNothing) {
 }
 
 TEST_F(DiskFaults, FullDiskIsWaitedForAndNothingAdmittedIsDropped) {
-  auto io = kj::setupAsyncIo();
-  start();
-  send("early", "bob", numbered(20));
-  tests::RawDevice other(io, node().port(), "other", "phone");
-  const auto alice = open_sender("alice");
-  ASSERT_TRUE((*alice)->wait_connected(tests::kPatienceMs));
-  disk_.fail_writes(ENOSPC);
-  post(*alice, "bob", numbered(50));
-  const auto is_refused = [&] {
-    const auto answers = other.send_within({tests::message_to("carol", 1, "x")}, 500);
-    if (!answers) return false;
-    const auto* held = std::get_if<SendAnswer::Held>(&answers->at(0).value);
-    return held != nullptr && held->error.code == ErrorCode::kStorageFull && held->error.retry_after_ms > 0;
-  };
-  EXPECT_TRUE(tests::eventually(is_refused));
-  disk_.fail_writes(0);
-  flush(*alice);
-  auto texts = numbered(20);
-  for (auto& text : numbered(50)) texts.push_back(text);
-  EXPECT_EQ(bodies_of(mailbox("bob")), texts);
+  expect_that_it_waits_for_room([&](bool is_full) { disk_.fail_writes(is_full ? ENOSPC : 0); });
+}
+
+// A quota cuts a write short, as a full disk does, while the file system says that much is free.
+TEST_F(DiskFaults, QuotaThatIsUsedUpIsWaitedForAsAFullDiskIs) {
+  expect_that_it_waits_for_room([&](bool is_full) { disk_.use_up_quota(is_full); });
 }
 
 TEST_F(DiskFaults, FailedSyncEndsTheProcessLoudlyAndLosesNothingAcknowledged) {

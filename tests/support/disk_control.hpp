@@ -50,6 +50,7 @@ class DiskControl {
   void delay_syncs_ms(std::uint64_t ms) { std::atomic_ref(control_->sync_delay_ms).store(ms); }
   void fail_writes(int error) { std::atomic_ref(control_->write_errno).store(static_cast<std::uint64_t>(error)); }
   void fail_syncs(int error) { std::atomic_ref(control_->sync_errno).store(static_cast<std::uint64_t>(error)); }
+  void use_up_quota(bool used_up) { std::atomic_ref(control_->quota).store(used_up ? 1 : 0); }
   void lie() { std::atomic_ref(control_->lying).store(1); }
 
  private:

@@ -19,7 +19,7 @@
 
 #include "disk_trace.h"
 
-enum { kDescriptors = 4096, kVectors = 1024, kSliceMs = 5 };
+enum { kDescriptors = 4096, kVectors = 1024, kSliceMs = 5, kPageBytes = 4096 };
 
 // Of a descriptor of a watched file.
 struct watched {
@@ -269,6 +269,16 @@ static ssize_t write_watched(const struct watched* entry, int descriptor, const 
   }
   if (entry->is_synchronous && offset >= 0) return write_synchronously(entry, descriptor, parts, count, offset);
   if (entry->is_synchronous) abort();  // nobody here does that
+  struct iovec fitting = {NULL, 0};
+  if (told(&control->quota) != 0) {
+    if (bytes_of(parts, count) <= kPageBytes) {
+      errno = EDQUOT;
+      return -1;
+    }
+    fitting = (struct iovec){parts[0].iov_base, parts[0].iov_len < kPageBytes ? parts[0].iov_len : kPageBytes};
+    parts = &fitting;
+    count = 1;
+  }
   pthread_mutex_lock(&mutex);
   const off_t at = offset >= 0 ? offset : lseek(descriptor, 0, SEEK_CUR);
   const ssize_t written =
@@ -331,6 +341,7 @@ int ftruncate64(int, off_t) __attribute__((alias("ftruncate")));
 int posix_fallocate(int descriptor, off_t offset, off_t bytes) {
   const struct watched* entry = find(descriptor);
   if (entry == NULL) return real_posix_fallocate(descriptor, offset, bytes);
+  if (told(&control->quota) != 0) return EDQUOT;
   pthread_mutex_lock(&mutex);
   const int status = real_posix_fallocate(descriptor, offset, bytes);
   if (status == 0) record_size(entry, descriptor);
