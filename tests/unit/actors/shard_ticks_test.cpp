@@ -14,13 +14,13 @@ namespace {
 
 constexpr std::uint64_t kHourMs = 3'600'000;
 
-class TickSourceTest : public testing::Test {
+class TickSourceLog : public testing::Test {
  protected:
-  TickSourceTest() {
+  TickSourceLog() {
     spdlog::set_default_logger(
         std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log_)));
   }
-  ~TickSourceTest() override { spdlog::set_default_logger(usual_); }
+  ~TickSourceLog() override { spdlog::set_default_logger(usual_); }
 
   // What was logged since the last call.
   std::string said() {
@@ -35,7 +35,7 @@ class TickSourceTest : public testing::Test {
   TickSource ticks_{clock_, ShardId(3)};
 };
 
-TEST_F(TickSourceTest, ClockBehindTheCommittedTimeIsNamedOnceAndWhenItGetsThere) {
+TEST_F(TickSourceLog, ClockBehindTheCommittedTimeIsNamedOnceAndWhenItGetsThere) {
   const std::uint64_t committed_ms = clock_.wall_ms() + 365 * 24 * kHourMs;
   ticks_.compare(committed_ms);
   EXPECT_NE(said().find("shard 3: the wall clock is 31536000000 ms behind"), std::string::npos);
@@ -49,20 +49,20 @@ TEST_F(TickSourceTest, ClockBehindTheCommittedTimeIsNamedOnceAndWhenItGetsThere)
   EXPECT_NE(said().find("reached"), std::string::npos);
 }
 
-TEST_F(TickSourceTest, ClockThatIsADayAheadIsNamedBeforeItsFirstTickOnly) {
+TEST_F(TickSourceLog, ClockThatIsADayAheadIsNamedBeforeItsFirstTickOnly) {
   ticks_.compare(clock_.wall_ms() - 24 * kHourMs - 1);
   EXPECT_NE(said().find("24 h ahead"), std::string::npos);
   ticks_.compare(clock_.wall_ms() - 48 * kHourMs);
   EXPECT_EQ(said(), "");
 }
 
-TEST_F(TickSourceTest, ShortRestAndAnEmptyShardAreNoNews) {
+TEST_F(TickSourceLog, ShortRestAndAnEmptyShardAreNoNews) {
   ticks_.compare(0);
   TickSource(clock_, ShardId(4)).compare(clock_.wall_ms() - 24 * kHourMs);
   EXPECT_EQ(said(), "");
 }
 
-TEST_F(TickSourceTest, ClockThatIsNotUsedIsNotComparedEither) {
+TEST_F(TickSourceLog, ClockThatIsNotUsedIsNotComparedEither) {
   clock_.jump_wall(-static_cast<std::int64_t>(kHourMs));
   ticks_.now();
   EXPECT_NE(said().find("no ticks"), std::string::npos);
