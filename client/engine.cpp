@@ -143,10 +143,14 @@ void Engine::open_link(std::string token) {
 void Engine::logged_in(Result<Welcome> welcome) {
   if (state_ != State::kConnecting) return;
   if (!welcome) {
-    // A token may end between being given and being shown; a second one that is refused is no accident.
     const bool token_refused = options_.token_source && welcome.error().code == ErrorCode::kUnauthenticated;
-    if (token_refused && !std::exchange(token_refused_, true)) {
-      lost(std::move(welcome.error()));
+    if (token_refused) {
+      // It may have ended between being given and being shown. When the next one is refused too it is the source that
+      // is wrong, or the server's clock or keys for a while: that may mend itself, but not in haste.
+      Error& error = welcome.error();
+      if (std::exchange(token_refused_, true))
+        error.retry_after_ms = std::max(error.retry_after_ms, options_.reconnect.max_ms);
+      lost(std::move(error));
     } else if (welcome.error().code == ErrorCode::kSessionReplaced) {
       // The server knows a later login of this store, hence the store is a copy, of an earlier time: another one.
       run_begun_ = false, renames_store_ = true;

@@ -1,6 +1,17 @@
 #include "client/engine.hpp"
 
 namespace earshot::client {
+namespace {
+
+// That another session of the device is why a message was not taken.
+std::optional<Error> replaced_in(std::span<const SendAnswer> answers) {
+  for (const SendAnswer& answer : answers)
+    if (const auto* held = std::get_if<SendAnswer::Held>(&answer.value))
+      if (held->error.code == ErrorCode::kSessionReplaced) return held->error;
+  return std::nullopt;
+}
+
+}  // namespace
 
 void Engine::take_committed() {
   if (planning_) return;  // welcome_stored() comes first
@@ -45,6 +56,7 @@ void Engine::sent(std::uint64_t call, std::span<SendAnswer> answers) {
   if (state_ != State::kOpen) return;
   std::vector<SendReport> reports;
   reports.reserve(answers.size());
+  const std::optional<Error> replaced = replaced_in(answers);
   const std::uint64_t held = outbox_.held();
   const std::uint64_t repeats = outbox_.repeats_answered();
   if (!outbox_.answered(call, answers, now_ms(), reports)) {
@@ -54,6 +66,8 @@ void Engine::sent(std::uint64_t call, std::span<SendAnswer> answers) {
   counters_.held += outbox_.held() - held;
   counters_.repeats_answered += outbox_.repeats_answered() - repeats;
   report(std::move(reports));
+  // Who receives nothing hears of it in no other way.
+  if (replaced) return closed(*replaced);
   pump();
 }
 
@@ -122,7 +136,7 @@ void Engine::acked(Status status) {
   std::uint64_t retry_ms = 0;
   if (!status) {
     if (!status.error().is_temporary()) {
-      lost(std::move(status.error()));
+      closed(std::move(status.error()));
       return;
     }
     retry_ms = std::max<std::uint64_t>(status.error().retry_after_ms, limits::kRetryAfterMs);

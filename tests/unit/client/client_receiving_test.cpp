@@ -283,6 +283,19 @@ TEST_F(ClientReceiving, ATokenOfASourceIsNotShownWhenItIsTooLong) {
   EXPECT_EQ(server_.seen().logins, 0);
 }
 
+TEST_F(ClientReceiving, ATokenSourceIsAskedAgainHoweverOftenItsTokensAreRefused) {
+  options_.token.clear();
+  std::atomic<int> asked = 0;
+  options_.token_source = [&](const auto& given) { ++asked, given(std::string("alice")); };
+  options_.reconnect = BackoffPolicy{1, 5};
+  server_.script([](auto& s) { s.refuse_login = Error{ErrorCode::kUnauthenticated, "token", "it has expired", 0, 0}; });
+  client_ = Client::open(options_, store_, recorder_.handlers(), runtime_).value();
+  ASSERT_TRUE(eventually([&] { return asked >= 4; }));
+  server_.script([](auto& s) { s.refuse_login.reset(); });  // the clock of the server is right again
+  EXPECT_TRUE(client_->wait_connected(10'000));
+  for (const auto& change : recorder_.changes()) EXPECT_NE(change.kind, ConnectionChange::Kind::kRefused);
+}
+
 TEST_F(ClientReceiving, SequenceOnlyReportsFromTimeToTimeAndRepairsByItself) {
   options_.mode = DeliveryMode::kSequenceOnly;
   options_.report_messages = 4;

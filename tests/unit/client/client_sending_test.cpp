@@ -71,6 +71,23 @@ TEST_F(ClientSending, LostAnswerIsAskedAgainAndStoredOnce) {
   EXPECT_EQ(recorder_.outcomes(0), 10);
 }
 
+TEST_F(ClientSending, ASenderThatReceivesNothingHearsOfItsReplacementToo) {
+  options_.receive = false;
+  server_.script([](auto& s) {
+    s.hold = 1;
+    s.hold_error = Error{ErrorCode::kSessionReplaced, "device", "the device logged in again", 0, 0};
+  });
+  start();
+  send("late");
+  const auto is_replaced = [&] {
+    const auto changes = recorder_.changes();
+    return !changes.empty() && changes.back().kind == ConnectionChange::Kind::kReplaced;
+  };
+  EXPECT_TRUE(eventually(is_replaced));
+  EXPECT_EQ(client_->stats().connects, 1u) << "it does not fight";
+  EXPECT_EQ(memory_->load()->outbox.size(), 1u) << "what it did not send stays";
+}
+
 TEST_F(ClientSending, ConnectionBrokenBeforeStoringLosesNothing) {
   server_.script([](auto& s) { s.drop_before_storing = 3; });
   start();
