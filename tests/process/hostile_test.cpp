@@ -1,5 +1,7 @@
 // A real node, told things that make no sense: it answers, closes or ignores, never dies, and goes on serving others.
+#include <chrono>
 #include <functional>
+#include <memory>
 #include <random>
 
 #include <capnp/dynamic.h>
@@ -165,6 +167,36 @@ TEST_F(Hostile, RandomCallsOverManySeedsLeaveTheNodeAsItWas) {
   }
   EXPECT_LT(tests::anonymous_memory_bytes(node().pid()), before + kGrowthBytesMax);
   expect_service(1);
+}
+
+// Those who are connected notice nothing of those who are turned away, and whoever goes makes room.
+TEST_F(Hostile, ConnectionsAtTheLimitAreServedAndOneMoreIsClosedAtOnce) {
+  constexpr int kConnections = 3;
+  start_node({"--connections-max", std::to_string(kConnections)});
+  std::vector<std::unique_ptr<tests::TestClient>> clients;
+  const auto enter = [&] {
+    clients.push_back(std::make_unique<tests::TestClient>(*io_, node().port()));
+    clients.back()->login("user", "device" + std::to_string(clients.size()));
+  };
+  for (int i = 0; i < kConnections; ++i) enter();
+  const auto began = std::chrono::steady_clock::now();
+  for (int i = 0; i < 20; ++i) {
+    tests::TestClient beyond(*io_, node().port());
+    EXPECT_TRUE(beyond.wait_until_closed());
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(limits::kLoginTimeoutMs / 2))
+      << "it was something else that closed them";
+  for (const auto& client : clients)
+    EXPECT_TRUE(wire::read(client->session().ackRequest().send().wait(io_->waitScope))) << "still served";
+  clients.pop_back();
+  // The node tells nobody when it has noticed that: tried until it lets one in.
+  const auto give_up = began + std::chrono::milliseconds(tests::kPatienceMs);
+  bool is_in = false;
+  while (!is_in && std::chrono::steady_clock::now() < give_up) {
+    tests::TestClient next(*io_, node().port());
+    is_in = kj::runCatchingExceptions([&] { EXPECT_TRUE(next.login_raw("user", "next").isOk()); }) == nullptr;
+  }
+  EXPECT_TRUE(is_in);
 }
 
 TEST_F(Hostile, BytesOfNoMeaningOverManySeedsCloseOnlyTheirOwnConnection) {

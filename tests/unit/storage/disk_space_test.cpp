@@ -57,6 +57,18 @@ TEST_F(DiskSpaceTest, BallastOfAnEarlierProcessIsTakenOverUnlessItIsHollow) {
   EXPECT_GE(blocks_bytes(ballast), space->ballast_bytes());
 }
 
+TEST_F(DiskSpaceTest, BallastThatDoesNotFitLeavesNothingBehindAndIsMadeLater) {
+  const auto space = open();
+  std::filesystem::create_symlink("/dev/full", ballast);  // it takes nothing
+  EXPECT_FALSE(space->make_ballast());
+  EXPECT_FALSE(space->has_ballast());
+  EXPECT_EQ(std::filesystem::symlink_status(ballast).type(), std::filesystem::file_type::not_found)
+      << "what was made of it would take the room that is short";
+  must(space->make_ballast());
+  EXPECT_TRUE(space->has_ballast());
+  EXPECT_GE(blocks_bytes(ballast), space->ballast_bytes());
+}
+
 TEST_F(DiskSpaceTest, LostDirectoryIsAnErrorNotAnEmptyDisk) {
   const auto space = open();
   std::filesystem::remove_all(directory / "log");
