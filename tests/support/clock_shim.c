@@ -11,22 +11,22 @@
 #include <time.h>
 #include <unistd.h>
 
-static _Atomic int64_t *shift_ms;
-static int (*real_clock_gettime)(clockid_t, struct timespec *);
+static _Atomic int64_t* shift_ms;
+static int (*real_clock_gettime)(clockid_t, struct timespec*);
 
 __attribute__((constructor)) static void open_shift(void) {
-  real_clock_gettime = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
-  const char *path = getenv("EARSHOT_CLOCK_SHIFT");
+  real_clock_gettime = (int (*)(clockid_t, struct timespec*))dlsym(RTLD_NEXT, "clock_gettime");
+  const char* path = getenv("EARSHOT_CLOCK_SHIFT");
   if (path == NULL) return;
   const int file = open(path, O_RDONLY | O_CLOEXEC);
   if (file < 0) abort();
-  void *page = mmap(NULL, sizeof(int64_t), PROT_READ, MAP_SHARED, file, 0);
+  void* page = mmap(NULL, sizeof(int64_t), PROT_READ, MAP_SHARED, file, 0);
   close(file);
   if (page == MAP_FAILED) abort();
   shift_ms = page;
 }
 
-int clock_gettime(clockid_t clock, struct timespec *now) {
+int clock_gettime(clockid_t clock, struct timespec* now) {
   const int status = real_clock_gettime(clock, now);
   if (status != 0 || shift_ms == NULL || (clock != CLOCK_REALTIME && clock != CLOCK_REALTIME_COARSE)) return status;
   const int64_t ms = atomic_load_explicit(shift_ms, memory_order_relaxed);
@@ -36,7 +36,7 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
   return 0;
 }
 
-int gettimeofday(struct timeval *restrict now, void *restrict zone) {
+int gettimeofday(struct timeval* restrict now, void* restrict zone) {
   (void)zone;
   struct timespec precise;
   const int status = clock_gettime(CLOCK_REALTIME, &precise);
@@ -45,7 +45,7 @@ int gettimeofday(struct timeval *restrict now, void *restrict zone) {
   return status;
 }
 
-time_t time(time_t *result) {
+time_t time(time_t* result) {
   struct timespec precise;
   clock_gettime(CLOCK_REALTIME, &precise);
   if (result != NULL) *result = precise.tv_sec;

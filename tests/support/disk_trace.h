@@ -30,7 +30,8 @@ enum disk_record_kind {
 };
 
 /* Followed by `bytes` of payload. Records are numbered from 0 in the order in which things happened; what is synced is
-   recorded when the sync has returned, before anybody can have learned of it. Paths are below EARSHOT_DISK_DIRECTORY. */
+   recorded when the sync has returned, before anybody can have learned of it. Paths are below EARSHOT_DISK_DIRECTORY.
+ */
 struct disk_record {
   uint64_t kind;
   uint64_t file; /* its inode, which a DISK_MAKE may give to a new file again */
