@@ -343,7 +343,8 @@ struct Session::Impl {
     if (phase != Phase::kOpen) return refuse(not_logged_in());
     if (limit > limits::kFetchMessagesMax) return refuse(above_limit("limit", limits::kFetchMessagesMax));
     if (reads.size() >= limits::kCallsInFlightMax) {
-      return refuse(Error{ErrorCode::kOverloaded, "", "too many reads are under way", limits::kRetryAfterMs});
+      return refuse(Error{ErrorCode::kOverloaded, "callsInFlight",
+                          "at most " + std::to_string(limits::kCallsInFlightMax) + " reads", limits::kRetryAfterMs});
     }
     if (limit == 0) limit = limits::kFetchMessagesMax;
     const RequestId request = requests.open(RequestKind::kRead, now_ms);

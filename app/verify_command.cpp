@@ -84,9 +84,12 @@ ExitCode run_verify(const VerifyOptions& options) {
   print_summary(*report, directory->identity, options.json);
   if (report->is_sound()) return ExitCode::kDone;
   if (!options.accept_loss) return ExitCode::kFailed;
-  if (auto accepted = accept_loss(options.data, directory->identity); !accepted) return complain(accepted.error());
+  bar = std::make_unique<ProgressBar>("counting", report->records, !options.no_progress);
+  const auto accepted = accept_loss(options.data, directory->identity, progress);
+  bar.reset();
+  if (!accepted) return complain(accepted.error());
   if (!options.json) print_line("accepted: what is left was counted anew, and is what a node starts with");
-  return ExitCode::kFailed;
+  return ExitCode::kDone;
 }
 
 }  // namespace

@@ -1,22 +1,10 @@
 #include "app/verify_run.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <csignal>
-#include <cstring>
-#include <new>
-#include <string_view>
+#include <optional>
 #include <utility>
 
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
+#include "app/verify_process.hpp"
 #include "base/limits.hpp"
 #include "storage/lmdb_environment.hpp"
 #include "storage/state_store.hpp"
@@ -28,37 +16,10 @@ namespace {
 using storage::Finding;
 using storage::Section;
 
-constexpr int kLookEveryMs = 100;
-constexpr int kDone = 0;
-
-class SharedMemory {
- public:
-  static Result<SharedMemory> make() {
-    void* memory = ::mmap(nullptr, sizeof(VerifyShared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) return fail(ErrorCode::kInternal, "", std::string("mmap: ") + std::strerror(errno));
-    return SharedMemory(new (memory) VerifyShared);
-  }
-  VerifyShared& operator*() const { return *shared_; }
-  VerifyShared* operator->() const { return shared_.get(); }
-
- private:
-  struct Unmap {
-    void operator()(VerifyShared* shared) const { ::munmap(shared, sizeof(VerifyShared)); }
-  };
-  explicit SharedMemory(VerifyShared* shared) : shared_(shared) {}
-  std::unique_ptr<VerifyShared, Unmap> shared_;
-};
-
-std::string cause_of(int status, bool was_stuck) {
-  if (was_stuck) return "reading went on without end";
-  if (WIFSIGNALED(status)) return std::string("reading crashed (") + ::strsignal(WTERMSIG(status)) + ")";
-  return "reading ended with code " + std::to_string(WEXITSTATUS(status));
-}
-
 class Supervisor {
  public:
   Supervisor(const std::vector<Section>& sections, const VerifyRun::Worker& work, const Clock& clock,
-             SharedMemory shared, VerifyRun::OnProgress progress)
+             SharedVerify shared, VerifyRun::OnProgress progress)
       : sections_(sections), work_(work), clock_(clock), shared_(std::move(shared)), progress_(std::move(progress)) {}
 
   Result<VerifyReport> run() {
@@ -84,64 +45,9 @@ class Supervisor {
  private:
   // Why the worker did not finish; "" when it did.
   Result<std::string> run_worker() {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) {
-      return fail(ErrorCode::kInternal, "", std::string("pipe: ") + std::strerror(errno));
-    }
-    const pid_t child = ::fork();
-    if (child < 0) return fail(ErrorCode::kInternal, "", std::string("fork: ") + std::strerror(errno));
-    if (child == 0) {
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      // Its death is expected: no core file of a sparse terabyte.
-      const rlimit no_core{0, 0};
-      ::setrlimit(RLIMIT_CORE, &no_core);
-      ::close(ends[0]);
-      PipeWitness witness(*shared_, ends[1]);
-      work_(start_, *shared_, witness);
-      ::_exit(kDone);
-    }
-    ::close(ends[1]);
-    const bool was_stuck = !listen(ends[0]);
-    ::close(ends[0]);
-    if (was_stuck) ::kill(child, SIGKILL);
-    int status = 0;
-    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    }
-    return WIFEXITED(status) && WEXITSTATUS(status) == kDone ? std::string() : cause_of(status, was_stuck);
-  }
-
-  // Takes what the worker says until it ends. False: it reached nothing for too long.
-  bool listen(int pipe) {
-    std::string buffer;
-    std::uint64_t heard_ms = clock_.monotonic_ms();
-    std::uint64_t heard_steps = shared_->steps();
-    for (;;) {
-      pollfd waiting{pipe, POLLIN, 0};
-      const int ready = ::poll(&waiting, 1, kLookEveryMs);
-      const std::uint64_t now_ms = clock_.monotonic_ms();
-      progress_(shared_->records, shared_->total);
-      if (const std::uint64_t steps = shared_->steps(); ready > 0 || steps != heard_steps) {
-        heard_steps = steps;
-        heard_ms = now_ms;
-      }
-      if (now_ms - heard_ms > limits::kVerifySilenceMsMax) return false;
-      if (ready <= 0) continue;
-      std::array<char, 4096> chunk;
-      const ssize_t count = ::read(pipe, chunk.data(), chunk.size());
-      if (count < 0 && errno == EINTR) continue;
-      if (count <= 0) return true;
-      buffer.append(chunk.data(), static_cast<std::size_t>(count));
-      take_lines(buffer);
-    }
-  }
-
-  void take_lines(std::string& buffer) {
-    std::size_t begin = 0;
-    for (std::size_t end; (end = buffer.find('\n', begin)) != std::string::npos; begin = end + 1) {
-      if (auto finding = finding_of_line(std::string_view(buffer).substr(begin, end - begin)))
-        report_.add(std::move(*finding));
-    }
-    buffer.erase(0, begin);
+    return run_supervised(*shared_, clock_, [this](storage::Witness& witness) { work_(start_, *shared_, witness); },
+                          {.found = [this](Finding finding) { report_.add(std::move(finding)); },
+                           .looked = [this] { progress_(shared_->records, shared_->total); }});
   }
 
   // The next worker begins where this one could not read: just behind the last record, and, if that does not help,
@@ -193,7 +99,7 @@ class Supervisor {
   const std::vector<Section>& sections_;
   const VerifyRun::Worker& work_;
   const Clock& clock_;
-  SharedMemory shared_;
+  SharedVerify shared_;
   VerifyRun::OnProgress progress_;
   VerifyReport report_;
   VerifyStart start_;
@@ -218,27 +124,41 @@ Result<VerifyReport> VerifyRun::run(const std::string& path, const storage::Node
 
 Result<VerifyReport> VerifyRun::run_with(const std::vector<Section>& sections, const Worker& work, const Clock& clock,
                                          OnProgress progress) {
-  auto shared = SharedMemory::make();
+  auto shared = SharedVerify::make();
   if (!shared) return fail(std::move(shared.error()));
   return Supervisor(sections, work, clock, std::move(*shared), std::move(progress)).run();
 }
 
-Status accept_loss(const std::string& path, const storage::NodeIdentity& identity) {
-  const pid_t child = ::fork();
-  if (child < 0) return fail(ErrorCode::kInternal, "", std::string("fork: ") + std::strerror(errno));
-  if (child == 0) {
+Status accept_loss(const std::string& path, const storage::NodeIdentity& identity, VerifyRun::OnProgress progress) {
+  const auto recount = [&](storage::Witness& witness) -> Status {
     storage::LmdbOptions options;
     options.path = path + "/state";
     options.tables = storage::state_tables();
     auto state = storage::open_lmdb(options);
-    const bool done = state && storage::store_counted_sums(**state, identity.shard_count);
-    ::_exit(done ? kDone : 1);
-  }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == kDone) return {};
-  return fail(ErrorCode::kCorrupt, "state", "the records cannot be counted: " + cause_of(status, false));
+    if (!state) return fail(std::move(state.error()));
+    return storage::store_counted_sums(
+        **state, identity.shard_count,
+        [&witness](std::string_view key, std::size_t bytes) { witness.reached(key, bytes); });
+  };
+  return accept_loss_with(recount, SystemClock(), std::move(progress));
+}
+
+Status accept_loss_with(const Recount& recount, const Clock& clock, VerifyRun::OnProgress progress) {
+  auto shared = SharedVerify::make();
+  if (!shared) return fail(std::move(shared.error()));
+  std::string refusal;
+  const auto work = [&recount](storage::Witness& witness) {
+    if (auto counted = recount(witness); !counted) {
+      witness.found(Finding{Finding::Kind::kUnreadable, "state/data.mdb", "", "", counted.error().to_string()});
+    }
+  };
+  const auto ended = run_supervised(**shared, clock, work,
+                                    {.found = [&refusal](Finding finding) { refusal = std::move(finding.lost); },
+                                     .looked = [&] { progress((*shared)->records, 0); }});
+  if (!ended) return fail(ended.error());
+  if (!ended->empty()) refusal = *ended;
+  if (refusal.empty()) return {};
+  return fail(ErrorCode::kCorrupt, "state", "the records cannot be counted, nothing was changed: " + refusal);
 }
 
 }  // namespace earshot::app

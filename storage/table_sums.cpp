@@ -159,11 +159,12 @@ Result<std::optional<ShardSums>> read_sums(ReadTransaction& transaction, ShardId
   return std::optional<ShardSums>(std::move(*sums));
 }
 
-Result<ShardSums> count_sums(ReadTransaction& transaction, ShardId shard) {
+Result<ShardSums> count_sums(ReadTransaction& transaction, ShardId shard, const OnCounted& counted) {
   ShardSums sums;
   const std::string own_key = state_key(shard, keys::shard_sums());
   const auto visit = [&](std::string_view key, std::string_view sealed) {
     if (key != own_key) add_to_sums(sums, kind_of(key), guard_in(sealed));
+    if (counted) counted(key, sealed.size());
     return true;
   };
   auto scanned = transaction.scan(kStateTable, state_key(shard, {}), end_of_shard(shard), visit);
@@ -171,11 +172,11 @@ Result<ShardSums> count_sums(ReadTransaction& transaction, ShardId shard) {
   return sums;
 }
 
-Status store_counted_sums(Environment& environment, std::uint16_t shard_count) {
+Status store_counted_sums(Environment& environment, std::uint16_t shard_count, const OnCounted& counted) {
   auto transaction = environment.begin_write();
   if (!transaction) return fail(std::move(transaction.error()));
   for (ShardId shard(0); shard.value < shard_count; shard = shard.next()) {
-    auto sums = count_sums(**transaction, shard);
+    auto sums = count_sums(**transaction, shard, counted);
     if (!sums) return fail(std::move(sums.error()));
     if (sums->kinds.empty()) {
       auto erased = (*transaction)->erase(kStateTable, state_key(shard, keys::shard_sums()));

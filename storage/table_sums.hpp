@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string_view>
@@ -54,12 +56,15 @@ void subtract_from_sums(ShardSums& sums, char kind, std::uint64_t guard);
 // The stored sums; nothing when the shard has none. kCorrupt when they are damaged.
 Result<std::optional<ShardSums>> read_sums(ReadTransaction& transaction, ShardId shard);
 
+// Hears of each record that is counted.
+using OnCounted = std::function<void(std::string_view full_key, std::size_t bytes)>;
+
 // What is really there, by a scan of the shard's whole range.
-Result<ShardSums> count_sums(ReadTransaction& transaction, ShardId shard);
+Result<ShardSums> count_sums(ReadTransaction& transaction, ShardId shard, const OnCounted& counted = {});
 
 // Counts the shards 0 .. shard_count - 1 as they are, and stores the sums: for data that was written before there were
 // any, and for an operator who accepts what is left.
-Status store_counted_sums(Environment& environment, std::uint16_t shard_count);
+Status store_counted_sums(Environment& environment, std::uint16_t shard_count, const OnCounted& counted = {});
 
 // What a node looks at before it serves: the records that everything else is found by, which are few per user (heads,
 // cursors, lanes, …; not messages and the like, whose holes show when they are read). Each must be there, in order, be

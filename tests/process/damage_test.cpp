@@ -248,7 +248,7 @@ TEST_F(Damage, MissingHeadKeepsTheNodeFromStartingUntilTheLossIsAccepted) {
   EXPECT_NE(refused.code, 0);
   EXPECT_THAT(refused.output, HasSubstr("mailbox heads where"));
   EXPECT_THAT(refused.output, HasSubstr("earshot verify --data " + data_));
-  EXPECT_EQ(verify(" --accept-loss").code, kDamaged);
+  EXPECT_EQ(verify(" --accept-loss").code, 0) << "was done as asked";
   node().start();
   EXPECT_TRUE(is_whole(read("carol")));
 }

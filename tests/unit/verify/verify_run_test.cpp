@@ -189,6 +189,26 @@ TEST_F(VerifyRunTest, EnvironmentThatCannotBeOpenedIsLeftOut) {
   EXPECT_EQ(report.findings[1].file, "log/data.mdb");
 }
 
+TEST_F(VerifyRunTest, LossThatCannotBeCountedIsNotAccepted) {
+  const auto accept = [this](const Recount& recount) {
+    return accept_loss_with(recount, clock, [this](auto, auto) { on_look(); });
+  };
+  EXPECT_TRUE(accept([](storage::Witness& witness) {
+    witness.reached("key", 7);
+    return Status();
+  }));
+  const auto refused = accept([](storage::Witness&) -> Status { return fail(ErrorCode::kCorrupt, "state", "astray"); });
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().detail, HasSubstr("astray"));
+  const auto died = accept([](storage::Witness&) -> Status { ::_exit(9); });
+  ASSERT_FALSE(died);
+  EXPECT_THAT(died.error().detail, HasSubstr("ended with code 9"));
+  on_look = [this] { clock.advance(limits::kVerifySilenceMsMax + 1); };
+  const auto hung = accept([](storage::Witness&) -> Status { hang(); });
+  ASSERT_FALSE(hung);
+  EXPECT_THAT(hung.error().detail, HasSubstr("went on without end"));
+}
+
 TEST_F(VerifyRunTest, FindingsBeyondTheLimitAreCountedAndNotKept) {
   const auto report = run([](const VerifyStart&, VerifyShared&, storage::Witness& witness) {
     for (std::size_t i = 0; i <= limits::kFindingsPerKindMax; ++i)
