@@ -98,6 +98,7 @@ void GuardedStream::check_bounds(capnp::rpc::Message::Reader root) {
   };
   switch (root.which()) {
     case capnp::rpc::Message::CALL:
+      KJ_REQUIRE(root.getCall().getSendResultsTo().isCaller(), "results that are not to be sent back");
       ++unfinished_calls_;
       check_capabilities(root.getCall().getParams());
       break;

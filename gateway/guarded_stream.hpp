@@ -24,6 +24,8 @@ namespace earshot::gateway {
 //  * calls whose answers the client never lets go (no Finish) stay in the RPC system's tables: beyond
 //  unfinished_calls_max the
 //    connection fails;
+//  * an answer that is to stay here instead of being sent back is never written, so nothing would count what it takes:
+//    a call that asks for that fails the connection;
 //  * every capability in a message takes a table entry, even in a call that is refused: more than
 //  message_capabilities_max fail
 //    the connection;

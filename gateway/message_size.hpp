@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <capnp/message.h>
+#include <capnp/rpc.capnp.h>
 
 #include "base/error.hpp"
 #include "schema/broker.capnp.h"
@@ -70,6 +71,14 @@ inline std::size_t words_of(const Done&) { return 0; }
 
 inline std::size_t words_of(const ManageAnswer& answer) {
   return std::visit([](const auto& one) { return words_of(one); }, answer);
+}
+
+constexpr std::size_t kCapabilityWords = 1 + kWordsOf<capnp::rpc::CapDescriptor>;  // in a table of one
+
+// With the session that it comes with.
+inline std::size_t words_of(const Welcome& welcome) {
+  return kWordsOf<schema::Welcome> + words_of_bytes(welcome.user.text().size()) + kWordsOf<schema::Limits> +
+         kCapabilityWords;
 }
 
 inline std::size_t words_of(const SendAnswer& answer) {

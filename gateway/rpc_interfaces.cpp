@@ -53,7 +53,7 @@ kj::Promise<void> BrokerInterface::login(LoginContext context) {
   auto request = wire::read(context.getParams());
   context.releaseParams();
   return session_->login(std::move(request)).then([this, context](Result<Welcome>&& welcome) mutable {
-    auto results = context.getResults();
+    auto results = context.getResults(hint(words_of_answer(welcome)));
     if (!welcome) return wire::write(welcome.error(), results.initError());
     auto ok = results.initOk();
     wire::write(*welcome, ok.initWelcome());

@@ -1,4 +1,5 @@
 // What a stranger can ask for: every call of a session, before a login, beside one and after one that was refused.
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -123,6 +124,21 @@ TEST_F(BeforeLogin, TheSessionOfAnotherConnectionCannotBeGuessed) {
     expect_no(stream, "capability " + std::to_string(number));
   }
   EXPECT_EQ(broker_->session()->waiting(), 0u);
+}
+
+// The RPC system clears 8 KiB for an answer of unknown size, and begins another segment for one that was said to be
+// smaller than it is.
+TEST_F(BeforeLogin, TheAnswerToALoginIsAsLargeAsItWasSaidToBe) {
+  start();
+  const std::string longest(limits::kNameBytesMax, 'a');
+  for (const std::string& token : {std::string(), longest}) {
+    auto stream = open();
+    log_in(stream, token);
+    std::array<std::uint32_t, 2> table{};  // the number of further segments, and the words of the first
+    stream.stream().read(table.data(), sizeof table).wait(io_.waitScope);
+    EXPECT_EQ(table[0], 0u) << token;
+    EXPECT_LE(table[1], 100u) << token;
+  }
 }
 
 TEST_F(BeforeLogin, TheBrokerHasOneMethod) {

@@ -163,5 +163,21 @@ TEST_F(GuardedStreamTest, CapabilitiesInAMessagePassAtTheLimitAndOneMoreFails) {
   }
 }
 
+// What is kept here until a Finish is never written, so no bound on answers would see it.
+TEST_F(GuardedStreamTest, AnAnswerThatIsNotToBeSentBackFails) {
+  using SendResultsTo = capnp::rpc::Call::SendResultsTo::Builder;
+  const std::array<std::function<void(SendResultsTo)>, 2> elsewhere{
+      [](SendResultsTo to) { to.setYourself(); },
+      [](SendResultsTo to) { to.initThirdParty(); },
+  };
+  for (const auto& send : elsewhere) {
+    over_pipe();
+    EXPECT_TRUE(say([](Message::Builder to) { to.initCall().getSendResultsTo().setCaller(); }));
+    EXPECT_FALSE(guard_->violated());
+    EXPECT_FALSE(say([&](Message::Builder to) { send(to.initCall().getSendResultsTo()); }));
+    EXPECT_TRUE(guard_->violated());
+  }
+}
+
 }  // namespace
 }  // namespace earshot::gateway

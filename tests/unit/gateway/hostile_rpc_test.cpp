@@ -176,6 +176,17 @@ TEST_F(HostileRpc, MessagesAgainstTheRulesHurtOnlyTheirOwnConnection) {
            call.initSendResultsTo().initThirdParty();
          });
        }},
+      {"results that are to stay here",
+       [](HostileStream& to) {
+         to.bootstrap(0);
+         to.say([](Message::Builder message) {
+           auto call = message.initCall();
+           call.setQuestionId(1);
+           call.initTarget().initPromisedAnswer().setQuestionId(0);
+           call.setInterfaceId(kBroker);
+           call.initSendResultsTo().setYourself();
+         });
+       }},
       {"a transform through a text",
        [](HostileStream& to) {
          to.log_in("mallory");
@@ -195,6 +206,26 @@ TEST_F(HostileRpc, MessagesAgainstTheRulesHurtOnlyTheirOwnConnection) {
     EXPECT_TRUE(stream.closes());
     expect_service(name);
   }
+}
+
+// One such call is enough: many would fill the memory with answers that nothing counts.
+TEST_F(HostileRpc, ResultsThatAreToStayHereCloseTheConnection) {
+  GatewayOptions options;
+  options.login_timeout_ms = 600'000;  // it is not this that closes
+  start(options);
+  auto stream = open();
+  stream.bootstrap(0);
+  ASSERT_EQ(stream.read_kind(), "return");
+  stream.say([](Message::Builder message) {
+    auto call = message.initCall();
+    call.setQuestionId(1);
+    call.initTarget().initPromisedAnswer().setQuestionId(0);
+    call.setInterfaceId(kBroker);
+    call.initSendResultsTo().setYourself();
+  });
+  EXPECT_TRUE(stream.read_kind().value_or("").starts_with("abort"));
+  EXPECT_TRUE(stream.closes());
+  run_until([&] { return gateway_->counters().violations == 1; });
 }
 
 // A message in which a far pointer leads to itself, or back and forth between two segments.
