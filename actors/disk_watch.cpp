@@ -44,7 +44,7 @@ void DiskWatch::look_at_space() {
   const std::uint64_t held = *free + (space_.has_ballast() ? counted : 0);
   const std::uint64_t left = held - std::min(held, promised);
   const std::uint64_t line = is_tight_ ? options_.reserve_bytes + options_.reserve_bytes / 4 : options_.reserve_bytes;
-  if (const bool is_tight = left < line; is_tight != is_tight_) {
+  if (const bool is_tight = left < line || is_misled_; is_tight != is_tight_) {
     is_tight_ = is_tight;
     say(left);
   }
@@ -56,9 +56,11 @@ void DiskWatch::look_at_space() {
 void DiskWatch::make_ballast() {
   const std::uint64_t now_ms = clock_.monotonic_ms();
   if (ballast_tried_at_ms_ != 0 && now_ms - ballast_tried_at_ms_ < limits::kDiskLookMs) return;
+  if (is_misled_ && now_ms - misled_at_ms_ < kPromiseTestedMs) return;
   const Status made = space_.make_ballast();
   if (!made.has_value() && ballast_tried_at_ms_ == 0) spdlog::warn("disk: no ballast: {}", made.error().to_string());
   ballast_tried_at_ms_ = made.has_value() ? 0 : now_ms;
+  if (made.has_value()) is_misled_ = false;
 }
 
 void DiskWatch::say(std::uint64_t left_bytes) const {
@@ -80,6 +82,14 @@ void DiskWatch::look_at_log() {
 
 bool DiskWatch::ran_full() {
   const std::lock_guard guard(mutex_);
+  const auto free = space_.free_bytes();
+  if (free.has_value() && *free >= options_.reserve_bytes) {
+    if (!is_misled_) {
+      spdlog::warn("disk: full, though the file system says that {} MiB are free (a quota?)", *free / kMebibyte);
+    }
+    is_misled_ = true;
+    misled_at_ms_ = clock_.monotonic_ms();
+  }
   if (!space_.has_ballast()) return false;
   space_.release_ballast();
   spdlog::warn("disk: full; the ballast of {} MiB is given up, so that logs can be cut",

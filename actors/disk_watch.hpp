@@ -17,6 +17,9 @@ namespace earshot::actors {
 //   below the reserve      refused      let in, flushed at once     held
 //   a write did not fit    refused      refused until one fits      given up, so that flushes and cuts fit
 //
+// A quota makes a file system promise room that is not to be had. When a write did not fit in spite of such a promise,
+// the disk counts as below the reserve until, kPromiseTestedMs later, a ballast fits again.
+//
 // What has been let in and is not on the disk yet counts as taken. Sends are let in again a quarter of the reserve
 // above the line, so that the answer does not change with every message; the ballast is made again then too.
 //
@@ -37,6 +40,8 @@ class DiskWatch {
   // A write did not fit. True when room was made, so that it is worth trying again at once.
   bool ran_full();
 
+  static constexpr std::uint64_t kPromiseTestedMs = 5'000;
+
  private:
   void look_at_space();
   void make_ballast();
@@ -51,6 +56,8 @@ class DiskWatch {
   std::mutex mutex_;
   std::uint64_t log_looked_at_ms_ = 0;
   std::uint64_t ballast_tried_at_ms_ = 0;  // in vain; 0: not since it was there
+  std::uint64_t misled_at_ms_ = 0;         // with is_misled_
+  bool is_misled_ = false;                 // there was not the room that the file system promised
   bool is_unknown_ = false;                // how much is free
   bool is_tight_ = false;
   bool log_is_long_ = false;

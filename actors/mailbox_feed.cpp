@@ -14,12 +14,19 @@ bool MailboxFeed::push(const MailboxPush& push, Outstanding& window) {
     last_known_ = std::max(last_known_, message->sequence);
     if (message->sequence != taken_.next()) continue;
     OutstandingEntry entry = entry_of(message);
-    if (!window.fits(entry.bytes())) continue;
-    taken_ = entry.last;
-    window.take(std::move(entry));
+    if (!take(std::move(entry), window)) continue;
     any = true;
   }
   return any;
+}
+
+bool MailboxFeed::take(OutstandingEntry entry, Outstanding& window) {
+  const bool fits = window.fits(entry.bytes());
+  next_bytes_ = fits ? 0 : entry.bytes();
+  if (!fits) return false;
+  taken_ = entry.last;
+  window.take(std::move(entry));
+  return true;
 }
 
 OutstandingEntry MailboxFeed::entry_of(std::shared_ptr<const IncomingMessage> message) const {
@@ -32,7 +39,7 @@ std::optional<MailboxRead> MailboxFeed::next_read(const Outstanding& window, std
   if (is_reading_ || (retry_at_ms_ != 0 && now_ms < retry_at_ms_)) return std::nullopt;
   retry_at_ms_ = 0;
   if (!must_read_ && taken_ >= last_known_) return std::nullopt;
-  if (!window.is_worth_reading()) return std::nullopt;
+  if (!window.is_worth_reading(next_bytes_)) return std::nullopt;
   is_reading_ = true;
   must_read_ = false;
   const std::size_t limit = std::min(window.free_messages(), limits::kFetchMessagesMax);
@@ -69,9 +76,7 @@ bool MailboxFeed::take(Batch& batch, Outstanding& window) {
       return taken_ > before || taken_ >= last_known_;
     }
     // What does not fit comes again when acks have made room; into an empty window, only when other sessions have.
-    if (!window.fits(entry.bytes())) return taken_ > before || !window.is_empty();
-    taken_ = entry.last;
-    window.take(std::move(entry));
+    if (!take(std::move(entry), window)) return taken_ > before || !window.is_empty();
   }
 }
 

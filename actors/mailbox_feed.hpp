@@ -43,7 +43,10 @@ class MailboxFeed {
   // The answer to that read. Takes what fits.
   void read_answered(Result<Batch> answer, Outstanding& window, Random& random, std::uint64_t now_ms);
   // The client has everything up to here, wherever from.
-  void skip_to(Sequence sequence) { taken_ = std::max(taken_, sequence); }
+  void skip_to(Sequence sequence) {
+    if (sequence > taken_) next_bytes_ = 0;
+    taken_ = std::max(taken_, sequence);
+  }
   // Pushes may have gone nowhere: read once more even if nothing seems to be missing.
   void doubt() { must_read_ = true; }
 
@@ -56,12 +59,15 @@ class MailboxFeed {
 
  private:
   bool take(Batch& batch, Outstanding& window);
+  // False: it does not fit.
+  bool take(OutstandingEntry entry, Outstanding& window);
   // The message as what it is to this device.
   [[nodiscard]] OutstandingEntry entry_of(std::shared_ptr<const IncomingMessage> message) const;
 
   Sequence taken_;  // the window has had everything up to here
   Sequence last_known_;
   std::vector<Sequence> parked_;  // ascending
+  std::size_t next_bytes_ = 0;    // of the entry behind taken_, when it is known not to have fitted
   bool must_read_ = true;
   bool is_reading_ = false;
   std::uint32_t failures_ = 0;     // in a row

@@ -32,10 +32,10 @@ void OutstandingEntry::end(LostReason why) {
 
 std::size_t OutstandingEntry::bytes() const { return kMessageOverheadBytes + (message ? message->body.size() : 0); }
 
-bool Outstanding::is_worth_reading() const {
+bool Outstanding::is_worth_reading(std::size_t next_bytes) const {
   const std::size_t usable = window_max_ - std::min(parked(), window_max_);
   if (free_messages() < std::max<std::size_t>(1, usable / 4)) return false;
-  return is_empty() || fits(limits::kBodyBytesMax + kMessageOverheadBytes);
+  return is_empty() || (free_bytes() >= bytes_max() / 4 && fits(next_bytes));
 }
 
 std::uint64_t InFlight::begin(Sequence first, Sequence last) {

@@ -60,10 +60,10 @@ class Outstanding {
   Outstanding& operator=(const Outstanding&) = delete;
 
   [[nodiscard]] virtual std::size_t free_messages() const { return window_max_ - std::min(messages_, window_max_); }
-  [[nodiscard]] std::size_t free_bytes() const {
-    const std::size_t bytes_max = windows_.is_half_full() ? limits::kWindowBytesPressed : limits::kWindowBytesMax;
-    return bytes_max - std::min(bytes_, bytes_max);
+  [[nodiscard]] std::size_t bytes_max() const {
+    return windows_.is_half_full() ? limits::kWindowBytesPressed : limits::kWindowBytesMax;
   }
+  [[nodiscard]] std::size_t free_bytes() const { return bytes_max() - std::min(bytes_, bytes_max()); }
   // Whether an entry of this size may be taken. An empty window takes one of any size, unless the windows of the node
   // hold as much as they may: then large ones have to wait, or devices that never ack could fill the memory with them.
   // Large windows get only half of that memory; the other half is for those that are empty.
@@ -72,10 +72,14 @@ class Outstanding {
   }
   // It holds nothing that the client could free.
   [[nodiscard]] bool is_empty() const { return messages_ == 0; }
+  // Whether it holds so much that others have to wait for it: all it has when the node has no memory left for windows,
+  // from half of that on what it has beside one message, which would come again in any case.
+  [[nodiscard]] bool is_in_the_way() const { return windows_.is_full() || (windows_.is_half_full() && messages_ > 1); }
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
   // Whether so much is free that reading from the mailbox is worth a request: a quarter of what nacks leave of the
-  // window. Reading for every single ack would cost a request per message.
-  [[nodiscard]] bool is_worth_reading() const;
+  // window, and room for the next entry as far as its size is known (else 0). Reading for every single ack would cost a
+  // request per message.
+  [[nodiscard]] bool is_worth_reading(std::size_t next_bytes) const;
 
   // Appends an entry that fits.
   virtual void take(OutstandingEntry entry) = 0;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -69,7 +70,6 @@ class Unordered final : public Outstanding {
       // There is nothing left to wait for: the client is told at once.
       slot.cause = RetransmitCause::kTimer;
       set_state(slot, State::kDue);
-      due_.push_back(slot.entry.first);
     }
   }
 
@@ -93,7 +93,6 @@ class Unordered final : public Outstanding {
 
   std::optional<Delivery> next_delivery(std::uint64_t now_ms) override {
     collect_due(now_ms, false);
-    std::erase_if(due_, [this](Sequence sequence) { return !is_due(sequence); });
     if (due_.empty() ? in_flight_.full() : !in_flight_.empty()) return std::nullopt;
     DeliveryBuilder builder(now_ms);
     const std::size_t repeats_left = add_due(builder);
@@ -140,6 +139,8 @@ class Unordered final : public Outstanding {
 
   // What waited for a time waits for it no more.
   void set_state(Slot& slot, State state) {
+    if (slot.state == State::kDue) due_.erase(slot.entry.first);
+    if (state == State::kDue) due_.insert(slot.entry.first);
     if (slot.alarm != alarms_.end()) alarms_.erase(std::exchange(slot.alarm, alarms_.end()));
     if (slot.state == State::kNacked) --nacked_;
     if (state == State::kNacked) ++nacked_;
@@ -178,17 +179,14 @@ class Unordered final : public Outstanding {
         slot.cause = at_ms > now_ms ? RetransmitCause::kWithNew : RetransmitCause::kTimer;
         ++slot.timeouts;
       }
-      due_.push_back(alarm.sequence);
       set_state(slot, State::kDue);  // the alarm is gone with that
     }
   }
 
   // Returns how many are left over for another delivery.
   std::size_t add_due(DeliveryBuilder& builder) {
-    std::ranges::sort(due_);
-    std::size_t added = 0;
-    for (; added < due_.size(); ++added) {
-      Slot& slot = *find(due_[added]);
+    while (!due_.empty()) {
+      Slot& slot = *find(*due_.begin());
       const std::uint32_t attempts = slot.entry.attempts;
       if (!builder.add(slot.entry)) break;
       if (attempts > 0) note_in_vain(slot.entry);
@@ -196,7 +194,6 @@ class Unordered final : public Outstanding {
       slot.delivery = 0;  // set by finish()
       count(counters_.retransmits_of(slot.cause));
     }
-    due_.erase(due_.begin(), due_.begin() + static_cast<std::ptrdiff_t>(added));
     return due_.size();
   }
 
@@ -227,10 +224,6 @@ class Unordered final : public Outstanding {
     if (place == slots_.size() || slots_[place].entry.first > sequence) return nullptr;
     return &slots_[place];
   }
-  [[nodiscard]] bool is_due(Sequence sequence) {
-    const Slot* slot = find(sequence);
-    return slot != nullptr && slot->state == State::kDue;
-  }
 
   BackoffPolicy retransmit_;
   Random& random_;
@@ -238,8 +231,8 @@ class Unordered final : public Outstanding {
   std::deque<Slot> slots_;  // ascending, without holes; the first one is unacked; at most kSelectiveAcksMax
   std::size_t sent_ = 0;    // slots before this place have gone out
   std::size_t nacked_ = 0;
-  Alarms alarms_;              // at most one for each slot
-  std::vector<Sequence> due_;  // first sequences of the slots to go out again
+  Alarms alarms_;           // at most one for each slot
+  std::set<Sequence> due_;  // first sequences of the slots in kDue
   InFlight in_flight_;
 };
 

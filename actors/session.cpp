@@ -402,7 +402,7 @@ struct Session::Impl {
     std::uint64_t wake_ms = requests.next_deadline_ms();
     if (window) {
       skip_acked(now_ms);
-      if (pressure.is_over(windows->is_full(), window->bytes(), now_ms)) return make_room();
+      if (pressure.is_over(window->is_in_the_way(), window->bytes(), now_ms)) return make_room();
       deliver(now_ms);
       tell_attempts(now_ms);
       read_mailbox(now_ms);

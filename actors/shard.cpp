@@ -97,7 +97,6 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   // Acts on what the replica's last call brought up: answers, pushes, drains, flushes, sets the timer.
   void settle(std::uint64_t now_ms);
   void act_on_applied(std::uint64_t now_ms);
-  void report(const cluster::Effects& effects) const;
   void act_on_role(std::uint64_t now_ms);
   void begin_draining(std::uint64_t now_ms);
   void flush_if_due(std::uint64_t now_ms);
@@ -123,6 +122,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   Waiters waiters_;
   TickSource ticks_;
   std::optional<Audience> audience_;
+  DamageReport damage_report_{id_};
   FlushSchedule flush_;
   std::optional<OutboxDrain> drain_;
 
@@ -404,17 +404,11 @@ void ShardImpl::act_on_applied(std::uint64_t now_ms) {
       }
     }
     audience_->tell(applied.effects, now_ms);
-    report(applied.effects);
+    damage_report_.note(applied.effects, now_ms);
     if (!drains()) continue;
     for (const ShardId target : applied.effects.outbox_targets) drain_->written(target, *router_, now_ms);
   }
   applied_.clear();
-}
-
-// What the state machine could not do must not pass in silence.
-void ShardImpl::report(const cluster::Effects& effects) const {
-  if (effects.damaged > 0) spdlog::error("shard {}: {} damaged records met", id_.value, effects.damaged);
-  if (effects.dropped > 0) spdlog::warn("shard {}: {} copies found no room in a mailbox", id_.value, effects.dropped);
 }
 
 void ShardImpl::act_on_role(std::uint64_t now_ms) {

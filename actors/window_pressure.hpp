@@ -7,9 +7,10 @@
 
 namespace earshot::actors {
 
-// Whether a session must give its window up, because the windows of the node hold as much as they may and this one has
-// been larger than its share for too long. What the client has not acked is read again when the device comes back; so
-// whoever never acks keeps the memory from the others for a time only.
+// Whether a session must give its window up, because the node is short of memory for windows and this one has been
+// larger than its share for too long: a client that acks is below it by then, since windows do not grow beyond their
+// share any more. What the client has not acked is read again when the device comes back; so whoever never acks keeps
+// the memory from the others for a time only.
 //
 // Shares are such that all sessions together cannot fill the node with them: then it is always somebody's turn to go.
 // Times are monotonic ms.
@@ -17,17 +18,17 @@ class WindowPressure {
  public:
   static_assert(limits::kConnectionsMax * limits::kWindowBytesPressed < limits::kWindowsBytesMax);
 
-  // Call after every event and at wake_at(), with what the window holds.
-  [[nodiscard]] bool is_over(bool node_is_full, std::size_t window_bytes, std::uint64_t now_ms) {
+  // Call after every event and at wake_at(), with what Outstanding says and the window holds.
+  [[nodiscard]] bool is_over(bool is_in_the_way, std::size_t window_bytes, std::uint64_t now_ms) {
     if (window_bytes <= limits::kWindowBytesPressed) {
       is_pressed_ = false;
       look_at_ms_ = 0;
       return false;
     }
-    if (is_pressed_ && node_is_full) return now_ms >= look_at_ms_;
-    // Nobody tells a session that the node has become full: it looks.
-    if (is_pressed_ != node_is_full || now_ms >= look_at_ms_) look_at_ms_ = now_ms + limits::kWindowPressedMs;
-    is_pressed_ = node_is_full;
+    if (is_pressed_ && is_in_the_way) return now_ms >= look_at_ms_;
+    // Nobody tells a session that the node has run short: it looks.
+    if (is_pressed_ != is_in_the_way || now_ms >= look_at_ms_) look_at_ms_ = now_ms + limits::kWindowPressedMs;
+    is_pressed_ = is_in_the_way;
     return false;
   }
   // 0: not before something else happens.

@@ -130,13 +130,13 @@ Result<std::vector<DeviceFate>> Devices::fates(const UserId& user, Sequence sequ
     fate.device = device;
     auto parked = parked_.find(user, device, sequence);
     if (!parked.has_value() && parked.error().code != ErrorCode::kCorrupt) return fail(std::move(parked.error()));
-    const bool is_parked = !parked.has_value() || parked->has_value();
+    const bool is_parked = parked.has_value() && parked->has_value();  // a damaged record parks nothing
     const auto attempt = std::find_if(cursor.attempts.begin(), cursor.attempts.end(),
                                       [&](const auto& one) { return one.sequence == sequence; });
     if (attempt != cursor.attempts.end()) fate.deliveries = attempt->count;
     if (is_parked) {
       fate.state = DeliveryState::kParked;
-      const ParkedRecord record = parked.has_value() ? **parked : ParkedRecord{};
+      const ParkedRecord& record = **parked;
       fate.deliveries = record.deliveries;
       fate.parked_at_ms = record.parked_at_ms;
     } else if (is_acked(cursor, sequence)) {

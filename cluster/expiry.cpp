@@ -54,8 +54,12 @@ std::vector<keys::Expiry> ExpiryIndex::due(std::uint64_t tick_ms, std::size_t co
   require_readable(scanned, damaged_met_);
   damaged_met_ += damaged.size();
   for (const std::string& key : damaged) state_.erase(key);
-  // What cannot be read is not looked for at every tick.
-  if (!scanned.has_value()) next_ms_ = tick_ms + kRetryDamagedMs;
+  // What cannot be read is not looked for at every tick; and the next moment need not have been that of a sound mark.
+  if (scanned.has_value()) {
+    is_stale_ = true;
+  } else {
+    next_ms_ = tick_ms + kRetryDamagedMs;
+  }
   return due;
 }
 

@@ -127,7 +127,7 @@ Status Parked::check_replay(const ReplayCommand& command, const Policy& policy, 
 std::optional<MailboxRecord> Parked::copy(const UserId& user, const DeviceId& device, Sequence sequence,
                                           const EndRules& rules) {
   const auto parked = find(user, device, sequence);
-  if (parked.has_value() && !parked->has_value()) return std::nullopt;
+  if (!parked.has_value() || !parked->has_value()) return std::nullopt;
   auto record = living(user, sequence, rules);
   if (!record.has_value()) return std::nullopt;
   record->expires_at_ms = 0;
@@ -201,10 +201,10 @@ Result<std::vector<ParkedMessage>> Parked::list(const UserId& user, const Device
   std::vector<ParkedMessage> all;
   const auto visit = [&](std::string_view key, std::optional<std::string_view> value) {
     if (all.size() == limit) return false;
-    // A damaged record still tells by its key that the message is parked.
-    const auto record = value.has_value() ? decode_parked_record(*value) : Result<ParkedRecord>(ParkedRecord{});
-    const ParkedRecord known = record.value_or(ParkedRecord{});
-    all.push_back(ParkedMessage{device, keys::sequence_of(key), known.deliveries, known.parked_at_ms, std::nullopt});
+    const auto record = value.has_value() ? decode_parked_record(*value) : fail(ErrorCode::kCorrupt, "parked", "");
+    if (!record.has_value()) return true;  // not believed: the message is delivered again
+    all.push_back(
+        ParkedMessage{device, keys::sequence_of(key), record->deliveries, record->parked_at_ms, std::nullopt});
     return true;
   };
   auto scanned = scan_parked(state_, user, device, after, visit);

@@ -47,7 +47,8 @@ class Parked {
   [[nodiscard]] std::vector<Sequence> sequences(const UserId& user, const DeviceId& device, Sequence after);
   // Nothing: not parked. kCorrupt when the record is damaged.
   [[nodiscard]] Result<std::optional<ParkedRecord>> find(const UserId& user, const DeviceId& device, Sequence sequence);
-  // Of one device, sequence > after, ascending, at most `limit`, without the messages themselves.
+  // Of one device, sequence > after, ascending, at most `limit`, without the messages themselves and without damaged
+  // records: what those set aside is delivered again.
   [[nodiscard]] Result<std::vector<ParkedMessage>> list(const UserId& user, const DeviceId& device, Sequence after,
                                                         std::size_t limit);
   [[nodiscard]] std::uint64_t damaged_met() const { return damaged_met_; }

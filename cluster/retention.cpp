@@ -45,10 +45,9 @@ struct Retention::Front {
   std::uint64_t kept_max;  // 0: any number
   MailboxHead head;
   std::uint64_t incoming;
-  std::size_t records_max;
 
   std::size_t looked = 0;
-  bool is_cut = false;  // by records_max
+  bool is_cut = false;  // there may be more to look at
   Sequence end = head.first;
   std::vector<Going> going = {};
   std::vector<Going> pending = {};  // damaged, not yet decided
@@ -58,12 +57,8 @@ struct Retention::Front {
            sequence.value <= head.last.value + incoming - kept_max;
   }
 
-  // False: this one lives, or there was enough to look at.
+  // False: this one lives.
   bool look(Sequence sequence, std::optional<std::string_view> value) {
-    if (looked == records_max) {
-      is_cut = true;
-      return false;
-    }
     ++looked;
     const auto record = sound_record(value);
     std::optional<LostReason> reason = record.has_value() ? ended_reason(*record, rules) : std::nullopt;
@@ -149,22 +144,27 @@ Retention::Trimmed Retention::trim(const UserId& user, const Policy& policy, std
   const auto head = mailboxes_.head(user);
   if (!head.has_value() || head->first > head->last) return {};
   if (faults_.trims_one_too_many) ++incoming;
-  Front front{{tick_ms, policy.retention_age_ms}, policy.retention_messages, *head, incoming, records_max};
+  Front front{{tick_ms, policy.retention_age_ms}, policy.retention_messages, *head, incoming};
   std::vector<std::string> strays;  // what their damaged keys stood for is missing; they go with those around them
   const auto visit = [&](std::string_view key, std::optional<std::string_view> value) {
+    if (front.looked >= records_max) {
+      front.is_cut = true;
+      return false;
+    }
     if (const auto sequence = sequence_at(user, key, value)) return front.look(*sequence, value);
+    ++front.looked;
     strays.emplace_back(key);
-    front.is_cut = strays.size() == records_max;
-    return !front.is_cut;
+    return true;
   };
   const Status scanned = state_.scan(keys::message(user, head->first), keys::message(user, head->last.next()), visit);
   require_readable(scanned, damaged_met_);
   if (scanned.has_value()) front.finish();
-  damaged_met_ += strays.size();
   if (front.end > head->first) {
     const std::string end_key = keys::message(user, front.end);
     for (const std::string& stray : strays) {
-      if (stray < end_key) state_.erase(stray);
+      if (stray >= end_key) continue;
+      state_.erase(stray);
+      ++damaged_met_;
     }
     for (const Going& one : front.going) {
       state_.erase(keys::message(user, one.sequence));

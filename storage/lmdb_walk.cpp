@@ -92,8 +92,9 @@ class Walk {
   std::string take(std::uint64_t page, std::uint64_t count, std::vector<bool>& as);
   std::string use(std::uint64_t page, std::uint64_t count = 1) { return take(page, count, is_used_); }
   std::string set_free(std::uint64_t page) { return take(page, 1, is_free_); }
-  // Nothing when the file ends before.
-  [[nodiscard]] std::optional<std::string> read(std::uint64_t page, std::size_t offset, std::size_t bytes) const;
+  // Nothing when that cannot be read: why_unread() says why.
+  [[nodiscard]] std::optional<std::string> read(std::uint64_t page, std::size_t offset, std::size_t bytes);
+  [[nodiscard]] const std::string& why_unread() const { return why_unread_; }
 
   [[nodiscard]] std::size_t page_bytes() const { return page_bytes_; }
   [[nodiscard]] std::uint64_t page_count() const { return is_used_.size(); }
@@ -107,6 +108,7 @@ class Walk {
   std::uint64_t last_transaction_;
   std::vector<bool> is_used_;
   std::vector<bool> is_free_;
+  std::string why_unread_;
   const std::function<void()>& on_page_;
   const std::function<void(PageFlaw)>& on_flaw_;
 };
@@ -122,11 +124,16 @@ std::string Walk::take(std::uint64_t page, std::uint64_t count, std::vector<bool
   return {};
 }
 
-std::optional<std::string> Walk::read(std::uint64_t page, std::size_t offset, std::size_t bytes) const {
+std::optional<std::string> Walk::read(std::uint64_t page, std::size_t offset, std::size_t bytes) {
   std::string read(bytes, '\0');
   const auto place = static_cast<off_t>(page * page_bytes_ + offset);
-  const ssize_t count = ::pread(file_, read.data(), bytes, place);
-  return count == static_cast<ssize_t>(bytes) ? std::optional(std::move(read)) : std::nullopt;
+  ssize_t count = 0;
+  do {
+    count = ::pread(file_, read.data(), bytes, place);
+  } while (count < 0 && errno == EINTR);
+  if (count == static_cast<ssize_t>(bytes)) return read;
+  why_unread_ = count < 0 ? std::string("cannot be read: ") + std::strerror(errno) : "lies behind the end of the file";
+  return std::nullopt;
 }
 
 void TreeWalk::run() {
@@ -172,7 +179,7 @@ void TreeWalk::visit(const Place& place) {
   walk_.looked_at_page();
   if (auto flaw = walk_.use(place.page); !flaw.empty()) return found(place, std::move(flaw));
   auto bytes = walk_.read(place.page, 0, walk_.page_bytes());
-  if (!bytes) return found(place, "lies behind the end of the file");
+  if (!bytes) return found(place, walk_.why_unread());
   const auto kind = place.depth == 1 ? TreePage::Kind::kLeaf : TreePage::Kind::kBranch;
   const auto page = TreePage::parse(std::move(*bytes), place.page, kind);
   if (!page) {
@@ -227,7 +234,7 @@ std::string TreeWalk::take_big(const Node& node) {
   const std::string name = "value's page " + std::to_string(page) + " ";
   if (auto flaw = walk_.use(page); !flaw.empty()) return name + flaw;
   const auto bytes = walk_.read(page, 0, sizeof(lmdb::OverflowHeader));
-  if (!bytes) return name + "lies behind the end of the file";
+  if (!bytes) return name + walk_.why_unread();
   const auto header = part_of<lmdb::OverflowHeader>(*bytes);
   if (header.number != page) return name + "has another page's number";
   if (header.flags != lmdb::kOverflowPage) return name + "is of another kind than its place";
@@ -239,7 +246,7 @@ std::string TreeWalk::take_big(const Node& node) {
   }
   seen_.overflow_pages += header.pages;
   const bool is_there = node.value_bytes == 0 || walk_.read(page, sizeof header + node.value_bytes - 1, 1).has_value();
-  return is_there ? std::string() : name + "goes on behind the end of the file";
+  return is_there ? std::string() : name + "has an end that " + walk_.why_unread();
 }
 
 // Transaction -> pages that it freed: how many, then their numbers, falling.
@@ -272,7 +279,12 @@ class FreePagesWalk final : public TreeWalk {
   void read_numbers(std::uint64_t page, std::uint64_t bytes) {
     for (std::uint64_t offset = 0; offset < bytes; offset += walk_.page_bytes()) {
       const std::size_t piece = std::min<std::uint64_t>(walk_.page_bytes(), bytes - offset);
-      if (const auto numbers = walk_.read(page, sizeof(lmdb::OverflowHeader) + offset, piece)) take_numbers(*numbers);
+      const auto numbers = walk_.read(page, sizeof(lmdb::OverflowHeader) + offset, piece);
+      if (numbers) {
+        take_numbers(*numbers);
+      } else if (flaw_.empty()) {
+        flaw_ = "list " + walk_.why_unread();
+      }
     }
   }
 

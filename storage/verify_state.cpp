@@ -29,12 +29,12 @@ std::string loss_of(char kind, std::string_view key) {
     case 'F': return "the lanes of a producer that is gone are kept until they expire";
     case 'H': return "the mailbox of " + user + " takes no message and gives none: its first and last are not known";
     case 'I': return "which copies of another shard's messages were taken is not known: the node refuses to start";
-    case 'K': return "a parked message of " + user + " is not listed; the message itself is another record";
+    case 'K': return "a message of " + user + " is parked no more: its device gets it again";
     case 'L':
       return "what this producer sent here is not known: its device gets producerReset, and what it had sent without "
              "an "
              "answer is handed to its application as uncertain";
-    case 'O': return "copies for users of another shard are not delivered, nor are those behind it";
+    case 'O': return "a copy for a user of another shard is not delivered; that mailbox tells of it as lost";
     case 'P': return user + "'s policy is not known: messages are kept";
     case 'S': return "where the shard stands is not known: the node refuses to start";
     case 'T': return "which copies another shard has taken is not known: the node refuses to start";
@@ -197,7 +197,9 @@ class MailboxFollower {
 
   static bool is_sound(std::string_view value) {
     const auto record = decode_mailbox_record(value);
-    return record && checksum_of(record->body) == record->checksum;
+    if (!record) return false;
+    // What has ended has no body any more, and keeps the checksum that its sender made.
+    return record->ended != LostReason::kUnknown || checksum_of(record->body) == record->checksum;
   }
 
   void lose(Sequence first, Sequence last, LostReason reason) {
@@ -271,8 +273,7 @@ void check_outbox(SectionReader& reader, const Section& section, std::string_vie
   const auto say_gap = [&](std::uint64_t end) {
     if (next >= end) return;
     reader.found(Kind::kMissing, reader.describe(key) + ", numbers " + words::range(next, end - 1),
-                 "copies for users of shard " + std::to_string(target.value) +
-                     " are missing: they are not delivered, nor are those behind them");
+                 "copies for users of shard " + std::to_string(target.value) + " are missing: they are not delivered");
   };
   const auto visit = [&](std::string_view full_key, std::string_view) {
     const std::uint64_t number = keys::number_of(full_key);

@@ -126,6 +126,41 @@ TEST_F(DiskWatchTest, BallastThatCannotBeMadeIsNotTriedWithEveryCommit) {
   EXPECT_TRUE(space.has_ballast()) << "at once: the last try was not in vain";
 }
 
+// A quota: the file system promises room that is not to be had.
+TEST_F(DiskWatchTest, PromiseThatWasNotKeptIsNotBelievedUntilABallastFits) {
+  watch.look();
+  space.has_quota = true;
+  space.free = 10 * kReserve;
+  EXPECT_TRUE(watch.ran_full());
+  watch.look();
+  EXPECT_TRUE(budgets.disk.is_tight()) << "sends are refused, so that what the ballast gave is left for cuts";
+  EXPECT_FALSE(space.has_ballast());
+  EXPECT_EQ(space.ballasts_tried, 1) << "not at once: it would take the room again that the writes need";
+  clock.advance(DiskWatch::kPromiseTestedMs);
+  watch.look();
+  EXPECT_EQ(space.ballasts_tried, 2);
+  EXPECT_TRUE(budgets.disk.is_tight());
+  space.has_quota = false;
+  clock.advance(limits::kDiskLookMs);
+  watch.look();
+  EXPECT_TRUE(space.has_ballast());
+  watch.look();
+  EXPECT_FALSE(budgets.disk.is_tight());
+}
+
+TEST_F(DiskWatchTest, EachBrokenPromiseIsWaitedForAnew) {
+  watch.look();
+  EXPECT_TRUE(watch.ran_full());
+  clock.advance(DiskWatch::kPromiseTestedMs - 1);
+  EXPECT_FALSE(watch.ran_full());
+  clock.advance(1);
+  watch.look();
+  EXPECT_FALSE(space.has_ballast());
+  clock.advance(DiskWatch::kPromiseTestedMs - 1);
+  watch.look();
+  EXPECT_TRUE(space.has_ballast());
+}
+
 // On a small disk with a small reserve the ballast is the larger of the two.
 TEST_F(DiskWatchTest, BallastLargerThanTheReserveLeavesTheReserveFree) {
   tests::ModelDiskSpace small(100'000, 8 * kReserve);

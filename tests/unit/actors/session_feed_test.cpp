@@ -283,6 +283,44 @@ TEST_F(SessionFeed, FromHalfOfTheNodesMemoryOnLargeMessagesGoOneByOne) {
   EXPECT_EQ(last_delivered(), numbers(2, 2)) << "an empty one takes any";
 }
 
+TEST_F(SessionFeed, FromHalfOfTheNodesMemoryOnAMessageThatIsNotAckedHoldsUpNoOthers) {
+  deliver_from(0, DeliveryMode::kUnordered, 4096);
+  windows_->take(limits::kWindowsBytesMax / 2);
+  push(1, 1);
+  take_in();
+  nack({1}, 3'600'000);
+  push(2, 200);  // more than fit now
+  const auto last = last_delivered().back();
+  ASSERT_LT(last, 200u);
+  answer_read(batch_of(1, 1, 200));  // the one that a subscription begins with
+  const auto reads = home().fetches.size();
+  take_in();
+  EXPECT_EQ(home().fetches.size(), reads) << "no room yet";
+  ack(0, numbers(2, last));
+  ASSERT_EQ(home().fetches.size(), reads + 1);
+  EXPECT_LE(home().fetches.back().bytes_max, limits::kWindowBytesPressed);
+  answer_read(batch_of(last + 1, last + 10, 200));
+  EXPECT_EQ(last_delivered(), numbers(last + 1, last + 10));
+}
+
+TEST_F(SessionFeed, WhatDoesNotFitIsNotAskedForAgainAndAgain) {
+  deliver_from(0, DeliveryMode::kUnordered, 4096);
+  windows_->take(limits::kWindowsBytesMax / 2);
+  push(1, 1);
+  take_in();
+  Batch second = batch_of(2, 2, 2);
+  second.messages.front().body = std::string(limits::kWindowBytesPressed, 'x');
+  push(2, 2, second.messages.front().body);
+  answer_read(second);
+  const auto reads = home().fetches.size();
+  advance(kFirstMs - 1);
+  EXPECT_EQ(home().fetches.size(), reads) << "the window holds something, and this does not fit beside it";
+  ack(1);
+  EXPECT_EQ(home().fetches.size(), reads + 1);
+  answer_read(second);
+  EXPECT_EQ(last_delivered(), numbers(2, 2));
+}
+
 // The node's windows are full, and the one of this session holds a message that is still on its way to the client.
 class FullNode : public SessionTest {
  protected:
@@ -318,6 +356,25 @@ TEST_F(FullNode, DeviceThatNeverAcksMakesRoom) {
 
 TEST_F(FullNode, DeviceThatTakesNothingInMakesRoomThoughNoRetransmitIsTimed) {
   hold(limits::kWindowBytesPressed + 1, DeliveryMode::kSequenceOnly);
+  expect_that_it_makes_room();
+}
+
+TEST_F(FullNode, FromHalfOnSeveralMessagesMakeRoom) {
+  deliver_from(0, DeliveryMode::kOrdered);
+  push(1, 2, std::string(limits::kWindowBytesPressed, 'x'));
+  windows_->take(limits::kWindowsBytesMax / 2 - windows_->used());
+  advance(limits::kWindowPressedMs);  // it looks, and sees that the node is half full
+  expect_that_it_makes_room();
+}
+
+TEST_F(FullNode, OneMessageIsKeptUntilAllIsUsed) {
+  deliver_from(0, DeliveryMode::kOrdered);
+  push(1, 1, std::string(limits::kWindowBytesPressed, 'x'));
+  windows_->take(limits::kWindowsBytesMax - 1 - windows_->used());
+  advance(10 * limits::kWindowPressedMs);
+  EXPECT_TRUE(client_->closings.empty()) << "it would only come again";
+  windows_->take(1);
+  advance(limits::kWindowPressedMs);
   expect_that_it_makes_room();
 }
 

@@ -202,6 +202,33 @@ TEST_F(SessionUnordered, RepeatedNacksKeepTheAlarmsBounded) {
   EXPECT_EQ(host_.wake_ms, 0u) << "no alarm is left for what is acked";
 }
 
+TEST_F(SessionUnordered, MessageNackedTwiceComesBackOnce) {
+  subscribe_at(0);
+  push(1, 2);
+  take_in();
+  push(3, 3);  // a delivery that is not taken in: repeats wait for it
+  for (int i = 0; i < 3; ++i) nack({1}, 0);
+  take_in();
+  ASSERT_EQ(deliveries(), 3u);
+  EXPECT_EQ(last_delivered(), numbers(1, 1));
+  EXPECT_EQ(client_->deliveries.back().items[0].attempt, 2u);
+  EXPECT_EQ(counters_->retransmits_of(RetransmitCause::kNack), 1u);
+}
+
+TEST_F(SessionUnordered, NackOfWhatIsDueAlreadyTakesItsPlace) {
+  subscribe_at(0);
+  push(1, 1);
+  take_in();
+  push(2, 2);
+  nack({1}, 0);
+  nack({1}, 5'000);
+  take_in();
+  EXPECT_EQ(deliveries(), 2u) << "the later word counts";
+  ack(0, {2});
+  advance(5'000);
+  EXPECT_EQ(last_delivered(), numbers(1, 1));
+}
+
 TEST_F(SessionUnordered, BadNacksAreRefusedWhole) {
   subscribe_at(0);
   push(1, 3);

@@ -100,6 +100,43 @@ TEST_F(ShardMachineDamage, ExpiryMarkUnderAnotherKeyAsksForNoTickAgainAndAgain) 
   EXPECT_EQ(flushed(key), std::nullopt) << "it is met once";
 }
 
+// No mark with the time of the next end is left, but that was the time which the shard waited for.
+TEST_F(ShardMachineDamage, ExpiryMarkThatIsDamagedWhileTheShardWaitsForItAsksForNoTickAgainAndAgain) {
+  send(kStart, 100), send(kStart, 200);
+  replica().flush();
+  const std::string mark = keys::expiry({kStart + 100, bob, Sequence(1)});
+  ASSERT_TRUE(disk.damage(storage::kStateTable, storage::state_key(kTestShard, mark), 0));
+  ASSERT_EQ(replica()->next_due_ms(), kStart + 100);
+  EXPECT_EQ(tick(kStart + 100).damaged, 1u);
+  EXPECT_EQ(replica()->next_due_ms(), kStart + 200);
+}
+
+TEST_F(ShardMachineDamage, StrayKeyIsCountedWhenItGoesAndNotWithEveryMessage) {
+  fill(3);
+  move_record(keys::message(bob, Sequence(1)), longer(keys::message(bob, Sequence(1))));
+  ASSERT_TRUE(set_policy(bob, Policy{20'000, 0, 0, 0}).has_value());
+  for (int i = 0; i < 3; ++i) {
+    send(kStart + 10'000);
+    EXPECT_EQ(last_.damaged, 0u);
+  }
+  send(kStart + 20'000);
+  EXPECT_EQ(last_.damaged, 1u);
+  EXPECT_EQ(box(), "4 5 6 7 lost 1..3 trimmed");
+}
+
+TEST_F(ShardMachineDamage, RoundPassesAFrontOfStrayKeys) {
+  limits.sweep_records_per_entry_max = 4;  // of which half are for what is in a mailbox
+  fill(6);
+  for (std::uint64_t s = 1; s <= 4; ++s) {
+    move_record(keys::message(bob, Sequence(s)), longer(keys::message(bob, Sequence(s))));
+  }
+  ASSERT_TRUE(set_policy(carol, Policy{0, 5, 0, 0}).has_value());
+  std::uint64_t now_ms = replica()->next_due_ms();
+  int ticks = 0;
+  for (; replica()->next_due_ms() <= now_ms && ticks < 20; ++ticks) tick(now_ms);
+  EXPECT_LT(ticks, 20) << "the round goes on and on";
+}
+
 TEST_F(ShardMachineDamage, ForgottenProducerUnderAnothersKeyCostsThatOneNothing) {
   const ProducerId gone = login(kStart).producer;
   login(kStart);  // without its producer: a new one
@@ -124,6 +161,22 @@ TEST_F(ShardMachineDamage, ParkedRecordUnderAnotherSequenceTakesNoMessageFromThe
   EXPECT_THAT(login(kStart).parked, IsEmpty()) << "both are delivered";
   ASSERT_THAT(attempt(3, 3, 1), ElementsAre(Sequence(3)));
   EXPECT_EQ(replica()->devices(bob)->at(0).parked, 1u) << "the record that was there is counted already";
+}
+
+TEST_F(ShardMachineDamage, DamagedParkedRecordIsNeitherListedNorInTheWayOfOthers) {
+  ASSERT_TRUE(set_policy(bob, Policy{0, 0, 0, 1}).has_value());
+  fill(4);
+  login(kStart);
+  ASSERT_EQ(attempt(2, 4, 1).size(), 3u);
+  const std::string key = keys::parked(bob, device("phone"), Sequence(3));
+  move_record(key, longer(key));
+  const auto list = replica()->parked(bob, device("phone"), Sequence(), 100, 1 << 20).value();
+  ASSERT_EQ(list.size(), 2u);
+  EXPECT_EQ(list[0].sequence, Sequence(2));
+  EXPECT_EQ(list[1].sequence, Sequence(4));
+  EXPECT_EQ(login(kStart).parked.size(), 2u) << "and the third is delivered";
+  EXPECT_EQ(replica()->explain(bob, Sequence(3), {}).value().devices.at(0).state, DeliveryState::kWaiting);
+  EXPECT_THAT(replay({Sequence(3)}).value(), ElementsAre(Sequence())) << "it is not parked";
 }
 
 TEST_F(ShardMachineDamage, DamagedParkedRecordGoesWithItsDevice) {

@@ -260,6 +260,18 @@ TEST_P(Verify, EarlierVersionOfARecordIsSeenByTheDigest) {
   EXPECT_THAT(verify(), ElementsAre(is_finding(Kind::kMiscounted, "shard 2", "cursors are not all those")));
 }
 
+TEST_P(Verify, MessageThatHasEndedIsSoundWithoutItsBody) {
+  MailboxRecord record = must(decode_mailbox_record(message(5)));
+  record.body.clear();
+  record.ended = LostReason::kExpired;
+  record.ended_at_ms = 1;
+  auto overlay = std::make_shared<FrozenOverlay>();
+  overlay->shard = kShard;
+  overlay->changes[keys::message(kBob, Sequence(5))] = encode(record);
+  must(write_overlays(*state, std::vector<std::shared_ptr<const FrozenOverlay>>{overlay}));
+  EXPECT_THAT(verify(), IsEmpty());
+}
+
 TEST_P(Verify, LostEntryIsJudgedByWhatTheStateHasAlready) {
   damage(*log, 0, running_number(4));
   damage(*log, 0, running_number(8));
