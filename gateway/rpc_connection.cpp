@@ -10,6 +10,10 @@
 namespace earshot::gateway {
 namespace {
 
+// Of calls that wait for an answer before the login, such as those ahead on the session that it will give: a stranger
+// may have logins judged late, and the RPC system keeps all requests until then. Behind a larger login nothing is read.
+constexpr std::size_t kStrangerCallBytes = limits::kLoginMessageBytesMax / 8;
+
 capnp::ReaderOptions reader_options() {
   capnp::ReaderOptions options;
   options.traversalLimitInWords = limits::kCallWordsMax;
@@ -29,7 +33,7 @@ RpcConnection::RpcConnection(SessionContext& context, kj::Own<kj::AsyncIoStream>
       finished_(nullptr),
       timer_(nullptr) {
   guard_.watch(network_);
-  rpc_.setFlowLimit(limits::kCallBytesInFlightMax / sizeof(capnp::word));
+  rpc_.setFlowLimit(kStrangerCallBytes / sizeof(capnp::word));
   auto paf = kj::newPromiseAndFulfiller<void>();
   over_ = kj::mv(paf.fulfiller);
   finished_ = network_.onDisconnect().exclusiveJoin(kj::mv(paf.promise));
@@ -97,6 +101,7 @@ std::optional<std::string> RpcConnection::too_slow_a_sender() {
 void RpcConnection::session_opened() {
   timer_ = nullptr;
   guard_.input().login_done();
+  rpc_.setFlowLimit(limits::kCallBytesInFlightMax / sizeof(capnp::word));
 }
 
 void RpcConnection::close_later() {

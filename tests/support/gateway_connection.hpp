@@ -86,7 +86,10 @@ class ConnectionTest : public testing::Test {
   ManualClock clock_;
   std::uint64_t tokens_end_at_ms_ = 0;  // never
   FakeSession::Handler handler_;        // what sessions do with what they are told; by default they remember it
-  FakeBroker broker_{[](FakeSession& session) { session.client->logged_in(welcome_for(session.user)); },
+  bool welcomes_ = true;                // logins are answered at once
+  FakeBroker broker_{[this](FakeSession& session) {
+                       if (welcomes_) session.client->logged_in(welcome_for(session.user));
+                     },
                      [this](FakeSession& session, FromClient& message) {
                        if (handler_) return handler_(session, message);
                        session.remember(std::move(message));

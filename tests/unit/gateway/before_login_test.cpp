@@ -1,5 +1,6 @@
 // What a stranger can ask for: every call of a session, before a login, beside one and after one that was refused.
 #include <array>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/gateway_client.hpp"
+#include "tests/support/gateway_connection.hpp"
 #include "tests/support/hostile_stream.hpp"
 
 namespace earshot::gateway {
@@ -151,6 +153,74 @@ TEST_F(BeforeLogin, TheBrokerHasOneMethod) {
     stream.call(method, 0, std::nullopt, kBroker, method, [](Payload::Builder) {});
     EXPECT_EQ(stream.read_kind(), "exception") << method;
   }
+}
+
+// While nobody has logged in, next to nothing is taken in behind what is not answered yet.
+class BeforeWelcome : public tests::ConnectionTest {
+ protected:
+  // A call on the session that the login will give, of about so many bytes.
+  static kj::Array<capnp::word> ack_of(std::uint32_t question, std::size_t bytes) {
+    capnp::MallocMessageBuilder message;
+    auto call = message.initRoot<Message>().initCall();
+    call.setQuestionId(question);
+    auto target = call.initTarget().initPromisedAnswer();
+    target.setQuestionId(1);
+    target.initTransform(1)[0].setGetPointerField(HostileStream::kSession);
+    call.setInterfaceId(kSession);
+    call.setMethodId(2);
+    auto above = call.initParams().getContent().initAs<schema::Session::AckParams>().initAbove(
+        static_cast<capnp::uint>(bytes / sizeof(std::uint64_t)));
+    for (capnp::uint i = 0; i < above.size(); ++i) above.set(i, i + 2);
+    return capnp::messageToFlatArray(message);
+  }
+  // Says so many calls of so many bytes each; how many of them are taken in at once, of a stream that holds no byte by
+  // itself.
+  std::size_t taken(HostileStream& stream, std::size_t calls, std::size_t bytes) {
+    for (std::uint32_t i = 0; i < calls; ++i) saying_->messages.push_back(ack_of(2 + i, bytes));
+    saying_->under_way = say(stream, 0).eagerlyEvaluate(nullptr);
+    settle();
+    return said_;
+  }
+  kj::Promise<void> say(HostileStream& stream, std::size_t next) {
+    if (next == saying_->messages.size()) return kj::READY_NOW;
+    const auto bytes = saying_->messages[next].asBytes();
+    return stream.stream().write(bytes.begin(), bytes.size()).then([this, &stream, next] {
+      ++said_;
+      return say(stream, next + 1);
+    });
+  }
+
+  struct Saying {
+    std::vector<kj::Array<capnp::word>> messages;
+    kj::Promise<void> under_way = nullptr;
+  };
+
+  std::size_t said_ = 0;
+  const std::unique_ptr<Saying> saying_ = std::make_unique<Saying>();  // its destructor may throw, a test's may not
+};
+
+TEST_F(BeforeWelcome, CallsBehindALoginThatIsNotAnsweredAreNotTakenIn) {
+  constexpr std::size_t kCallBytes = 16 << 10, kCalls = 100;
+  welcomes_ = false;
+  HostileStream& stream = log_in_raw();
+  EXPECT_EQ(stream.read_kind(), "return") << "of the bootstrap";
+  EXPECT_EQ(taken(stream, kCalls, kCallBytes), 1u);
+  EXPECT_EQ(session().waiting(), 0u);
+  session().client->logged_in(welcome_for(session().user));
+  settle();
+  EXPECT_EQ(said_, kCalls) << "as many as any client may have under way";
+  EXPECT_EQ(session().waiting(), kCalls);
+}
+
+TEST_F(BeforeWelcome, SmallCallsBehindALoginAreTakenIn) {
+  welcomes_ = false;
+  HostileStream& stream = log_in_raw();
+  EXPECT_EQ(stream.read_kind(), "return") << "of the bootstrap";
+  EXPECT_EQ(taken(stream, 4, 8), 4u);
+  EXPECT_EQ(session().waiting(), 0u);
+  session().client->logged_in(welcome_for(session().user));
+  settle();
+  EXPECT_EQ(session().waiting(), 4u);
 }
 
 }  // namespace
