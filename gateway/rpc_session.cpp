@@ -446,7 +446,16 @@ void RpcSession::handle_event(actors::Delivery delivery) {
       [this, number = delivery.number] {
         if (inbox_ != nullptr) inbox_->post(actors::ClientDelivered{number});
       },
-      [this](kj::Exception&&) { receiver_failed(); }));
+      [this](kj::Exception&& why) { delivery_failed(why); }));
+}
+
+// Deliveries fail before the end of a lost connection is told, by detach(). A receiver may say of itself that it is
+// disconnected, of a database for instance: then no end follows.
+void RpcSession::delivery_failed(const kj::Exception& why) {
+  if (why.getType() != kj::Exception::Type::DISCONNECTED) return receiver_failed();
+  tasks_.add(context_.timer.afterDelay(context_.options.close_linger_ms * kj::MILLISECONDS).then([this] {
+    receiver_failed();
+  }));
 }
 
 // Why is the client's own text, of any length and content: it belongs neither into the log nor back on the wire.

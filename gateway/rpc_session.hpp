@@ -148,6 +148,7 @@ class RpcSession final : public kj::Refcounted, private kj::TaskSet::ErrorHandle
   void close(Error reason);
   // And the receiver is told, then the connection closes.
   void close_connection();
+  void delivery_failed(const kj::Exception& why);
   void receiver_failed();
   void taskFailed(kj::Exception&& exception) override;
 

@@ -35,6 +35,12 @@ class ClosedNote final : public schema::Receiver::Server {
   const bool returns_;
 };
 
+// Cannot take anything in, since it has lost what it would keep it in.
+class CutOffNote final : public schema::Receiver::Server {
+ public:
+  kj::Promise<void> deliver(DeliverContext) override { return KJ_EXCEPTION(DISCONNECTED, "no database"); }
+};
+
 class ConnectionTimes : public ConnectionTest {
  protected:
   // Fetches are answered at once, with one message of 1 MiB.
@@ -68,9 +74,10 @@ class ConnectionTimes : public ConnectionTest {
   static void read_welcome(HostileStream& stream) {
     for (int i = 0; i < 2; ++i) ASSERT_EQ(stream.read_kind(), "return");
   }
-  void subscribe(TestClient& client, bool returns) {
+  void subscribe(TestClient& client, bool returns) { subscribe_with(client, kj::heap<ClosedNote>(reason_, returns)); }
+  void subscribe_with(TestClient& client, schema::Receiver::Client receiver) {
     auto request = client.session().subscribeRequest();
-    request.setReceiver(kj::heap<ClosedNote>(reason_, returns));
+    request.setReceiver(kj::mv(receiver));
     auto answer = request.send();
     settle();
     session().client->answered(session().next<actors::ClientSubscribe>().call, Status());
@@ -206,6 +213,19 @@ TEST_F(ConnectionTimes, AClientThatDoesNotAnswerTheFarewellIsGivenTheLinger) {
   EXPECT_FALSE(is_over());
   advance(1);
   EXPECT_TRUE(is_over());
+}
+
+// As if the connection were lost, which it is not.
+TEST_F(ConnectionTimes, AReceiverThatSaysItIsDisconnectedIsAFailingOneAfterTheLinger) {
+  subscribe_with(log_in(), kj::heap<CutOffNote>());
+  session().client->deliver(actors::Delivery{});
+  settle();
+  advance(limits::kCloseLingerMs - 1);
+  EXPECT_EQ(counters_.receivers_failed, 0u);
+  EXPECT_EQ(session().waiting(), 0u);
+  advance(1);
+  EXPECT_EQ(counters_.receivers_failed, 1u);
+  EXPECT_TRUE(session().next<actors::ClientGone>().by_node);
 }
 
 TEST_F(ConnectionTimes, AClientThatLoggedOutMayCloseByItselfUntilTheLingerIsOver) {

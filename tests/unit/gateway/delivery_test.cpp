@@ -159,6 +159,21 @@ TEST_F(DeliveryTest, AReceiverThatFailsEndsTheSessionOnce) {
   EXPECT_EQ(session_->waiting(), 0u);
 }
 
+// The delivery fails with the connection, before the end of that is noticed: a call that waits keeps the session's
+// object.
+TEST_F(DeliveryTest, AConnectionThatIsLostInMidDeliveryIsNoFailingReceiver) {
+  receiver_.hold = true;
+  TestClient& client = subscribe();
+  session_->client->deliver(delivery(1));
+  run_until([&] { return receiver_.batches.size() == 1; });
+  auto ack = client.session().ackRequest().send();
+  client.flush();
+  session_->next<actors::ClientAck>();
+  client_.reset();
+  EXPECT_FALSE(session_->next<actors::ClientGone>().by_node);
+  EXPECT_EQ(gateway_->counters().receivers_failed, 0u);
+}
+
 TEST_F(DeliveryTest, AReplacedSessionIsToldWhyBeforeItsConnectionCloses) {
   TestClient& client = subscribe();
   session_->client->closed(Error{ErrorCode::kSessionReplaced, "", "the device logged in again"});
