@@ -12,6 +12,7 @@
 #include "gateway/bridge.hpp"
 #include "gateway/listener.hpp"
 #include "gateway/login_desk.hpp"
+#include "gateway/reading_room.hpp"
 #include "gateway/rpc_server.hpp"
 #include "gateway/tls.hpp"
 
@@ -74,9 +75,12 @@ class ServingGateway final : public Gateway {
       bridges_.push_back(std::make_shared<Bridge>(limits::kBridgeQueueItemsMax));
     std::optional<Listener> listens(std::move(listener));  // the first thread does
     for (std::uint32_t i = 0; i < config.gateway_threads; ++i) {
-      RpcServer::Parts parts{broker,      logins_,      tls_.get(), options,
-                             bridges_[i], connections_, answers_,   options.reading_bytes_max / config.gateway_threads,
-                             counters_,   std::nullopt, {}};
+      RpcServer::Parts parts{broker,      logins_,
+                             tls_.get(),  options,
+                             bridges_[i], connections_,
+                             answers_,    ReadingRoom::share_of(options.reading_bytes_max, config.gateway_threads),
+                             counters_,   std::nullopt,
+                             {}};
       if (i == 0) {
         std::swap(parts.listener, listens);
         parts.take = [this](kj::AutoCloseFd socket) { take(kj::mv(socket)); };

@@ -1,10 +1,14 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
-#include <deque>
+#include <list>
+#include <optional>
 
 #include <kj/async.h>
 #include <kj/memory.h>
+
+#include "base/limits.hpp"
 
 namespace earshot::gateway {
 
@@ -16,6 +20,13 @@ class ReadingRoom {
   explicit ReadingRoom(std::size_t bytes_max) : bytes_max_(bytes_max) {}
   ReadingRoom(const ReadingRoom&) = delete;
   ReadingRoom& operator=(const ReadingRoom&) = delete;
+
+  // What each of so many threads gets of the node's bytes: an equal share, but room for a few of the largest batches,
+  // or with many threads one sender would keep a room to itself.
+  static std::size_t share_of(std::size_t bytes_max, std::size_t threads) {
+    constexpr std::size_t kLeast = 4 * limits::kBatchBytesMax;
+    return std::max(bytes_max / threads, std::min(bytes_max, kLeast));
+  }
 
   // Room for one message; free again with this object.
   class Place {
@@ -32,32 +43,46 @@ class ReadingRoom {
 
   kj::Promise<kj::Own<Place>> enter(std::size_t bytes) {
     if (!is_full() && waiting_.empty()) return kj::heap<Place>(*this, bytes);
-    auto paf = kj::newPromiseAndFulfiller<kj::Own<Place>>();
-    waiting_.push_back({bytes, kj::mv(paf.fulfiller)});
-    return kj::mv(paf.promise);
+    return kj::newAdaptedPromise<kj::Own<Place>, Waiting>(*this, bytes);
   }
 
   [[nodiscard]] bool is_full() const { return used_ >= bytes_max_; }
+  // Whoever keeps a place does so at the cost of somebody outside.
+  [[nodiscard]] bool is_pressed() const { return is_full() && !waiting_.empty(); }
   [[nodiscard]] std::size_t used() const { return used_; }
 
  private:
-  struct Waiting {
-    std::size_t bytes;
-    kj::Own<kj::PromiseFulfiller<kj::Own<Place>>> entered;
+  // Somebody outside, until let in or gone.
+  class Waiting {
+   public:
+    Waiting(kj::PromiseFulfiller<kj::Own<Place>>& entered, ReadingRoom& room, std::size_t bytes)
+        : entered_(entered), room_(room), bytes_(bytes), turn_(room.waiting_.insert(room.waiting_.end(), this)) {}
+    ~Waiting() {
+      if (turn_) room_.waiting_.erase(*turn_);
+    }
+    Waiting(const Waiting&) = delete;
+    Waiting& operator=(const Waiting&) = delete;
+    void let_in() {
+      room_.waiting_.erase(*turn_);
+      turn_.reset();
+      entered_.fulfill(kj::heap<Place>(room_, bytes_));
+    }
+
+   private:
+    kj::PromiseFulfiller<kj::Own<Place>>& entered_;
+    ReadingRoom& room_;
+    const std::size_t bytes_;
+    std::optional<std::list<Waiting*>::iterator> turn_;
   };
 
   void leave(std::size_t bytes) {
     used_ -= bytes;
-    while (!waiting_.empty() && !is_full()) {
-      Waiting next = kj::mv(waiting_.front());
-      waiting_.pop_front();
-      if (next.entered->isWaiting()) next.entered->fulfill(kj::heap<Place>(*this, next.bytes));
-    }
+    while (!waiting_.empty() && !is_full()) waiting_.front()->let_in();
   }
 
   const std::size_t bytes_max_;
   std::size_t used_ = 0;
-  std::deque<Waiting> waiting_;
+  std::list<Waiting*> waiting_;
 };
 
 }  // namespace earshot::gateway

@@ -87,12 +87,12 @@ std::optional<std::string> RpcConnection::too_slow() {
   return std::nullopt;
 }
 
-// The same for a client that does not get on with a message of its own.
+// The same for a client that does not get on with a message of its own, at the cost of one that waits to be read.
 std::optional<std::string> RpcConnection::too_slow_a_sender() {
   const BoundedInput& input = guard_.input();
   if (const auto ms = input.stalled_ms(); ms >= context_.options.write_timeout_ms)
     return "has sent nothing of a message for " + std::to_string(ms) + " ms";
-  if (!context_.reading.is_full()) return std::nullopt;
+  if (!context_.reading.is_pressed()) return std::nullopt;
   if (const auto ms = input.reading_ms(); ms >= context_.options.write_pressed_ms)
     return "has not sent a message for " + std::to_string(ms) + " ms while the node is short of memory for reading";
   return std::nullopt;

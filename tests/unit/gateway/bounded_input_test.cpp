@@ -94,6 +94,47 @@ TEST_F(BoundedInputTest, WhoFindsTheRoomFullWaitsForItsTurn) {
   EXPECT_EQ(room_.used(), 0u);
 }
 
+TEST_F(BoundedInputTest, TheRoomIsPressedOnlyWhileSomebodyWaitsForIt) {
+  const auto one = connect(), two = connect(), three = connect();
+  auto first = one->read(2 * kLarge);
+  scope_.poll();
+  EXPECT_TRUE(room_.is_full());
+  EXPECT_FALSE(room_.is_pressed()) << "nobody is kept out";
+  auto second = two->read(kLarge), third = three->read(kLarge);
+  scope_.poll();
+  EXPECT_TRUE(room_.is_pressed());
+  second = kj::Promise<std::size_t>(nullptr);
+  EXPECT_TRUE(room_.is_pressed()) << "one is gone, the other waits";
+  third = kj::Promise<std::size_t>(nullptr);
+  EXPECT_FALSE(room_.is_pressed());
+  third = three->read(kLarge);
+  say(*one, 2 * kLarge);
+  EXPECT_FALSE(room_.is_pressed()) << "it is let in";
+}
+
+TEST_F(BoundedInputTest, BeforeTheLoginNobodyWaitsForARoomNorFillsIt) {
+  kj::OneWayPipe pipe = kj::newOneWayPipe();
+  BoundedInput input(*pipe.in, timer_, room_);
+  const ReadingRoom::Place others(room_, 2 * kLarge);
+  std::vector<kj::byte> buffer(kLarge);
+  auto reading = input.tryRead(buffer.data(), kLarge, kLarge).eagerlyEvaluate(nullptr);
+  pipe.out->write(buffer.data(), 1).wait(scope_);
+  advance(100);
+  EXPECT_EQ(input.stalled_ms(), 100u);
+  EXPECT_EQ(input.reading_ms(), 0u) << "it costs nobody a place";
+  EXPECT_EQ(room_.used(), 2 * kLarge);
+  pipe.out->write(buffer.data(), kLarge - 1).wait(scope_);
+  EXPECT_EQ(reading.wait(scope_), kLarge);
+  EXPECT_EQ(input.stalled_ms(), 0u);
+}
+
+TEST(ReadingRoom, ManyThreadsHaveRoomForAFewOfTheLargestBatchesEach) {
+  EXPECT_EQ(ReadingRoom::share_of(limits::kReadingBytesMax, 1), limits::kReadingBytesMax);
+  EXPECT_EQ(ReadingRoom::share_of(limits::kReadingBytesMax, 4), limits::kReadingBytesMax / 4);
+  EXPECT_EQ(ReadingRoom::share_of(limits::kReadingBytesMax, limits::kGatewayThreadsMax), 4 * limits::kBatchBytesMax);
+  EXPECT_EQ(ReadingRoom::share_of(1'000, 4), 1'000u) << "not more than there is";
+}
+
 TEST_F(BoundedInputTest, OneMessageMayBeLargerThanTheRoom) {
   const auto one = connect(), two = connect();
   auto first = one->read(10 * kLarge), second = two->read(kLarge);

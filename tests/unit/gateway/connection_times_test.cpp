@@ -187,10 +187,21 @@ TEST_F(ConnectionTimes, WhileHalfReadMessagesFillTheMemoryASlowSenderOfOneIsCutO
   settle();
   ASSERT_GT(reading_.used(), 0u);
   const ReadingRoom::Place others(reading_, limits::kReadingBytesMax - reading_.used());
+  auto waiting = reading_.enter(1);
   advance(limits::kWritePressedMs - 1);
   EXPECT_EQ(counters_.slow_senders, 0u);
   advance(1);
   EXPECT_EQ(counters_.slow_senders, 1u);
+}
+
+TEST_F(ConnectionTimes, WhileNobodyWaitsToBeReadASlowSenderHasTheWholeTime) {
+  HostileStream& client = log_in_raw();
+  read_welcome(client);
+  begin_message(client);
+  settle();
+  const ReadingRoom::Place others(reading_, limits::kReadingBytesMax - reading_.used());
+  advance(limits::kWriteTimeoutMs - 1);
+  EXPECT_EQ(counters_.slow_senders, 0u);
 }
 
 TEST_F(ConnectionTimes, WhoWaitsForRoomToBeReadIsNotSlow) {
