@@ -16,6 +16,14 @@ std::size_t bytes_of(kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segment
   return bytes;
 }
 
+// Whether what the call is answered with will be written.
+bool is_answered(capnp::rpc::Call::Reader call) {
+#if CAPNP_VERSION >= 1000000
+  if (call.getOnlyPromisePipeline()) return false;
+#endif
+  return call.getSendResultsTo().isCaller();
+}
+
 }  // namespace
 
 GuardedStream::GuardedStream(kj::AsyncIoStream& stream, kj::Timer& timer, ReadingRoom& room)
@@ -98,34 +106,43 @@ void GuardedStream::check_bounds(capnp::rpc::Message::Reader root) {
   };
   switch (root.which()) {
     case capnp::rpc::Message::CALL:
-      KJ_REQUIRE(root.getCall().getSendResultsTo().isCaller(), "results that are not to be sent back");
-      ++unfinished_calls_;
+      KJ_REQUIRE(is_answered(root.getCall()), "results that are not to be sent back");
+      unfinished_.insert(root.getCall().getQuestionId());
       check_capabilities(root.getCall().getParams());
       break;
-    case capnp::rpc::Message::BOOTSTRAP: ++unfinished_calls_; break;
-    case capnp::rpc::Message::FINISH:
-      // The RPC system fails the connection on a Finish of a call that it does not know, so this cannot be used to
-      // cheat.
-      if (unfinished_calls_ > 0) --unfinished_calls_;
-      break;
+    case capnp::rpc::Message::BOOTSTRAP: unfinished_.insert(root.getBootstrap().getQuestionId()); break;
+    case capnp::rpc::Message::FINISH: unfinished_.erase(root.getFinish().getQuestionId()); break;
     case capnp::rpc::Message::RETURN:
       if (root.getReturn().isResults()) check_capabilities(root.getReturn().getResults());
       break;
     default: break;
   }
-  KJ_REQUIRE(unfinished_calls_ <= limits::kUnfinishedCallsMax, "too many calls that were not finished");
+  KJ_REQUIRE(unfinished_.size() <= limits::kUnfinishedCallsMax, "too many calls that were not finished");
 }
 
 kj::Promise<void> GuardedStream::writeMessage(kj::ArrayPtr<const int> fds,
                                               kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) {
+  let_go(segments);
   return track(output_.writeMessage(fds, segments), bytes_of(segments));
 }
 
 kj::Promise<void> GuardedStream::writeMessages(
     kj::ArrayPtr<kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>> messages) {
   std::size_t bytes = 0;
-  for (const auto& segments : messages) bytes += bytes_of(segments);
+  for (const auto& segments : messages) {
+    let_go(segments);
+    bytes += bytes_of(segments);
+  }
   return track(output_.writeMessages(messages), bytes);
+}
+
+// An answer without capabilities may tell the client that the RPC system has let the call go: then no Finish need come.
+void GuardedStream::let_go([[maybe_unused]] kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> message) {
+#if CAPNP_VERSION >= 1000000
+  capnp::SegmentArrayMessageReader reader(message);
+  const auto root = reader.getRoot<capnp::rpc::Message>();
+  if (root.isReturn() && root.getReturn().getNoFinishNeeded()) unfinished_.erase(root.getReturn().getAnswerId());
+#endif
 }
 
 kj::Promise<void> GuardedStream::track(kj::Promise<void> write, std::size_t bytes) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <unordered_set>
 #include <vector>
 
 #include <capnp/rpc-twoparty.h>
@@ -21,9 +22,8 @@ namespace earshot::gateway {
 //  * a client that does not read its answers is not read either: beyond connection_queue_bytes_max of unwritten bytes
 //  no further
 //    message is taken in;
-//  * calls whose answers the client never lets go (no Finish) stay in the RPC system's tables: beyond
-//  unfinished_calls_max the
-//    connection fails;
+//  * calls whose answers the client never lets go stay in the RPC system's tables, until it finishes them or the answer
+//    says that it need not (from Cap'n Proto 1.0 on): beyond unfinished_calls_max the connection fails;
 //  * an answer that is to stay here instead of being sent back is never written, so nothing would count what it takes:
 //    a call that asks for that fails the connection;
 //  * every capability in a message takes a table entry, even in a call that is refused: more than
@@ -72,6 +72,7 @@ class GuardedStream final : public capnp::MessageStream {
                                                               kj::ArrayPtr<capnp::word> scratch);
   void check(capnp::MessageReader& message);
   void check_bounds(capnp::rpc::Message::Reader message);
+  void let_go(kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> message);
   kj::Promise<void> track(kj::Promise<void> write, std::size_t bytes);
   void look_again();
   void release_written();
@@ -93,7 +94,7 @@ class GuardedStream final : public capnp::MessageStream {
   std::vector<ByteLease> unmarked_;     // of answers that are about to be handed to the network
   std::deque<Held> held_;               // ascending
   bool violated_ = false;
-  std::size_t unfinished_calls_ = 0;
+  std::unordered_set<std::uint32_t> unfinished_;                    // calls, by the client's numbers of its questions
   std::vector<kj::Own<kj::PromiseFulfiller<void>>> drain_waiters_;  // the reader, and a connection that closes
   kj::Promise<void> wake_ = nullptr;
   kj::Promise<void> marking_ = nullptr;

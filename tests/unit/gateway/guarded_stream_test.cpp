@@ -1,6 +1,7 @@
 #include "gateway/guarded_stream.hpp"
 
 #include <array>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -46,6 +47,7 @@ class GuardedStreamTest : public testing::Test {
   // Begins to write a message of so many bytes, which the test has to keep.
   kj::Promise<void> write(std::size_t bytes) {
     words_ = kj::heapArray<capnp::word>(bytes / sizeof(capnp::word));
+    std::memset(words_.asBytes().begin(), 0, words_.asBytes().size());  // which is a message, if an empty one
     segment_ = words_.asPtr();
     auto writing = guard_->writeMessage(nullptr, kj::arrayPtr(&segment_, 1)).eagerlyEvaluate(nullptr);
     io_.waitScope.poll();
@@ -65,11 +67,11 @@ class GuardedStreamTest : public testing::Test {
         [&] { EXPECT_TRUE(guard_->tryReadMessage(nullptr, {}, nullptr).wait(io_.waitScope) != nullptr); });
     return failure == nullptr;
   }
-  bool say_bootstrap() {
-    return say([](Message::Builder to) { to.initBootstrap(); });
+  bool say_bootstrap(std::uint32_t question) {
+    return say([&](Message::Builder to) { to.initBootstrap().setQuestionId(question); });
   }
-  bool say_finish() {
-    return say([](Message::Builder to) { to.initFinish(); });
+  bool say_finish(std::uint32_t question) {
+    return say([&](Message::Builder to) { to.initFinish().setQuestionId(question); });
   }
 
   struct Ends {
@@ -134,20 +136,44 @@ TEST_F(GuardedStreamTest, WithoutASocketAStallIsCountedFromTheBeginningOfEachMes
 
 TEST_F(GuardedStreamTest, CallsThatAreNotFinishedPassAtTheLimitAndOneMoreFails) {
   over_pipe();
-  for (std::size_t i = 0; i < limits::kUnfinishedCallsMax; ++i) ASSERT_TRUE(say_bootstrap()) << i;
-  ASSERT_TRUE(say_finish());
-  ASSERT_TRUE(say_bootstrap()) << "one was finished";
+  for (std::uint32_t i = 0; i < limits::kUnfinishedCallsMax; ++i) ASSERT_TRUE(say_bootstrap(i)) << i;
+  ASSERT_TRUE(say_finish(7));
+  ASSERT_TRUE(say_bootstrap(limits::kUnfinishedCallsMax)) << "one was finished";
   EXPECT_FALSE(guard_->violated());
-  EXPECT_FALSE(say([](Message::Builder to) { to.initCall(); }));
+  EXPECT_FALSE(say([](Message::Builder to) { to.initCall().setQuestionId(7); }));
   EXPECT_TRUE(guard_->violated());
 }
 
+// From Cap'n Proto 1.0 on the RPC system passes over them: they cannot be used to cheat.
 TEST_F(GuardedStreamTest, FinishesOfNothingAreNoCredit) {
   over_pipe();
-  for (int i = 0; i < 100; ++i) ASSERT_TRUE(say_finish());
-  for (std::size_t i = 0; i < limits::kUnfinishedCallsMax; ++i) ASSERT_TRUE(say_bootstrap()) << i;
-  EXPECT_FALSE(say_bootstrap());
+  for (std::uint32_t i = 0; i < 100; ++i) ASSERT_TRUE(say_finish(i));
+  for (std::uint32_t i = 0; i < limits::kUnfinishedCallsMax; ++i) ASSERT_TRUE(say_bootstrap(i)) << i;
+  for (std::uint32_t i = 0; i < 100; ++i) ASSERT_TRUE(say_finish(limits::kUnfinishedCallsMax + i));
+  EXPECT_FALSE(say_bootstrap(limits::kUnfinishedCallsMax));
 }
+
+#if CAPNP_VERSION >= 1000000
+TEST_F(GuardedStreamTest, CallsWhoseAnswersNeedNoFinishAreNotCounted) {
+  over_pipe();
+  for (std::uint32_t i = 0; i < 2 * limits::kUnfinishedCallsMax; ++i) {
+    ASSERT_TRUE(say_bootstrap(i)) << i;
+    capnp::MallocMessageBuilder message;
+    auto answer = message.initRoot<Message>().initReturn();
+    answer.setAnswerId(i);
+    answer.setNoFinishNeeded(true);
+    auto writing = guard_->writeMessage(nullptr, message.getSegmentsForOutput());
+    capnp::readMessage(*ends_->peer).wait(io_.waitScope);
+    writing.wait(io_.waitScope);
+  }
+}
+
+TEST_F(GuardedStreamTest, ACallThatIsNeverAnsweredFails) {
+  over_pipe();
+  EXPECT_FALSE(say([](Message::Builder to) { to.initCall().setOnlyPromisePipeline(true); }));
+  EXPECT_TRUE(guard_->violated());
+}
+#endif
 
 TEST_F(GuardedStreamTest, CapabilitiesInAMessagePassAtTheLimitAndOneMoreFails) {
   const std::array<std::function<capnp::rpc::Payload::Builder(Message::Builder)>, 2> kinds{

@@ -210,6 +210,22 @@ TEST_F(HostileTest, CallsThatAreNeverFinishedCloseTheConnection) {
   expect_service();
 }
 
+// Answers without capabilities need no Finish from Cap'n Proto 1.0 on.
+TEST_F(HostileTest, AnHonestClientMayMakeMoreCallsThanMayBeUnfinished) {
+  broker_ =
+      std::make_unique<FakeBroker>([](FakeSession& session) { session.client->logged_in(welcome_for(session.user)); },
+                                   [](FakeSession& session, FromClient& message) {
+                                     if (const auto* ack = std::get_if<actors::ClientAck>(&message))
+                                       session.client->answered(ack->call, Result<Sequence>(Sequence(1)));
+                                   });
+  start();
+  TestClient client = connect();
+  client.login("alice");
+  for (std::size_t call = 0; call <= limits::kUnfinishedCallsMax; ++call)
+    ASSERT_TRUE(client.session().ackRequest().send().wait(io_.waitScope).isCursor()) << call;
+  EXPECT_EQ(gateway_->counters().violations, 0u);
+}
+
 // A client that asks for large answers and reads none of them: what waits for it is bounded, and after the write
 // timeout it is gone.
 TEST_F(HostileTest, AClientThatNeverReadsIsNotReadEitherAndIsClosed) {
