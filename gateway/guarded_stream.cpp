@@ -16,12 +16,13 @@ std::size_t bytes_of(kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segment
   return bytes;
 }
 
-// Whether what the call is answered with will be written.
-bool is_answered(capnp::rpc::Call::Reader call) {
+// What a call is answered with has to be written, or nothing here would count it.
+void check_answer_is_sent(capnp::rpc::Call::Reader call) {
+  bool is_sent = call.getSendResultsTo().isCaller();
 #if CAPNP_VERSION >= 1000000
-  if (call.getOnlyPromisePipeline()) return false;
+  is_sent = is_sent && !call.getOnlyPromisePipeline();
 #endif
-  return call.getSendResultsTo().isCaller();
+  KJ_REQUIRE(is_sent, "a call whose answer is not to be sent back");
 }
 
 }  // namespace
@@ -106,7 +107,7 @@ void GuardedStream::check_bounds(capnp::rpc::Message::Reader root) {
   };
   switch (root.which()) {
     case capnp::rpc::Message::CALL:
-      KJ_REQUIRE(is_answered(root.getCall()), "results that are not to be sent back");
+      check_answer_is_sent(root.getCall());
       unfinished_.insert(root.getCall().getQuestionId());
       check_capabilities(root.getCall().getParams());
       break;
