@@ -15,8 +15,6 @@ using tests::ConnectionTest;
 using tests::FakeSession;
 using tests::FromClient;
 using tests::HostileStream;
-using tests::message_to;
-using tests::send_request;
 using tests::TestClient;
 
 // Notices how a session is ended, and may keep the node waiting for its answer to that.

@@ -18,8 +18,6 @@ using tests::FakeSession;
 using tests::FromClient;
 using tests::GatewayTest;
 using tests::HostileStream;
-using tests::message_to;
-using tests::send_request;
 using tests::TestClient;
 using tests::welcome_for;
 
