@@ -136,6 +136,7 @@ class LmdbEnvironment final : public Environment {
 
   // A transaction that may have changed something is committed.
   void committed() {
+    was_cut_short_ = false;
     if (note_) note_->write(witness_.get());
   }
   // A transaction gives itself back when it ends.
@@ -158,6 +159,7 @@ class LmdbEnvironment final : public Environment {
   std::optional<FileLock> lock_;  // nothing: opened to read
   FileDescriptor witness_;        // of the data file, never written through: see write_error()
   std::optional<MetaNote> note_;  // nothing: opened to read
+  bool was_cut_short_ = false;    // a write since the last commit
   MDB_env* env_ = nullptr;
   std::vector<MDB_dbi> tables_;
   MDB_dbi advance_table_ = 0;
@@ -478,13 +480,16 @@ Status LmdbEnvironment::open_tables(const std::vector<std::string>& names, unsig
 // written last, does not name them. Any other failure of the system stops the process. LMDB makes EIO of two things: of
 // an EIO, and of a write cut short, which is what the system does where the room ends (ENOSPC is for who finds none at
 // all). The kernel tells them apart: a page that it could not bring to the disk is reported once to every descriptor of
-// the file that was open then, so the witness, which LMDB does not know, hears of it too.
+// the file that was open then, so the witness, which LMDB does not know, hears of it too. Where there is room again by
+// now, the write is tried once more: a second one cut short is no quota that was raised just then.
 Error LmdbEnvironment::write_error(int code, std::string_view what) {
   Error error = error_of(code, what);
   if (code == EIO) {
     const bool sync_failed = witness_.is_open() && ::fdatasync(witness_.get()) != 0;
-    if (!sync_failed && (is_nearly_full(path_) || is_out_of_quota(path_)))
+    const bool is_first = !std::exchange(was_cut_short_, true);
+    if (!sync_failed && (is_nearly_full(path_) || is_out_of_quota(path_) || is_first)) {
       return error_of(ENOSPC, std::string(what) + ", cut short");
+    }
   }
   // Positive codes are the system's. ENOMEM comes from before anything is written. A failed write of the meta page
   // makes LMDB answer with MDB_PANIC from then on.

@@ -146,6 +146,32 @@ TEST_F(DiskFaults, QuotaThatIsUsedUpIsWaitedForAsAFullDiskIs) {
   expect_that_it_waits_for_room([&](bool is_full) { disk_.use_up_quota(is_full); });
 }
 
+TEST_F(DiskFaults, QuotaThatIsRaisedWhileAWriteMeetsItStopsNothing) {
+  start();
+  send("early", "bob", numbered(20));
+  disk_.cut_short(1);
+  send("later", "bob", numbered(20));
+  EXPECT_EQ(disk_.cuts_left(), 0u);
+  disk_.cut_short(1);  // once more: they are not added up
+  send("last", "bob", numbered(20));
+  EXPECT_EQ(disk_.cuts_left(), 0u);
+  EXPECT_EQ(bodies_of(mailbox("bob")).size(), 60u);
+}
+
+TEST_F(DiskFaults, WritesCutShortInARowThoughThereIsRoomEndTheProcess) {
+  start();
+  send("early", "bob", numbered(200));
+  const auto alice = open_sender("alice");
+  ASSERT_TRUE((*alice)->wait_connected(tests::kPatienceMs));
+  disk_.cut_short(1'000);
+  post_one(*alice, "201");
+  EXPECT_EQ(node().wait_end(kEndMs), kAborted);
+  disk_.cut_short(0);
+  node().start();
+  flush(*alice);
+  EXPECT_EQ(bodies_of(mailbox("bob")), numbered(201));
+}
+
 TEST_F(DiskFaults, FailedSyncEndsTheProcessLoudlyAndLosesNothingAcknowledged) {
   start();
   send("early", "bob", numbered(200));

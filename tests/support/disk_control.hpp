@@ -51,6 +51,9 @@ class DiskControl {
   void fail_writes(int error) { std::atomic_ref(control_->write_errno).store(static_cast<std::uint64_t>(error)); }
   void fail_syncs(int error) { std::atomic_ref(control_->sync_errno).store(static_cast<std::uint64_t>(error)); }
   void use_up_quota(bool used_up) { std::atomic_ref(control_->quota).store(used_up ? 1 : 0); }
+  [[nodiscard]] std::uint64_t cuts_left() const { return std::atomic_ref(control_->cuts).load(); }
+  // As if a quota that is used up were raised before anybody can look.
+  void cut_short(std::uint64_t writes) { std::atomic_ref(control_->cuts).store(writes); }
   void lie() { std::atomic_ref(control_->lying).store(1); }
 
  private:

@@ -259,6 +259,15 @@ static ssize_t write_synchronously(const struct watched* entry, int descriptor, 
   return written;
 }
 
+// Whether this write is one of those that are cut short.
+static int is_to_be_cut(void) {
+  uint64_t left = told(&control->cuts);
+  while (left > 0) {
+    if (__atomic_compare_exchange_n(&control->cuts, &left, left - 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) return 1;
+  }
+  return 0;
+}
+
 // `offset` < 0: where the descriptor stands.
 static ssize_t write_watched(const struct watched* entry, int descriptor, const struct iovec* parts, int count,
                              off_t offset) {
@@ -270,12 +279,14 @@ static ssize_t write_watched(const struct watched* entry, int descriptor, const 
   if (entry->is_synchronous && offset >= 0) return write_synchronously(entry, descriptor, parts, count, offset);
   if (entry->is_synchronous) abort();  // nobody here does that
   struct iovec fitting = {NULL, 0};
-  if (told(&control->quota) != 0) {
-    if (bytes_of(parts, count) <= kPageBytes) {
+  const int has_quota = told(&control->quota) != 0;
+  if (has_quota || is_to_be_cut()) {
+    if (has_quota && bytes_of(parts, count) <= kPageBytes) {
       errno = EDQUOT;
       return -1;
     }
-    fitting = (struct iovec){parts[0].iov_base, parts[0].iov_len < kPageBytes ? parts[0].iov_len : kPageBytes};
+    const size_t fits = bytes_of(parts, count) > kPageBytes ? kPageBytes : kPageBytes / 2;
+    fitting = (struct iovec){parts[0].iov_base, parts[0].iov_len < fits ? parts[0].iov_len : fits};
     parts = &fitting;
     count = 1;
   }

@@ -15,6 +15,7 @@ struct disk_control {
   uint64_t sync_errno;    /* 0, or what syncs fail with */
   uint64_t lying;         /* syncs are answered and not done: the trace shows none */
   uint64_t quota;         /* a quota is used up: writes are cut short after a page, nothing is allocated any more */
+  uint64_t cuts;          /* so many more writes are cut short; counted down by the shim */
 };
 
 enum disk_record_kind {
