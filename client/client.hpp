@@ -61,9 +61,11 @@ struct Options {
   std::size_t outbox_messages_max = limits::kClientOutboxMessagesMax;
   std::size_t outbox_bytes_max = limits::kClientOutboxBytesMax;
 
-  BackoffPolicy reconnect;                    // between attempts to connect
-  std::uint64_t request_timeout_ms = 15'000;  // a call without answer for so long means a dead connection
-  bool reconnect_when_refused = false;        // try again after a refused login or a replaced session
+  BackoffPolicy reconnect;  // between attempts to connect
+  // A call that is not answered so long after anything it needs has moved on the line means a dead connection. Without
+  // TCP, and for connecting and logging in, the time counts from the beginning.
+  std::uint64_t request_timeout_ms = 15'000;
+  bool reconnect_when_refused = false;  // try again after a refused login or a replaced session
 
   Executor executor;  // runs the handlers; none: they run on the runtime's thread and must not block
 };

@@ -1,5 +1,6 @@
 #include "client/connection.hpp"
 
+#include <algorithm>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -89,8 +90,10 @@ class Connection::ReceiverServer final : public schema::Receiver::Server {
   const std::shared_ptr<Connection*> connection_;
 };
 
-Connection::Connection(std::shared_ptr<KjLoop> loop, LinkEvents& events, std::uint64_t timeout_ms, TlsOptions tls)
+Connection::Connection(std::shared_ptr<Loop> loop, kj::Network& network, LinkEvents& events, std::uint64_t timeout_ms,
+                       TlsOptions tls)
     : loop_(std::move(loop)),
+      addresses_(network),
       events_(&events),
       timeout_ms_(timeout_ms),
       tls_(std::move(tls)),
@@ -103,8 +106,7 @@ Connection::~Connection() noexcept { *self_ = nullptr; }
 
 void Connection::open(const std::string& address, LoginRequest request) {
   const CallNumber call = begin_call();
-  tasks_->add(loop_->network()
-                  .parseAddress(address.c_str(), 7400)
+  tasks_->add(addresses_.parseAddress(address.c_str(), 7400)
                   .then([](kj::Own<kj::NetworkAddress> parsed) {
                     auto connecting = parsed->connect();
                     return connecting.attach(kj::mv(parsed));
@@ -119,6 +121,7 @@ void Connection::open(const std::string& address, LoginRequest request) {
 kj::Promise<kj::Own<kj::AsyncIoStream>> Connection::secure(kj::Own<kj::AsyncIoStream> stream,
                                                            const std::string& address) {
   prepare(*stream);
+  KJ_IF_MAYBE (fd, stream->getFd()) socket_ = *fd;
   if (!tls_.on) return kj::mv(stream);
   using Secured = kj::Promise<kj::Own<kj::AsyncIoStream>>;
   return kj::evalNow([&] { return connect_tls(kj::mv(stream), tls_, address); })
@@ -134,7 +137,8 @@ kj::Promise<void> Connection::login(kj::Own<kj::AsyncIoStream> stream, LoginRequ
   capnp::ReaderOptions options;
   options.traversalLimitInWords = limits::kCallWordsMax;
   options.nestingLimit = limits::kCallNestingMax;
-  network_ = kj::heap<capnp::TwoPartyVatNetwork>(*stream_, capnp::rpc::twoparty::Side::CLIENT, options);
+  messages_ = kj::heap<ServerStream>(*stream_);
+  network_ = kj::heap<capnp::TwoPartyVatNetwork>(*messages_, capnp::rpc::twoparty::Side::CLIENT, options);
   rpc_ = kj::heap<capnp::RpcSystem<capnp::rpc::twoparty::VatId>>(capnp::makeRpcClient(*network_));
   tasks_->add(network_->onDisconnect().then([this] {
     fail_with(Error{ErrorCode::kUnavailable, "", "the server closed the connection", 0, 0});
@@ -163,8 +167,9 @@ void Connection::subscribe(DeliveryMode mode, std::uint32_t window_messages) {
   request.setReceiver(kj::heap<ReceiverServer>(self_));
   request.setMode(static_cast<schema::Mode>(mode));
   request.setWindowMessages(window_messages);
+  auto sent = request.send();
   const CallNumber call = begin_call();
-  tasks_->add(request.send().then([this, call](auto response) {
+  tasks_->add(sent.then([this, call](auto response) {
     end_call(call);
     const Status status = read_status(response);
     if (!status) fail_with(status.error());
@@ -188,8 +193,9 @@ void Connection::send(const Outbox::Call& call) {
     }
     to.setAnsweredBelow(item.answered_below.value);
   }
+  auto sent = request.send();
   const CallNumber number = begin_call();
-  tasks_->add(request.send().then([this, number, id = call.id](auto response) {
+  tasks_->add(sent.then([this, number, id = call.id](auto response) {
     end_call(number);
     if (events_ == nullptr) return;
     answers_.clear();
@@ -203,8 +209,9 @@ void Connection::ack(const AckRequest& ack) {
   request.setUpTo(ack.up_to.value);
   auto above = request.initAbove(static_cast<capnp::uint>(ack.above.size()));
   for (capnp::uint i = 0; i < above.size(); ++i) above.set(i, ack.above[i].value);
+  auto sent = request.send();
   const CallNumber number = begin_call();
-  tasks_->add(request.send().then([this, number](auto response) {
+  tasks_->add(sent.then([this, number](auto response) {
     end_call(number);
     if (events_ == nullptr) return;
     events_->acked(response.isError() ? Status(fail(wire::read(response.getError()))) : Status());
@@ -216,15 +223,17 @@ void Connection::nack(const NackRequest& nack) {
   auto sequences = request.initSequences(static_cast<capnp::uint>(nack.sequences.size()));
   for (capnp::uint i = 0; i < sequences.size(); ++i) sequences.set(i, nack.sequences[i].value);
   request.setDelayMs(nack.delay_ms);
+  auto sent = request.send();
   const CallNumber number = begin_call();
   // A refused nack changes nothing: what is not acked comes again when its timer fires.
-  tasks_->add(request.send().then([this, number](auto) { end_call(number); }));
+  tasks_->add(sent.then([this, number](auto) { end_call(number); }));
 }
 
 template <class T, class Request, class Read>
 void Connection::ask(Request request, Answer<T> done, Read read) {
+  auto sent = request.send();
   const CallNumber number = begin_call([done](Error error) { done(fail(std::move(error))); });
-  tasks_->add(request.send().then([this, number, done = std::move(done), read](auto response) {
+  tasks_->add(sent.then([this, number, done = std::move(done), read](auto response) {
     if (end_call(number)) done(read(response));
   }));
 }
@@ -292,28 +301,53 @@ void Connection::detach() {
 
 Connection::CallNumber Connection::begin_call(std::function<void(Error)> failed) {
   const CallNumber number = next_call_++;
-  calls_.emplace_hint(calls_.end(), number, Call{now_ms() + timeout_ms_, std::move(failed)});
+  calls_.emplace_hint(calls_.end(), number, Call{CallWait(now_ms(), progress()), std::move(failed)});
   watch();
   return number;
 }
 
-bool Connection::end_call(CallNumber call) { return calls_.erase(call) > 0; }
+bool Connection::end_call(CallNumber call) {
+  const auto found = calls_.find(call);
+  if (found == calls_.end()) return false;
+  answered_made_ms_ = std::max(answered_made_ms_, found->second.wait.made_ms());
+  calls_.erase(found);
+  return true;
+}
 
-// One timer for all calls: when it fires, the oldest either is too old or says when to look again.
+// One timer for all calls: it looks what has moved, often enough to see within an eighth of the timeout that nothing
+// does any more. The oldest call waits the longest, since what a later one needs is behind what it needs.
 void Connection::watch() {
   if (watching_ || calls_.empty() || events_ == nullptr) return;
   watching_ = true;
   const std::uint64_t now = now_ms();
-  const std::uint64_t deadline = calls_.begin()->second.deadline_ms;
-  loop_->after(deadline > now ? deadline - now : 0, [link = self_] {
+  const std::uint64_t deadline = calls_.begin()->second.wait.since_ms() + timeout_ms_;
+  const std::uint64_t look_ms = std::max<std::uint64_t>(timeout_ms_ / 8, 1);
+  loop_->after(deadline > now ? std::min(deadline - now, look_ms) : 0, [link = self_] {
     if (*link == nullptr) return;
-    Connection& self = **link;
-    self.watching_ = false;
-    if (!self.calls_.empty() && self.calls_.begin()->second.deadline_ms <= self.now_ms())
-      self.fail_with(Error{ErrorCode::kDeadlineExceeded, "", "the server does not answer", 0, 0});
-    else
-      self.watch();
+    (*link)->watching_ = false;
+    (*link)->look_at_calls();
   });
+}
+
+void Connection::look_at_calls() {
+  const std::uint64_t now = now_ms();
+  const auto moved = progress();
+  for (auto& [number, call] : calls_) call.wait.look(now, moved);
+  const auto is_overdue = [&](const CallWait& wait) {
+    return wait.since_ms() + timeout_ms_ <= now || wait.overtaken(answered_made_ms_, timeout_ms_);
+  };
+  if (!calls_.empty() && is_overdue(calls_.begin()->second.wait))
+    fail_with(Error{ErrorCode::kDeadlineExceeded, "", "the server does not answer", 0, 0});
+  else
+    watch();
+}
+
+// Until the login is answered nothing is large: it has its time, with all that is before it, and no more.
+std::optional<LineProgress> Connection::progress() {
+  if (!socket_ || network_.get() == nullptr) return std::nullopt;
+  const auto socket = transport::socket_progress(*socket_);
+  if (!socket) return std::nullopt;
+  return LineProgress{messages_->messages_written(), network_->getCurrentQueueCount(), *socket};
 }
 
 void Connection::fail_with(Error reason) {

@@ -4,14 +4,17 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <capnp/rpc-twoparty.h>
 #include <kj/async-io.h>
 
-#include "client/kj_loop.hpp"
+#include "client/call_wait.hpp"
 #include "client/link.hpp"
+#include "client/loop.hpp"
+#include "client/server_stream.hpp"
 #include "schema/broker.capnp.h"
 
 namespace earshot::client {
@@ -19,7 +22,9 @@ namespace earshot::client {
 // The real link: Cap'n Proto RPC on one side, Earshot's types on the other.
 class Connection final : public Link, private kj::TaskSet::ErrorHandler {
  public:
-  Connection(std::shared_ptr<KjLoop> loop, LinkEvents& events, std::uint64_t timeout_ms, TlsOptions tls);
+  // On the thread of the loop, whose KJ network that is.
+  Connection(std::shared_ptr<Loop> loop, kj::Network& network, LinkEvents& events, std::uint64_t timeout_ms,
+             TlsOptions tls);
   ~Connection() noexcept override;
 
   void open(const std::string& address, LoginRequest request) override;
@@ -40,8 +45,8 @@ class Connection final : public Link, private kj::TaskSet::ErrorHandler {
   // Encrypts the stream if that is asked for.
   kj::Promise<kj::Own<kj::AsyncIoStream>> secure(kj::Own<kj::AsyncIoStream> stream, const std::string& address);
   kj::Promise<void> login(kj::Own<kj::AsyncIoStream> stream, LoginRequest request);
-  void subscribed(schema::StatusAnswer::Reader answer);
-  // `failed`: called when the answer will not come any more.
+  // A call that is on its way, or that will be in the queue at once. `failed`: called when the answer will not come any
+  // more.
   CallNumber begin_call(std::function<void(Error)> failed = {});
   // Whether the call still waited for its answer.
   bool end_call(CallNumber call);
@@ -49,28 +54,35 @@ class Connection final : public Link, private kj::TaskSet::ErrorHandler {
   template <class T, class Request, class Read>
   void ask(Request request, Answer<T> done, Read read);
   void watch();
+  void look_at_calls();
+  // Of the calls; nothing while there is no session.
+  [[nodiscard]] std::optional<LineProgress> progress();
   [[nodiscard]] std::uint64_t now_ms() const { return loop_->clock().monotonic_ms(); }
   void fail_with(Error reason);
   void taskFailed(kj::Exception&& exception) override;
 
   struct Call {
-    std::uint64_t deadline_ms = 0;
+    CallWait wait;
     std::function<void(Error)> failed;
   };
 
-  const std::shared_ptr<KjLoop> loop_;
+  const std::shared_ptr<Loop> loop_;
+  kj::Network& addresses_;
   LinkEvents* events_;  // nullptr when detached
   const std::uint64_t timeout_ms_;
   const TlsOptions tls_;
   std::shared_ptr<Connection*> self_;  // nulled with this object
   std::map<CallNumber, Call> calls_;   // unanswered, oldest first
   CallNumber next_call_ = 1;
-  std::size_t deliveries_ = 0;  // not taken in yet
+  std::uint64_t answered_made_ms_ = 0;  // when the latest of the answered calls was made
+  std::size_t deliveries_ = 0;          // not taken in yet
   bool watching_ = false;
+  std::optional<int> socket_;        // of stream_, below TLS
   std::vector<SendAnswer> answers_;  // reused memory
 
   // In the order of their making; destroyed in reverse: tasks before what they use.
   kj::Own<kj::AsyncIoStream> stream_;
+  kj::Own<ServerStream> messages_;
   kj::Own<capnp::TwoPartyVatNetwork> network_;
   kj::Own<capnp::RpcSystem<capnp::rpc::twoparty::VatId>> rpc_;
   schema::Session::Client session_ = nullptr;

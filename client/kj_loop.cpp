@@ -106,7 +106,7 @@ void KjLoop::after(std::uint64_t delay_ms, std::function<void()> task) {
 }
 
 std::unique_ptr<Link> KjLoop::make_link(const Options& options, LinkEvents& events) {
-  return std::make_unique<Connection>(shared_from_this(), events, options.request_timeout_ms, options.tls);
+  return std::make_unique<Connection>(shared_from_this(), network(), events, options.request_timeout_ms, options.tls);
 }
 
 void KjLoop::taskFailed(kj::Exception&& exception) {

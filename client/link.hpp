@@ -24,7 +24,7 @@ class LinkEvents {
 };
 
 // One connection to a node as the engine sees it, from connecting to its loss. Connection is the real one. A call that
-// is not answered within the request timeout means that the link is lost.
+// is not answered within the request timeout, counted from the last progress on the line, means that the link is lost.
 //
 // Thread: the loop's. After detach() it reports nothing more. It must not be destroyed from inside one of its own
 // events.

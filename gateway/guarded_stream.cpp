@@ -5,7 +5,7 @@
 #include <kj/debug.h>
 
 #include "base/limits.hpp"
-#include "gateway/socket_progress.hpp"
+#include "transport/socket_progress.hpp"
 
 namespace earshot::gateway {
 namespace {
@@ -41,7 +41,8 @@ std::uint64_t GuardedStream::writing_ms() const {
 
 std::uint64_t GuardedStream::stalled_ms() {
   if (!writing_since_) return 0;
-  const auto taken = socket_ ? bytes_taken_by_peer(*socket_) : std::nullopt;
+  const auto progress = socket_ ? transport::socket_progress(*socket_) : std::nullopt;
+  const std::uint64_t taken = progress ? progress->bytes_taken : 0;
   if (taken != taken_) {
     taken_ = taken;
     progress_at_ = timer_.now();

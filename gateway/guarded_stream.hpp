@@ -88,11 +88,11 @@ class GuardedStream final : public capnp::MessageStream {
   std::optional<int> socket_;
   capnp::TwoPartyVatNetwork* network_ = nullptr;
   std::optional<kj::TimePoint> writing_since_;
-  kj::TimePoint progress_at_;           // of the message being written
-  std::optional<std::uint64_t> taken_;  // by the peer when that was last looked up
-  std::uint64_t written_ = 0;           // bytes of messages
-  std::vector<ByteLease> unmarked_;     // of answers that are about to be handed to the network
-  std::deque<Held> held_;               // ascending
+  kj::TimePoint progress_at_;        // of the message being written
+  std::uint64_t taken_ = 0;          // by the peer when that was last looked up; 0 where nobody knows
+  std::uint64_t written_ = 0;        // bytes of messages
+  std::vector<ByteLease> unmarked_;  // of answers that are about to be handed to the network
+  std::deque<Held> held_;            // ascending
   bool violated_ = false;
   std::unordered_set<std::uint32_t> unfinished_;                    // calls, by the client's numbers of its questions
   std::vector<kj::Own<kj::PromiseFulfiller<void>>> drain_waiters_;  // the reader, and a connection that closes

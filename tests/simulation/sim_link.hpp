@@ -12,7 +12,8 @@
 namespace earshot::simulation {
 
 // The client's end of a simulated connection, in client/connection.hpp's place and by its rules: a call that is not
-// answered within the timeout means that the connection is lost.
+// answered within the timeout means that the connection is lost. Frames arrive whole here, so there is no progress
+// between them that could count.
 class SimLink final : public client::Link {
  public:
   SimLink(World& world, Network& network, std::shared_ptr<Process> process, client::LinkEvents& events,

@@ -84,6 +84,7 @@ class FakeServer {
   FakeServer& operator=(const FakeServer&) = delete;
 
   [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] std::uint16_t port() const { return port_; }
 
   void script(const std::function<void(Script&)>& change) {
     const std::lock_guard lock(mutex_);
