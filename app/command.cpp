@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <fstream>
 
+#include "app/terminal.hpp"
 #include "client/lmdb_store.hpp"
 #include "client/memory_store.hpp"
 
@@ -51,7 +52,7 @@ void add_connection_options(CLI::App& command, ConnectionOptions& options, std::
 }
 
 ExitCode complain(ExitCode code, std::string_view text) {
-  std::fprintf(stderr, "earshot: %.*s\n", static_cast<int>(text.size()), text.data());
+  std::fprintf(stderr, "earshot: %s\n", printable(text).c_str());
   return code;
 }
 

@@ -26,20 +26,19 @@ std::string hex_of(std::string_view bytes) {
   return text;
 }
 
-// Keeps a body from moving the cursor or changing colours of the terminal that shows it.
-std::string printable(std::string_view body) {
+}  // namespace
+
+std::string printable(std::string_view text) {
   std::string valid;
-  utf8::replace_invalid(body.begin(), body.end(), std::back_inserter(valid));
-  std::string text;
-  text.reserve(valid.size());
+  utf8::replace_invalid(text.begin(), text.end(), std::back_inserter(valid));
+  std::string shown;
+  shown.reserve(valid.size());
   for (auto place = valid.cbegin(); place != valid.cend();) {
     const char32_t character = utf8::unchecked::next(place);
-    utf8::unchecked::append(is_control(character) && character != U'\t' ? U' ' : character, std::back_inserter(text));
+    utf8::unchecked::append(is_control(character) && character != U'\t' ? U' ' : character, std::back_inserter(shown));
   }
-  return text;
+  return shown;
 }
-
-}  // namespace
 
 ProgressBar::ProgressBar(std::string label, std::uint64_t total, bool enabled)
     : label_(std::move(label)), total_(total), enabled_(enabled && ::isatty(STDERR_FILENO) == 1) {

@@ -28,6 +28,9 @@ class ProgressBar {
   std::uint64_t started_ms_ = 0;
 };
 
+// Text of somebody else as it may be shown: valid UTF-8 on one line, that cannot move the cursor or change colours of
+// the terminal.
+std::string printable(std::string_view text);
 // A message as one JSON object: a body that is not valid UTF-8 stands as "bodyHex".
 nlohmann::ordered_json to_json(const IncomingMessage& message);
 nlohmann::ordered_json to_json(const LostRange& range);

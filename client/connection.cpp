@@ -12,6 +12,7 @@
 #include "base/limits.hpp"
 #include "client/tls.hpp"
 #include "schema/flat.hpp"
+#include "schema/text.hpp"
 #include "schema/wire.hpp"
 
 namespace earshot::client {
@@ -27,7 +28,7 @@ Error error_of(const kj::Exception& exception) {
   ErrorCode code = ErrorCode::kUnavailable;
   if (exception.getType() == kj::Exception::Type::OVERLOADED) code = ErrorCode::kOverloaded;
   if (exception.getType() == kj::Exception::Type::UNIMPLEMENTED) code = ErrorCode::kUnsupportedVersion;
-  return Error{code, "", exception.getDescription().cStr(), 0, 0};
+  return Error{code, "", wire::cut(exception.getDescription().cStr(), limits::kErrorTextBytesMax), 0, 0};
 }
 
 Status read_status(schema::StatusAnswer::Reader answer) {

@@ -1,17 +1,11 @@
 #include "base/limits.hpp"
 #include "schema/fields.hpp"
 #include "schema/flat.hpp"
+#include "schema/text.hpp"
 #include "schema/wire.hpp"
 
 namespace earshot::wire {
 namespace {
-
-// At most `bytes_max` bytes of a text, never cutting a UTF-8 character in two.
-std::string cut(std::string_view text, std::size_t bytes_max) {
-  if (text.size() <= bytes_max) return std::string(text);
-  while (bytes_max > 0 && (static_cast<unsigned char>(text[bytes_max]) & 0xc0) == 0x80) --bytes_max;
-  return std::string(text.substr(0, bytes_max));
-}
 
 Error unknown_answer() { return Error{ErrorCode::kInternal, "answer", "an answer of an unknown kind"}; }
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/child_process.hpp"
+#include "tests/support/client_fake_server.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace earshot {
@@ -64,6 +65,29 @@ TEST_F(CommandLine, ABodyCannotSteerTheTerminalThatShowsIt) {
   EXPECT_THAT(earshot("history", {"--user", "bob"}).output,
               HasSubstr("alice: a 2Jb [2Jc d e f g\th\xc2\xa0i\xc3\xa9\xe2\x86\x92\n"));
   EXPECT_EQ(nlohmann::json::parse(earshot("history", {"--user", "bob", "--json"}).output)["body"], body);
+}
+
+// Nor can the server: every text of it comes out with the codes of its errors, on standard error.
+TEST(CommandLineAlone, AServerCannotSteerTheTerminalThatShowsItsErrors) {
+  const auto errors_of = [](const tests::FakeServer& server, const std::string& command) {
+    tests::ChildProcess process(
+        {"/bin/sh", "-c",
+         tests::earshot_path() + " " + command + " --user bob --server " + server.address() + " 2>&1"});
+    return process.read_all();
+  };
+  tests::FakeServer server;
+  const std::string text =
+      "a\x1b[2Jb\xc2\x9b"
+      "2Jc\nd\x7f"
+      "e\xc3\xa9 \xff";
+  const std::string shown = "a [2Jb 2Jc d e\xc3\xa9 \xef\xbf\xbd";
+  server.script([&](auto& s) { s.refuse_login = Error{ErrorCode::kPermissionDenied, text, text, 0, 0}; });
+  for (const char* command : {"history", "listen", "devices", "send --to alice hello"})
+    EXPECT_THAT(errors_of(server, command), HasSubstr("(" + shown + "): " + shown)) << command;
+  server.script([&](auto& s) { s.refuse_login = Error{ErrorCode::kUnavailable, "", text, 0, 0}; });
+  EXPECT_THAT(errors_of(server, "listen --count 1 --timeout 0.2"), HasSubstr(shown + ", trying again\n"));
+  server.script([&](auto& s) { s.refuse_login.reset(), s.fail = text; });
+  EXPECT_THAT(errors_of(server, "send --to alice hello --timeout 1"), testing::Not(HasSubstr("\x1b")));
 }
 
 TEST_F(CommandLine, ListenerInMemoryGoesOnAfterWhatItAckedBefore) {

@@ -40,6 +40,7 @@ class FakeServer {
     int reset_producer = 0;                                   // send calls: producerReset
     int refuse = 0;                                           // send calls: every message is finally refused
     int alter = 0;                                            // delivered messages: the body is altered
+    std::string fail;                                         // send calls: the RPC fails with this text
     std::optional<Error> refuse_login;
     bool new_producer = false;  // the next login gets a new producer
     Epoch epoch{1};
@@ -227,6 +228,8 @@ class FakeServer::SessionServer final : public schema::Session::Server {
       server_.seen_.send_sizes.push_back(messages.size());
       const auto use = [](int& count) { return count > 0 && count-- > 0; };
       wait = !script.answer_sends;
+      if (!script.fail.empty())
+        return kj::Exception(kj::Exception::Type::FAILED, __FILE__, __LINE__, kj::heapString(script.fail.c_str()));
       if (use(script.drop_before_storing)) {
         drop = true;
       } else if (use(script.hold)) {

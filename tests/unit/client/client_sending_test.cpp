@@ -273,6 +273,16 @@ TEST_F(ClientSending, AServerThatDoesNotAnswerIsLeft) {
   EXPECT_EQ(server_.stored_count(), 1u);
 }
 
+TEST_F(ClientSending, TheTextOfAServersFailureIsCut) {
+  server_.script([](auto& s) { s.fail = std::string(100'000, 'x'); });
+  start();
+  send("x");
+  ASSERT_TRUE(eventually([&] { return recorder_.changes().size() > 1; }));
+  const std::string detail = recorder_.changes()[1].reason.detail;
+  EXPECT_EQ(detail.size(), limits::kErrorTextBytesMax);
+  EXPECT_TRUE(detail.ends_with("xxx")) << detail;
+}
+
 TEST_F(ClientSending, ARestartGoesOnWithTheSameLanes) {
   start();
   send("one");
