@@ -106,7 +106,7 @@ Connection::~Connection() noexcept { *self_ = nullptr; }
 // ---- from connecting to logged in
 
 void Connection::open(const std::string& address, LoginRequest request) {
-  const CallNumber call = begin_call();
+  const CallNumber call = begin_call(0, {});
   tasks_->add(addresses_.parseAddress(address.c_str(), 7400)
                   .then([](kj::Own<kj::NetworkAddress> parsed) {
                     auto connecting = parsed->connect();
@@ -140,7 +140,9 @@ kj::Promise<void> Connection::login(kj::Own<kj::AsyncIoStream> stream, LoginRequ
   options.nestingLimit = limits::kCallNestingMax;
   messages_ = kj::heap<ServerStream>(*stream_);
   network_ = kj::heap<capnp::TwoPartyVatNetwork>(*messages_, capnp::rpc::twoparty::Side::CLIENT, options);
+  messages_->watch(*network_);
   rpc_ = kj::heap<capnp::RpcSystem<capnp::rpc::twoparty::VatId>>(capnp::makeRpcClient(*network_));
+  rpc_->setFlowLimit(limits::kCallBytesInFlightMax / sizeof(capnp::word));
   tasks_->add(network_->onDisconnect().then([this] {
     fail_with(Error{ErrorCode::kUnavailable, "", "the server closed the connection", 0, 0});
   }));
@@ -163,13 +165,23 @@ kj::Promise<void> Connection::login(kj::Own<kj::AsyncIoStream> stream, LoginRequ
   });
 }
 
+template <class Request>
+auto Connection::make_call(Request request, CallNumber& number, std::function<void(Error)> failed) {
+  const std::size_t queued_before = messages_->queued_bytes();
+  auto sent = request.send();
+  const std::size_t bytes = messages_->queued_bytes() - queued_before;
+  messages_->call_began(bytes);
+  number = begin_call(bytes, std::move(failed));
+  return sent;
+}
+
 void Connection::subscribe(DeliveryMode mode, std::uint32_t window_messages) {
   auto request = session_.subscribeRequest();
   request.setReceiver(kj::heap<ReceiverServer>(self_));
   request.setMode(static_cast<schema::Mode>(mode));
   request.setWindowMessages(window_messages);
-  auto sent = request.send();
-  const CallNumber call = begin_call();
+  CallNumber call = 0;
+  auto sent = make_call(std::move(request), call);
   tasks_->add(sent.then([this, call](auto response) {
     end_call(call);
     const Status status = read_status(response);
@@ -194,8 +206,8 @@ void Connection::send(const Outbox::Call& call) {
     }
     to.setAnsweredBelow(item.answered_below.value);
   }
-  auto sent = request.send();
-  const CallNumber number = begin_call();
+  CallNumber number = 0;
+  auto sent = make_call(std::move(request), number);
   tasks_->add(sent.then([this, number, id = call.id](auto response) {
     end_call(number);
     if (events_ == nullptr) return;
@@ -210,8 +222,8 @@ void Connection::ack(const AckRequest& ack) {
   request.setUpTo(ack.up_to.value);
   auto above = request.initAbove(static_cast<capnp::uint>(ack.above.size()));
   for (capnp::uint i = 0; i < above.size(); ++i) above.set(i, ack.above[i].value);
-  auto sent = request.send();
-  const CallNumber number = begin_call();
+  CallNumber number = 0;
+  auto sent = make_call(std::move(request), number);
   tasks_->add(sent.then([this, number](auto response) {
     end_call(number);
     if (events_ == nullptr) return;
@@ -224,16 +236,16 @@ void Connection::nack(const NackRequest& nack) {
   auto sequences = request.initSequences(static_cast<capnp::uint>(nack.sequences.size()));
   for (capnp::uint i = 0; i < sequences.size(); ++i) sequences.set(i, nack.sequences[i].value);
   request.setDelayMs(nack.delay_ms);
-  auto sent = request.send();
-  const CallNumber number = begin_call();
+  CallNumber number = 0;
+  auto sent = make_call(std::move(request), number);
   // A refused nack changes nothing: what is not acked comes again when its timer fires.
   tasks_->add(sent.then([this, number](auto) { end_call(number); }));
 }
 
 template <class T, class Request, class Read>
 void Connection::ask(Request request, Answer<T> done, Read read) {
-  auto sent = request.send();
-  const CallNumber number = begin_call([done](Error error) { done(fail(std::move(error))); });
+  CallNumber number = 0;
+  auto sent = make_call(std::move(request), number, [done](Error error) { done(fail(std::move(error))); });
   tasks_->add(sent.then([this, number, done = std::move(done), read](auto response) {
     if (end_call(number)) done(read(response));
   }));
@@ -300,9 +312,9 @@ void Connection::detach() {
 
 // ---- deadlines and failures
 
-Connection::CallNumber Connection::begin_call(std::function<void(Error)> failed) {
+Connection::CallNumber Connection::begin_call(std::size_t bytes, std::function<void(Error)> failed) {
   const CallNumber number = next_call_++;
-  calls_.emplace_hint(calls_.end(), number, Call{CallWait(now_ms(), progress()), std::move(failed)});
+  calls_.emplace_hint(calls_.end(), number, Call{CallWait(now_ms(), progress()), bytes, std::move(failed)});
   watch();
   return number;
 }
@@ -311,6 +323,7 @@ bool Connection::end_call(CallNumber call) {
   const auto found = calls_.find(call);
   if (found == calls_.end()) return false;
   answered_made_ms_ = std::max(answered_made_ms_, found->second.wait.made_ms());
+  if (found->second.bytes > 0) messages_->call_ended(found->second.bytes);
   calls_.erase(found);
   return true;
 }

@@ -45,9 +45,11 @@ class Connection final : public Link, private kj::TaskSet::ErrorHandler {
   // Encrypts the stream if that is asked for.
   kj::Promise<kj::Own<kj::AsyncIoStream>> secure(kj::Own<kj::AsyncIoStream> stream, const std::string& address);
   kj::Promise<void> login(kj::Own<kj::AsyncIoStream> stream, LoginRequest request);
-  // A call that is on its way, or that will be in the queue at once. `failed`: called when the answer will not come any
-  // more.
-  CallNumber begin_call(std::function<void(Error)> failed = {});
+  // Sends a call of a session. `failed`: called when the answer will not come any more.
+  template <class Request>
+  auto make_call(Request request, CallNumber& number, std::function<void(Error)> failed = {});
+  // A call that takes so many bytes of the queue.
+  CallNumber begin_call(std::size_t bytes, std::function<void(Error)> failed);
   // Whether the call still waited for its answer.
   bool end_call(CallNumber call);
   // Sends a request and hands on what `read` makes of its response.
@@ -63,6 +65,7 @@ class Connection final : public Link, private kj::TaskSet::ErrorHandler {
 
   struct Call {
     CallWait wait;
+    std::size_t bytes = 0;  // in the queue, at most
     std::function<void(Error)> failed;
   };
 

@@ -1,21 +1,36 @@
 #include "client/server_stream.hpp"
 
+#include "base/limits.hpp"
+
 namespace earshot::client {
 
 kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> ServerStream::tryReadMessage(kj::ArrayPtr<kj::AutoCloseFd> fd_space,
                                                                                 capnp::ReaderOptions options,
                                                                                 kj::ArrayPtr<capnp::word> scratch) {
-  return inner_.tryReadMessage(fd_space, options, scratch);
+  return queue_.drained([this] { return call_bytes_ + limits::kConnectionQueueBytesMax; })
+      .then([this, fd_space, options, scratch] { return inner_.tryReadMessage(fd_space, options, scratch); })
+      .then([this](kj::Maybe<capnp::MessageReaderAndFds>&& message) {
+        KJ_IF_MAYBE (read, message) bounds_.check(read->reader->getRoot<capnp::rpc::Message>());
+        return kj::mv(message);
+      });
 }
 
 kj::Promise<void> ServerStream::writeMessage(kj::ArrayPtr<const int> fds,
                                              kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) {
-  return inner_.writeMessage(fds, segments).then([this] { ++messages_written_; });
+  bounds_.sent(segments);
+  return inner_.writeMessage(fds, segments).then([this] {
+    ++messages_written_;
+    queue_.written();
+  });
 }
 
 kj::Promise<void> ServerStream::writeMessages(
     kj::ArrayPtr<kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>> messages) {
-  return inner_.writeMessages(messages).then([this, count = messages.size()] { messages_written_ += count; });
+  for (const auto& segments : messages) bounds_.sent(segments);
+  return inner_.writeMessages(messages).then([this, count = messages.size()] {
+    messages_written_ += count;
+    queue_.written();
+  });
 }
 
 }  // namespace earshot::client

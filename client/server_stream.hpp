@@ -1,18 +1,37 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include <capnp/rpc-twoparty.h>
 #include <capnp/serialize-async.h>
 #include <kj/async-io.h>
 
+#include "transport/message_bounds.hpp"
+#include "transport/write_queue.hpp"
+
 namespace earshot::client {
 
-// The messages of a connection to a server, counted as they are written. The loop's thread only.
+// The messages of a connection to a server, counted as they are written, and with the bounds that the RPC system itself
+// does not keep: those of MessageBounds; and a server that goes on saying what has to be replied to, and does not read,
+// is not read either.
+//
+// What waits for the server and is no call of our own is a reply: beyond connection_queue_bytes_max of them no further
+// message is taken in. Our own calls may wait: a node does not read them while we do not read its answers, so both ends
+// would wait for each other.
+//
+// The loop's thread only.
 class ServerStream final : public capnp::MessageStream {
  public:
   explicit ServerStream(kj::AsyncIoStream& stream) : inner_(stream) {}
 
+  // The network that writes through this stream and knows how much waits to be written.
+  void watch(capnp::TwoPartyVatNetwork& network) { queue_.watch(network); }
+
+  [[nodiscard]] std::size_t queued_bytes() const { return queue_.bytes(); }
+  // A call of our own, of so many bytes: it may be in the queue from now on, until it is answered.
+  void call_began(std::size_t bytes) { call_bytes_ += bytes; }
+  void call_ended(std::size_t bytes) { call_bytes_ -= bytes; }
   // Messages that have gone into the socket.
   [[nodiscard]] std::uint64_t messages_written() const { return messages_written_; }
 
@@ -31,6 +50,9 @@ class ServerStream final : public capnp::MessageStream {
 
  private:
   capnp::AsyncIoMessageStream inner_;
+  transport::WriteQueue queue_;
+  transport::MessageBounds bounds_;
+  std::size_t call_bytes_ = 0;
   std::uint64_t messages_written_ = 0;
 };
 

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
-#include <unordered_set>
 #include <vector>
 
 #include <capnp/rpc-twoparty.h>
@@ -14,21 +13,16 @@
 
 #include "base/byte_budget.hpp"
 #include "gateway/bounded_input.hpp"
+#include "transport/message_bounds.hpp"
+#include "transport/write_queue.hpp"
 
 namespace earshot::gateway {
 
-// The messages of one client connection, with the bounds that the RPC system itself does not keep:
+// The messages of one client connection, with the bounds that the RPC system itself does not keep: those of
+// MessageBounds; and
 //
 //  * a client that does not read its answers is not read either: beyond connection_queue_bytes_max of unwritten bytes
-//  no further
-//    message is taken in;
-//  * calls whose answers the client never lets go stay in the RPC system's tables, until it finishes them or the answer
-//    says that it need not (from Cap'n Proto 1.0 on): beyond unfinished_calls_max the connection fails;
-//  * an answer that is to stay here instead of being sent back is never written, so nothing would count what it takes:
-//    a call that asks for that fails the connection;
-//  * every capability in a message takes a table entry, even in a call that is refused: more than
-//  message_capabilities_max fail
-//    the connection;
+//    no further message is taken in;
 //  * what a client's answers take of the node's memory counts until they are written;
 //  * what is being read has its place in the node's room for that, and before the login little of it.
 //
@@ -38,7 +32,7 @@ class GuardedStream final : public capnp::MessageStream {
   // The stream may be wrapped (TLS): progress is looked up at the socket below it.
   GuardedStream(kj::AsyncIoStream& stream, kj::Timer& timer, ReadingRoom& room);
   // The network that writes through this stream and knows how much waits to be written.
-  void watch(capnp::TwoPartyVatNetwork& network) { network_ = &network; }
+  void watch(capnp::TwoPartyVatNetwork& network) { queue_.watch(network); }
 
   // Resolves once at most so many bytes wait to be written.
   kj::Promise<void> drained(std::size_t bytes_max);
@@ -67,14 +61,10 @@ class GuardedStream final : public capnp::MessageStream {
   kj::Promise<void> end() override { return output_.end(); }
 
  private:
-  [[nodiscard]] std::size_t queued_bytes() const;
   kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> read_now(capnp::ReaderOptions options,
                                                               kj::ArrayPtr<capnp::word> scratch);
   void check(capnp::MessageReader& message);
-  void check_bounds(capnp::rpc::Message::Reader message);
-  void let_go(kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> message);
   kj::Promise<void> track(kj::Promise<void> write, std::size_t bytes);
-  void look_again();
   void release_written();
 
   struct Held {
@@ -86,7 +76,8 @@ class GuardedStream final : public capnp::MessageStream {
   capnp::AsyncIoMessageStream output_;
   kj::Timer& timer_;
   std::optional<int> socket_;
-  capnp::TwoPartyVatNetwork* network_ = nullptr;
+  transport::WriteQueue queue_;
+  transport::MessageBounds bounds_;
   std::optional<kj::TimePoint> writing_since_;
   kj::TimePoint progress_at_;        // of the message being written
   std::uint64_t taken_ = 0;          // by the peer when that was last looked up; 0 where nobody knows
@@ -94,9 +85,7 @@ class GuardedStream final : public capnp::MessageStream {
   std::vector<ByteLease> unmarked_;  // of answers that are about to be handed to the network
   std::deque<Held> held_;            // ascending
   bool violated_ = false;
-  std::unordered_set<std::uint32_t> unfinished_;                    // calls, by the client's numbers of its questions
-  std::vector<kj::Own<kj::PromiseFulfiller<void>>> drain_waiters_;  // the reader, and a connection that closes
-  kj::Promise<void> wake_ = nullptr;
+  kj::Promise<void> releasing_ = nullptr;
   kj::Promise<void> marking_ = nullptr;
 };
 

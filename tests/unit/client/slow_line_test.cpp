@@ -122,6 +122,22 @@ TEST_F(SlowLine, AServerThatGoesOnDeliveringAndDoesNotAnswerIsGivenUp) {
   expect_given_up();
 }
 
+// A node does not read on while its answers are not read: who waits for it to read first waits for ever.
+TEST_F(SlowLine, WhatIsDeliveredIsReadWhileCallsWaitToBeWritten) {
+  start();
+  ASSERT_TRUE(eventually([&] { return server_.seen().subscribes == 1; }));
+  relay_.hold(ByteRelay::kUp);
+  for (int call = 0; call < 4; ++call) send();
+  ASSERT_TRUE(relay_.let_through(ByteRelay::kUp, ByteRelay::kStepBytes));
+  for (const std::uint64_t sequence : {1, 2, 3}) {  // the first is waited for already
+    server_.put("x");
+    server_.push({sequence});
+  }
+  EXPECT_TRUE(eventually([&] { return recorder_.bodies().size() == 3; }));
+  relay_.open(ByteRelay::kUp);
+  EXPECT_TRUE(client_->flush(10'000));
+}
+
 TEST_F(SlowLine, AnAnswerThatTakesLongerThanTheTimeoutOnItsWayArrives) {
   options_.receive = false;
   for (std::size_t i = 0; i < kMessages; ++i) server_.put(std::string(kBodyBytes, 'x'));
