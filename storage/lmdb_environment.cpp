@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <functional>
@@ -29,6 +30,7 @@ namespace {
 
 // Read transactions kept for reuse: a shard reads one key at a time, and renewing one takes no lock of LMDB's and no
 // memory.
+constexpr std::chrono::minutes kForgivesAfter(1);  // a write cut short where there is room
 constexpr std::size_t kIdleReadersMax = 64;
 // A table beside the caller's, for advance().
 constexpr const char* kAdvanceTable = "earshot.advance";
@@ -133,10 +135,10 @@ class LmdbEnvironment final : public Environment {
   }
   // What a failed write or commit means; one that leaves the disk's state unknown stops the process.
   Error write_error(int code, std::string_view what);
+  bool forgives();
 
   // A transaction that may have changed something is committed.
   void committed() {
-    was_cut_short_ = false;
     if (note_) note_->write(witness_.get());
   }
   // A transaction gives itself back when it ends.
@@ -159,7 +161,7 @@ class LmdbEnvironment final : public Environment {
   std::optional<FileLock> lock_;  // nothing: opened to read
   FileDescriptor witness_;        // of the data file, never written through: see write_error()
   std::optional<MetaNote> note_;  // nothing: opened to read
-  bool was_cut_short_ = false;    // a write since the last commit
+  std::optional<std::chrono::steady_clock::time_point> forgiven_at_;
   MDB_env* env_ = nullptr;
   std::vector<MDB_dbi> tables_;
   MDB_dbi advance_table_ = 0;
@@ -476,6 +478,14 @@ Status LmdbEnvironment::open_tables(const std::vector<std::string>& names, unsig
   return {};
 }
 
+// Whether a write that was cut short where there is room is tried again.
+bool LmdbEnvironment::forgives() {
+  const auto now = std::chrono::steady_clock::now();
+  if (forgiven_at_ && now - *forgiven_at_ < kForgivesAfter) return false;
+  forgiven_at_ = now;
+  return true;
+}
+
 // A full disk spoils only the transaction that met it: its pages belong to nobody as long as the meta page, which is
 // written last, does not name them. Any other failure of the system stops the process. LMDB makes EIO of two things: of
 // an EIO, and of a write cut short, which is what the system does where the room ends (ENOSPC is for who finds none at
@@ -486,8 +496,7 @@ Error LmdbEnvironment::write_error(int code, std::string_view what) {
   Error error = error_of(code, what);
   if (code == EIO) {
     const bool sync_failed = witness_.is_open() && ::fdatasync(witness_.get()) != 0;
-    const bool is_first = !std::exchange(was_cut_short_, true);
-    if (!sync_failed && (is_nearly_full(path_) || is_out_of_quota(path_) || is_first)) {
+    if (!sync_failed && (is_nearly_full(path_) || is_out_of_quota(path_) || forgives())) {
       return error_of(ENOSPC, std::string(what) + ", cut short");
     }
   }

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <optional>
 
 #include <gmock/gmock.h>
@@ -101,15 +102,19 @@ void commit_beyond_file_limit(Result<std::unique_ptr<Environment>> environment) 
   std::signal(SIGXFSZ, SIG_IGN);
   const rlimit small{256 << 10, 256 << 10};
   ::setrlimit(RLIMIT_FSIZE, &small);
-  auto writer = must((*environment)->begin_write());
-  must(writer->put(0, "key", std::string(1 << 20, 'v')));
-  (void)writer->commit();
+  // The first that is cut short may have met a quota that was raised at that moment.
+  for (const bool is_forgiven : {true, false}) {
+    auto writer = must((*environment)->begin_write());
+    must(writer->put(0, "key", std::string(1 << 20, 'v')));
+    const auto committed = writer->commit();
+    if (is_forgiven && !committed && committed.error().code == ErrorCode::kStorageFull) std::cerr << "forgiven once, ";
+  }
 }
 
 // Any failure of the system to write or sync, other than a full disk, leaves unknown what the disk holds.
 TEST_F(LmdbEnvironment, WriteThatFailsInsideACommitStopsTheProcess) {
   must(open());
-  EXPECT_DEATH(commit_beyond_file_limit(open()), "cannot write and sync");
+  EXPECT_DEATH(commit_beyond_file_limit(open()), "forgiven once, .*cannot write and sync");
   auto environment = must(open());
   auto reader = must(environment->begin_read());
   EXPECT_EQ(get(*reader, 0, "key"), std::nullopt);
