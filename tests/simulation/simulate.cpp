@@ -46,7 +46,8 @@ int main(int argc, char** argv) {
     ++failures;
     std::cout << "seed " << options.seed << " breaks a promise:\n";
     for (const std::string& violation : outcome.violations) std::cout << "  " << violation << '\n';
-    std::cout << "replay: scripts/simulate --seed " << options.seed << (plain ? " --plain" : "") << " --trace" << std::endl;
+    std::cout << "replay: scripts/simulate --seed " << options.seed << (plain ? " --plain" : "") << " --trace"
+              << std::endl;
   }
   for (std::size_t i = 0; i < kFaults; ++i)
     std::cout << (i == 0 ? "" : ", ") << name_of(static_cast<Fault>(i)) << " " << struck[i];
