@@ -1,5 +1,7 @@
 #include "client/call_wait.hpp"
 
+#include <algorithm>
+
 namespace earshot::client {
 
 CallWait::CallWait(std::uint64_t now_ms, const std::optional<LineProgress>& moved)
@@ -13,7 +15,7 @@ void CallWait::look(std::uint64_t now_ms, const std::optional<LineProgress>& mov
   const bool came_in = now.bytes_received != seen_->socket.bytes_received;
   const bool went_out = now.bytes_taken != seen_->socket.bytes_taken;
   if (taken_ms_) {
-    if (came_in && seen_->socket.bytes_received < received_max_) since_ms_ = now_ms;
+    if (came_in && seen_->socket.bytes_received < received_max_ && now_ms <= counts_until_ms_) since_ms_ = now_ms;
   } else {
     if (came_in || went_out) since_ms_ = now_ms;
     if (!end_ && (moved->messages_queued == 0 || moved->messages_written >= message_))
@@ -24,6 +26,13 @@ void CallWait::look(std::uint64_t now_ms, const std::optional<LineProgress>& mov
     }
   }
   seen_ = moved;
+}
+
+void CallWait::answered(std::uint64_t now_ms, std::uint64_t made_ms, std::uint64_t timeout_ms) {
+  const bool is_overtaken = counts_until_ms_ != UINT64_MAX;
+  if (is_overtaken || !taken_ms_ || made_ms < *taken_ms_ + timeout_ms) return;
+  counts_until_ms_ = now_ms + kOvertakenTimeouts * timeout_ms;
+  received_max_ = std::min(received_max_, seen_->socket.bytes_received + kAnswersBytesMax);
 }
 
 }  // namespace earshot::client

@@ -23,16 +23,19 @@ struct LineProgress {
 //                                                may be ahead of the answer
 //
 // A server that goes on delivering, and never answers, is left like a silent one: what comes beyond those bytes does
-// not count, and an answer to a later call was queued behind all that came before it. A socket that cannot tell leaves
-// only the time since the call.
+// not count. Fewer count, and not for long, once a call is answered that was made a timeout after this one had got
+// there: then the server reads, and what it had queued before is through. A socket that cannot tell leaves only the
+// time since the call.
 //
 // Pure logic, one thread. Time comes in as monotonic ms.
 class CallWait {
  public:
-  // What a node may have queued before it answers: a window of deliveries, and answers to calls made earlier. Half as
-  // much again for what its kernel and the network hold, and for frames.
-  static constexpr std::uint64_t kAheadOfAnswerBytesMax =
-      (limits::kWindowBytesMax + limits::kFetchesInFlightMax * limits::kBatchBytesMax) * 3 / 2;
+  // What a node may have queued before it answers: a window of deliveries, and answers to calls made about when this
+  // one was. Half as much again for what its kernel and the network hold, and for frames.
+  static constexpr std::uint64_t kAnswersBytesMax = limits::kFetchesInFlightMax * limits::kBatchBytesMax * 3 / 2;
+  static constexpr std::uint64_t kAheadOfAnswerBytesMax = limits::kWindowBytesMax * 3 / 2 + kAnswersBytesMax;
+  // For so many timeouts bytes count once the call is overtaken.
+  static constexpr std::uint64_t kOvertakenTimeouts = 4;
 
   // Of a call that was just queued: it is the last message there.
   CallWait(std::uint64_t now_ms, const std::optional<LineProgress>& moved);
@@ -41,19 +44,18 @@ class CallWait {
   void look(std::uint64_t now_ms, const std::optional<LineProgress>& moved);
   [[nodiscard]] std::uint64_t since_ms() const { return since_ms_; }
   [[nodiscard]] std::uint64_t made_ms() const { return made_ms_; }
-  // Whether the server had this call for so long when it got one made at `made_ms`, which it has answered.
-  [[nodiscard]] bool overtaken(std::uint64_t made_ms, std::uint64_t timeout_ms) const {
-    return taken_ms_ && made_ms >= *taken_ms_ + timeout_ms;
-  }
+  // The latest of the calls that are answered by now was made at `made_ms`.
+  void answered(std::uint64_t now_ms, std::uint64_t made_ms, std::uint64_t timeout_ms);
 
  private:
   const std::uint64_t made_ms_;
   std::uint64_t since_ms_;
-  std::optional<LineProgress> seen_;       // at the last look
-  std::uint64_t message_ = 0;              // of the connection, counted from 1
-  std::optional<std::uint64_t> end_;       // once it is written: taken when the peer has taken so many bytes
-  std::optional<std::uint64_t> taken_ms_;  // when that was seen
-  std::uint64_t received_max_ = 0;         // then: bytes received up to here may be ahead of its answer
+  std::optional<LineProgress> seen_;            // at the last look
+  std::uint64_t message_ = 0;                   // of the connection, counted from 1
+  std::optional<std::uint64_t> end_;            // once it is written: taken when the peer has taken so many bytes
+  std::optional<std::uint64_t> taken_ms_;       // when that was seen
+  std::uint64_t received_max_ = 0;              // then: bytes received up to here may be ahead of its answer
+  std::uint64_t counts_until_ms_ = UINT64_MAX;  // then bytes coming in count no more; known once it is overtaken
 };
 
 }  // namespace earshot::client

@@ -167,9 +167,9 @@ kj::Promise<void> Connection::login(kj::Own<kj::AsyncIoStream> stream, LoginRequ
 
 template <class Request>
 auto Connection::make_call(Request request, CallNumber& number, std::function<void(Error)> failed) {
-  const std::size_t queued_before = messages_->queued_bytes();
+  const std::size_t queued_before = messages_->queue().bytes();
   auto sent = request.send();
-  const std::size_t bytes = messages_->queued_bytes() - queued_before;
+  const std::size_t bytes = messages_->queue().bytes() - queued_before;
   messages_->call_began(bytes);
   number = begin_call(bytes, std::move(failed));
   return sent;
@@ -345,23 +345,29 @@ void Connection::watch() {
 
 void Connection::look_at_calls() {
   const std::uint64_t now = now_ms();
+  look_at_socket();
   const auto moved = progress();
-  for (auto& [number, call] : calls_) call.wait.look(now, moved);
-  const auto is_overdue = [&](const CallWait& wait) {
-    return wait.since_ms() + timeout_ms_ <= now || wait.overtaken(answered_made_ms_, timeout_ms_);
-  };
-  if (!calls_.empty() && is_overdue(calls_.begin()->second.wait))
+  for (auto& [number, call] : calls_) {
+    call.wait.look(now, moved);
+    call.wait.answered(now, answered_made_ms_, timeout_ms_);
+  }
+  if (!calls_.empty() && calls_.begin()->second.wait.since_ms() + timeout_ms_ <= now)
     fail_with(Error{ErrorCode::kDeadlineExceeded, "", "the server does not answer", 0, 0});
   else
     watch();
 }
 
+// Two system calls: not with every call, which begins from what was seen last.
+void Connection::look_at_socket() {
+  if (socket_) socket_progress_ = transport::socket_progress(*socket_);
+}
+
 // Until the login is answered nothing is large: it has its time, with all that is before it, and no more.
 std::optional<LineProgress> Connection::progress() {
   if (!socket_ || network_.get() == nullptr) return std::nullopt;
-  const auto socket = transport::socket_progress(*socket_);
-  if (!socket) return std::nullopt;
-  return LineProgress{messages_->messages_written(), network_->getCurrentQueueCount(), *socket};
+  if (!socket_progress_) look_at_socket();
+  if (!socket_progress_) return std::nullopt;
+  return LineProgress{messages_->queue().messages_written(), messages_->queue().messages(), *socket_progress_};
 }
 
 void Connection::fail_with(Error reason) {

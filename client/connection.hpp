@@ -57,6 +57,7 @@ class Connection final : public Link, private kj::TaskSet::ErrorHandler {
   void ask(Request request, Answer<T> done, Read read);
   void watch();
   void look_at_calls();
+  void look_at_socket();
   // Of the calls; nothing while there is no session.
   [[nodiscard]] std::optional<LineProgress> progress();
   [[nodiscard]] std::uint64_t now_ms() const { return loop_->clock().monotonic_ms(); }
@@ -80,8 +81,9 @@ class Connection final : public Link, private kj::TaskSet::ErrorHandler {
   std::uint64_t answered_made_ms_ = 0;  // when the latest of the answered calls was made
   std::size_t deliveries_ = 0;          // not taken in yet
   bool watching_ = false;
-  std::optional<int> socket_;        // of stream_, below TLS
-  std::vector<SendAnswer> answers_;  // reused memory
+  std::optional<int> socket_;                                 // of stream_, below TLS
+  std::optional<transport::SocketProgress> socket_progress_;  // when it was looked at last
+  std::vector<SendAnswer> answers_;                           // reused memory
 
   // In the order of their making; destroyed in reverse: tasks before what they use.
   kj::Own<kj::AsyncIoStream> stream_;

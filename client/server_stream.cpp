@@ -4,6 +4,15 @@
 
 namespace earshot::client {
 
+#if CAPNP_VERSION >= 1000000
+// A message is looked at before it is handed on, and not kept: the RPC system's rule for messages that live for a
+// moment is ours.
+ServerStream::ServerStream(kj::AsyncIoStream& stream)
+    : inner_(stream, capnp::IncomingRpcMessage::getShortLivedCallback()) {}
+#else
+ServerStream::ServerStream(kj::AsyncIoStream& stream) : inner_(stream) {}
+#endif
+
 kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> ServerStream::tryReadMessage(kj::ArrayPtr<kj::AutoCloseFd> fd_space,
                                                                                 capnp::ReaderOptions options,
                                                                                 kj::ArrayPtr<capnp::word> scratch) {
@@ -18,19 +27,13 @@ kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> ServerStream::tryReadMessage(
 kj::Promise<void> ServerStream::writeMessage(kj::ArrayPtr<const int> fds,
                                              kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) {
   bounds_.sent(segments);
-  return inner_.writeMessage(fds, segments).then([this] {
-    ++messages_written_;
-    queue_.written();
-  });
+  return queue_.follow(inner_.writeMessage(fds, segments), kj::arrayPtr(&segments, 1));
 }
 
 kj::Promise<void> ServerStream::writeMessages(
     kj::ArrayPtr<kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>> messages) {
   for (const auto& segments : messages) bounds_.sent(segments);
-  return inner_.writeMessages(messages).then([this, count = messages.size()] {
-    messages_written_ += count;
-    queue_.written();
-  });
+  return queue_.follow(inner_.writeMessages(messages), messages);
 }
 
 }  // namespace earshot::client

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 
+#include <capnp/common.h>
 #include <capnp/rpc-twoparty.h>
 #include <capnp/serialize-async.h>
 #include <kj/async-io.h>
@@ -23,17 +23,15 @@ namespace earshot::client {
 // The loop's thread only.
 class ServerStream final : public capnp::MessageStream {
  public:
-  explicit ServerStream(kj::AsyncIoStream& stream) : inner_(stream) {}
+  explicit ServerStream(kj::AsyncIoStream& stream);
 
   // The network that writes through this stream and knows how much waits to be written.
   void watch(capnp::TwoPartyVatNetwork& network) { queue_.watch(network); }
 
-  [[nodiscard]] std::size_t queued_bytes() const { return queue_.bytes(); }
+  [[nodiscard]] const transport::WriteQueue& queue() const { return queue_; }
   // A call of our own, of so many bytes: it may be in the queue from now on, until it is answered.
   void call_began(std::size_t bytes) { call_bytes_ += bytes; }
   void call_ended(std::size_t bytes) { call_bytes_ -= bytes; }
-  // Messages that have gone into the socket.
-  [[nodiscard]] std::uint64_t messages_written() const { return messages_written_; }
 
   using capnp::MessageStream::tryReadMessage;
   using capnp::MessageStream::writeMessage;
@@ -49,11 +47,17 @@ class ServerStream final : public capnp::MessageStream {
   kj::Promise<void> end() override { return inner_.end(); }
 
  private:
-  capnp::AsyncIoMessageStream inner_;
+  // Several messages in one read, where the library has that.
+#if CAPNP_VERSION >= 1000000
+  using Inner = capnp::BufferedMessageStream;
+#else
+  using Inner = capnp::AsyncIoMessageStream;
+#endif
+
+  Inner inner_;
   transport::WriteQueue queue_;
   transport::MessageBounds bounds_;
   std::size_t call_bytes_ = 0;
-  std::uint64_t messages_written_ = 0;
 };
 
 }  // namespace earshot::client

@@ -8,15 +8,6 @@
 #include "transport/socket_progress.hpp"
 
 namespace earshot::gateway {
-namespace {
-
-std::size_t bytes_of(kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) {
-  std::size_t bytes = 0;
-  for (const auto& segment : segments) bytes += segment.asBytes().size();
-  return bytes;
-}
-
-}  // namespace
 
 GuardedStream::GuardedStream(kj::AsyncIoStream& stream, kj::Timer& timer, ReadingRoom& room)
     : input_(stream, timer, room), output_(stream), timer_(timer), progress_at_(timer.now()) {
@@ -45,7 +36,7 @@ void GuardedStream::hold_until_written(ByteLease lease) {
   unmarked_.push_back(std::move(lease));
   if (unmarked_.size() > 1) return;
   marking_ = kj::evalLast([this] {
-               const std::uint64_t end = written_ + queue_.bytes();
+               const std::uint64_t end = queue_.bytes_written() + queue_.bytes();
                for (ByteLease& unmarked : std::exchange(unmarked_, {})) held_.push_back({end, std::move(unmarked)});
                release_written();
              }).eagerlyEvaluate(nullptr);
@@ -54,7 +45,7 @@ void GuardedStream::hold_until_written(ByteLease lease) {
 void GuardedStream::release_written() {
   // A message that was written a moment ago may still be counted as queued, and its end be set too far.
   if (queue_.bytes() == 0) return held_.clear();
-  while (!held_.empty() && held_.front().written <= written_) held_.pop_front();
+  while (!held_.empty() && held_.front().written <= queue_.bytes_written()) held_.pop_front();
 }
 
 kj::Promise<void> GuardedStream::drained(std::size_t bytes_max) {
@@ -90,26 +81,21 @@ void GuardedStream::check(capnp::MessageReader& message) {
 kj::Promise<void> GuardedStream::writeMessage(kj::ArrayPtr<const int> fds,
                                               kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) {
   bounds_.sent(segments);
-  return track(output_.writeMessage(fds, segments), bytes_of(segments));
+  return track(output_.writeMessage(fds, segments), kj::arrayPtr(&segments, 1));
 }
 
 kj::Promise<void> GuardedStream::writeMessages(
     kj::ArrayPtr<kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>> messages) {
-  std::size_t bytes = 0;
-  for (const auto& segments : messages) {
-    bounds_.sent(segments);
-    bytes += bytes_of(segments);
-  }
-  return track(output_.writeMessages(messages), bytes);
+  for (const auto& segments : messages) bounds_.sent(segments);
+  return track(output_.writeMessages(messages), messages);
 }
 
-kj::Promise<void> GuardedStream::track(kj::Promise<void> write, std::size_t bytes) {
+kj::Promise<void> GuardedStream::track(kj::Promise<void> write,
+                                       kj::ArrayPtr<const transport::WriteQueue::Segments> messages) {
   writing_since_ = timer_.now();
   progress_at_ = *writing_since_;
-  return write.then([this, bytes] {
+  return queue_.follow(kj::mv(write), messages).then([this] {
     writing_since_.reset();
-    written_ += bytes;
-    queue_.written();
     if (!held_.empty()) releasing_ = kj::evalLast([this] { release_written(); }).eagerlyEvaluate(nullptr);
   });
 }

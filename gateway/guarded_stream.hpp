@@ -64,7 +64,7 @@ class GuardedStream final : public capnp::MessageStream {
   kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> read_now(capnp::ReaderOptions options,
                                                               kj::ArrayPtr<capnp::word> scratch);
   void check(capnp::MessageReader& message);
-  kj::Promise<void> track(kj::Promise<void> write, std::size_t bytes);
+  kj::Promise<void> track(kj::Promise<void> write, kj::ArrayPtr<const transport::WriteQueue::Segments> messages);
   void release_written();
 
   struct Held {
@@ -81,7 +81,6 @@ class GuardedStream final : public capnp::MessageStream {
   std::optional<kj::TimePoint> writing_since_;
   kj::TimePoint progress_at_;        // of the message being written
   std::uint64_t taken_ = 0;          // by the peer when that was last looked up; 0 where nobody knows
-  std::uint64_t written_ = 0;        // bytes of messages
   std::vector<ByteLease> unmarked_;  // of answers that are about to be handed to the network
   std::deque<Held> held_;            // ascending
   bool violated_ = false;

@@ -27,10 +27,10 @@ void MessageBounds::check(capnp::rpc::Message::Reader message) {
   switch (message.which()) {
     case capnp::rpc::Message::CALL:
       check_answer_is_sent(message.getCall());
-      unfinished_.insert(message.getCall().getQuestionId());
+      begin(message.getCall().getQuestionId());
       check_capabilities(message.getCall().getParams());
       break;
-    case capnp::rpc::Message::BOOTSTRAP: unfinished_.insert(message.getBootstrap().getQuestionId()); break;
+    case capnp::rpc::Message::BOOTSTRAP: begin(message.getBootstrap().getQuestionId()); break;
     case capnp::rpc::Message::FINISH: unfinished_.erase(message.getFinish().getQuestionId()); break;
     case capnp::rpc::Message::RETURN:
       if (message.getReturn().isResults()) check_capabilities(message.getReturn().getResults());
@@ -38,6 +38,12 @@ void MessageBounds::check(capnp::rpc::Message::Reader message) {
     default: break;
   }
   KJ_REQUIRE(unfinished_.size() <= limits::kUnfinishedCallsMax, "too many calls that were not finished");
+}
+
+// A number is in use until its Finish, or until its answer goes out that needs none. The RPC system of Cap'n Proto 1.0
+// forgets it before that: a second call of the same number would then be let go here in the place of the first.
+void MessageBounds::begin(std::uint32_t question) {
+  KJ_REQUIRE(unfinished_.insert(question).second, "a question's number that is in use", question);
 }
 
 // An answer without capabilities may tell the peer that the RPC system has let the call go: then no Finish need come.

@@ -14,6 +14,7 @@ namespace earshot::transport {
 //
 //  * calls whose answers the peer never lets go stay in the RPC system's tables, until it finishes them or the answer
 //    says that it need not (from Cap'n Proto 1.0 on): beyond unfinished_calls_max the connection fails;
+//  * a question's number that is in use may not be used for another: the connection fails;
 //  * an answer that is to stay here instead of being sent back is never written, so nothing would count what it takes:
 //    a call that asks for that fails the connection;
 //  * every capability in a message takes a table entry, even in a call that is refused: more than
@@ -26,6 +27,8 @@ class MessageBounds {
   void sent(kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> message);
 
  private:
+  void begin(std::uint32_t question);
+
   std::unordered_set<std::uint32_t> unfinished_;  // calls, by the peer's numbers of its questions
 };
 

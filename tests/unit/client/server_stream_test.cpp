@@ -94,12 +94,12 @@ TEST_F(ServerStreamTest, AServerThatReadsNoRepliesIsNotRead) {
 }
 
 TEST_F(ServerStreamTest, CallsOfOurOwnThatWaitForTheServerDoNotKeepItsAnswersOut) {
-  const std::size_t before = ends_->stream.queued_bytes();
+  const std::size_t before = ends_->stream.queue().bytes();
   auto request = ends_->broker->loginRequest();
   request.initToken(4 * limits::kConnectionQueueBytesMax);
   auto call = request.send();
-  ends_->stream.call_began(ends_->stream.queued_bytes() - before);
-  ASSERT_GT(ends_->stream.queued_bytes(), 4 * limits::kConnectionQueueBytesMax);
+  ends_->stream.call_began(ends_->stream.queue().bytes() - before);
+  ASSERT_GT(ends_->stream.queue().bytes(), 4 * limits::kConnectionQueueBytesMax);
   EXPECT_TRUE(say_bootstrap(0));
   EXPECT_TRUE(say_bootstrap(1));
   EXPECT_FALSE(is_over());

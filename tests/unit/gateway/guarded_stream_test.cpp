@@ -144,6 +144,18 @@ TEST_F(GuardedStreamTest, CallsThatAreNotFinishedPassAtTheLimitAndOneMoreFails) 
   EXPECT_TRUE(guard_->violated());
 }
 
+// From Cap'n Proto 1.0 on the RPC system lets a call go before its answer is on the line: one that takes its number
+// meanwhile would go uncounted.
+TEST_F(GuardedStreamTest, ANumberInUseIsNoOtherCalls) {
+  over_pipe();
+  ASSERT_TRUE(say_bootstrap(7));
+  ASSERT_TRUE(say_finish(7));
+  ASSERT_TRUE(say_bootstrap(7)) << "it is free again";
+  EXPECT_FALSE(guard_->violated());
+  EXPECT_FALSE(say([](Message::Builder to) { to.initCall().setQuestionId(7); }));
+  EXPECT_TRUE(guard_->violated());
+}
+
 // From Cap'n Proto 1.0 on the RPC system passes over them: they cannot be used to cheat.
 TEST_F(GuardedStreamTest, FinishesOfNothingAreNoCredit) {
   over_pipe();
