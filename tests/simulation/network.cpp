@@ -59,6 +59,16 @@ void Connection::close_by_server() {
   });
 }
 
+Network::~Network() {
+  for (const auto& each : connections_) {
+    const auto connection = each.lock();
+    if (!connection) continue;
+    connection->up->clear();
+    connection->down->clear();
+    connection->server.reset();
+  }
+}
+
 std::unique_ptr<client::Link> Network::make_link(std::shared_ptr<Process> process, const client::Options& options,
                                                  client::LinkEvents& events) {
   return std::make_unique<SimLink>(world_, *this, std::move(process), events, options.request_timeout_ms);

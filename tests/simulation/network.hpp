@@ -57,6 +57,10 @@ struct Connection : std::enable_shared_from_this<Connection> {
 class Network {
  public:
   Network(World& world, NetworkOptions options, Host& host) : world_(world), options_(options), host_(host) {}
+  // The world ends: what is on its way holds its connection, and that its pipes.
+  ~Network();
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
 
   std::unique_ptr<client::Link> make_link(std::shared_ptr<Process> process, const client::Options& options,
                                           client::LinkEvents& events);

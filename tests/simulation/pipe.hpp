@@ -31,6 +31,8 @@ class Pipe : public std::enable_shared_from_this<Pipe> {
   void stall_until(std::uint64_t time_ms) { last_ms_ = std::max(last_ms_, time_ms); }
   // What would arrive later than `time_ms` does not.
   void cut(std::uint64_t time_ms) { cut_ms_ = std::min(cut_ms_, time_ms); }
+  // Nothing that is on the way arrives; nor does it hold what it would have met any more.
+  void clear() { std::exchange(on_the_way_, {}); }
   [[nodiscard]] std::size_t on_the_way() const { return on_the_way_.size(); }
 
  private:

@@ -117,13 +117,14 @@ TEST_F(BoundedInputTest, BeforeTheLoginNobodyWaitsForARoomNorFillsIt) {
   BoundedInput input(*pipe.in, timer_, room_);
   const ReadingRoom::Place others(room_, 2 * kLarge);
   std::vector<kj::byte> buffer(kLarge);
+  const std::vector<kj::byte> sent(kLarge);
   auto reading = input.tryRead(buffer.data(), kLarge, kLarge).eagerlyEvaluate(nullptr);
-  pipe.out->write(buffer.data(), 1).wait(scope_);
+  pipe.out->write(sent.data(), 1).wait(scope_);
   advance(100);
   EXPECT_EQ(input.stalled_ms(), 100u);
   EXPECT_EQ(input.reading_ms(), 0u) << "it costs nobody a place";
   EXPECT_EQ(room_.used(), 2 * kLarge);
-  pipe.out->write(buffer.data(), kLarge - 1).wait(scope_);
+  pipe.out->write(sent.data(), kLarge - 1).wait(scope_);
   EXPECT_EQ(reading.wait(scope_), kLarge);
   EXPECT_EQ(input.stalled_ms(), 0u);
 }
