@@ -59,9 +59,15 @@ class TlsTest : public GatewayTest {
   }
   // Whether the server closes the stream; what it says until then.
   std::string read_to_end(kj::AsyncIoStream& stream) {
-    auto text = stream.readAllBytes().then([](kj::Array<kj::byte> bytes) {
-      return std::string(reinterpret_cast<const char*>(bytes.begin()), bytes.size());
-    });
+    // A connection that is cut, without TLS's farewell, is an error to later releases of KJ.
+    auto text = stream.readAllBytes().then(
+        [](kj::Array<kj::byte> bytes) {
+          return std::string(reinterpret_cast<const char*>(bytes.begin()), bytes.size());
+        },
+        [](kj::Exception&& exception) {
+          EXPECT_EQ(exception.getType(), kj::Exception::Type::DISCONNECTED) << exception.getDescription().cStr();
+          return std::string();
+        });
     auto patience = io_.provider->getTimer().afterDelay(20 * kj::SECONDS).then([] { return std::string("no end"); });
     return text.exclusiveJoin(kj::mv(patience)).wait(io_.waitScope);
   }
