@@ -64,7 +64,9 @@ void DiskWatch::make_ballast() {
 }
 
 void DiskWatch::say(std::uint64_t left_bytes) const {
-  if (is_tight_) {
+  if (is_tight_ && is_misled_) {
+    spdlog::warn("disk: messages are refused until {} MiB more can be allocated", space_.ballast_bytes() / kMebibyte);
+  } else if (is_tight_) {
     spdlog::warn(
         "disk: {} MiB are left, less than disk_reserve_bytes ({} MiB); messages are refused until there is room",
         left_bytes / kMebibyte, options_.reserve_bytes / kMebibyte);
