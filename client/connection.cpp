@@ -106,7 +106,7 @@ Connection::~Connection() noexcept { *self_ = nullptr; }
 // ---- from connecting to logged in
 
 void Connection::open(const std::string& address, LoginRequest request) {
-  const CallNumber call = begin_call(0, {});
+  const CallNumber call = begin_call({});
   tasks_->add(addresses_.parseAddress(address.c_str(), 7400)
                   .then([](kj::Own<kj::NetworkAddress> parsed) {
                     auto connecting = parsed->connect();
@@ -167,11 +167,8 @@ kj::Promise<void> Connection::login(kj::Own<kj::AsyncIoStream> stream, LoginRequ
 
 template <class Request>
 auto Connection::make_call(Request request, CallNumber& number, std::function<void(Error)> failed) {
-  const std::size_t queued_before = messages_->queue().bytes();
   auto sent = request.send();
-  const std::size_t bytes = messages_->queue().bytes() - queued_before;
-  messages_->call_began(bytes);
-  number = begin_call(bytes, std::move(failed));
+  number = begin_call(std::move(failed));
   return sent;
 }
 
@@ -312,9 +309,9 @@ void Connection::detach() {
 
 // ---- deadlines and failures
 
-Connection::CallNumber Connection::begin_call(std::size_t bytes, std::function<void(Error)> failed) {
+Connection::CallNumber Connection::begin_call(std::function<void(Error)> failed) {
   const CallNumber number = next_call_++;
-  calls_.emplace_hint(calls_.end(), number, Call{CallWait(now_ms(), progress()), bytes, std::move(failed)});
+  calls_.emplace_hint(calls_.end(), number, Call{CallWait(now_ms(), progress()), std::move(failed)});
   watch();
   return number;
 }
@@ -323,7 +320,6 @@ bool Connection::end_call(CallNumber call) {
   const auto found = calls_.find(call);
   if (found == calls_.end()) return false;
   answered_made_ms_ = std::max(answered_made_ms_, found->second.wait.made_ms());
-  if (found->second.bytes > 0) messages_->call_ended(found->second.bytes);
   calls_.erase(found);
   return true;
 }

@@ -48,8 +48,7 @@ class Connection final : public Link, private kj::TaskSet::ErrorHandler {
   // Sends a call of a session. `failed`: called when the answer will not come any more.
   template <class Request>
   auto make_call(Request request, CallNumber& number, std::function<void(Error)> failed = {});
-  // A call that takes so many bytes of the queue.
-  CallNumber begin_call(std::size_t bytes, std::function<void(Error)> failed);
+  CallNumber begin_call(std::function<void(Error)> failed);
   // Whether the call still waited for its answer.
   bool end_call(CallNumber call);
   // Sends a request and hands on what `read` makes of its response.
@@ -66,7 +65,6 @@ class Connection final : public Link, private kj::TaskSet::ErrorHandler {
 
   struct Call {
     CallWait wait;
-    std::size_t bytes = 0;  // in the queue, at most
     std::function<void(Error)> failed;
   };
 

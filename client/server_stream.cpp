@@ -1,8 +1,8 @@
 #include "client/server_stream.hpp"
 
-#include "base/limits.hpp"
-
 namespace earshot::client {
+
+using transport::WriteQueue;
 
 #if CAPNP_VERSION >= 1000000
 // A message is looked at before it is handed on, and not kept: the RPC system's rule for messages that live for a
@@ -16,8 +16,7 @@ ServerStream::ServerStream(kj::AsyncIoStream& stream) : inner_(stream) {}
 kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> ServerStream::tryReadMessage(kj::ArrayPtr<kj::AutoCloseFd> fd_space,
                                                                                 capnp::ReaderOptions options,
                                                                                 kj::ArrayPtr<capnp::word> scratch) {
-  return queue_.drained([this] { return call_bytes_ + limits::kConnectionQueueBytesMax; })
-      .then([this, fd_space, options, scratch] { return inner_.tryReadMessage(fd_space, options, scratch); })
+  return inner_.tryReadMessage(fd_space, options, scratch)
       .then([this](kj::Maybe<capnp::MessageReaderAndFds>&& message) {
         KJ_IF_MAYBE (read, message) bounds_.check(read->reader->getRoot<capnp::rpc::Message>());
         return kj::mv(message);
@@ -27,13 +26,13 @@ kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> ServerStream::tryReadMessage(
 kj::Promise<void> ServerStream::writeMessage(kj::ArrayPtr<const int> fds,
                                              kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) {
   bounds_.sent(segments);
-  return queue_.follow(inner_.writeMessage(fds, segments), kj::arrayPtr(&segments, 1));
+  return queue_.follow(inner_.writeMessage(fds, segments), WriteQueue::load_of(kj::arrayPtr(&segments, 1)));
 }
 
 kj::Promise<void> ServerStream::writeMessages(
     kj::ArrayPtr<kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>> messages) {
   for (const auto& segments : messages) bounds_.sent(segments);
-  return queue_.follow(inner_.writeMessages(messages), messages);
+  return queue_.follow(inner_.writeMessages(messages), WriteQueue::load_of(messages));
 }
 
 }  // namespace earshot::client

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <cstddef>
-
 #include <capnp/common.h>
 #include <capnp/rpc-twoparty.h>
 #include <capnp/serialize-async.h>
@@ -13,12 +11,8 @@
 namespace earshot::client {
 
 // The messages of a connection to a server, counted as they are written, and with the bounds that the RPC system itself
-// does not keep: those of MessageBounds; and a server that goes on saying what has to be replied to, and does not read,
-// is not read either.
-//
-// What waits for the server and is no call of our own is a reply: beyond connection_queue_bytes_max of them no further
-// message is taken in. Our own calls may wait: a node does not read them while we do not read its answers, so both ends
-// would wait for each other.
+// does not keep: those of MessageBounds. With them what a server can have us reply is little, so a server that does not
+// read is read nevertheless: it may not read our calls until we have read its answers.
 //
 // The loop's thread only.
 class ServerStream final : public capnp::MessageStream {
@@ -29,9 +23,6 @@ class ServerStream final : public capnp::MessageStream {
   void watch(capnp::TwoPartyVatNetwork& network) { queue_.watch(network); }
 
   [[nodiscard]] const transport::WriteQueue& queue() const { return queue_; }
-  // A call of our own, of so many bytes: it may be in the queue from now on, until it is answered.
-  void call_began(std::size_t bytes) { call_bytes_ += bytes; }
-  void call_ended(std::size_t bytes) { call_bytes_ -= bytes; }
 
   using capnp::MessageStream::tryReadMessage;
   using capnp::MessageStream::writeMessage;
@@ -57,7 +48,6 @@ class ServerStream final : public capnp::MessageStream {
   Inner inner_;
   transport::WriteQueue queue_;
   transport::MessageBounds bounds_;
-  std::size_t call_bytes_ = 0;
 };
 
 }  // namespace earshot::client

@@ -9,6 +9,8 @@
 
 namespace earshot::gateway {
 
+using transport::WriteQueue;
+
 GuardedStream::GuardedStream(kj::AsyncIoStream& stream, kj::Timer& timer, ReadingRoom& room)
     : input_(stream, timer, room), output_(stream), timer_(timer), progress_at_(timer.now()) {
   KJ_IF_MAYBE (fd, stream.getFd()) socket_ = *fd;
@@ -48,10 +50,6 @@ void GuardedStream::release_written() {
   while (!held_.empty() && held_.front().written <= queue_.bytes_written()) held_.pop_front();
 }
 
-kj::Promise<void> GuardedStream::drained(std::size_t bytes_max) {
-  return queue_.drained([bytes_max] { return bytes_max; });
-}
-
 kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> GuardedStream::tryReadMessage(kj::ArrayPtr<kj::AutoCloseFd>,
                                                                                  capnp::ReaderOptions options,
                                                                                  kj::ArrayPtr<capnp::word> scratch) {
@@ -81,20 +79,39 @@ void GuardedStream::check(capnp::MessageReader& message) {
 kj::Promise<void> GuardedStream::writeMessage(kj::ArrayPtr<const int> fds,
                                               kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) {
   bounds_.sent(segments);
-  return track(output_.writeMessage(fds, segments), kj::arrayPtr(&segments, 1));
+  const auto load = WriteQueue::load_of(kj::arrayPtr(&segments, 1));
+  queue_.begin(load);
+  return track(output_.writeMessage(fds, segments), load);
 }
 
 kj::Promise<void> GuardedStream::writeMessages(
     kj::ArrayPtr<kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>> messages) {
   for (const auto& segments : messages) bounds_.sent(segments);
-  return track(output_.writeMessages(messages), messages);
+  queue_.begin(WriteQueue::load_of(messages));
+  return write_in_groups(messages);
 }
 
-kj::Promise<void> GuardedStream::track(kj::Promise<void> write,
-                                       kj::ArrayPtr<const transport::WriteQueue::Segments> messages) {
+// From Cap'n Proto 1.0 on all that waits comes in one write. A client has its time for each large message, and what
+// its answers hold is given back as they are written, so such a write is made in several.
+kj::Promise<void> GuardedStream::write_in_groups(
+    kj::ArrayPtr<kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>> messages) {
+  WriteQueue::Load load;
+  for (const auto& segments : messages) {
+    const auto one = WriteQueue::load_of(kj::arrayPtr(&segments, 1));
+    if (load.messages > 0 && load.bytes + one.bytes > limits::kConnectionQueueBytesMax) break;
+    load.bytes += one.bytes;
+    ++load.messages;
+  }
+  auto written = track(output_.writeMessages(messages.slice(0, load.messages)), load);
+  if (load.messages == messages.size()) return written;
+  return written.then([this, rest = messages.slice(load.messages, messages.size())] { return write_in_groups(rest); });
+}
+
+kj::Promise<void> GuardedStream::track(kj::Promise<void> write, WriteQueue::Load load) {
   writing_since_ = timer_.now();
   progress_at_ = *writing_since_;
-  return queue_.follow(kj::mv(write), messages).then([this] {
+  return write.then([this, load] {
+    queue_.end(load);
     writing_since_.reset();
     if (!held_.empty()) releasing_ = kj::evalLast([this] { release_written(); }).eagerlyEvaluate(nullptr);
   });

@@ -35,7 +35,7 @@ class GuardedStream final : public capnp::MessageStream {
   void watch(capnp::TwoPartyVatNetwork& network) { queue_.watch(network); }
 
   // Resolves once at most so many bytes wait to be written.
-  kj::Promise<void> drained(std::size_t bytes_max);
+  kj::Promise<void> drained(std::size_t bytes_max) { return queue_.drained(bytes_max); }
   // How long the message being written now has been at it; 0 when none is.
   [[nodiscard]] std::uint64_t writing_ms() const;
   // How long the peer has taken in nothing of it, as far as that was noticed: to be asked from time to time.
@@ -64,7 +64,8 @@ class GuardedStream final : public capnp::MessageStream {
   kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> read_now(capnp::ReaderOptions options,
                                                               kj::ArrayPtr<capnp::word> scratch);
   void check(capnp::MessageReader& message);
-  kj::Promise<void> track(kj::Promise<void> write, kj::ArrayPtr<const transport::WriteQueue::Segments> messages);
+  kj::Promise<void> write_in_groups(kj::ArrayPtr<kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>> messages);
+  kj::Promise<void> track(kj::Promise<void> write, transport::WriteQueue::Load load);
   void release_written();
 
   struct Held {

@@ -8,6 +8,11 @@
 namespace earshot::transport {
 namespace {
 
+using capnp::rpc::Message;
+
+// Pointer fields of an answer in which a capability may be called ahead: the schema has one.
+constexpr unsigned kPipelinedFields = 4;
+
 // What a call is answered with has to be written, or nothing here would count it.
 void check_answer_is_sent(capnp::rpc::Call::Reader call) {
   bool is_sent = call.getSendResultsTo().isCaller();
@@ -17,42 +22,75 @@ void check_answer_is_sent(capnp::rpc::Call::Reader call) {
   KJ_REQUIRE(is_sent, "a call whose answer is not to be sent back");
 }
 
+void check_target(capnp::rpc::MessageTarget::Reader target) {
+  if (!target.isPromisedAnswer()) return;
+  const auto steps = target.getPromisedAnswer().getTransform();
+  KJ_REQUIRE(steps.size() <= 1, "a call on what is more than one step into an answer", steps.size());
+  for (const auto step : steps)
+    KJ_REQUIRE(step.isGetPointerField() && step.getGetPointerField() < kPipelinedFields,
+               "a call on what no answer holds");
+}
+
+void check_capabilities(capnp::rpc::Payload::Reader payload) {
+  const auto table = payload.getCapTable();
+  KJ_REQUIRE(table.size() <= limits::kMessageCapabilitiesMax, "too many capabilities in one message", table.size());
+  for (const auto capability : table)
+    KJ_REQUIRE(capability.isNone() || capability.isSenderHosted(), "a capability that is not its sender's own");
+}
+
 }  // namespace
 
-void MessageBounds::check(capnp::rpc::Message::Reader message) {
-  const auto check_capabilities = [](capnp::rpc::Payload::Reader payload) {
-    const std::size_t count = payload.getCapTable().size();
-    KJ_REQUIRE(count <= limits::kMessageCapabilitiesMax, "too many capabilities in one message", count);
-  };
+void MessageBounds::check(Message::Reader message) {
   switch (message.which()) {
-    case capnp::rpc::Message::CALL:
-      check_answer_is_sent(message.getCall());
-      begin(message.getCall().getQuestionId());
-      check_capabilities(message.getCall().getParams());
+    case Message::CALL: {
+      const auto call = message.getCall();
+      check_answer_is_sent(call);
+      check_target(call.getTarget());
+      check_capabilities(call.getParams());
+      begin(call.getQuestionId());
       break;
-    case capnp::rpc::Message::BOOTSTRAP: begin(message.getBootstrap().getQuestionId()); break;
-    case capnp::rpc::Message::FINISH: unfinished_.erase(message.getFinish().getQuestionId()); break;
-    case capnp::rpc::Message::RETURN:
+    }
+    case Message::BOOTSTRAP: begin(message.getBootstrap().getQuestionId()); break;
+    case Message::FINISH: finished(message.getFinish().getQuestionId()); break;
+    case Message::RETURN:
       if (message.getReturn().isResults()) check_capabilities(message.getReturn().getResults());
       break;
-    default: break;
+    case Message::RELEASE:
+    case Message::UNIMPLEMENTED:
+    case Message::ABORT: break;
+    default: KJ_FAIL_REQUIRE("a message that belongs to capabilities of others", message.which());
   }
+}
+
+void MessageBounds::begin(std::uint32_t question) {
+  KJ_REQUIRE(unfinished_.try_emplace(question).second, "a question's number that is in use", question);
   KJ_REQUIRE(unfinished_.size() <= limits::kUnfinishedCallsMax, "too many calls that were not finished");
 }
 
-// A number is in use until its Finish, or until its answer goes out that needs none. The RPC system of Cap'n Proto 1.0
-// forgets it before that: a second call of the same number would then be let go here in the place of the first.
-void MessageBounds::begin(std::uint32_t question) {
-  KJ_REQUIRE(unfinished_.insert(question).second, "a question's number that is in use", question);
+// From Cap'n Proto 1.0 on the RPC system may forget a call before its answer is on the line. Its number is not free
+// until then: the answer would let a second call of that number go in the place of the first.
+void MessageBounds::finished(std::uint32_t question) {
+  const auto found = unfinished_.find(question);
+  if (found == unfinished_.end()) return;  // from Cap'n Proto 1.0 on the RPC system passes over it
+  found->second.is_finished = true;
+  if (found->second.is_answered) unfinished_.erase(found);
 }
 
-// An answer without capabilities may tell the peer that the RPC system has let the call go: then no Finish need come.
-void MessageBounds::sent([[maybe_unused]] kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> message) {
+void MessageBounds::answered(capnp::rpc::Return::Reader answer) {
+  const auto found = unfinished_.find(answer.getAnswerId());
+  if (found == unfinished_.end()) return;
+  bool is_finished = found->second.is_finished;
 #if CAPNP_VERSION >= 1000000
-  capnp::SegmentArrayMessageReader reader(message);
-  const auto root = reader.getRoot<capnp::rpc::Message>();
-  if (root.isReturn() && root.getReturn().getNoFinishNeeded()) unfinished_.erase(root.getReturn().getAnswerId());
+  is_finished = is_finished || answer.getNoFinishNeeded();
 #endif
+  found->second.is_answered = true;
+  if (is_finished) unfinished_.erase(found);
+}
+
+void MessageBounds::sent(kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> message) {
+  capnp::SegmentArrayMessageReader reader(message);
+  const auto root = reader.getRoot<Message>();
+  if (root.isReturn()) answered(root.getReturn());
 }
 
 }  // namespace earshot::transport

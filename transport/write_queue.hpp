@@ -6,7 +6,6 @@
 
 #include <capnp/rpc-twoparty.h>
 #include <kj/async.h>
-#include <kj/function.h>
 
 namespace earshot::transport {
 
@@ -23,18 +22,25 @@ class WriteQueue {
   // That have gone into the socket.
   [[nodiscard]] std::uint64_t bytes_written() const { return bytes_written_; }
   [[nodiscard]] std::uint64_t messages_written() const { return messages_written_; }
-  // Resolves once at most so many bytes wait to be written: `bytes_max` is asked after each write.
-  kj::Promise<void> drained(kj::Function<std::size_t()> bytes_max);
+  // Resolves once at most so many bytes wait to be written.
+  kj::Promise<void> drained(std::size_t bytes_max);
 
-  // The network's write of these messages, followed to its end.
-  kj::Promise<void> follow(kj::Promise<void> write, kj::ArrayPtr<const Segments> messages);
+  struct Load {
+    std::size_t bytes = 0;
+    std::size_t messages = 0;
+  };
+  static Load load_of(kj::ArrayPtr<const Segments> messages);
+  // The network begins to write so much, and has written it: perhaps in parts.
+  void begin(Load load);
+  void end(Load load);
+  // The network's write of so much, followed to its end.
+  kj::Promise<void> follow(kj::Promise<void> write, Load load);
 
  private:
   void wake_later();
 
   capnp::TwoPartyVatNetwork* network_ = nullptr;
-  std::size_t writing_bytes_ = 0;
-  std::size_t writing_messages_ = 0;
+  Load writing_;
   std::uint64_t bytes_written_ = 0;
   std::uint64_t messages_written_ = 0;
   std::vector<kj::Own<kj::PromiseFulfiller<void>>> waiters_;
