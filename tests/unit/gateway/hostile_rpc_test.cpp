@@ -117,6 +117,17 @@ TEST_F(HostileRpc, MessagesAgainstTheRulesHurtOnlyTheirOwnConnection) {
            resolve.initCap().setReceiverHosted(12345);
          });
        }},
+      {"a promise that resolves to itself",  // which the RPC system would keep for ever
+       [](HostileStream& to) {
+         to.bootstrap(0);
+         to.call(1, 0, std::nullopt, kBroker, 0,
+                 [](Payload::Builder params) { params.initCapTable(1)[0].setSenderPromise(5); });
+         to.say([](Message::Builder message) {
+           auto resolve = message.initResolve();
+           resolve.setPromiseId(5);
+           resolve.initCap().setSenderPromise(5);
+         });
+       }},
       {"an embargo of nothing",
        [](HostileStream& to) {
          to.say([](Message::Builder message) {
