@@ -19,14 +19,12 @@ namespace {
 
 constexpr int kStartMs = 60'000;
 
-[[noreturn]] void become(const std::vector<std::string>& command, int output, int parent) {
+// After the fork of a process with many threads: nothing may be allocated, another thread may have held the allocator.
+[[noreturn]] void become(char* const* arguments, int output, int parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);
   ::dup2(output, STDOUT_FILENO);
-  std::vector<char*> arguments;
-  for (const auto& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
-  arguments.push_back(nullptr);
-  ::execv(arguments[0], arguments.data());
+  ::execv(arguments[0], arguments);
   ::_exit(127);
 }
 
@@ -35,10 +33,13 @@ constexpr int kStartMs = 60'000;
 ChildProcess::ChildProcess(const std::vector<std::string>& command) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error(std::string("pipe: ") + std::strerror(errno));
+  std::vector<char*> arguments;
+  for (const auto& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
   const int parent = ::getpid();
   pid_ = ::fork();
   if (pid_ < 0) throw std::runtime_error(std::string("fork: ") + std::strerror(errno));
-  if (pid_ == 0) become(command, ends[1], parent);
+  if (pid_ == 0) become(arguments.data(), ends[1], parent);
   ::close(ends[1]);
   output_ = ends[0];
 }
