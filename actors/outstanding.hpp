@@ -63,7 +63,10 @@ class Outstanding {
   [[nodiscard]] std::size_t bytes_max() const {
     return windows_.is_half_full() ? limits::kWindowBytesPressed : limits::kWindowBytesMax;
   }
-  [[nodiscard]] std::size_t free_bytes() const { return bytes_max() - std::min(bytes_, bytes_max()); }
+  [[nodiscard]] std::size_t free_bytes() const {
+    const std::size_t most = bytes_max();  // other sessions change it at any time: one look
+    return most - std::min(bytes_, most);
+  }
   // Whether an entry of this size may be taken. An empty window takes one of any size, unless the windows of the node
   // hold as much as they may: then large ones have to wait, or devices that never ack could fill the memory with them.
   // Large windows get only half of that memory; the other half is for those that are empty.
