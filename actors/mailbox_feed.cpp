@@ -7,6 +7,9 @@
 #include "base/limits.hpp"
 
 namespace earshot::actors {
+namespace {
+constexpr std::uint64_t kLookAgainMs = 5'000;
+}  // namespace
 
 bool MailboxFeed::push(const MailboxPush& push, Outstanding& window) {
   bool any = false;
@@ -38,8 +41,13 @@ OutstandingEntry MailboxFeed::entry_of(std::shared_ptr<const IncomingMessage> me
 std::optional<MailboxRead> MailboxFeed::next_read(const Outstanding& window, std::uint64_t now_ms) {
   if (is_reading_ || (retry_at_ms_ != 0 && now_ms < retry_at_ms_)) return std::nullopt;
   retry_at_ms_ = 0;
+  look_at_ms_ = 0;
   if (!must_read_ && taken_ >= last_known_) return std::nullopt;
-  if (!window.is_worth_reading(next_bytes_)) return std::nullopt;
+  if (!window.is_worth_reading(next_bytes_)) {
+    // Its own acks show here, but nobody tells a session that others have made room: it looks.
+    if (window.is_pressed()) look_at_ms_ = now_ms + kLookAgainMs;
+    return std::nullopt;
+  }
   is_reading_ = true;
   must_read_ = false;
   const std::size_t limit = std::min(window.free_messages(), limits::kFetchMessagesMax);
@@ -75,8 +83,8 @@ bool MailboxFeed::take(Batch& batch, Outstanding& window) {
     } else {
       return taken_ > before || taken_ >= last_known_;
     }
-    // What does not fit comes again when acks have made room; into an empty window, only when other sessions have.
-    if (!take(std::move(entry), window)) return taken_ > before || !window.is_empty();
+    // What does not fit comes again when acks, or other sessions, have made room.
+    if (!take(std::move(entry), window)) return true;
   }
 }
 

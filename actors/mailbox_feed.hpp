@@ -53,7 +53,7 @@ class MailboxFeed {
   // The window has had everything up to here.
   [[nodiscard]] Sequence taken() const { return taken_; }
   // When next_read() may want something that it does not want now; 0: not before something else happens.
-  [[nodiscard]] std::uint64_t wake_at() const { return retry_at_ms_; }
+  [[nodiscard]] std::uint64_t wake_at() const { return retry_at_ms_ != 0 ? retry_at_ms_ : look_at_ms_; }
   // The newest sequence known to be in the mailbox.
   [[nodiscard]] Sequence last_known() const { return std::max(last_known_, taken_); }
 
@@ -72,6 +72,7 @@ class MailboxFeed {
   bool is_reading_ = false;
   std::uint32_t failures_ = 0;     // in a row
   std::uint64_t retry_at_ms_ = 0;  // no read before then; 0: any time
+  std::uint64_t look_at_ms_ = 0;   // the node may have room for it then; 0: it is not waited for
 };
 
 }  // namespace earshot::actors

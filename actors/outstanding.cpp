@@ -33,9 +33,14 @@ void OutstandingEntry::end(LostReason why) {
 std::size_t OutstandingEntry::bytes() const { return kMessageOverheadBytes + (message ? message->body.size() : 0); }
 
 bool Outstanding::is_worth_reading(std::size_t next_bytes) const {
-  const std::size_t usable = window_max_ - std::min(parked(), window_max_);
-  if (free_messages() < std::max<std::size_t>(1, usable / 4)) return false;
-  return is_empty() || (free_bytes() >= bytes_max() / 4 && fits(next_bytes));
+  const Share now = share();
+  const Held nacked = parked();
+  const std::size_t usable_messages = window_max_ - std::min(nacked.messages, window_max_);
+  if (free_messages() < std::max<std::size_t>(1, usable_messages / 4)) return false;
+  const std::size_t free = free_bytes(now);
+  const std::size_t usable = std::min(now.bytes_max, free + bytes_ - nacked.bytes);
+  const std::size_t enough = std::min(usable / 4, limits::kBodyBytesMax + kMessageOverheadBytes);
+  return free >= enough && fits(now, std::max(next_bytes, kMessageOverheadBytes));
 }
 
 std::uint64_t InFlight::begin(Sequence first, Sequence last) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -59,29 +60,21 @@ class Outstanding {
   Outstanding(const Outstanding&) = delete;
   Outstanding& operator=(const Outstanding&) = delete;
 
-  [[nodiscard]] virtual std::size_t free_messages() const { return window_max_ - std::min(messages_, window_max_); }
-  [[nodiscard]] std::size_t bytes_max() const {
-    return windows_.is_half_full() ? limits::kWindowBytesPressed : limits::kWindowBytesMax;
+  [[nodiscard]] virtual std::size_t free_messages() const { return window_max_ - std::min(messages(), window_max_); }
+  [[nodiscard]] std::size_t free_bytes() const { return free_bytes(share()); }
+  // Whether an entry of this size may be taken.
+  [[nodiscard]] bool fits(std::size_t bytes) const { return fits(share(), bytes); }
+  // Whether it holds more than it may by now: others have to wait for it.
+  [[nodiscard]] bool is_in_the_way() const {
+    const Share now = share();
+    return counted(now, 0) > now.bytes_max;
   }
-  [[nodiscard]] std::size_t free_bytes() const {
-    const std::size_t most = bytes_max();  // other sessions change it at any time: one look
-    return most - std::min(bytes_, most);
-  }
-  // Whether an entry of this size may be taken. An empty window takes one of any size, unless the windows of the node
-  // hold as much as they may: then large ones have to wait, or devices that never ack could fill the memory with them.
-  // Large windows get only half of that memory; the other half is for those that are empty.
-  [[nodiscard]] bool fits(std::size_t bytes) const {
-    return free_messages() > 0 && (bytes <= free_bytes() || (is_empty() && !windows_.is_full()));
-  }
-  // It holds nothing that the client could free.
-  [[nodiscard]] bool is_empty() const { return messages_ == 0; }
-  // Whether it holds so much that others have to wait for it: all it has when the node has no memory left for windows,
-  // from half of that on what it has beside one message, which would come again in any case.
-  [[nodiscard]] bool is_in_the_way() const { return windows_.is_full() || (windows_.is_half_full() && messages_ > 1); }
+  // Whether the share is a small one because of what other windows hold. It grows again without a word.
+  [[nodiscard]] bool is_pressed() const { return windows_.is_half_full(); }
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
   // Whether so much is free that reading from the mailbox is worth a request: a quarter of what nacks leave of the
-  // window, and room for the next entry as far as its size is known (else 0). Reading for every single ack would cost a
-  // request per message.
+  // window, or room for a message of any size; and room for the next entry as far as its size is known (else 0).
+  // Reading for every single ack would cost a request per message.
   [[nodiscard]] bool is_worth_reading(std::size_t next_bytes) const;
 
   // Appends an entry that fits.
@@ -118,11 +111,13 @@ class Outstanding {
   Outstanding(std::size_t window_max, ByteBudget& windows) : window_max_(window_max), windows_(windows) {}
 
   void occupy(const OutstandingEntry& entry) {
-    ++messages_, bytes_ += entry.bytes();
+    sizes_.insert(entry.bytes());
+    bytes_ += entry.bytes();
     windows_.take(entry.bytes());
   }
   void release(const OutstandingEntry& entry) {
-    --messages_, bytes_ -= entry.bytes();
+    sizes_.erase(sizes_.find(entry.bytes()));
+    bytes_ -= entry.bytes();
     windows_.give_back(entry.bytes());
   }
   void note_delivered(Sequence last) { delivered_ = std::max(delivered_, last); }
@@ -138,14 +133,44 @@ class Outstanding {
     occupy(entry);
     return true;
   }
-  // Entries that only wait for the delay of a nack.
-  [[nodiscard]] virtual std::size_t parked() const { return 0; }
+  struct Held {
+    std::size_t messages = 0;
+    std::size_t bytes = 0;
+  };
+  // What only waits for the delay of a nack.
+  [[nodiscard]] virtual Held parked() const { return {}; }
 
  private:
+  // What a window may hold by now. Other sessions change it at any time: whoever decides by it looks once.
+  struct Share {
+    std::size_t bytes_max;
+    bool beside_largest;  // the largest entry does not count
+  };
+  // From half of the node's memory for windows on, a window grows no further than a small share beside one message of
+  // any size: a message that is not acked keeps back no others, and a large one gets through to everybody. When all is
+  // used, large ones have to wait, or devices that never ack could fill the memory with them.
+  [[nodiscard]] Share share() const {
+    if (windows_.is_full()) return {limits::kWindowBytesPressed, false};
+    if (windows_.is_half_full()) return {limits::kWindowBytesPressed, true};
+    return {limits::kWindowBytesMax, false};
+  }
+  // With one more entry of so many bytes.
+  [[nodiscard]] std::size_t counted(const Share& share, std::size_t more) const {
+    return bytes_ + more - (share.beside_largest ? std::max(largest(), more) : 0);
+  }
+  [[nodiscard]] std::size_t free_bytes(const Share& share) const {
+    return share.bytes_max - std::min(counted(share, 0), share.bytes_max);
+  }
+  [[nodiscard]] bool fits(const Share& share, std::size_t bytes) const {
+    return free_messages() > 0 && counted(share, bytes) <= share.bytes_max;
+  }
+  [[nodiscard]] std::size_t messages() const { return sizes_.size(); }
+  [[nodiscard]] std::size_t largest() const { return sizes_.empty() ? 0 : *sizes_.rbegin(); }
+
   std::size_t window_max_;
   ByteBudget& windows_;
-  std::size_t messages_ = 0;  // entries that count against the window
-  std::size_t bytes_ = 0;     // of them
+  std::multiset<std::size_t> sizes_;  // bytes of the entries that count against the window
+  std::size_t bytes_ = 0;             // their sum
   Sequence delivered_;
   std::vector<Sequence> in_vain_;  // emptied by take_in_vain()
 };

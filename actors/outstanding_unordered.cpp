@@ -65,11 +65,13 @@ class Unordered final : public Outstanding {
   void ended(const LostRange& lost, std::uint64_t) override {
     for (std::size_t i = place_of(lost.first); i < slots_.size() && slots_[i].entry.first <= lost.last; ++i) {
       Slot& slot = slots_[i];
-      if (slot.state == State::kAcked || !end_entry(slot.entry, lost.reason)) continue;
-      if (slot.state != State::kWaiting && slot.state != State::kNacked) continue;
-      // There is nothing left to wait for: the client is told at once.
-      slot.cause = RetransmitCause::kTimer;
-      set_state(slot, State::kDue);
+      if (slot.state == State::kAcked || !slot.entry.message) continue;
+      if (slot.state == State::kWaiting || slot.state == State::kNacked) {
+        // There is nothing left to wait for: the client is told at once.
+        slot.cause = RetransmitCause::kTimer;
+        set_state(slot, State::kDue);
+      }
+      end_entry(slot.entry, lost.reason);
     }
   }
 
@@ -135,15 +137,15 @@ class Unordered final : public Outstanding {
     std::uint64_t delivery = 0;                       // in kInFlight
   };
 
-  [[nodiscard]] std::size_t parked() const override { return nacked_; }
+  [[nodiscard]] Held parked() const override { return nacked_; }
 
-  // What waited for a time waits for it no more.
+  // What waited for a time waits for it no more. To be called while the entry still has its size.
   void set_state(Slot& slot, State state) {
     if (slot.state == State::kDue) due_.erase(slot.entry.first);
     if (state == State::kDue) due_.insert(slot.entry.first);
     if (slot.alarm != alarms_.end()) alarms_.erase(std::exchange(slot.alarm, alarms_.end()));
-    if (slot.state == State::kNacked) --nacked_;
-    if (state == State::kNacked) ++nacked_;
+    if (slot.state == State::kNacked) --nacked_.messages, nacked_.bytes -= slot.entry.bytes();
+    if (state == State::kNacked) ++nacked_.messages, nacked_.bytes += slot.entry.bytes();
     slot.state = state;
   }
 
@@ -158,9 +160,9 @@ class Unordered final : public Outstanding {
 
   void retire(Slot& slot) {
     if (slot.state == State::kAcked) return;
+    set_state(slot, State::kAcked);
     release(slot.entry);
     slot.entry.message.reset();
-    set_state(slot, State::kAcked);
   }
 
   void set_alarm(Slot& slot, std::uint64_t at_ms, std::uint64_t half_ms) {
@@ -230,7 +232,7 @@ class Unordered final : public Outstanding {
   SessionCounters& counters_;
   std::deque<Slot> slots_;  // ascending, without holes; the first one is unacked; at most kSelectiveAcksMax
   std::size_t sent_ = 0;    // slots before this place have gone out
-  std::size_t nacked_ = 0;
+  Held nacked_;
   Alarms alarms_;           // at most one for each slot
   std::set<Sequence> due_;  // first sequences of the slots in kDue
   InFlight in_flight_;

@@ -258,10 +258,9 @@ TEST_F(SessionFeed, WindowsOfTheNodeAtTheirBoundLeaveRoomForSmallMessagesOnly) {
   third.messages.front().body = large;
   push(3, 3, large);
   EXPECT_EQ(client_->deliveries.size(), 2u) << "it waits in the mailbox";
-  // Asked for again, with back-off, as long as there is no room.
   const auto reads = home().fetches.size();
-  answer_read(third);
-  EXPECT_EQ(home().fetches.size(), reads) << "no busy asking";
+  advance(kTimeoutMs);
+  EXPECT_EQ(home().fetches.size(), reads) << "it is not asked for while there is no room";
   windows_->give_back(limits::kWindowsBytesMax);
   advance(kTimeoutMs - 1);
   EXPECT_GT(home().fetches.size(), reads);
@@ -303,14 +302,79 @@ TEST_F(SessionFeed, FromHalfOfTheNodesMemoryOnAMessageThatIsNotAckedHoldsUpNoOth
   EXPECT_EQ(last_delivered(), numbers(last + 1, last + 10));
 }
 
-TEST_F(SessionFeed, WhatDoesNotFitIsNotAskedForAgainAndAgain) {
+TEST_F(SessionFeed, FromHalfOfTheNodesMemoryOnALargeMessageThatIsNotAckedHoldsUpNoOthers) {
+  deliver_from(0, DeliveryMode::kUnordered, 4096);
+  windows_->take(limits::kWindowsBytesMax / 2);
+  push(1, 1, std::string(limits::kBodyBytesMax, 'x'));
+  take_in();
+  nack({1}, limits::kNackDelayMsMax);
+  push(2, 3);
+  EXPECT_EQ(last_delivered(), numbers(2, 3));
+  take_in();
+  push(5, 5);
+  answer_read(batch_of(4, 5, 5));
+  EXPECT_EQ(last_delivered(), numbers(4, 5)) << "what has to be read is read";
+}
+
+TEST_F(SessionFeed, FromHalfOfTheNodesMemoryOnALargeMessagePassesASmallOneThatIsNotAcked) {
   deliver_from(0, DeliveryMode::kUnordered, 4096);
   windows_->take(limits::kWindowsBytesMax / 2);
   push(1, 1);
   take_in();
-  Batch second = batch_of(2, 2, 2);
-  second.messages.front().body = std::string(limits::kWindowBytesPressed, 'x');
-  push(2, 2, second.messages.front().body);
+  nack({1}, limits::kNackDelayMsMax);
+  push(2, 2, std::string(limits::kBodyBytesMax, 'x'));
+  EXPECT_EQ(last_delivered(), numbers(2, 2));
+}
+
+TEST_F(SessionFeed, WhatOnlyTheNodesMemoryHasHeldUpGoesOnWhenOthersHaveMadeRoom) {
+  const std::string most_of_a_share(limits::kWindowBytesPressed * 3 / 4, 'x');
+  deliver_from(0, DeliveryMode::kUnordered, 4096);
+  windows_->take(limits::kWindowsBytesMax / 2);
+  push(1, 1, most_of_a_share);
+  push(2, 2, std::string(limits::kBodyBytesMax, 'x'));
+  take_in();
+  nack({1, 2}, limits::kNackDelayMsMax);
+  push(3, 3, most_of_a_share);
+  ASSERT_EQ(last_delivered(), numbers(2, 2)) << "two messages of a share together are too many";
+  const auto reads = home().fetches.size();
+  advance(60'000);
+  EXPECT_EQ(home().fetches.size(), reads) << "what does not fit is not asked for";
+  windows_->give_back(limits::kWindowsBytesMax / 2);
+  advance(5'000);
+  ASSERT_EQ(home().fetches.size(), reads + 1) << "nobody tells the session: it looks";
+  answer_read(batch_of(3, 3, 3));
+  EXPECT_EQ(last_delivered(), numbers(3, 3));
+}
+
+TEST_F(SessionFeed, ReadsOnWhenThereIsRoomForAMessageOfAnySize) {
+  deliver_from(0, DeliveryMode::kUnordered, 4096);
+  push(1, 6, std::string(limits::kBodyBytesMax, 'x'));
+  push(7, 8);
+  const auto reads = home().fetches.size();
+  push(10, 10);
+  EXPECT_EQ(home().fetches.size(), reads + 1) << "less than a quarter of the window is free";
+}
+
+TEST_F(SessionFeed, ReadsOnWhenNacksLeaveLessThanAMessageOfTheLargest) {
+  const auto seven = numbers(1, 7);
+  deliver_from(0, DeliveryMode::kUnordered, 4096);
+  push(1, 7, std::string(limits::kBodyBytesMax, 'x'));
+  push(9, 9);
+  const auto reads = home().fetches.size();
+  take_in();
+  nack(Numbers(seven.begin(), seven.end() - 1), limits::kNackDelayMsMax);
+  EXPECT_EQ(home().fetches.size(), reads + 1) << "half of the rest is free";
+}
+
+TEST_F(SessionFeed, WhatDoesNotFitIsNotAskedForAgainAndAgain) {
+  deliver_from(0, DeliveryMode::kUnordered, 4096);
+  windows_->take(limits::kWindowsBytesMax / 2);
+  const std::string large(limits::kWindowBytesPressed, 'x');
+  push(1, 1, large);
+  take_in();
+  push(3, 3);  // the one before it was not pushed
+  Batch second = batch_of(2, 2, 3);
+  second.messages.front().body = large;
   answer_read(second);
   const auto reads = home().fetches.size();
   advance(kFirstMs - 1);
@@ -367,9 +431,10 @@ TEST_F(FullNode, FromHalfOnSeveralMessagesMakeRoom) {
   expect_that_it_makes_room();
 }
 
-TEST_F(FullNode, OneMessageIsKeptUntilAllIsUsed) {
+TEST_F(FullNode, OneMessageIsKeptBesideTheShareUntilAllIsUsed) {
   deliver_from(0, DeliveryMode::kOrdered);
   push(1, 1, std::string(limits::kWindowBytesPressed, 'x'));
+  push(2, 2, std::string(limits::kWindowBytesPressed - kOverheadBytes, 'x'));
   windows_->take(limits::kWindowsBytesMax - 1 - windows_->used());
   advance(10 * limits::kWindowPressedMs);
   EXPECT_TRUE(client_->closings.empty()) << "it would only come again";
