@@ -34,7 +34,7 @@ std::string loss_of(char kind, std::string_view key) {
       return "what this producer sent here is not known: its device gets producerReset, and what it had sent without "
              "an "
              "answer is handed to its application as uncertain";
-    case 'O': return "a copy for a user of another shard is not delivered; that mailbox tells of it as lost";
+    case 'O': return "a copy for a user of another shard is not delivered; that shard counts it";
     case 'P': return user + "'s policy is not known: messages are kept";
     case 'S': return "where the shard stands is not known: the node refuses to start";
     case 'T': return "which copies another shard has taken is not known: the node refuses to start";

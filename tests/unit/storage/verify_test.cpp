@@ -222,7 +222,7 @@ TEST_P(Verify, EachKindOfDamagedRecordIsSaidInItsOwnWords) {
                                     is_finding(Kind::kDamaged, "shard 2", "refuses to start"),
                                     is_finding(Kind::kDamaged, "user bob", "takes no message and gives none"),
                                     is_finding(Kind::kDamaged, "producer 458752", "producerReset"),
-                                    is_finding(Kind::kDamaged, "target shard 1, number 4", "not delivered"),
+                                    is_finding(Kind::kDamaged, "target shard 1, number 4", "that shard counts it"),
                                     is_finding(Kind::kDamaged, "shard 2", "refuses to start")));
 }
 
