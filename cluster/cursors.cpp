@@ -31,10 +31,7 @@ std::vector<Sequence> merged(const std::vector<Sequence>& known, std::vector<Seq
 // What is acked needs no counting of its deliveries.
 void forget_attempts(CursorRecord& cursor) {
   if (cursor.attempts.empty()) return;
-  std::erase_if(cursor.attempts, [&cursor](const CursorRecord::Attempt& attempt) {
-    return attempt.sequence <= cursor.up_to ||
-           std::binary_search(cursor.above.begin(), cursor.above.end(), attempt.sequence);
-  });
+  std::erase_if(cursor.attempts, [&cursor](const auto& attempt) { return is_acked(cursor, attempt.sequence); });
 }
 
 // A producer id is unique in the cluster: the shard that gave it stands in its low 16 bits.
@@ -43,6 +40,10 @@ ProducerId new_producer(ShardId shard, ShardHead& head) {
 }
 
 }  // namespace
+
+bool is_acked(const CursorRecord& cursor, Sequence sequence) {
+  return sequence <= cursor.up_to || std::binary_search(cursor.above.begin(), cursor.above.end(), sequence);
+}
 
 std::string CursorTraits::key_of(const CursorKey& key) { return storage::keys::cursor(key.user, key.device); }
 

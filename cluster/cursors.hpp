@@ -37,6 +37,9 @@ struct CursorTraits {
   static std::size_t bytes_of(const CursorRecord& cursor);
 };
 
+// The device is done with the message: it has it, or knows that it is lost to it.
+bool is_acked(const CursorRecord& cursor, Sequence sequence);
+
 // The devices' places in the mailboxes of one shard's users. A cursor never goes back and never passes the mailbox's
 // last sequence.
 class Cursors {

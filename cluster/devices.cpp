@@ -12,10 +12,6 @@ namespace keys = storage::keys;
 
 namespace {
 
-bool is_acked(const CursorRecord& cursor, Sequence sequence) {
-  return sequence <= cursor.up_to || std::binary_search(cursor.above.begin(), cursor.above.end(), sequence);
-}
-
 std::uint64_t unacked(const MailboxHead& head, const CursorRecord& cursor) {
   const Sequence below = std::max(cursor.up_to, head.first.previous());
   if (below >= head.last) return 0;
@@ -89,14 +85,13 @@ Result<std::vector<ParkedMessage>> Devices::parked(const UserId& user, const Dev
                                                    std::size_t limit, std::size_t bytes_max, const EndRules& rules) {
   std::vector<ParkedMessage> all;
   const bool of_all = device.empty();
-  const auto add = [&](const DeviceId& one) -> Status {
-    auto some = parked_.list(user, one, after, limit);
+  auto added = for_each(user, [&](const DeviceId& one, const CursorRecord& cursor) -> Status {
+    if (!of_all && one != device) return {};
+    auto some = parked_.list(user, one, cursor, after, limit);
     if (!some.has_value()) return fail(std::move(some.error()));
     all.insert(all.end(), std::make_move_iterator(some->begin()), std::make_move_iterator(some->end()));
     return {};
-  };
-  const auto add_of_device = [&](const DeviceId& one, const CursorRecord&) { return add(one); };
-  auto added = of_all ? for_each(user, add_of_device) : add(device);
+  });
   if (!added.has_value()) return fail(std::move(added.error()));
   std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.sequence < b.sequence; });
 
@@ -128,17 +123,15 @@ Result<std::vector<DeviceFate>> Devices::fates(const UserId& user, Sequence sequ
   auto visited = for_each(user, [&](const DeviceId& device, const CursorRecord& cursor) -> Status {
     DeviceFate fate;
     fate.device = device;
-    auto parked = parked_.find(user, device, sequence);
-    if (!parked.has_value() && parked.error().code != ErrorCode::kCorrupt) return fail(std::move(parked.error()));
-    const bool is_parked = parked.has_value() && parked->has_value();  // a damaged record parks nothing
+    const auto parked = parked_.find(user, device, cursor, sequence);
+    if (!parked.has_value()) return fail(parked.error());
     const auto attempt = std::find_if(cursor.attempts.begin(), cursor.attempts.end(),
                                       [&](const auto& one) { return one.sequence == sequence; });
     if (attempt != cursor.attempts.end()) fate.deliveries = attempt->count;
-    if (is_parked) {
+    if (parked->has_value()) {
       fate.state = DeliveryState::kParked;
-      const ParkedRecord& record = **parked;
-      fate.deliveries = record.deliveries;
-      fate.parked_at_ms = record.parked_at_ms;
+      fate.deliveries = (*parked)->deliveries;
+      fate.parked_at_ms = (*parked)->parked_at_ms;
     } else if (is_acked(cursor, sequence)) {
       fate.state = DeliveryState::kAcked;
       if (sequence <= cursor.up_to) note_times(cursor, sequence, fate);

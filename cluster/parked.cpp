@@ -24,6 +24,15 @@ Status scan_parked(storage::ShardState& state, const UserId& user, const DeviceI
   return state.scan(keys::parked(user, device, after.next()), to, visit);
 }
 
+// What a record says, no value: a damaged one. Nothing: it is not believed.
+std::optional<ParkedRecord> believed(std::optional<std::string_view> value, const CursorRecord& cursor,
+                                     Sequence sequence) {
+  if (value.has_value()) {
+    if (const auto record = decode_parked_record(*value)) return *record;
+  }
+  return is_acked(cursor, sequence) ? std::optional(ParkedRecord{}) : std::nullopt;
+}
+
 }  // namespace
 
 std::uint32_t count_parked(storage::ShardState& state, const UserId& user, const DeviceId& device,
@@ -69,11 +78,9 @@ std::vector<Sequence> Parked::note(const AttemptsCommand& command, std::uint32_t
       kept.push_back(attempt);
       continue;
     }
-    // A damaged record of it was not believed, but is counted.
-    const auto before = find(command.user, command.device, attempt.sequence);
-    if (before.has_value() && !before->has_value()) ++cursor->parked;
-    state_.put(keys::parked(command.user, command.device, attempt.sequence),
-               encode(ParkedRecord{attempt.count, now_ms}));
+    const std::string key = keys::parked(command.user, command.device, attempt.sequence);
+    if (!has_record(key)) ++cursor->parked;  // a damaged one was not believed, but is counted
+    state_.put(key, encode(ParkedRecord{attempt.count, now_ms}));
     newly.push_back(attempt.sequence);
   }
   cursor->attempts = std::move(kept);
@@ -126,7 +133,9 @@ Status Parked::check_replay(const ReplayCommand& command, const Policy& policy, 
 
 std::optional<MailboxRecord> Parked::copy(const UserId& user, const DeviceId& device, Sequence sequence,
                                           const EndRules& rules) {
-  const auto parked = find(user, device, sequence);
+  const CursorRecord* cursor = cursors_.find(user, device);
+  if (cursor == nullptr) return std::nullopt;
+  const auto parked = find(user, device, *cursor, sequence);
   if (!parked.has_value() || !parked->has_value()) return std::nullopt;
   auto record = living(user, sequence, rules);
   if (!record.has_value()) return std::nullopt;
@@ -145,11 +154,15 @@ std::optional<MailboxRecord> Parked::living(const UserId& user, Sequence sequenc
   return std::move(*record);
 }
 
-bool Parked::take(const UserId& user, const DeviceId& device, Sequence sequence) {
-  const std::string key = keys::parked(user, device, sequence);
+bool Parked::has_record(const std::string& key) {
   const auto stored = state_.get(key);
   require_readable(stored.map([](const auto&) {}), damaged_met_);
-  if (stored.has_value() && !stored->has_value()) return false;
+  return !stored.has_value() || stored->has_value();
+}
+
+bool Parked::take(const UserId& user, const DeviceId& device, Sequence sequence) {
+  const std::string key = keys::parked(user, device, sequence);
+  if (!has_record(key)) return false;
   state_.erase(key);
   CursorRecord* cursor = cursors_.edit(user, device);
   if (cursor != nullptr && cursor->parked > 0) --cursor->parked;
@@ -187,24 +200,24 @@ std::vector<Sequence> Parked::sequences(const UserId& user, const DeviceId& devi
   return all;
 }
 
-Result<std::optional<ParkedRecord>> Parked::find(const UserId& user, const DeviceId& device, Sequence sequence) {
-  auto stored = state_.get(keys::parked(user, device, sequence));
-  if (!stored.has_value()) return fail(std::move(stored.error()));
-  if (!stored->has_value()) return std::optional<ParkedRecord>{};
-  auto record = decode_parked_record(**stored);
-  if (!record.has_value()) return fail(std::move(record.error()));
-  return std::optional<ParkedRecord>(*record);
+Result<std::optional<ParkedRecord>> Parked::find(const UserId& user, const DeviceId& device, const CursorRecord& cursor,
+                                                 Sequence sequence) {
+  const auto stored = state_.get(keys::parked(user, device, sequence));
+  if (!stored.has_value() && stored.error().code != ErrorCode::kCorrupt) return fail(stored.error());
+  if (stored.has_value() && !stored->has_value()) return std::optional<ParkedRecord>{};
+  return believed(stored.value_or(std::nullopt), cursor, sequence);
 }
 
-Result<std::vector<ParkedMessage>> Parked::list(const UserId& user, const DeviceId& device, Sequence after,
-                                                std::size_t limit) {
+Result<std::vector<ParkedMessage>> Parked::list(const UserId& user, const DeviceId& device, const CursorRecord& cursor,
+                                                Sequence after, std::size_t limit) {
   std::vector<ParkedMessage> all;
   const auto visit = [&](std::string_view key, std::optional<std::string_view> value) {
     if (all.size() == limit) return false;
-    const auto record = value.has_value() ? decode_parked_record(*value) : fail(ErrorCode::kCorrupt, "parked", "");
-    if (!record.has_value()) return true;  // not believed: the message is delivered again
-    all.push_back(
-        ParkedMessage{device, keys::sequence_of(key), record->deliveries, record->parked_at_ms, std::nullopt});
+    const Sequence sequence = keys::sequence_of(key);
+    if (key != keys::parked(user, device, sequence)) return true;
+    const auto record = believed(value, cursor, sequence);
+    if (!record.has_value()) return true;
+    all.push_back(ParkedMessage{device, sequence, record->deliveries, record->parked_at_ms, std::nullopt});
     return true;
   };
   auto scanned = scan_parked(state_, user, device, after, visit);

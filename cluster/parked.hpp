@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/error.hpp"
@@ -24,6 +25,9 @@ std::uint32_t count_parked(storage::ShardState& state, const UserId& user, const
 
 // Messages that a device was given again and again and did not ack, set aside for it: it is told that they are lost to
 // it, and somebody lists them and decides. How many there are stands in the device's cursor.
+//
+// A damaged record is believed where the device has acked the message: nothing else brings it back, so it stays on the
+// list, with nothing known of it. Where it has not, the message is delivered again.
 class Parked {
  public:
   Parked(storage::ShardState& state, Mailboxes& mailboxes, Cursors& cursors, const MachineLimits& limits);
@@ -45,18 +49,20 @@ class Parked {
   // Sequences > after, ascending; those of damaged records are left out.
   [[nodiscard]] std::vector<Sequence> beyond_cursor(const UserId& user, const DeviceId& device);
   [[nodiscard]] std::vector<Sequence> sequences(const UserId& user, const DeviceId& device, Sequence after);
-  // Nothing: not parked. kCorrupt when the record is damaged.
-  [[nodiscard]] Result<std::optional<ParkedRecord>> find(const UserId& user, const DeviceId& device, Sequence sequence);
-  // Of one device, sequence > after, ascending, at most `limit`, without the messages themselves and without damaged
-  // records: what those set aside is delivered again.
-  [[nodiscard]] Result<std::vector<ParkedMessage>> list(const UserId& user, const DeviceId& device, Sequence after,
-                                                        std::size_t limit);
+  // Nothing: not parked. `cursor` is the device's.
+  [[nodiscard]] Result<std::optional<ParkedRecord>> find(const UserId& user, const DeviceId& device,
+                                                         const CursorRecord& cursor, Sequence sequence);
+  // Of one device, sequence > after, ascending, at most `limit`, without the messages themselves.
+  [[nodiscard]] Result<std::vector<ParkedMessage>> list(const UserId& user, const DeviceId& device,
+                                                        const CursorRecord& cursor, Sequence after, std::size_t limit);
   [[nodiscard]] std::uint64_t damaged_met() const { return damaged_met_; }
 
  private:
   void count(const AttemptsCommand::Note& note, const MailboxHead& head, const std::vector<Sequence>& parked,
              CursorRecord& cursor) const;
 
+  // For commands. Whether there is such a record, damaged or not.
+  bool has_record(const std::string& key);
   // For commands. Nothing: it has ended, or is damaged.
   std::optional<MailboxRecord> living(const UserId& user, Sequence sequence, const EndRules& rules);
 

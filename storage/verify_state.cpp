@@ -29,7 +29,9 @@ std::string loss_of(char kind, std::string_view key) {
     case 'F': return "the lanes of a producer that is gone are kept until they expire";
     case 'H': return "the mailbox of " + user + " takes no message and gives none: its first and last are not known";
     case 'I': return "which copies of another shard's messages were taken is not known: the node refuses to start";
-    case 'K': return "a message of " + user + " is parked no more: its device gets it again";
+    case 'K':
+      return "a message of " + user +
+             " is parked no more and delivered again, or, where its device has taken notice, stays on the list";
     case 'L':
       return "what this producer sent here is not known: its device gets producerReset, and what it had sent without "
              "an "

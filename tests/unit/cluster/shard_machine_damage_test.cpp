@@ -179,6 +179,56 @@ TEST_F(ShardMachineDamage, DamagedParkedRecordIsNeitherListedNorInTheWayOfOthers
   EXPECT_THAT(replay({Sequence(3)}).value(), ElementsAre(Sequence())) << "it is not parked";
 }
 
+TEST_F(ShardMachineDamage, DamagedParkedRecordStaysListedOnceItsDeviceHasTakenNotice) {
+  ASSERT_TRUE(set_policy(bob, Policy{0, 0, 0, 1}).has_value());
+  fill(5);
+  login(kStart);
+  ASSERT_EQ(attempt(1, 4, 1).size(), 4u);
+  replica().ack(bob, 2, {4});
+  for (const std::uint64_t sequence : {1, 2, 3, 4})
+    damage_value(keys::parked(bob, device("phone"), Sequence(sequence)));
+  EXPECT_THAT(login(kStart).parked, IsEmpty()) << "3 is delivered again, the others are acked";
+  const auto listed = [&](const DeviceId& of) {
+    std::vector<ParkedMessage> list = replica()->parked(bob, of, Sequence(), 100, 1 << 20).value();
+    std::vector<std::uint64_t> sequences;
+    for (const ParkedMessage& one : list) {
+      EXPECT_TRUE(one.message.has_value());
+      EXPECT_EQ(one.deliveries, 0u) << "not known";
+      EXPECT_EQ(one.parked_at_ms, 0u);
+      sequences.push_back(one.sequence.value);
+    }
+    return sequences;
+  };
+  EXPECT_THAT(listed(device("phone")), ElementsAre(1, 2, 4));
+  EXPECT_THAT(listed(DeviceId()), ElementsAre(1, 2, 4));
+  const auto state_of = [&](std::uint64_t sequence) {
+    return replica()->explain(bob, Sequence(sequence), {}).value().devices.at(0).state;
+  };
+  EXPECT_EQ(state_of(2), DeliveryState::kParked);
+  EXPECT_EQ(state_of(3), DeliveryState::kWaiting);
+  EXPECT_EQ(state_of(4), DeliveryState::kParked);
+
+  EXPECT_THAT(replay({Sequence(1), Sequence(3), Sequence(4)}).value(),
+              ElementsAre(Sequence(6), Sequence(), Sequence(7)));
+  const Effects dropped = replica().apply(DropParkedCommand{bob, device("phone"), {Sequence(2)}});
+  EXPECT_EQ(dropped.damaged, 1u) << "the damage is told";
+  EXPECT_THAT(listed(device("phone")), IsEmpty());
+  EXPECT_EQ(replica()->devices(bob)->at(0).parked, 1u) << "3 is counted until it is decided anew";
+}
+
+TEST_F(ShardMachineDamage, ParkedRecordUnderAStrayKeyIsNotListedThoughItsSequenceSeemsAcked) {
+  ASSERT_TRUE(set_policy(bob, Policy{0, 0, 0, 1}).has_value());
+  fill(3);
+  login(kStart);
+  attempt(2, 2, 1);
+  replica().ack(bob, 3);
+  const std::string key = keys::parked(bob, device("phone"), Sequence(2));
+  std::string inserted = key;
+  inserted.insert(key.size() - 8, 1, '\1');  // its last bytes are the sequence as before
+  move_record(key, inserted);
+  EXPECT_THAT(replica()->parked(bob, device("phone"), Sequence(), 100, 1 << 20).value(), IsEmpty());
+}
+
 TEST_F(ShardMachineDamage, DamagedParkedRecordGoesWithItsDevice) {
   ASSERT_TRUE(set_policy(bob, Policy{0, 0, 0, 1}).has_value());
   fill(3);

@@ -87,6 +87,7 @@ class Verify : public testing::TestWithParam<Backend> {
       for (std::uint64_t i = 3; i <= 20; ++i) changes[keys::message(user, Sequence(i))] = message(i);
       changes[keys::cursor(user, kPhone)] = encode(cursor_at(7));
     }
+    changes[keys::parked(kEve, kPhone, Sequence(5))] = encode(ParkedRecord{3, 1});
     LaneRecord lane;
     lane.user = kBob;
     lane.device = kPhone;
@@ -214,6 +215,7 @@ TEST_P(Verify, MissingHeadsAndCursorsShowByTheCount) {
 TEST_P(Verify, EachKindOfDamagedRecordIsSaidInItsOwnWords) {
   damage(keys::mailbox_head(kBob));
   damage(keys::cursor(kEve, kPhone));
+  damage(keys::parked(kEve, kPhone, Sequence(5)));
   damage(keys::lane(ProducerId(7 << 16)));
   damage(keys::outbox(ShardId(1), 4));
   damage(keys::shard_head());
@@ -221,6 +223,7 @@ TEST_P(Verify, EachKindOfDamagedRecordIsSaidInItsOwnWords) {
   EXPECT_THAT(verify(), ElementsAre(is_finding(Kind::kDamaged, "user eve, device phone", "every kept message"),
                                     is_finding(Kind::kDamaged, "shard 2", "refuses to start"),
                                     is_finding(Kind::kDamaged, "user bob", "takes no message and gives none"),
+                                    is_finding(Kind::kDamaged, "shard 2, key 4b", "stays on the list"),
                                     is_finding(Kind::kDamaged, "producer 458752", "producerReset"),
                                     is_finding(Kind::kDamaged, "target shard 1, number 4", "that shard counts it"),
                                     is_finding(Kind::kDamaged, "shard 2", "refuses to start")));
