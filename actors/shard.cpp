@@ -15,6 +15,7 @@
 #include "actors/shard_outbox.hpp"
 #include "actors/shard_reads.hpp"
 #include "actors/shard_refusals.hpp"
+#include "actors/shard_report.hpp"
 #include "actors/shard_ticks.hpp"
 #include "actors/shard_waiters.hpp"
 
@@ -122,7 +123,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   Waiters waiters_;
   TickSource ticks_;
   std::optional<Audience> audience_;
-  DamageReport damage_report_{id_};
+  ShardReport report_{id_};
   FlushSchedule flush_;
   std::optional<OutboxDrain> drain_;
 
@@ -383,6 +384,7 @@ void ShardImpl::install_snapshot(const storage::SnapshotMetadata&, std::string) 
 void ShardImpl::settle(std::uint64_t now_ms) {
   act_on_applied(now_ms);
   act_on_role(now_ms);
+  report_.say_if_due(now_ms);
   flush_if_due(now_ms);
   ask_gather();
   set_timer();
@@ -403,8 +405,8 @@ void ShardImpl::act_on_applied(std::uint64_t now_ms) {
         answer(entry->waiters[i], std::move(results[i]), id_, router_.get());
       }
     }
-    audience_->tell(applied.effects, now_ms);
-    damage_report_.note(applied.effects, now_ms);
+    audience_->tell(applied.effects);
+    report_.note(applied.effects);
     if (!drains()) continue;
     for (const ShardId target : applied.effects.outbox_targets) drain_->written(target, *router_, now_ms);
   }
@@ -482,6 +484,7 @@ void ShardImpl::set_timer() {
   no_later_than(drain_->wake_at());
   if (!flushing_) no_later_than(flush_.due_at());
   no_later_than(audience_->wake_at());
+  for (const std::uint64_t report_at_ms : report_.wake_times()) no_later_than(report_at_ms);
   const std::uint64_t due_ms = machine_->next_due_ms();
   if (due_ms != 0 && is_quiet() && !gather_asked_) {
     no_later_than(clock_.monotonic_ms() + ticks_.wait_ms(next_tick_ms(due_ms, machine_->tick_ms())));

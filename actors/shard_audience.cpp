@@ -23,13 +23,12 @@ void Audience::clear() {
   touches_ = TouchRound();
 }
 
-void Audience::tell(const cluster::Effects& effects, std::uint64_t now_ms) {
+void Audience::tell(const cluster::Effects& effects) {
   presence_.push(effects.delivered);
   presence_.end(effects.ended);
   for (const auto& [user, device] : effects.removed_devices) {
     presence_.evict(user, device, refusals::device_removed());
   }
-  ends_.note(effects, now_ms);
 }
 
 void Audience::tell_result(const Waiter& waiter, const cluster::CommandResult& result) const {

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <optional>
 
-#include "actors/end_report.hpp"
 #include "actors/ports.hpp"
 #include "actors/presence.hpp"
 #include "actors/shard_waiters.hpp"
@@ -17,7 +16,7 @@ namespace earshot::actors {
 // Thread: its shard's. Times are monotonic ms.
 class Audience {
  public:
-  Audience(ShardId shard, cluster::ShardMachine& machine) : machine_(machine), shard_(shard), ends_(shard) {}
+  Audience(ShardId shard, cluster::ShardMachine& machine) : machine_(machine), shard_(shard) {}
 
   void add(ShardRegister registration, std::uint64_t now_ms);
   void remove(const ShardUnregister& registration) { presence_.remove(registration); }
@@ -25,7 +24,7 @@ class Audience {
   void clear();
 
   // What an entry has caused.
-  void tell(const cluster::Effects& effects, std::uint64_t now_ms);
+  void tell(const cluster::Effects& effects);
   // What the result of one command is to others than the one who waits for it.
   void tell_result(const Waiter& waiter, const cluster::CommandResult& result) const;
 
@@ -44,7 +43,6 @@ class Audience {
   const ShardId shard_;
   Presence presence_;
   TouchRound touches_;
-  EndReport ends_;
 };
 
 }  // namespace earshot::actors

@@ -1,13 +1,11 @@
 // Which times a leader proposes, and what it says of a clock that it cannot use.
 #include "actors/shard_ticks.hpp"
 
-#include <memory>
-#include <sstream>
 #include <string>
 
 #include <gtest/gtest.h>
-#include <spdlog/sinks/ostream_sink.h>
-#include <spdlog/spdlog.h>
+
+#include "tests/support/log_capture.hpp"
 
 namespace earshot::actors {
 namespace {
@@ -16,21 +14,10 @@ constexpr std::uint64_t kHourMs = 3'600'000;
 
 class TickSourceLog : public testing::Test {
  protected:
-  TickSourceLog() {
-    spdlog::set_default_logger(
-        std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log_)));
-  }
-  ~TickSourceLog() override { spdlog::set_default_logger(usual_); }
-
   // What was logged since the last call.
-  std::string said() {
-    std::string text = log_.str();
-    log_.str({});
-    return text;
-  }
+  std::string said() { return log_.take(); }
 
-  const std::shared_ptr<spdlog::logger> usual_ = spdlog::default_logger();
-  std::ostringstream log_;
+  tests::LogCapture log_;
   ManualClock clock_;
   TickSource ticks_{clock_, ShardId(3)};
 };
