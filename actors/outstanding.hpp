@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -60,7 +59,7 @@ class Outstanding {
   Outstanding(const Outstanding&) = delete;
   Outstanding& operator=(const Outstanding&) = delete;
 
-  [[nodiscard]] virtual std::size_t free_messages() const { return window_max_ - std::min(messages(), window_max_); }
+  [[nodiscard]] virtual std::size_t free_messages() const { return window_max_ - std::min(messages_, window_max_); }
   [[nodiscard]] std::size_t free_bytes() const { return free_bytes(share()); }
   // Whether an entry of this size may be taken.
   [[nodiscard]] bool fits(std::size_t bytes) const { return fits(share(), bytes); }
@@ -111,13 +110,12 @@ class Outstanding {
   Outstanding(std::size_t window_max, ByteBudget& windows) : window_max_(window_max), windows_(windows) {}
 
   void occupy(const OutstandingEntry& entry) {
-    sizes_.insert(entry.bytes());
-    bytes_ += entry.bytes();
+    largest_ = std::max(largest(), entry.bytes());
+    ++messages_, bytes_ += entry.bytes();
     windows_.take(entry.bytes());
   }
   void release(const OutstandingEntry& entry) {
-    sizes_.erase(sizes_.find(entry.bytes()));
-    bytes_ -= entry.bytes();
+    --messages_, bytes_ -= entry.bytes();
     windows_.give_back(entry.bytes());
   }
   void note_delivered(Sequence last) { delivered_ = std::max(delivered_, last); }
@@ -164,13 +162,14 @@ class Outstanding {
   [[nodiscard]] bool fits(const Share& share, std::size_t bytes) const {
     return free_messages() > 0 && counted(share, bytes) <= share.bytes_max;
   }
-  [[nodiscard]] std::size_t messages() const { return sizes_.size(); }
-  [[nodiscard]] std::size_t largest() const { return sizes_.empty() ? 0 : *sizes_.rbegin(); }
+  // No less than the largest entry, no more than the largest that there was: to know better would cost a walk.
+  [[nodiscard]] std::size_t largest() const { return std::min(largest_, bytes_); }
 
   std::size_t window_max_;
   ByteBudget& windows_;
-  std::multiset<std::size_t> sizes_;  // bytes of the entries that count against the window
-  std::size_t bytes_ = 0;             // their sum
+  std::size_t messages_ = 0;  // entries that count against the window
+  std::size_t bytes_ = 0;     // of them
+  std::size_t largest_ = 0;   // see largest()
   Sequence delivered_;
   std::vector<Sequence> in_vain_;  // emptied by take_in_vain()
 };
