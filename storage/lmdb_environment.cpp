@@ -90,12 +90,16 @@ class LmdbEnvironment final : public Environment {
     EARSHOT_INVARIANT(table < tables_.size(), "a table is one of those the environment was opened with");
     return tables_[table];
   }
-  // What a failed write or commit means; one that leaves the disk's state unknown stops the process.
-  Error write_error(int code, std::string_view what) { return failures_.judge(code, what, witness_); }
+  // Every call of LMDB's that may write goes through this. A failure that leaves unknown what the disk holds stops the
+  // process.
+  LmdbFailures& failures() { return failures_; }
 
-  // A transaction that may have changed something is committed.
-  void committed() {
-    if (note_) note_->write(witness_.get());
+  // Of a transaction that may have changed something. `what` names it in the error.
+  Status commit(MDB_txn* transaction, std::string_view what) {
+    const int code = failures_.code_of([transaction] { return mdb_txn_commit(transaction); });
+    if (code != 0) return fail(failures_.judge(code, what));
+    if (note_) note_->write(head_file_.get());
+    return {};
   }
   // A transaction gives itself back when it ends.
   void end_read(MDB_txn* transaction);
@@ -105,7 +109,8 @@ class LmdbEnvironment final : public Environment {
   void advance();
 
  private:
-  LmdbEnvironment(std::string path, std::optional<FileLock> lock) : path_(std::move(path)), lock_(std::move(lock)) {}
+  LmdbEnvironment(const LmdbOptions& options, std::optional<FileLock> lock)
+      : path_(options.path), lock_(std::move(lock)), failures_(options.path, clock_) {}
   [[nodiscard]] std::string data_file() const { return path_ + "/data.mdb"; }
   [[nodiscard]] std::string note_file() const { return path_ + "/meta.note"; }
   Status make_data_file(const LmdbOptions& options);
@@ -115,9 +120,10 @@ class LmdbEnvironment final : public Environment {
 
   std::string path_;
   std::optional<FileLock> lock_;  // nothing: opened to read
-  FileDescriptor witness_;        // of the data file, never written through: see write_error()
+  FileDescriptor head_file_;      // of the data file: what the note is made of
   std::optional<MetaNote> note_;  // nothing: opened to read
-  LmdbFailures failures_{path_};
+  const SystemClock clock_;
+  LmdbFailures failures_;
   MDB_env* env_ = nullptr;
   std::vector<MDB_dbi> tables_;
   MDB_dbi advance_table_ = 0;
@@ -270,9 +276,10 @@ class LmdbWrite final : public WriteTransaction {
     if (auto usable = check_usable(); !usable) return fail(std::move(usable.error()));
     if (!is_key(key)) return false;
     MDB_val k = value_of(key);
-    const int code = mdb_del(transaction_, environment_.table(table), &k, nullptr);
+    LmdbFailures& failures = environment_.failures();
+    const int code = failures.code_of([&] { return mdb_del(transaction_, environment_.table(table), &k, nullptr); });
     if (code == MDB_NOTFOUND) return false;
-    if (code != 0) return fail(spoil(environment_.write_error(code, "erase")));
+    if (code != 0) return fail(spoil(failures.judge(code, "erase")));
     return true;
   }
 
@@ -281,9 +288,8 @@ class LmdbWrite final : public WriteTransaction {
       abandon();
       return usable;
     }
-    const int code = mdb_txn_commit(std::exchange(transaction_, nullptr));
-    if (code == 0) environment_.committed();
-    if (code != 0) spoil(environment_.write_error(code, "commit"));
+    if (auto committed = environment_.commit(std::exchange(transaction_, nullptr), "commit"); !committed)
+      spoil(std::move(committed.error()));
     finish();
     return spoiled_ ? Status(fail(*spoiled_)) : Status();
   }
@@ -294,12 +300,13 @@ class LmdbWrite final : public WriteTransaction {
     if (auto fits = check_record(key, value); !fits) return fits;
     MDB_val k = value_of(key);
     MDB_val v = value_of(value);
-    const int code = mdb_put(transaction_, environment_.table(table), &k, &v, flags);
+    LmdbFailures& failures = environment_.failures();
+    const int code = failures.code_of([&] { return mdb_put(transaction_, environment_.table(table), &k, &v, flags); });
     if (code == 0) return {};
     if (code == MDB_KEYEXIST) {
       return fail(ErrorCode::kInvalidArgument, "key", "must be greater than every key in the table");
     }
-    return fail(spoil(environment_.write_error(code, "write")));
+    return fail(spoil(failures.judge(code, "write")));
   }
 
   void abandon() {
@@ -341,7 +348,7 @@ Result<std::unique_ptr<Environment>> LmdbEnvironment::open(const LmdbOptions& op
   // LMDB itself lets an environment be opened twice in a process, and then breaks its own locks: ours comes first.
   auto lock = FileLock::acquire(options.path + "/open.lock");
   if (!lock) return fail(std::move(lock.error()));
-  std::unique_ptr<LmdbEnvironment> environment(new LmdbEnvironment(options.path, std::move(*lock)));
+  std::unique_ptr<LmdbEnvironment> environment(new LmdbEnvironment(options, std::move(*lock)));
   if (auto made = environment->make_data_file(options); !made) return fail(std::move(made.error()));
   if (auto sound = check_meta_pages(environment->data_file(), environment->note_file()); !sound)
     return fail(std::move(sound.error()));
@@ -353,7 +360,7 @@ Result<std::unique_ptr<Environment>> LmdbEnvironment::open(const LmdbOptions& op
 }
 
 Result<std::unique_ptr<Environment>> LmdbEnvironment::open_to_read(const LmdbOptions& options) {
-  std::unique_ptr<LmdbEnvironment> environment(new LmdbEnvironment(options.path, std::nullopt));
+  std::unique_ptr<LmdbEnvironment> environment(new LmdbEnvironment(options, std::nullopt));
   if (auto sound = check_meta_pages(environment->data_file(), environment->note_file()); !sound)
     return fail(std::move(sound.error()));
   auto env = open_env(options.path, options, MDB_RDONLY | MDB_NOLOCK);
@@ -382,9 +389,9 @@ Status LmdbEnvironment::make_data_file(const LmdbOptions& options) {
     code = mdb_dbi_open(transaction, kAdvanceTable, MDB_CREATE, &table);
     if (code != 0) {
       mdb_txn_abort(transaction);
-      return fail(write_error(code, "make " + beside));
+      return fail(failures_.judge(code, "make " + beside));
     }
-    if (code = mdb_txn_commit(transaction); code != 0) return fail(write_error(code, "make " + beside));
+    if (auto made = commit(transaction, "make " + beside); !made) return made;
   }
   std::filesystem::rename(beside, data_file(), error);
   if (error) return fail(file_error(error.value(), "rename", beside));
@@ -397,8 +404,8 @@ Status LmdbEnvironment::open_environment(const LmdbOptions& options) {
   auto env = open_env(path_, options, 0);
   if (!env) return fail(std::move(env.error()));
   env_ = env->release();
-  witness_ = FileDescriptor(::open(data_file().c_str(), O_RDONLY | O_CLOEXEC));
-  if (!witness_.is_open()) return fail(file_error(errno, "open", data_file()));
+  head_file_ = FileDescriptor(::open(data_file().c_str(), O_RDONLY | O_CLOEXEC));
+  if (!head_file_.is_open()) return fail(file_error(errno, "open", data_file()));
   auto note = MetaNote::open(note_file());
   if (!note) return fail(std::move(note.error()));
   note_ = std::move(*note);
@@ -428,10 +435,7 @@ Status LmdbEnvironment::open_tables(const std::vector<std::string>& names, unsig
     if (code == MDB_NOTFOUND) return fail(ErrorCode::kCorrupt, "", path_ + " has lost its table \"" + name + "\"");
     return fail(error_of(code, "open the tables of " + path_));
   }
-  code = mdb_txn_commit(transaction);
-  if (code != 0) return fail(write_error(code, "commit"));
-  committed();
-  return {};
+  return commit(transaction, "commit");
 }
 
 void LmdbEnvironment::advance() {
@@ -445,9 +449,7 @@ void LmdbEnvironment::advance() {
     mdb_txn_abort(transaction);  // not even this fits: nothing is lost by not having done it
     return;
   }
-  const int code = mdb_txn_commit(transaction);
-  if (code == 0) committed();
-  if (code != 0) write_error(code, "commit");  // full is no news
+  (void)commit(transaction, "commit");  // full is no news
 }
 
 LmdbEnvironment::~LmdbEnvironment() {

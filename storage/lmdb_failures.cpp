@@ -1,19 +1,17 @@
 #include "storage/lmdb_failures.hpp"
 
-#include <cerrno>
-#include <cstdint>
-
 #include <fcntl.h>
 #include <lmdb.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/limits.hpp"
+#include "storage/files.hpp"
 
 namespace earshot::storage {
 namespace {
 
-constexpr std::chrono::minutes kForgivesAfter(1);  // a write cut short where there is room
+constexpr std::uint64_t kForgivesAgainMs = 60'000;  // a write cut short where there is room
 
 // Less is free than the largest transactions take, so that one of them may have met the end of the room, even if a
 // little has come free since.
@@ -31,11 +29,14 @@ bool is_out_of_quota(const std::string& path) {
   return code == EDQUOT || code == ENOSPC;
 }
 
+std::string text_of(int code) { return code == kCutShort ? "a write was cut short" : mdb_strerror(code); }
+
 }  // namespace
 
 Error error_of(int code, std::string_view what) {
-  const std::string detail = std::string(what) + ": " + mdb_strerror(code);
+  const std::string detail = std::string(what) + ": " + text_of(code);
   switch (code) {
+    case kCutShort:
     case MDB_MAP_FULL:
     case ENOSPC:
     case EDQUOT: return Error{ErrorCode::kStorageFull, "", detail};
@@ -51,37 +52,32 @@ Error error_of(int code, std::string_view what) {
 }
 
 void stop_on_failed_sync(int code, const std::string& path) {
-  const std::string why = "cannot write and sync " + path + ": " + mdb_strerror(code) +
+  const std::string why = "cannot write and sync " + path + ": " + text_of(code) +
                           "; what the disk holds is unknown until it is read again, so the process stops";
   invariant_broken("a commit reaches the disk", __FILE__, __LINE__, why);
 }
 
-// Whether a write that was cut short where there is room is tried again.
+// The system cuts a write short where the room ends (ENOSPC is for who finds none at all). There may be room again by
+// now. Where there is and nothing tells why, it may have been a quota that was raised just then: the write is tried
+// once more, and a second one cut short within the minute is no such thing.
+bool LmdbFailures::may_have_been_full() { return is_nearly_full(path_) || is_out_of_quota(path_) || forgives(); }
+
 bool LmdbFailures::forgives() {
-  const auto now = std::chrono::steady_clock::now();
-  if (forgiven_at_ && now - *forgiven_at_ < kForgivesAfter) return false;
-  forgiven_at_ = now;
+  const std::uint64_t now_ms = clock_.monotonic_ms();
+  if (forgiven_at_ms_ && now_ms - *forgiven_at_ms_ < kForgivesAgainMs) return false;
+  forgiven_at_ms_ = now_ms;
   return true;
 }
 
 // A full disk spoils only the transaction that met it: its pages belong to nobody as long as the meta page, which is
-// written last, does not name them. Any other failure of the system stops the process. LMDB makes EIO of two things: of
-// an EIO, and of a write cut short, which is what the system does where the room ends (ENOSPC is for who finds none at
-// all). The kernel tells them apart: a page that it could not bring to the disk is reported once to every descriptor of
-// the file that was open then, so the witness, which LMDB does not know, hears of it too. Where there is room again by
-// now, the write is tried once more: a second one cut short is no quota that was raised just then.
-Error LmdbFailures::judge(int code, std::string_view what, const FileDescriptor& witness) {
+// written last, does not name them. Any other failure of the system stops the process.
+Error LmdbFailures::judge(int code, std::string_view what) {
   Error error = error_of(code, what);
-  if (code == EIO) {
-    const bool sync_failed = witness.is_open() && ::fdatasync(witness.get()) != 0;
-    if (!sync_failed && (is_nearly_full(path_) || is_out_of_quota(path_) || forgives())) {
-      return error_of(ENOSPC, std::string(what) + ", cut short");
-    }
-  }
   // Positive codes are the system's. ENOMEM comes from before anything is written. A failed write of the meta page
   // makes LMDB answer with MDB_PANIC from then on.
   const bool from_system = code > 0 && code != ENOMEM && error.code != ErrorCode::kStorageFull;
-  if (from_system || code == MDB_PANIC) stop_on_failed_sync(code, path_);
+  const bool is_unexplained = code == kCutShort && !may_have_been_full();
+  if (from_system || is_unexplained || code == MDB_PANIC) stop_on_failed_sync(code, path_);
   return error;
 }
 

@@ -1,16 +1,20 @@
 #pragma once
 
-#include <chrono>
+#include <cerrno>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
-#include "storage/files.hpp"
 
 // What LMDB's codes mean.
 namespace earshot::storage {
+
+// Beside LMDB's codes and the system's: a write was cut short.
+inline constexpr int kCutShort = -1;
 
 // The one place where LMDB's codes become ours. `what` names the operation.
 Error error_of(int code, std::string_view what);
@@ -19,19 +23,29 @@ Error error_of(int code, std::string_view what);
 // there.
 [[noreturn]] void stop_on_failed_sync(int code, const std::string& path);
 
-// Judges the failed writes of the environment in `path`. One thread at a time.
+// Judges the failed writes of the environment in `path`. One thread at a time; the clock outlives it.
 class LmdbFailures {
  public:
-  explicit LmdbFailures(std::string path) : path_(std::move(path)) {}
+  LmdbFailures(std::string path, const Clock& clock) : path_(std::move(path)), clock_(clock) {}
 
-  // What to answer, if the process may go on; else it ends here. `witness`: of the data file, never written through.
-  Error judge(int code, std::string_view what, const FileDescriptor& witness);
+  // The code of a call of LMDB's that may write. LMDB makes EIO of two things: of an EIO, which it takes from errno,
+  // and of a write that was cut short, of which errno knows nothing.
+  template <class Call>
+  static int code_of(const Call& call) {
+    errno = 0;
+    const int code = call();
+    return code == EIO && errno == 0 ? kCutShort : code;
+  }
+  // What to answer to the last code, if the process may go on; else it ends here.
+  Error judge(int code, std::string_view what);
 
  private:
+  bool may_have_been_full();
   bool forgives();
 
   const std::string path_;
-  std::optional<std::chrono::steady_clock::time_point> forgiven_at_;
+  const Clock& clock_;
+  std::optional<std::uint64_t> forgiven_at_ms_;
 };
 
 }  // namespace earshot::storage

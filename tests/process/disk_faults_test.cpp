@@ -22,6 +22,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 using tests::bodies_of;
+using tests::DiskControl;
 using tests::numbered;
 
 constexpr int kAborted = 128 + SIGABRT;
@@ -41,8 +42,6 @@ class DiskFaults : public tests::ProcessTest {
     EXPECT_TRUE(page) << page.error().to_string();
     return std::chrono::duration_cast<milliseconds>(steady_clock::now() - began);
   }
-  // A message that the node can only store when its disk works; it is not waited for.
-  void post_one(tests::Device& sender, const std::string& text) { post(sender, "bob", {text}); }
 
   void expect_that_it_waits_for_room(const std::function<void(bool is_full)>& set_full) {
     auto io = kj::setupAsyncIo();
@@ -67,7 +66,22 @@ class DiskFaults : public tests::ProcessTest {
     EXPECT_EQ(bodies_of(mailbox("bob")), texts);
   }
 
-  tests::DiskControl disk_{directory_ / "faults"};
+  // A node whose disk breaks dies of it, and with a sound disk goes on where it was.
+  void expect_that_it_ends_loudly(const std::function<void()>& break_disk) {
+    start();
+    send("early", "bob", numbered(200));
+    const auto alice = open_sender("alice");
+    ASSERT_TRUE((*alice)->wait_connected(tests::kPatienceMs));
+    break_disk();
+    post(*alice, "bob", {"201"});  // which the node can only store when its disk works
+    EXPECT_EQ(node().wait_end(kEndMs), kAborted);
+    disk_.mend();
+    node().start();
+    flush(*alice);
+    EXPECT_EQ(bodies_of(mailbox("bob")), numbered(201));
+  }
+
+  DiskControl disk_{directory_ / "faults"};
 };
 
 TEST_F(DiskFaults, SlowDiskMakesGroupsLargerAndKeepsEverything) {
@@ -138,7 +152,7 @@ TEST_F(DiskFaults, HangingDiskLetsInNoMoreThanTheLimitsAndLosesNothing) {
 }
 
 TEST_F(DiskFaults, FullDiskIsWaitedForAndNothingAdmittedIsDropped) {
-  expect_that_it_waits_for_room([&](bool is_full) { disk_.fail_writes(is_full ? ENOSPC : 0); });
+  expect_that_it_waits_for_room([&](bool is_full) { is_full ? disk_.fail_writes(ENOSPC) : disk_.mend(); });
 }
 
 // A quota cuts a write short, as a full disk does, while the file system says that much is free.
@@ -156,45 +170,24 @@ TEST_F(DiskFaults, QuotaThatIsRaisedWhileAWriteMeetsItStopsNothing) {
 }
 
 TEST_F(DiskFaults, WritesCutShortInARowThoughThereIsRoomEndTheProcess) {
-  start();
-  send("early", "bob", numbered(200));
-  const auto alice = open_sender("alice");
-  ASSERT_TRUE((*alice)->wait_connected(tests::kPatienceMs));
-  disk_.cut_short(1'000);
-  post_one(*alice, "201");
-  EXPECT_EQ(node().wait_end(kEndMs), kAborted);
-  disk_.cut_short(0);
-  node().start();
-  flush(*alice);
-  EXPECT_EQ(bodies_of(mailbox("bob")), numbered(201));
+  expect_that_it_ends_loudly([&] { disk_.cut_short(DiskControl::kEvery); });
 }
 
 TEST_F(DiskFaults, FailedSyncEndsTheProcessLoudlyAndLosesNothingAcknowledged) {
-  start();
-  send("early", "bob", numbered(200));
-  const auto alice = open_sender("alice");
-  ASSERT_TRUE((*alice)->wait_connected(tests::kPatienceMs));
-  disk_.fail_syncs(EIO);
-  post_one(*alice, "201");
-  EXPECT_EQ(node().wait_end(kEndMs), kAborted);
-  disk_.fail_syncs(0);
-  node().start();
-  flush(*alice);
-  EXPECT_EQ(bodies_of(mailbox("bob")), numbered(201));
+  expect_that_it_ends_loudly([&] { disk_.fail_syncs(EIO); });
+}
+
+// The next one would not fail: a disk that is asked again says that all is well, and what it has lost stays lost.
+TEST_F(DiskFaults, OneFailedSyncEndsTheProcess) {
+  expect_that_it_ends_loudly([&] { disk_.fail_syncs(EIO, 1); });
 }
 
 TEST_F(DiskFaults, FailedWriteIsNotTakenForAFullDisk) {
-  start();
-  send("early", "bob", numbered(200));
-  const auto alice = open_sender("alice");
-  ASSERT_TRUE((*alice)->wait_connected(tests::kPatienceMs));
-  disk_.fail_writes(EIO);
-  post_one(*alice, "201");
-  EXPECT_EQ(node().wait_end(kEndMs), kAborted);
-  disk_.fail_writes(0);
-  node().start();
-  flush(*alice);
-  EXPECT_EQ(bodies_of(mailbox("bob")), numbered(201));
+  expect_that_it_ends_loudly([&] { disk_.fail_writes(EIO); });
+}
+
+TEST_F(DiskFaults, OneFailedWriteEndsTheProcess) {
+  expect_that_it_ends_loudly([&] { disk_.fail_writes(EIO, 1); });
 }
 
 // The disk hangs, so that what is let in stays in memory, of which there is less than the limits add up to.

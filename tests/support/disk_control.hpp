@@ -23,6 +23,8 @@ namespace earshot::tests {
 // directory that is there; the node's data belongs below data().
 class DiskControl {
  public:
+  static constexpr std::uint64_t kEvery = UINT64_MAX;
+
   explicit DiskControl(std::string directory) : directory_(std::move(directory)) {
     std::filesystem::create_directories(disk());
     std::ofstream(control_file(), std::ios::binary) << std::string(sizeof(disk_control), '\0');
@@ -48,8 +50,16 @@ class DiskControl {
   [[nodiscard]] std::uint64_t records() const { return std::atomic_ref(control_->records).load(); }
   [[nodiscard]] std::uint64_t syncs() const { return std::atomic_ref(control_->syncs).load(); }
   void delay_syncs_ms(std::uint64_t ms) { std::atomic_ref(control_->sync_delay_ms).store(ms); }
-  void fail_writes(int error) { std::atomic_ref(control_->write_errno).store(static_cast<std::uint64_t>(error)); }
-  void fail_syncs(int error) { std::atomic_ref(control_->sync_errno).store(static_cast<std::uint64_t>(error)); }
+  // So many more writes of data pages, or syncs, fail.
+  void fail_writes(int error, std::uint64_t writes = kEvery) {
+    std::atomic_ref(control_->write_errno).store(static_cast<std::uint64_t>(error));
+    std::atomic_ref(control_->write_faults).store(writes);
+  }
+  void fail_syncs(int error, std::uint64_t syncs = kEvery) {
+    std::atomic_ref(control_->sync_errno).store(static_cast<std::uint64_t>(error));
+    std::atomic_ref(control_->sync_faults).store(syncs);
+  }
+  void mend() { fail_writes(0, 0), fail_syncs(0, 0), cut_short(0); }
   void use_up_quota(bool used_up) { std::atomic_ref(control_->quota).store(used_up ? 1 : 0); }
   [[nodiscard]] std::uint64_t cuts_left() const { return std::atomic_ref(control_->cuts).load(); }
   // As if a quota that is used up were raised before anybody can look.

@@ -19,7 +19,7 @@
 
 #include "disk_trace.h"
 
-enum { kDescriptors = 4096, kVectors = 1024, kSliceMs = 5, kPageBytes = 4096 };
+enum { kDescriptors = 4096, kVectors = 1024, kSliceMs = 5, kPageBytes = 4096, kDataOffset = 2 * kPageBytes };
 
 // Of a descriptor of a watched file.
 struct watched {
@@ -83,6 +83,15 @@ __attribute__((constructor)) static void begin(void) {
 }
 
 static uint64_t told(const uint64_t* field) { return __atomic_load_n(field, __ATOMIC_ACQUIRE); }
+
+// Takes one of those that are left.
+static bool take_one(uint64_t* field) {
+  uint64_t left = told(field);
+  while (left > 0) {
+    if (__atomic_compare_exchange_n(field, &left, left - 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) return true;
+  }
+  return false;
+}
 
 static bool is_below(const char* path) { return directory != NULL && strncmp(path, directory, strlen(directory)) == 0; }
 static const char* below(const char* path) {
@@ -205,9 +214,8 @@ static int sync_watched(const struct watched* entry, int descriptor, int (*real_
   pthread_mutex_unlock(&mutex);
   take_time();
   if (told(&control->lying) != 0) return 0;
-  const int error = (int)told(&control->sync_errno);
-  if (error != 0) {
-    errno = error;
+  if (take_one(&control->sync_faults)) {
+    errno = (int)told(&control->sync_errno);
     return -1;
   }
   if (real_sync(descriptor) != 0) return -1;
@@ -247,7 +255,7 @@ static ssize_t write_synchronously(const struct watched* entry, int descriptor, 
       record((struct disk_record){DISK_WRITE, entry->inode, (uint64_t)offset, 0, bytes}, parts, count);
   pthread_mutex_unlock(&mutex);
   take_time();
-  if (told(&control->sync_errno) != 0) {
+  if (take_one(&control->sync_faults)) {
     errno = (int)told(&control->sync_errno);
     return -1;
   }
@@ -259,28 +267,20 @@ static ssize_t write_synchronously(const struct watched* entry, int descriptor, 
   return written;
 }
 
-// Whether this write is one of those that are cut short.
-static int is_to_be_cut(void) {
-  uint64_t left = told(&control->cuts);
-  while (left > 0) {
-    if (__atomic_compare_exchange_n(&control->cuts, &left, left - 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) return 1;
-  }
-  return 0;
-}
-
 // `offset` < 0: where the descriptor stands.
 static ssize_t write_watched(const struct watched* entry, int descriptor, const struct iovec* parts, int count,
                              off_t offset) {
-  const int error = (int)told(&control->write_errno);
-  if (error != 0) {
-    errno = error;
+  // LMDB's two head pages, and the small files beside it, are overwritten in their places and have their room.
+  const bool is_of_data = offset >= kDataOffset;
+  if (is_of_data && take_one(&control->write_faults)) {
+    errno = (int)told(&control->write_errno);
     return -1;
   }
   if (entry->is_synchronous && offset >= 0) return write_synchronously(entry, descriptor, parts, count, offset);
   if (entry->is_synchronous) abort();  // nobody here does that
   struct iovec fitting = {NULL, 0};
   const int has_quota = told(&control->quota) != 0;
-  if (has_quota || is_to_be_cut()) {
+  if (is_of_data && (has_quota || take_one(&control->cuts))) {
     if (has_quota && bytes_of(parts, count) <= kPageBytes) {
       errno = EDQUOT;
       return -1;

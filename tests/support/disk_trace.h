@@ -11,11 +11,13 @@ struct disk_control {
   uint64_t records;       /* in the trace so far; told by the shim */
   uint64_t syncs;         /* begun so far; told by the shim */
   uint64_t sync_delay_ms; /* every sync takes so much longer; lowering it ends waits under way */
-  uint64_t write_errno;   /* 0, or what writes fail with */
-  uint64_t sync_errno;    /* 0, or what syncs fail with */
+  uint64_t write_errno;   /* what writes of data pages fail with … */
+  uint64_t write_faults;  /* … so many more of them; counted down by the shim */
+  uint64_t sync_errno;    /* what syncs fail with … */
+  uint64_t sync_faults;   /* … so many more of them; counted down by the shim */
   uint64_t lying;         /* syncs are answered and not done: the trace shows none */
-  uint64_t quota;         /* a quota is used up: writes are cut short after a page, nothing is allocated any more */
-  uint64_t cuts;          /* so many more writes are cut short; counted down by the shim */
+  uint64_t quota;         /* a quota is used up: writes of data pages are cut short, nothing is allocated any more */
+  uint64_t cuts;          /* so many more of them are cut short; counted down by the shim */
 };
 
 enum disk_record_kind {
