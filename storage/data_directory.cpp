@@ -113,7 +113,9 @@ Status check_shards(std::uint16_t asked, std::uint16_t stored) {
 
 // The environments and what is in them, for an identity that is known.
 Status open_data(const std::string& path, DataDirectory& directory) {
+  const auto claims = std::make_shared<RoomClaims>();
   LmdbOptions log_options;
+  log_options.claims = claims;
   log_options.path = path + "/log";
   log_options.tables = LogStore::tables();
   auto log_environment = open_lmdb(log_options);
@@ -121,6 +123,7 @@ Status open_data(const std::string& path, DataDirectory& directory) {
   directory.log_environment = std::move(*log_environment);
 
   LmdbOptions state_options;
+  state_options.claims = claims;
   state_options.path = path + "/state";
   state_options.tables = state_tables();
   auto state_environment = open_lmdb(state_options);
@@ -141,7 +144,7 @@ Status open_data(const std::string& path, DataDirectory& directory) {
   }
   if (auto checked = check_sums(*directory.state_environment, identity.shard_count); !checked) return checked;
 
-  auto space = open_disk_space(path);
+  auto space = open_disk_space(path, claims);
   if (!space) return fail(std::move(space.error()));
   directory.space = std::move(*space);
   return {};

@@ -29,8 +29,9 @@ Result<struct statvfs> space_of(const std::string& path) {
 
 class FileSystemSpace final : public DiskSpace {
  public:
-  FileSystemSpace(const std::string& data_dir, std::uint64_t total_bytes)
+  FileSystemSpace(const std::string& data_dir, std::uint64_t total_bytes, std::shared_ptr<RoomClaims> claims)
       : places_{data_dir + "/log", data_dir + "/state"},
+        claims_(std::move(claims)),
         ballast_(data_dir + "/ballast"),
         total_bytes_(total_bytes),
         ballast_bytes_(std::min(limits::kBallastBytes, total_bytes / kBallastPartOfDisk) / kPageBytes * kPageBytes) {
@@ -53,6 +54,7 @@ class FileSystemSpace final : public DiskSpace {
   [[nodiscard]] bool has_ballast() const override { return has_ballast_; }
 
   Status make_ballast() override {
+    const RoomClaims::Claim claim(*claims_);
     // Allocated, not written: a power cut may leave it shorter or away, and then it is made again.
     const FileDescriptor file(::open(ballast_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (!file.is_open()) return fail(file_error(errno, "make", ballast_));
@@ -66,12 +68,14 @@ class FileSystemSpace final : public DiskSpace {
   }
 
   void release_ballast() override {
+    const RoomClaims::Claim claim(*claims_);
     ::unlink(ballast_.c_str());
     has_ballast_ = false;
   }
 
  private:
   const std::array<std::string, 2> places_;
+  const std::shared_ptr<RoomClaims> claims_;
   const std::string ballast_;
   const std::uint64_t total_bytes_;
   const std::uint64_t ballast_bytes_;
@@ -80,10 +84,11 @@ class FileSystemSpace final : public DiskSpace {
 
 }  // namespace
 
-Result<std::unique_ptr<DiskSpace>> open_disk_space(const std::string& data_dir) {
+Result<std::unique_ptr<DiskSpace>> open_disk_space(const std::string& data_dir, std::shared_ptr<RoomClaims> claims) {
   const auto space = space_of(data_dir);
   if (!space) return fail(space.error());
-  return std::make_unique<FileSystemSpace>(data_dir, std::uint64_t{space->f_blocks} * space->f_frsize);
+  return std::make_unique<FileSystemSpace>(data_dir, std::uint64_t{space->f_blocks} * space->f_frsize,
+                                           std::move(claims));
 }
 
 }  // namespace earshot::storage

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/error.hpp"
+#include "storage/room_claims.hpp"
 
 namespace earshot::storage {
 
@@ -26,6 +27,8 @@ class DiskSpace {
 };
 
 // Of a data directory, which is there and locked. A ballast left by an earlier process is taken over; none is made.
-Result<std::unique_ptr<DiskSpace>> open_disk_space(const std::string& data_dir);
+// `claims` hear of each ballast that comes or goes.
+Result<std::unique_ptr<DiskSpace>> open_disk_space(const std::string& data_dir,
+                                                   std::shared_ptr<RoomClaims> claims = std::make_shared<RoomClaims>());
 
 }  // namespace earshot::storage

@@ -110,7 +110,7 @@ class LmdbEnvironment final : public Environment {
 
  private:
   LmdbEnvironment(const LmdbOptions& options, std::optional<FileLock> lock)
-      : path_(options.path), lock_(std::move(lock)), failures_(options.path, clock_) {}
+      : path_(options.path), lock_(std::move(lock)), failures_(options.path, options.claims, clock_) {}
   [[nodiscard]] std::string data_file() const { return path_ + "/data.mdb"; }
   [[nodiscard]] std::string note_file() const { return path_ + "/meta.note"; }
   Status make_data_file(const LmdbOptions& options);

@@ -7,6 +7,7 @@
 
 #include "base/limits.hpp"
 #include "storage/environment.hpp"
+#include "storage/room_claims.hpp"
 
 namespace earshot::storage {
 
@@ -16,6 +17,7 @@ struct LmdbOptions {
   std::uint64_t map_bytes = limits::kMapBytes;
   std::uint32_t readers_max = 1024;
   bool read_only = false;  // nothing is made or locked: the caller sees to it that nobody writes meanwhile
+  std::shared_ptr<RoomClaims> claims = std::make_shared<RoomClaims>();  // of everything on the same disk
 };
 
 // Opens (or makes) an environment on LMDB. kConflict when this or another process has it open already, kCorrupt when

@@ -60,7 +60,11 @@ void stop_on_failed_sync(int code, const std::string& path) {
 // The system cuts a write short where the room ends (ENOSPC is for who finds none at all). There may be room again by
 // now. Where there is and nothing tells why, it may have been a quota that was raised just then: the write is tried
 // once more, and a second one cut short within the minute is no such thing.
-bool LmdbFailures::may_have_been_full() { return is_nearly_full(path_) || is_out_of_quota(path_) || forgives(); }
+bool LmdbFailures::may_have_been_full() {
+  if (!claims_->were_none_since(claims_before_) || is_nearly_full(path_)) return true;
+  const RoomClaims::Claim claim(*claims_);
+  return is_out_of_quota(path_) || forgives();
+}
 
 bool LmdbFailures::forgives() {
   const std::uint64_t now_ms = clock_.monotonic_ms();

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,6 +10,7 @@
 
 #include "base/clock.hpp"
 #include "base/error.hpp"
+#include "storage/room_claims.hpp"
 
 // What LMDB's codes mean.
 namespace earshot::storage {
@@ -26,12 +28,14 @@ Error error_of(int code, std::string_view what);
 // Judges the failed writes of the environment in `path`. One thread at a time; the clock outlives it.
 class LmdbFailures {
  public:
-  LmdbFailures(std::string path, const Clock& clock) : path_(std::move(path)), clock_(clock) {}
+  LmdbFailures(std::string path, std::shared_ptr<RoomClaims> claims, const Clock& clock)
+      : path_(std::move(path)), claims_(std::move(claims)), clock_(clock) {}
 
   // The code of a call of LMDB's that may write. LMDB makes EIO of two things: of an EIO, which it takes from errno,
   // and of a write that was cut short, of which errno knows nothing.
   template <class Call>
-  static int code_of(const Call& call) {
+  int code_of(const Call& call) {
+    claims_before_ = claims_->count();
     errno = 0;
     const int code = call();
     return code == EIO && errno == 0 ? kCutShort : code;
@@ -44,7 +48,9 @@ class LmdbFailures {
   bool forgives();
 
   const std::string path_;
+  const std::shared_ptr<RoomClaims> claims_;
   const Clock& clock_;
+  std::optional<std::uint64_t> claims_before_;  // the last call
   std::optional<std::uint64_t> forgiven_at_ms_;
 };
 

@@ -69,6 +69,22 @@ TEST_F(DiskSpaceTest, BallastThatDoesNotFitLeavesNothingBehindAndIsMadeLater) {
   EXPECT_GE(blocks_bytes(ballast), space->ballast_bytes());
 }
 
+TEST_F(DiskSpaceTest, BallastThatComesOrGoesIsAClaimThatWritersKnowOf) {
+  const auto claims = std::make_shared<RoomClaims>();
+  const auto space = must(open_disk_space(directory.path(), claims));
+  auto before = claims->count();
+  must(space->make_ballast());
+  EXPECT_FALSE(claims->were_none_since(before));
+  before = claims->count();
+  EXPECT_TRUE(claims->were_none_since(before));
+  space->release_ballast();
+  EXPECT_FALSE(claims->were_none_since(before));
+  std::filesystem::create_symlink("/dev/full", ballast);
+  before = claims->count();
+  EXPECT_FALSE(space->make_ballast());
+  EXPECT_FALSE(claims->were_none_since(before)) << "one in vain takes all the room there is, for a moment";
+}
+
 TEST_F(DiskSpaceTest, LostDirectoryIsAnErrorNotAnEmptyDisk) {
   const auto space = open();
   std::filesystem::remove_all(directory / "log");

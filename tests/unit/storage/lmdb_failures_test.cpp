@@ -10,15 +10,25 @@ namespace {
 
 class LmdbFailuresTest : public testing::Test {
  protected:
-  Error write_cut_short() {
-    const int code = failures.code_of([] { return EIO; });
+  // LMDB writes, and the system cuts it short; `meanwhile` is what others do.
+  template <class Meanwhile>
+  Error write_cut_short(Meanwhile&& meanwhile) {
+    const int code = failures.code_of([&] {
+      meanwhile();
+      return EIO;
+    });
     EXPECT_EQ(code, kCutShort);
     return failures.judge(code, "write");
   }
+  Error write_cut_short() {
+    return write_cut_short([] {});
+  }
+  void claim() { const RoomClaims::Claim claimed(*claims); }
 
   tests::TemporaryDirectory directory;
   ManualClock clock;
-  LmdbFailures failures{directory.path(), clock};
+  const std::shared_ptr<RoomClaims> claims = std::make_shared<RoomClaims>();
+  LmdbFailures failures{directory.path(), claims, clock};
 };
 
 TEST_F(LmdbFailuresTest, FailedWriteOrSyncIsNeverForgiven) {
@@ -42,6 +52,19 @@ TEST_F(LmdbFailuresTest, WriteCutShortWhereThereIsRoomIsForgivenOnceAMinute) {
   clock.advance(1);
   EXPECT_EQ(write_cut_short().code, ErrorCode::kStorageFull);
   EXPECT_DEATH(write_cut_short(), "a write was cut short") << "the minute begins anew";
+}
+
+TEST_F(LmdbFailuresTest, WriteCutShortWhileRoomWasClaimedHasMetAFullDisk) {
+  for (int time = 0; time < 3; ++time) {
+    EXPECT_EQ(write_cut_short([this] { claim(); }).code, ErrorCode::kStorageFull);
+  }
+  {
+    const RoomClaims::Claim since_before(*claims);
+    for (int time = 0; time < 3; ++time) EXPECT_EQ(write_cut_short().code, ErrorCode::kStorageFull);
+  }
+  EXPECT_EQ(write_cut_short().code, ErrorCode::kStorageFull) << "nothing was forgiven so far";
+  claim();
+  EXPECT_DEATH(write_cut_short(), "a write was cut short") << "an earlier claim explains nothing";
 }
 
 TEST_F(LmdbFailuresTest, FullDiskIsWaitedForAsOftenAsItIsMet) {
