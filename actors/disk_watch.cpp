@@ -10,6 +10,9 @@ namespace {
 constexpr std::uint64_t kMebibyte = 1 << 20;
 // The length of the log costs a walk over LMDB's free pages: not with every commit.
 constexpr std::uint64_t kLogLookMs = 100;
+// The largest transactions, and a ballast that the other writer may just have given up: whoever met the end of the room
+// may find so much free by now.
+constexpr std::uint64_t kMayHaveEndedBytes = limits::kDiskReserveBytesDefault;
 
 }  // namespace
 
@@ -85,7 +88,7 @@ void DiskWatch::look_at_log() {
 bool DiskWatch::ran_full() {
   const std::lock_guard guard(mutex_);
   const auto free = space_.free_bytes();
-  if (free.has_value() && *free >= options_.reserve_bytes) {
+  if (free.has_value() && *free >= std::max(options_.reserve_bytes, kMayHaveEndedBytes)) {
     if (!is_misled_) {
       spdlog::warn("disk: full, though the file system says that {} MiB are free (a quota?)", *free / kMebibyte);
     }

@@ -17,8 +17,9 @@ namespace earshot::actors {
 //   below the reserve      refused      let in, flushed at once     held
 //   a write did not fit    refused      refused until one fits      given up, so that flushes and cuts fit
 //
-// A quota makes a file system promise room that is not to be had. When a write did not fit in spite of such a promise,
-// the disk counts as below the reserve until, kPromiseTestedMs later, a ballast fits again.
+// A quota makes a file system promise room that is not to be had. When a write did not fit where much more is free than
+// the largest ones take, however small the reserve is, the disk counts as below the reserve until, kPromiseTestedMs
+// later, a ballast fits again.
 //
 // What has been let in and is not on the disk yet counts as taken. Sends are let in again a quarter of the reserve
 // above the line, so that the answer does not change with every message; the ballast is made again then too.

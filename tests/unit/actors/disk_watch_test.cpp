@@ -14,6 +14,8 @@ class DiskWatchTest : public testing::Test {
   static constexpr std::uint64_t kReserve = 1'000;
   static constexpr std::uint64_t kResume = kReserve + kReserve / 4;
   static constexpr std::uint64_t kBallast = 100;
+  // No transaction takes so much.
+  static constexpr std::uint64_t kPlenty = limits::kDiskReserveBytesDefault;
 
   void put_log(std::size_t bytes) {
     auto writer = std::move(log->begin_write().value());
@@ -130,7 +132,7 @@ TEST_F(DiskWatchTest, BallastThatCannotBeMadeIsNotTriedWithEveryCommit) {
 TEST_F(DiskWatchTest, PromiseThatWasNotKeptIsNotBelievedUntilABallastFits) {
   watch.look();
   space.has_quota = true;
-  space.free = 10 * kReserve;
+  space.free = kPlenty;
   EXPECT_TRUE(watch.ran_full());
   watch.look();
   EXPECT_TRUE(budgets.disk.is_tight()) << "sends are refused, so that what the ballast gave is left for cuts";
@@ -148,8 +150,19 @@ TEST_F(DiskWatchTest, PromiseThatWasNotKeptIsNotBelievedUntilABallastFits) {
   EXPECT_FALSE(budgets.disk.is_tight());
 }
 
+// However small the reserve is: the write may have been larger than what is free, or others have made room since.
+TEST_F(DiskWatchTest, WriteThatMayHaveMetTheEndOfTheRoomBreaksNoPromise) {
+  watch.look();
+  space.free = kPlenty - kBallast - 1;
+  EXPECT_TRUE(watch.ran_full());
+  watch.look();
+  EXPECT_FALSE(budgets.disk.is_tight()) << "messages are taken again from the reserve on, not from a ballast on";
+  EXPECT_TRUE(space.has_ballast()) << "at once";
+}
+
 TEST_F(DiskWatchTest, EachBrokenPromiseIsWaitedForAnew) {
   watch.look();
+  space.free = kPlenty;
   EXPECT_TRUE(watch.ran_full());
   clock.advance(DiskWatch::kPromiseTestedMs - 1);
   EXPECT_FALSE(watch.ran_full());
