@@ -53,7 +53,8 @@ bool listen(int pipe, const VerifyShared& shared, const Clock& clock, const Supe
     const int ready = ::poll(&waiting, 1, kLookEveryMs);
     const std::uint64_t now_ms = clock.monotonic_ms();
     supervision.looked();
-    if (const std::uint64_t steps = shared.steps(); ready > 0 || steps != heard_steps) {
+    const bool commits = shared.stage == VerifyShared::kCommit;
+    if (const std::uint64_t steps = shared.steps(); ready > 0 || commits || steps != heard_steps) {
       heard_steps = steps;
       heard_ms = now_ms;
     }

@@ -36,7 +36,8 @@ struct Supervision {
 };
 
 // Has `work` done in a process of its own, and waits for its end: "" when it finished, else why not. One that says
-// nothing and reaches neither record nor page for kVerifySilenceMsMax is ended. Fails when there can be no process.
+// nothing and reaches neither record nor page for kVerifySilenceMsMax is ended, except in the commit, which takes the
+// time that the disk takes. Fails when there can be no process.
 //
 // Call it while the process has one thread.
 Result<std::string> run_supervised(VerifyShared& shared, const Clock& clock,

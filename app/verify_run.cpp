@@ -130,7 +130,7 @@ Result<VerifyReport> VerifyRun::run_with(const std::vector<Section>& sections, c
 }
 
 Status accept_loss(const std::string& path, const storage::NodeIdentity& identity, VerifyRun::OnProgress progress) {
-  const auto recount = [&](storage::Witness& witness) -> Status {
+  const auto recount = [&](VerifyShared& shared, storage::Witness& witness) -> Status {
     storage::LmdbOptions options;
     options.path = path + "/state";
     options.tables = storage::state_tables();
@@ -138,7 +138,8 @@ Status accept_loss(const std::string& path, const storage::NodeIdentity& identit
     if (!state) return fail(std::move(state.error()));
     return storage::store_counted_sums(
         **state, identity.shard_count,
-        [&witness](std::string_view key, std::size_t bytes) { witness.reached(key, bytes); });
+        [&witness](std::string_view key, std::size_t bytes) { witness.reached(key, bytes); },
+        [&shared] { shared.stage = VerifyShared::kCommit; });
   };
   return accept_loss_with(recount, SystemClock(), std::move(progress));
 }
@@ -147,8 +148,8 @@ Status accept_loss_with(const Recount& recount, const Clock& clock, VerifyRun::O
   auto shared = SharedVerify::make();
   if (!shared) return fail(std::move(shared.error()));
   std::string refusal;
-  const auto work = [&recount](storage::Witness& witness) {
-    if (auto counted = recount(witness); !counted) {
+  const auto work = [&](storage::Witness& witness) {
+    if (auto counted = recount(**shared, witness); !counted) {
       witness.found(Finding{Finding::Kind::kUnreadable, "state/data.mdb", "", "", counted.error().to_string()});
     }
   };
@@ -156,6 +157,10 @@ Status accept_loss_with(const Recount& recount, const Clock& clock, VerifyRun::O
                                     {.found = [&refusal](Finding finding) { refusal = std::move(finding.lost); },
                                      .looked = [&] { progress((*shared)->records, 0); }});
   if (!ended) return fail(ended.error());
+  if (!ended->empty() && (*shared)->stage == VerifyShared::kCommit) {
+    return fail(ErrorCode::kCorrupt, "state",
+                "it is not known whether the records were counted anew, verify them once more: " + *ended);
+  }
   if (!ended->empty()) refusal = *ended;
   if (refusal.empty()) return {};
   return fail(ErrorCode::kCorrupt, "state", "the records cannot be counted, nothing was changed: " + refusal);

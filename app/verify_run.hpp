@@ -45,11 +45,12 @@ class VerifyRun {
 };
 
 // Makes what is left the whole: counts the state's records anew, so that a node starts with them. In a process of its
-// own, watched like the others. On failure nothing is changed. `progress` gets the records counted, without a total.
+// own, watched like the others. On failure nothing is changed, unless the process died in its commit: the error tells.
+// `progress` gets the records counted, without a total.
 Status accept_loss(const std::string& path, const storage::NodeIdentity& identity, VerifyRun::OnProgress progress);
 
 // The same with a count and a clock that may be a test's.
-using Recount = std::function<Status(storage::Witness& witness)>;
+using Recount = std::function<Status(VerifyShared& shared, storage::Witness& witness)>;
 Status accept_loss_with(const Recount& recount, const Clock& clock, VerifyRun::OnProgress progress);
 
 }  // namespace earshot::app

@@ -21,7 +21,8 @@ namespace earshot::app {
 
 // What the worker is at. Read by the parent, while the worker runs as mere progress, after its death to the letter.
 struct VerifyShared {
-  enum Stage : std::uint32_t { kOpenState, kOpenLog, kSections };
+  // kCommit: what is changed becomes lasting, or is so already.
+  enum Stage : std::uint32_t { kOpenState, kOpenLog, kSections, kCommit };
 
   std::atomic<std::uint32_t> stage{kOpenState};
   std::atomic<std::uint64_t> section{0};

@@ -172,7 +172,8 @@ Result<ShardSums> count_sums(ReadTransaction& transaction, ShardId shard, const 
   return sums;
 }
 
-Status store_counted_sums(Environment& environment, std::uint16_t shard_count, const OnCounted& counted) {
+Status store_counted_sums(Environment& environment, std::uint16_t shard_count, const OnCounted& counted,
+                          const std::function<void()>& committing) {
   auto transaction = environment.begin_write();
   if (!transaction) return fail(std::move(transaction.error()));
   for (ShardId shard(0); shard.value < shard_count; shard = shard.next()) {
@@ -185,6 +186,7 @@ Status store_counted_sums(Environment& environment, std::uint16_t shard_count, c
     }
     if (auto put = put_sums(**transaction, shard, *sums); !put) return put;
   }
+  if (committing) committing();
   return (*transaction)->commit();
 }
 

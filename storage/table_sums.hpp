@@ -63,8 +63,10 @@ using OnCounted = std::function<void(std::string_view full_key, std::size_t byte
 Result<ShardSums> count_sums(ReadTransaction& transaction, ShardId shard, const OnCounted& counted = {});
 
 // Counts the shards 0 .. shard_count - 1 as they are, and stores the sums: for data that was written before there were
-// any, and for an operator who accepts what is left.
-Status store_counted_sums(Environment& environment, std::uint16_t shard_count, const OnCounted& counted = {});
+// any, and for an operator who accepts what is left. `committing` is called when all is counted: from then on until the
+// return it is open whether it will have been stored.
+Status store_counted_sums(Environment& environment, std::uint16_t shard_count, const OnCounted& counted = {},
+                          const std::function<void()>& committing = {});
 
 // What a node looks at before it serves: the records that everything else is found by, which are few per user (heads,
 // cursors, lanes, …; not messages and the like, whose holes show when they are read). Each must be there, in order, be

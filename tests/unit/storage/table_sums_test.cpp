@@ -189,6 +189,22 @@ TEST_P(TableSums, DamagedGuardThatWasReplacedOrErasedLeavesTheSumsOfWhatIsThere)
   EXPECT_FALSE(check_sums(*environment, 4)) << "what is missing still shows";
 }
 
+TEST_P(TableSums, CommitIsSaidBeforeItBegins) {
+  auto environment = disk.open();
+  must(write(*environment, kShard, {{"Ha", "1"}, {"S", "s"}}));
+  erase_behind(*environment, "Ha");
+  std::size_t records = 0;
+  bool is_said = false;
+  const auto count = [&](std::string_view, std::size_t) { ++records; };
+  must(store_counted_sums(*environment, 4, count, [&] {
+    is_said = true;
+    EXPECT_EQ(records, 2u) << "the head of the shard, and the sums: all is counted";
+    EXPECT_NE(stored(*environment), counted(*environment)) << "and nothing is stored";
+  }));
+  EXPECT_TRUE(is_said);
+  EXPECT_EQ(stored(*environment), counted(*environment));
+}
+
 TEST_P(TableSums, SumsOfAShardThatHasNothingLeftAreAcceptedToo) {
   auto environment = disk.open();
   must(write(*environment, kShard, {{"Ca", "1"}, {"S", "s"}}));

@@ -48,6 +48,26 @@ class Count {
   std::atomic<std::size_t>* count_;
 };
 
+// From one process to another.
+class Signal {
+ public:
+  Signal() { EXPECT_EQ(::pipe2(ends_.data(), O_CLOEXEC), 0); }
+  ~Signal() { ::close(ends_[0]), ::close(ends_[1]); }
+  Signal(const Signal&) = delete;
+  Signal& operator=(const Signal&) = delete;
+  [[nodiscard]] bool give() const { return ::write(ends_[1], "", 1) == 1; }
+  // Waits for it; false when it does not come.
+  [[nodiscard]] bool take() const {
+    constexpr int kPatienceMs = 60'000;
+    pollfd waiting{ends_[0], POLLIN, 0};
+    char byte = 0;
+    return ::poll(&waiting, 1, kPatienceMs) == 1 && ::read(ends_[0], &byte, 1) == 1;
+  }
+
+ private:
+  std::array<int, 2> ends_{};
+};
+
 // Workers that die and hang in real processes; time passes only when a test says so.
 class VerifyRunTest : public testing::Test {
  protected:
@@ -68,6 +88,9 @@ class VerifyRunTest : public testing::Test {
     ::signal(SIGSEGV, SIG_DFL);  // a sanitizer has it
     ::raise(SIGSEGV);
     ::_exit(1);
+  }
+  Status accept(const Recount& recount) {
+    return accept_loss_with(recount, clock, [this](auto, auto) { on_look(); });
   }
   [[noreturn]] static void hang() {
     for (;;) ::pause();
@@ -145,34 +168,25 @@ TEST_F(VerifyRunTest, WorkerThatHangsWhereOneDiedBeforeDoesNotEndTheRun) {
 // A slow disk is no damage: each step is waited for, and takes almost as long as a worker may be silent.
 TEST_F(VerifyRunTest, SlowWorkerIsNotTakenForOneThatHangs) {
   constexpr int kSteps = 10;
-  constexpr int kPatienceMs = 60'000;
-  std::array<int, 2> go{};
-  std::array<int, 2> done{};
-  ASSERT_EQ(::pipe2(go.data(), O_CLOEXEC), 0);
-  ASSERT_EQ(::pipe2(done.data(), O_CLOEXEC), 0);
+  const Signal go;
+  const Signal done;
   int steps = 0;
   on_look = [&] {
     if (steps == kSteps) return;
     clock.advance(limits::kVerifySilenceMsMax * 9 / 10);
-    char byte = 0;
-    ASSERT_EQ(::write(go[1], &byte, 1), 1);
-    pollfd waiting{done[0], POLLIN, 0};
-    ASSERT_EQ(::poll(&waiting, 1, kPatienceMs), 1) << "the worker is gone";
-    ASSERT_EQ(::read(done[0], &byte, 1), 1);
+    ASSERT_TRUE(go.give() && done.take()) << "the worker is gone";
     ++steps;
   };
   const auto report = run([&](const VerifyStart&, VerifyShared& shared, storage::Witness& witness) {
     shared.stage = VerifyShared::kSections;
     for (int i = 0; i < kSteps; ++i) {
-      char byte = 0;
-      if (::read(go[0], &byte, 1) != 1) ::_exit(1);
+      if (!go.take()) ::_exit(1);
       i % 2 == 0 ? witness.reached("key", 0) : witness.looked_at_page();
-      if (::write(done[1], &byte, 1) != 1) ::_exit(1);
+      if (!done.give()) ::_exit(1);
     }
   });
   EXPECT_THAT(report.findings, IsEmpty());
   EXPECT_EQ(steps, kSteps);
-  for (const int end : {go[0], go[1], done[0], done[1]}) ::close(end);
 }
 
 TEST_F(VerifyRunTest, EnvironmentThatCannotBeOpenedIsLeftOut) {
@@ -190,23 +204,56 @@ TEST_F(VerifyRunTest, EnvironmentThatCannotBeOpenedIsLeftOut) {
 }
 
 TEST_F(VerifyRunTest, LossThatCannotBeCountedIsNotAccepted) {
-  const auto accept = [this](const Recount& recount) {
-    return accept_loss_with(recount, clock, [this](auto, auto) { on_look(); });
-  };
-  EXPECT_TRUE(accept([](storage::Witness& witness) {
+  EXPECT_TRUE(accept([](VerifyShared&, storage::Witness& witness) {
     witness.reached("key", 7);
     return Status();
   }));
-  const auto refused = accept([](storage::Witness&) -> Status { return fail(ErrorCode::kCorrupt, "state", "astray"); });
+  const auto refused =
+      accept([](VerifyShared&, storage::Witness&) -> Status { return fail(ErrorCode::kCorrupt, "state", "astray"); });
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().detail, HasSubstr("astray"));
-  const auto died = accept([](storage::Witness&) -> Status { ::_exit(9); });
+  const auto died = accept([](VerifyShared&, storage::Witness&) -> Status { ::_exit(9); });
   ASSERT_FALSE(died);
   EXPECT_THAT(died.error().detail, HasSubstr("ended with code 9"));
   on_look = [this] { clock.advance(limits::kVerifySilenceMsMax + 1); };
-  const auto hung = accept([](storage::Witness&) -> Status { hang(); });
+  const auto hung = accept([](VerifyShared&, storage::Witness&) -> Status { hang(); });
   ASSERT_FALSE(hung);
-  EXPECT_THAT(hung.error().detail, HasSubstr("went on without end"));
+  EXPECT_THAT(hung.error().detail, AllOf(HasSubstr("went on without end"), HasSubstr("nothing was changed")));
+}
+
+// Gigabytes may be synced there, and whoever is ended meanwhile may have changed everything all the same.
+TEST_F(VerifyRunTest, CommitOfAnAcceptedLossIsWaitedFor) {
+  constexpr int kLooks = 4;
+  const Signal begun;
+  const Signal done;
+  int looks = 0;
+  on_look = [&] {
+    ASSERT_TRUE(looks > 0 || begun.take()) << "the process is gone";
+    clock.advance(limits::kVerifySilenceMsMax + 1);
+    ASSERT_TRUE(++looks != kLooks || done.give());
+  };
+  EXPECT_TRUE(accept([&](VerifyShared& shared, storage::Witness&) -> Status {
+    shared.stage = VerifyShared::kCommit;
+    if (!begun.give() || !done.take()) ::_exit(1);
+    return {};
+  }));
+  EXPECT_GE(looks, kLooks);
+}
+
+TEST_F(VerifyRunTest, ProcessThatDiesInItsCommitMayHaveChangedEverything) {
+  const auto died = accept([](VerifyShared& shared, storage::Witness&) -> Status {
+    shared.stage = VerifyShared::kCommit;
+    ::_exit(9);
+  });
+  ASSERT_FALSE(died);
+  EXPECT_THAT(died.error().detail, AllOf(HasSubstr("it is not known whether"), HasSubstr("ended with code 9"),
+                                         testing::Not(HasSubstr("nothing was changed"))));
+  const auto refused = accept([](VerifyShared& shared, storage::Witness&) -> Status {
+    shared.stage = VerifyShared::kCommit;
+    return fail(ErrorCode::kStorageFull, "", "no room");
+  });
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().detail, AllOf(HasSubstr("nothing was changed"), HasSubstr("no room")));
 }
 
 TEST_F(VerifyRunTest, FindingsBeyondTheLimitAreCountedAndNotKept) {
