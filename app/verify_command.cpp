@@ -58,7 +58,7 @@ void print_summary(const VerifyReport& report, const storage::NodeIdentity& iden
 ExitCode exit_code_of_opening(const VerifyOptions& options, const Error& error) {
   if (error.code == ErrorCode::kCorrupt) {
     print({storage::Finding::Kind::kDamaged, "identity", "identity", "the whole file",
-           error.detail + ": the node refuses to start; without it the rest cannot be judged"},
+           error.detail + ": the node refuses to start; without it the rest cannot be judged", true},
           options.json);
     return ExitCode::kFailed;
   }
@@ -88,6 +88,10 @@ ExitCode run_verify(const VerifyOptions& options) {
   const auto accepted = accept_loss(options.data, directory->identity, progress);
   bar.reset();
   if (!accepted) return complain(accepted.error());
+  if (report->keeps_from_starting) {
+    return complain(ExitCode::kFailed,
+                    "what is left was counted anew, but a node does not start with it: other things are damaged, too");
+  }
   if (!options.json) print_line("accepted: what is left was counted anew, and is what a node starts with");
   return ExitCode::kDone;
 }

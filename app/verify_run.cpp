@@ -27,7 +27,7 @@ class Supervisor {
       if (crashes == limits::kVerifyCrashesMax) {
         const Section& section = sections_[start_.section];
         report_.add(Finding{Finding::Kind::kUnreadable, section.file(), section.table(), "from here on",
-                            "too much of it is damaged: the rest was not looked at"});
+                            "too much of it is damaged: the rest was not looked at", true});
         break;
       }
       const std::uint64_t before = shared_->records;
@@ -72,7 +72,7 @@ class Supervisor {
     const bool is_state = shared_->stage == VerifyShared::kOpenState;
     (is_state ? start_.opens_state : start_.opens_log) = false;
     report_.add(Finding{Finding::Kind::kUnreadable, is_state ? "state/data.mdb" : "log/data.mdb", "all tables",
-                        "the whole file", cause + " when it was opened: the node refuses to start, or dies"});
+                        "the whole file", cause + " when it was opened: the node refuses to start, or dies", true});
   }
 
   struct Pending {
@@ -92,7 +92,7 @@ class Supervisor {
       where += " and before " + storage::describe_key(section, start_.key);
     }
     report_.add(Finding{Finding::Kind::kUnreadable, section.file(), section.table(), std::move(where),
-                        pending_->cause + ": a node that comes there dies, and what is there is not served"});
+                        pending_->cause + ": a node that comes there dies, and what is there is not served", true});
     pending_.reset();
   }
 
@@ -110,6 +110,7 @@ class Supervisor {
 }  // namespace
 
 void VerifyReport::add(Finding finding) {
+  keeps_from_starting = keeps_from_starting || finding.keeps_from_starting;
   if (++counts[finding.kind] <= limits::kFindingsPerKindMax) findings.push_back(std::move(finding));
 }
 

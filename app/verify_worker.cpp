@@ -24,7 +24,8 @@ std::string to_line(const Finding& finding) {
                             {"file", finding.file},
                             {"table", finding.table},
                             {"where", finding.where},
-                            {"lost", finding.lost}};
+                            {"lost", finding.lost},
+                            {"keeps", finding.keeps_from_starting}};
   // Names come from keys that may be damaged.
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
@@ -39,7 +40,7 @@ std::unique_ptr<storage::Environment> open_to_read(const std::string& path, std:
   if (environment) return std::move(*environment);
   if (tells) {
     witness.found(Finding{Finding::Kind::kUnreadable, file, "all tables", "the whole file",
-                          environment.error().to_string() + ": the node refuses to start"});
+                          environment.error().to_string() + ": the node refuses to start", true});
   }
   return nullptr;
 }
@@ -63,6 +64,7 @@ std::optional<Finding> finding_of_line(std::string_view line) {
   finding.table = json.value("table", "");
   finding.where = json.value("where", "");
   finding.lost = json.value("lost", "");
+  finding.keeps_from_starting = json.value("keeps", false);
   return finding;
 }
 

@@ -165,7 +165,7 @@ void verify_pages(Environment& environment, const Section& section, Witness& wit
                               [&](const PageFlaw& flaw) { witness.found(finding_of(section, flaw)); });
   if (status) return;
   witness.found(Finding{Finding::Kind::kUnreadable, section.file(), section.table(), "all of them",
-                        status.error().detail + ": the node refuses to start"});
+                        status.error().detail + ": the node refuses to start", true});
 }
 
 }  // namespace earshot::storage

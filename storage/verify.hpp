@@ -27,10 +27,11 @@ struct Finding {
     kInconsistent,  // sound records that contradict each other
   };
   Kind kind = Kind::kDamaged;
-  std::string file;   // below the data directory: "state/data.mdb"
-  std::string table;  // the kind of records, in words
-  std::string where;  // the keys, readable: "shard 3, user bob, sequences 17..19"
-  std::string lost;   // what it means for users
+  std::string file;                  // below the data directory: "state/data.mdb"
+  std::string table;                 // the kind of records, in words
+  std::string where;                 // the keys, readable: "shard 3, user bob, sequences 17..19"
+  std::string lost;                  // what it means for users
+  bool keeps_from_starting = false;  // the node, also when what is left was counted anew (store_counted_sums)
   bool operator==(const Finding&) const = default;
 };
 std::string_view name_of(Finding::Kind kind);  // "damaged"

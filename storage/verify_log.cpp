@@ -54,8 +54,9 @@ class LogReader {
                    const GroupSeen* seen);
   // What it means that these entries of a shard cannot be had.
   [[nodiscard]] std::string loss_of(ShardId shard, LogIndex first, LogIndex last) const;
+  // A node reads all of its log before it starts, and forgives nothing.
   void found(Kind kind, std::string where, std::string lost) {
-    witness_.found(Finding{kind, section_.file(), section_.table(), std::move(where), std::move(lost)});
+    witness_.found(Finding{kind, section_.file(), section_.table(), std::move(where), std::move(lost), true});
   }
   template <class Record>
   std::optional<Record> look_up(Table table, ShardId shard,
@@ -216,7 +217,8 @@ void verify_log(Environment& log, const Section& section, std::string_view from,
                 const Applied& applied, Witness& witness) {
   auto transaction = log.begin_read();
   if (!transaction) {
-    witness.found(Finding{Kind::kUnreadable, section.file(), section.table(), "all of it", transaction.error().detail});
+    witness.found(
+        Finding{Kind::kUnreadable, section.file(), section.table(), "all of it", transaction.error().detail, true});
     return;
   }
   LogReader reader(**transaction, section, from, applied, witness);

@@ -45,6 +45,9 @@ std::string loss_of(char kind, std::string_view key) {
   }
 }
 
+// A shard cannot go on without these. Sums are counted anew.
+bool keeps_from_starting_when_damaged(char kind) { return kind == 'I' || kind == 'S' || kind == 'T'; }
+
 // Reads one section's records as they come, and holds each against what every record must be: in order, found by its
 // key, sealed, and of its kind.
 class SectionReader {
@@ -67,12 +70,14 @@ class SectionReader {
     };
     if (auto scanned = transaction_.scan(kStateTable, from_, section_.to, on_record); !scanned) {
       is_whole_ = false;
-      found(Kind::kUnreadable, "behind " + place(), "the disk's tree of records is damaged: " + scanned.error().detail);
+      found(Kind::kUnreadable, "behind " + place(), "the disk's tree of records is damaged: " + scanned.error().detail,
+            is_read_at_start());
     }
   }
 
-  void found(Kind kind, std::string where, std::string lost) {
-    witness_.found(Finding{kind, section_.file(), section_.table(), std::move(where), std::move(lost)});
+  void found(Kind kind, std::string where, std::string lost, bool keeps_from_starting = false) {
+    witness_.found(
+        Finding{kind, section_.file(), section_.table(), std::move(where), std::move(lost), keeps_from_starting});
   }
   [[nodiscard]] std::string shard() const { return "shard " + std::to_string(section_.shard.value); }
   [[nodiscard]] std::string describe(std::string_view key) const {
@@ -90,13 +95,15 @@ class SectionReader {
     const bool is_inside = full_key.size() > kShardBytes && full_key >= from_ && full_key > previous_;
     if (!is_inside) {
       is_whole_ = false;
-      found(Kind::kUnreadable, "behind " + place(), "the disk's tree of records is damaged: it goes on in disorder");
+      found(Kind::kUnreadable, "behind " + place(), "the disk's tree of records is damaged: it goes on in disorder",
+            is_read_at_start());
       return false;
     }
     previous_ = full_key;
     witness_.reached(full_key, sealed.size());
     if (auto same = transaction_.get(kStateTable, full_key); !same || !*same || (*same)->data() != sealed.data()) {
-      found(Kind::kMisplaced, place(), "the record is there but is not found by its key: to the broker it is missing");
+      found(Kind::kMisplaced, place(), "the record is there but is not found by its key: to the broker it is missing",
+            is_read_at_start());
     }
     ++sum_.count;
     sum_.digest += guard_in(sealed);
@@ -110,10 +117,15 @@ class SectionReader {
     const bool is_sound = value && (check == nullptr || check(*value).has_value());
     if (is_sound) return value;
     has_damage_ = true;
-    if (section_.kind != 'M') found(Kind::kDamaged, describe(key), loss_of(section_.kind, key));
+    if (section_.kind != 'M') {
+      found(Kind::kDamaged, describe(key), loss_of(section_.kind, key),
+            keeps_from_starting_when_damaged(section_.kind));
+    }
     return std::nullopt;
   }
 
+  // By check_sums(), which takes no disorder there.
+  [[nodiscard]] bool is_read_at_start() const { return record_kind(section_.kind).is_checked_at_start; }
   [[nodiscard]] std::string place() const {
     return previous_.empty() ? "the beginning of " + shard() : describe_key(section_, previous_);
   }
@@ -337,7 +349,8 @@ void check_sum(SectionReader& reader, const Section& section) {
 void verify_state(Environment& state, const Section& section, std::string_view from, Witness& witness) {
   auto transaction = state.begin_read();
   if (!transaction) {
-    witness.found(Finding{Kind::kUnreadable, section.file(), section.table(), "all of it", transaction.error().detail});
+    witness.found(
+        Finding{Kind::kUnreadable, section.file(), section.table(), "all of it", transaction.error().detail, true});
     return;
   }
   SectionReader reader(**transaction, section, from, witness);
@@ -352,6 +365,8 @@ void verify_state(Environment& state, const Section& section, std::string_view f
     }
   });
   mailboxes.finish();
+  // As a node takes it.
+  if (section.kind == 'S' && reader.is_whole() && reader.sum().count == 0) witness.stands(section.shard, LogIndex(0));
   check_sum(reader, section);
 }
 

@@ -95,6 +95,13 @@ class Damage : public tests::ProcessTest {
     return run(tests::earshotd_path() + " --client-port 0 --shard-count " + std::to_string(kShards) + " --data " +
                data_);
   }
+  void expect_that_accepting_does_not_help() {
+    const auto accepted = verify(" --accept-loss");
+    EXPECT_EQ(accepted.code, kDamaged);
+    EXPECT_THAT(accepted.output, HasSubstr("a node does not start with it"));
+    EXPECT_THAT(accepted.output, Not(HasSubstr("is what a node starts with")));
+    EXPECT_NE(start_in_vain().code, 0);
+  }
   bool starts() {
     try {
       node().start();
@@ -248,7 +255,9 @@ TEST_F(Damage, MissingHeadKeepsTheNodeFromStartingUntilTheLossIsAccepted) {
   EXPECT_NE(refused.code, 0);
   EXPECT_THAT(refused.output, HasSubstr("mailbox heads where"));
   EXPECT_THAT(refused.output, HasSubstr("earshot verify --data " + data_));
-  EXPECT_EQ(verify(" --accept-loss").code, 0) << "was done as asked";
+  const auto accepted = verify(" --accept-loss");
+  EXPECT_EQ(accepted.code, 0);
+  EXPECT_THAT(accepted.output, HasSubstr("is what a node starts with"));
   node().start();
   EXPECT_TRUE(is_whole(read("carol")));
 }
@@ -257,6 +266,13 @@ TEST_F(Damage, DamagedShardHeadKeepsTheNodeFromStarting) {
   flip_in_state("bob", storage::keys::shard_head());
   EXPECT_THAT(verify().output, HasSubstr("where the shard stands is not known"));
   EXPECT_NE(start_in_vain().code, 0);
+  expect_that_accepting_does_not_help();
+}
+
+// Its records can be counted without it; but its log has been cut behind what it had done.
+TEST_F(Damage, MissingShardHeadKeepsTheNodeFromStarting) {
+  erase_in_state("bob", storage::keys::shard_head());
+  expect_that_accepting_does_not_help();
 }
 
 TEST_F(Damage, DamagedLogRecordKeepsTheNodeFromStarting) {
@@ -275,6 +291,7 @@ TEST_F(Damage, DamagedLogRecordKeepsTheNodeFromStarting) {
   const auto verified = verify();
   EXPECT_EQ(verified.code, kDamaged);
   EXPECT_THAT(verified.output, HasSubstr("log entries in log/data.mdb"));
+  expect_that_accepting_does_not_help();
 }
 
 TEST_F(Damage, VerifyFindsNothingInSoundDataAndWantsItAlone) {

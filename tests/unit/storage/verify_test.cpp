@@ -23,10 +23,12 @@ namespace {
 using Kind = Finding::Kind;
 using testing::AllOf;
 using testing::Contains;
+using testing::Each;
 using testing::ElementsAre;
 using testing::Field;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 constexpr std::uint16_t kShards = 4;
 constexpr ShardId kShard{2};
@@ -288,6 +290,37 @@ TEST_P(Verify, StateAheadOfItsLogIsSeen) {
   for (std::uint64_t i = 4; i <= 8; ++i) EXPECT_TRUE(must(transaction->erase(0, running_number(i))));
   must(transaction->commit());
   EXPECT_THAT(verify(), ElementsAre(is_finding(Kind::kInconsistent, "shard 2", "ahead of the log, which ends at 3")));
+}
+
+TEST_P(Verify, ShardWithoutItsHeadStandsAtTheBeginning) {
+  LogWrite write;
+  write.group = kShard;
+  write.snapshot = SnapshotMetadata{LogIndex(4), Term(1), "", LogIndex(1)};
+  write.cut_through = LogIndex(4);
+  must(must(LogStore::open(*log))->write(std::span(&write, 1)));
+  EXPECT_THAT(verify(), IsEmpty());
+  erase(keys::shard_head());
+  EXPECT_THAT(verify(), Contains(is_finding(Kind::kInconsistent, "shard 2",
+                                            "the state stands at 0, the snapshot that it is at 4")));
+}
+
+TEST_P(Verify, WhatCountingAnewMendsDoesNotKeepANodeFromStarting) {
+  damage(keys::mailbox_head(kBob));
+  damage(keys::cursor(kEve, kPhone));
+  damage(keys::message(kEve, Sequence(3)));
+  damage(keys::shard_sums());
+  erase(keys::lane(ProducerId(7 << 16)));
+  EXPECT_THAT(verify(), AllOf(Not(IsEmpty()), Each(Field(&Finding::keeps_from_starting, false))));
+}
+
+TEST_P(Verify, WhatANodeCannotDoWithoutKeepsItFromStarting) {
+  damage(keys::shard_head());
+  EXPECT_THAT(verify(), ElementsAre(Field(&Finding::keeps_from_starting, true)));
+}
+
+TEST_P(Verify, AnyDamageToTheLogKeepsANodeFromStarting) {
+  damage(*log, 0, running_number(4));
+  EXPECT_THAT(verify(), AllOf(Not(IsEmpty()), Each(Field(&Finding::keeps_from_starting, true))));
 }
 
 TEST_P(Verify, LostTermIsSeen) {
