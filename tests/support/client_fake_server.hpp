@@ -40,7 +40,7 @@ class FakeServer {
     int reset_producer = 0;                                   // send calls: producerReset
     int refuse = 0;                                           // send calls: every message is finally refused
     int alter = 0;                                            // delivered messages: the body is altered
-    std::string fail;                                         // send calls: the RPC fails with this text
+    std::string fail;                                         // send and subscribe calls: the RPC fails with this text
     std::optional<Error> refuse_login;
     bool new_producer = false;  // the next login gets a new producer
     Epoch epoch{1};
@@ -228,8 +228,7 @@ class FakeServer::SessionServer final : public schema::Session::Server {
       server_.seen_.send_sizes.push_back(messages.size());
       const auto use = [](int& count) { return count > 0 && count-- > 0; };
       wait = !script.answer_sends;
-      if (!script.fail.empty())
-        return kj::Exception(kj::Exception::Type::FAILED, __FILE__, __LINE__, kj::heapString(script.fail.c_str()));
+      if (!script.fail.empty()) return failure(script);
       if (use(script.drop_before_storing)) {
         drop = true;
       } else if (use(script.hold)) {
@@ -265,6 +264,7 @@ class FakeServer::SessionServer final : public schema::Session::Server {
     {
       const std::lock_guard lock(server_.mutex_);
       ++server_.seen_.subscribes;
+      if (!server_.script_.fail.empty()) return failure(server_.script_);
       if (!server_.script_.deliver) return kj::READY_NOW;
       for (std::size_t i = server_.cursor_; i < server_.mailbox_.size(); ++i)
         batch.messages.push_back(server_.mailbox_[i]);
@@ -341,6 +341,10 @@ class FakeServer::SessionServer final : public schema::Session::Server {
   }
 
  private:
+  static kj::Exception failure(const Script& script) {
+    return {kj::Exception::Type::FAILED, __FILE__, __LINE__, kj::heapString(script.fail.c_str())};
+  }
+
   FakeServer& server_;
   const std::uint64_t producer_;
 };
