@@ -27,9 +27,9 @@ class SmallDisk {
 
   // False where the system does not let us mount.
   [[nodiscard]] bool is_there() const { return is_there_; }
-  // What a command is prefixed with to be started inside.
+  // What a command is prefixed with to be started inside: where the test's own / is not the system's, it stays that.
   [[nodiscard]] std::vector<std::string> wrapper() const {
-    return {"/usr/bin/nsenter", "--mount=/proc/" + std::to_string(holder_->pid()) + "/ns/mnt"};
+    return {"/usr/bin/nsenter", "--mount=" + holder() + "/ns/mnt", "--root=" + root()};
   }
   // Takes so much of what is left, or all of it, until free().
   void take(std::uint64_t bytes = UINT64_MAX) {
@@ -42,8 +42,10 @@ class SmallDisk {
   [[nodiscard]] std::uint64_t free_bytes() const { return std::filesystem::space(path()).available; }
 
  private:
+  [[nodiscard]] std::string holder() const { return "/proc/" + std::to_string(holder_->pid()); }
+  [[nodiscard]] std::string root() const { return holder() + "/root"; }
   // The directory as seen from outside.
-  [[nodiscard]] std::string path() const { return "/proc/" + std::to_string(holder_->pid()) + "/root" + directory_; }
+  [[nodiscard]] std::string path() const { return root() + directory_; }
   [[nodiscard]] std::string filler() const { return path() + "/filler"; }
 
   const std::string directory_;
