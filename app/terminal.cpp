@@ -15,7 +15,7 @@
 namespace earshot::app {
 namespace {
 
-constexpr int kBarCells = 32;
+constexpr std::size_t kBarCells = 32;
 constexpr std::uint64_t kRedrawMs = 100;
 constexpr std::uint64_t kPaceAfterMs = 1'000;  // before, a rate says little
 
@@ -40,6 +40,20 @@ std::string printable(std::string_view text) {
   return shown;
 }
 
+std::string progress_text(std::uint64_t done, std::uint64_t total, std::uint64_t elapsed_ms) {
+  std::string text;
+  if (total > 0) {
+    const std::uint64_t percent = std::min<std::uint64_t>(done * 100 / total, 100);
+    const std::size_t full = percent * kBarCells / 100;
+    text = "[" + std::string(full, '#') + std::string(kBarCells - full, '.') + "] " + fmt::format("{:3d} %  ", percent);
+  }
+  text += std::to_string(done);
+  if (elapsed_ms < kPaceAfterMs || done == 0) return text;
+  text += fmt::format("  {}/s", done * 1000 / elapsed_ms);
+  if (total > done) text += fmt::format("  {} s left", (total - done) * elapsed_ms / done / 1000);
+  return text;
+}
+
 ProgressBar::ProgressBar(std::string label, std::uint64_t total, bool enabled)
     : label_(std::move(label)), total_(total), enabled_(enabled && ::isatty(STDERR_FILENO) == 1) {
   update(0);
@@ -53,21 +67,9 @@ void ProgressBar::update(std::uint64_t done) {
   if (!enabled_) return;
   const std::uint64_t now_ms = SystemClock().monotonic_ms();
   if (started_ms_ == 0) started_ms_ = now_ms;
-  const int percent = total_ > 0 ? static_cast<int>(std::min<std::uint64_t>(done * 100 / total_, 100)) : 0;
-  if (drawn_percent_ >= 0 && now_ms - drawn_ms_ < kRedrawMs) return;
-  drawn_percent_ = percent, drawn_ms_ = now_ms;
-  std::string bar;
-  if (total_ > 0) {
-    const int full = percent * kBarCells / 100;
-    bar = "[" + std::string(static_cast<std::size_t>(full), '#') +
-          std::string(static_cast<std::size_t>(kBarCells - full), '.') + "] " + fmt::format("{:3d} %  ", percent);
-  }
-  std::string pace;
-  if (const std::uint64_t elapsed_ms = now_ms - started_ms_; elapsed_ms >= kPaceAfterMs && done > 0) {
-    pace = fmt::format("  {}/s", done * 1000 / elapsed_ms);
-    if (total_ > done) pace += fmt::format("  {} s left", (total_ - done) * elapsed_ms / done / 1000);
-  }
-  fmt::print(stderr, "\r{} {}{}{}\033[K", label_, bar, done, pace);
+  if (drawn_ms_ != 0 && now_ms - drawn_ms_ < kRedrawMs) return;
+  drawn_ms_ = now_ms;
+  fmt::print(stderr, "\r{} {}\033[K", label_, progress_text(done, total_, now_ms - started_ms_));
   std::fflush(stderr);
 }
 

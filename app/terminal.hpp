@@ -11,10 +11,13 @@
 // What the command line prints.
 namespace earshot::app {
 
-// A bar on standard error while long work runs; shows nothing when that is no terminal. One thread at a time.
+// How far long work is after so long: a bar and percent unless `total` is 0 (unknown), the count, and once that says
+// something, the pace and what is left.
+std::string progress_text(std::uint64_t done, std::uint64_t total, std::uint64_t elapsed_ms);
+
+// That on standard error while long work runs; shows nothing when that is no terminal. One thread at a time.
 class ProgressBar {
  public:
-  // `total` 0: unknown, only a count is shown.
   ProgressBar(std::string label, std::uint64_t total, bool enabled);
   ~ProgressBar();
   void update(std::uint64_t done);
@@ -23,7 +26,6 @@ class ProgressBar {
   std::string label_;
   std::uint64_t total_;
   bool enabled_;
-  int drawn_percent_ = -1;
   std::uint64_t drawn_ms_ = 0;
   std::uint64_t started_ms_ = 0;
 };
