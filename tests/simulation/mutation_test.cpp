@@ -2,12 +2,14 @@
 #include <iostream>
 #include <string>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <spdlog/spdlog.h>
 
 #include "tests/simulation/simulation.hpp"
 
-// A checker that never finds anything proves nothing: each of these bugs, planted on purpose, must be seen.
+// A checker that never finds anything proves nothing: each of these bugs, planted on purpose, must be seen; and it must
+// be the bug that is seen, so the same seed without it is clean.
 namespace earshot::simulation {
 namespace {
 
@@ -29,6 +31,8 @@ TEST_P(MutationTest, ThePlantedBugIsSeen) {
     const SimulationOutcome outcome = simulate(options);
     if (outcome.violations.empty()) continue;
     std::cout << "seen with seed " << seed << ": " << outcome.violations.front() << std::endl;
+    options.bugs = {};
+    EXPECT_THAT(simulate(options).violations, testing::IsEmpty()) << "without the bug";
     return;
   }
   FAIL() << "not seen within " << kSeedsMax << " seeds";
