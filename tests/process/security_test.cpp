@@ -3,7 +3,6 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include <gtest/gtest.h>
 
@@ -48,14 +47,10 @@ class Security : public tests::ProcessTest {
                                    "--log-level",
                                    "trace"};
     flags.insert(flags.end(), more.begin(), more.end());
-    start_node_on(directory_ / "node", std::move(flags), {"/bin/sh", "-c", "exec \"$@\" 2>>" + log_path(), "sh"});
+    start_node_on(directory_ / "node", std::move(flags), tests::with_log(log_path()));
   }
   std::string log_path() { return directory_ / "node.log"; }
-  std::string log() {
-    std::ostringstream text;
-    text << std::ifstream(log_path()).rdbuf();
-    return text.str();
-  }
+  std::string log() { return tests::text_of(log_path()); }
   std::string token(const std::string& user, std::uint64_t lives_s = 3'600) {
     const std::uint64_t now_s = SystemClock().wall_ms() / 1'000;
     return auth::sign({UserId::trusted(user), Role::kUser, now_s, now_s + lives_s}, key_).value();

@@ -2,9 +2,11 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <stdexcept>
 
 #include <fcntl.h>
@@ -174,11 +176,22 @@ std::string example_path(const std::string& name) { return EARSHOT_EXAMPLES "/cl
 
 std::vector<std::string> with_shim(const std::string& name, std::vector<std::string> environment) {
   // Sanitizers would rather be the first library of all; the shims do not mind.
-  std::vector<std::string> command{"/usr/bin/env", "ASAN_OPTIONS=verify_asan_link_order=0",
-                                   "LD_PRELOAD=" EARSHOT_SHIMS "/" + name + "_shim.so"};
+  const char* options = std::getenv("ASAN_OPTIONS");
+  std::vector<std::string> command{
+      "/usr/bin/env",
+      "ASAN_OPTIONS=" + (options == nullptr ? "" : std::string(options) + ":") + "verify_asan_link_order=0",
+      "LD_PRELOAD=" EARSHOT_SHIMS "/" + name + "_shim.so"};
   command.insert(command.end(), std::make_move_iterator(environment.begin()),
                  std::make_move_iterator(environment.end()));
   return command;
+}
+
+std::vector<std::string> with_log(const std::string& file) { return {"/bin/sh", "-c", R"(exec "$@" 2>>"$0")", file}; }
+
+std::string text_of(const std::string& file) {
+  std::ostringstream text;
+  text << std::ifstream(file).rdbuf();
+  return text.str();
 }
 
 }  // namespace earshot::tests

@@ -85,5 +85,8 @@ std::string earshot_path();
 std::string example_path(const std::string& name);
 // A wrapper for NodeOptions: the node runs with tests/support/NAME_shim.c preloaded and these settings ("KEY=value").
 std::vector<std::string> with_shim(const std::string& name, std::vector<std::string> environment);
+// The same: what the node logs is appended to this file.
+std::vector<std::string> with_log(const std::string& file);
+std::string text_of(const std::string& file);
 
 }  // namespace earshot::tests
