@@ -92,27 +92,20 @@ class HostileStream {
   }
   // The next message of the server; nothing when it has closed, or said what is no message.
   std::optional<std::string> read_kind() {
-    try {
-      capnp::ReaderOptions options;
-      options.traversalLimitInWords = 64 << 20;
-      auto reading = capnp::tryReadMessage(*stream_, options);
-      auto patience = io_.provider->getTimer().afterDelay(kPatienceS * kj::SECONDS).then([] {
-        return kj::Maybe<kj::Own<capnp::MessageReader>>(nullptr);
-      });
-      auto message = reading.exclusiveJoin(kj::mv(patience)).wait(io_.waitScope);
-      KJ_IF_MAYBE (reader, message) {
-        const auto root = (*reader)->getRoot<Message>();
-        switch (root.which()) {
-          case Message::ABORT: return "abort: " + std::string(root.getAbort().getReason().cStr());
-          case Message::UNIMPLEMENTED: return "unimplemented";
-          case Message::RETURN: return root.getReturn().isException() ? "exception" : "return";
-          default: return "other";
-        }
+    return read([](Message::Reader message) -> std::string {
+      switch (message.which()) {
+        case Message::ABORT: return "abort: " + std::string(message.getAbort().getReason().cStr());
+        case Message::UNIMPLEMENTED: return "unimplemented";
+        case Message::RETURN: return message.getReturn().isException() ? "exception" : "return";
+        default: return "other";
       }
-    } catch (const kj::Exception&) {
-      // Reset.
-    }
-    return std::nullopt;
+    });
+  }
+  // The reason in the next message, which tells a receiver that its session is over.
+  std::optional<Error> read_farewell() {
+    return read([](Message::Reader message) {
+      return wire::read(message.getCall().getParams().getContent().getAs<schema::Receiver::ClosedParams>().getReason());
+    });
   }
   // Reads until the server closes; what it says before (an abort) is of no interest.
   bool closes() {
@@ -142,6 +135,24 @@ class HostileStream {
   kj::AsyncIoStream& stream() { return *stream_; }
 
  private:
+  // What the next message is to `look`; nothing when there is none.
+  template <class Look>
+  auto read(Look look) -> std::optional<decltype(look(Message::Reader()))> {
+    try {
+      capnp::ReaderOptions options;
+      options.traversalLimitInWords = 64 << 20;
+      auto reading = capnp::tryReadMessage(*stream_, options);
+      auto patience = io_.provider->getTimer().afterDelay(kPatienceS * kj::SECONDS).then([] {
+        return kj::Maybe<kj::Own<capnp::MessageReader>>(nullptr);
+      });
+      kj::Maybe<kj::Own<capnp::MessageReader>> message = reading.exclusiveJoin(kj::mv(patience)).wait(io_.waitScope);
+      KJ_IF_MAYBE (reader, message) return look((*reader)->getRoot<Message>());
+    } catch (const kj::Exception&) {
+      // Reset.
+    }
+    return std::nullopt;
+  }
+
   static constexpr int kPatienceS = 20;
 
   kj::AsyncIoContext& io_;

@@ -72,6 +72,26 @@ class ConnectionTimes : public ConnectionTest {
   static void read_welcome(HostileStream& stream) {
     for (int i = 0; i < 2; ++i) ASSERT_EQ(stream.read_kind(), "return");
   }
+  // Subscribes as question 2; the answer is not read.
+  void subscribe(HostileStream& stream) {
+    stream.call(2, 1, HostileStream::kSession, capnp::typeId<schema::Session>(), 1, [](Payload::Builder params) {
+      params.initCapTable(1)[0].setSenderHosted(0);
+      capnp::BuilderCapabilityTable capabilities;
+      capabilities.imbue(params.getContent())
+          .initAs<schema::Session::SubscribeParams>()
+          .setReceiver(kj::heap<CutOffNote>());
+    });
+    settle();
+    session().client->answered(session().next<actors::ClientSubscribe>().call, Status());
+    settle();
+  }
+  // It has been told that it is too slow, and when to come again.
+  static void expect_told_why(HostileStream& stream) {
+    const auto reason = stream.read_farewell();
+    ASSERT_TRUE(reason);
+    EXPECT_EQ(reason->code, ErrorCode::kOverloaded);
+    EXPECT_EQ(reason->retry_after_ms, limits::kRetryAfterMs);
+  }
   void subscribe(TestClient& client, bool returns) { subscribe_with(client, kj::heap<ClosedNote>(reason_, returns)); }
   void subscribe_with(TestClient& client, schema::Receiver::Client receiver) {
     auto request = client.session().subscribeRequest();
@@ -113,7 +133,8 @@ TEST_F(ConnectionTimes, ACallIsAnsweredByItsDeadline) {
 }
 
 TEST_F(ConnectionTimes, AClientThatTakesInNothingIsCutOffAtTheTimeout) {
-  log_in_raw();
+  HostileStream& client = log_in_raw();
+  subscribe(client);
   advance(limits::kWriteTimeoutMs - 1);
   EXPECT_EQ(counters_.slow_readers, 0u);
   EXPECT_EQ(session().waiting(), 0u);
@@ -121,7 +142,12 @@ TEST_F(ConnectionTimes, AClientThatTakesInNothingIsCutOffAtTheTimeout) {
   EXPECT_EQ(counters_.slow_readers, 1u);
   EXPECT_TRUE(session().next<actors::ClientGone>().by_node);
   EXPECT_FALSE(is_over()) << "it may still hear why";
-  advance(limits::kCloseLingerMs);
+  read_welcome(client);
+  EXPECT_EQ(client.read_kind(), "return") << "of its subscription";
+  expect_told_why(client);
+  advance(limits::kCloseLingerMs);  // it does not answer that …
+  EXPECT_FALSE(is_over());
+  advance(limits::kCloseLingerMs);  // … and does not close
   EXPECT_TRUE(is_over());
   EXPECT_EQ(counters_.slow_readers, 1u);
 }
@@ -166,7 +192,9 @@ TEST_F(ConnectionTimes, WhoTakesNoneOfTheMemoryOfAnswersIsNotPressed) {
 
 TEST_F(ConnectionTimes, AMessageThatDoesNotGetOnEndsTheConnectionAtTheTimeout) {
   HostileStream& client = log_in_raw();
+  subscribe(client);
   read_welcome(client);
+  EXPECT_EQ(client.read_kind(), "return") << "of its subscription";
   begin_message(client);
   settle();
   advance(limits::kWriteTimeoutMs - 1);
@@ -176,6 +204,7 @@ TEST_F(ConnectionTimes, AMessageThatDoesNotGetOnEndsTheConnectionAtTheTimeout) {
   advance(1);
   EXPECT_EQ(counters_.slow_senders, 1u);
   EXPECT_TRUE(session().next<actors::ClientGone>().by_node);
+  expect_told_why(client);
 }
 
 TEST_F(ConnectionTimes, WhileHalfReadMessagesFillTheMemoryASlowSenderOfOneIsCutOffSooner) {
