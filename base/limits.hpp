@@ -19,7 +19,7 @@ inline constexpr std::size_t kBatchMessagesMax = 1024;  // messages in one send 
 inline constexpr std::size_t kBatchBytesMax = 4 << 20;  // bytes in one send or deliver call; also bounds a raft entry
 // 8-byte words that decoding one call may visit: the bodies of a batch are visited twice, once to add up their bytes
 inline constexpr std::size_t kCallWordsMax = (1 << 20) + kBatchBytesMax / 8;
-inline constexpr int kCallNestingMax = 16;              // pointer depth of one call
+inline constexpr int kCallNestingMax = 16;              // pointer depth of one message, as far as it is read
 inline constexpr std::size_t kFetchMessagesMax = 1024;  // messages in one fetch or history answer
 inline constexpr std::size_t kLostRangesMax = 1024;     // ranges of lost messages in one batch, which then ends early
 inline constexpr std::size_t kConnectionsMax = 50'000;  // client connections of one node

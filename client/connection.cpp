@@ -14,6 +14,7 @@
 #include "schema/flat.hpp"
 #include "schema/text.hpp"
 #include "schema/wire.hpp"
+#include "transport/reader_options.hpp"
 
 namespace earshot::client {
 namespace {
@@ -135,11 +136,9 @@ kj::Promise<kj::Own<kj::AsyncIoStream>> Connection::secure(kj::Own<kj::AsyncIoSt
 
 kj::Promise<void> Connection::login(kj::Own<kj::AsyncIoStream> stream, LoginRequest request) {
   stream_ = kj::mv(stream);
-  capnp::ReaderOptions options;
-  options.traversalLimitInWords = limits::kCallWordsMax;
-  options.nestingLimit = limits::kCallNestingMax;
   messages_ = kj::heap<ServerStream>(*stream_);
-  network_ = kj::heap<capnp::TwoPartyVatNetwork>(*messages_, capnp::rpc::twoparty::Side::CLIENT, options);
+  network_ =
+      kj::heap<capnp::TwoPartyVatNetwork>(*messages_, capnp::rpc::twoparty::Side::CLIENT, transport::reader_options());
   messages_->watch(*network_);
   rpc_ = kj::heap<capnp::RpcSystem<capnp::rpc::twoparty::VatId>>(capnp::makeRpcClient(*network_));
   rpc_->setFlowLimit(limits::kCallBytesInFlightMax / sizeof(capnp::word));

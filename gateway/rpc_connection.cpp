@@ -6,6 +6,7 @@
 
 #include "base/limits.hpp"
 #include "gateway/rpc_interfaces.hpp"
+#include "transport/reader_options.hpp"
 
 namespace earshot::gateway {
 namespace {
@@ -14,13 +15,6 @@ namespace {
 // may have logins judged late, and the RPC system keeps all requests until then. Behind a larger login nothing is read.
 constexpr std::size_t kStrangerCallBytes = limits::kLoginMessageBytesMax / 8;
 
-capnp::ReaderOptions reader_options() {
-  capnp::ReaderOptions options;
-  options.traversalLimitInWords = limits::kCallWordsMax;
-  options.nestingLimit = limits::kCallNestingMax;
-  return options;
-}
-
 }  // namespace
 
 RpcConnection::RpcConnection(SessionContext& context, kj::Own<kj::AsyncIoStream> stream, kj::TimePoint login_due)
@@ -28,7 +22,7 @@ RpcConnection::RpcConnection(SessionContext& context, kj::Own<kj::AsyncIoStream>
       stream_(kj::mv(stream)),
       guard_(*stream_, context.timer, context.reading),
       session_(kj::refcounted<RpcSession>(context, *this)),
-      network_(guard_, capnp::rpc::twoparty::Side::SERVER, reader_options()),
+      network_(guard_, capnp::rpc::twoparty::Side::SERVER, transport::reader_options()),
       rpc_(capnp::makeRpcServer(network_, schema::Broker::Client(kj::heap<BrokerInterface>(kj::addRef(*session_))))),
       finished_(nullptr),
       timer_(nullptr) {
