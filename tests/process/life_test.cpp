@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/process_client.hpp"
+#include "tests/support/raw_device.hpp"
 
 namespace earshot {
 namespace {
@@ -96,6 +97,9 @@ struct Outcome {
   int code = 0;
   std::string output;
 };
+
+// What a step of a message's life begins with, to the millisecond.
+const std::string kTime = "  [0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}";
 
 class Life : public tests::ProcessTest {
  protected:
@@ -263,9 +267,13 @@ TEST_F(Life, DevicesAreListedAndRemoved) {
 
 TEST_F(Life, ExplainTellsTheLifeOfAMessage) {
   const auto phone = bob();
+  auto io = kj::setupAsyncIo();
+  tests::RawDevice deaf(io, node().port(), "bob", "deaf");
+  ASSERT_TRUE(deaf.subscribe(DeliveryMode::kOrdered, 1));
   const auto sent = lines({"send", "--user", "alice", "--to", "bob", "hello"}).back();
   const std::string id = sent["id"];
   ASSERT_TRUE(phone->wait_received(1));
+  ASSERT_TRUE(deaf.wait_until([&] { return deaf.came(1); }));
   const auto state = [&] {
     const auto life = lines({"explain", "--user", "bob", id}).at(0);
     EXPECT_EQ(life["sequence"], 1);
@@ -282,6 +290,8 @@ TEST_F(Life, ExplainTellsTheLifeOfAMessage) {
   EXPECT_EQ(text.code, 0);
   EXPECT_THAT(text.output, testing::AllOf(HasSubstr("message 1 of bob"), HasSubstr("stored"), HasSubstr("acked"),
                                           HasSubstr("from alice/earshot-send"), HasSubstr(id)));
+  for (const std::string step : {"sent", "stored", "delivered to deaf", "acked by phone"})
+    EXPECT_THAT(text.output, testing::ContainsRegex(kTime + " +([+][0-9.]+ m?s +)?" + step));
   EXPECT_EQ(earshot({"explain", "--user", "bob", "77"}).code, 1);
   EXPECT_EQ(earshot({"explain", "--user", "bob", "seven"}).code, 2);
 }
