@@ -20,7 +20,7 @@ TickSource::Time TickSource::now() {
   const std::uint64_t wall_ms = clock_.wall_ms();
   const std::uint64_t expected_ms = wall_start_ms_ + (clock_.monotonic_ms() - monotonic_start_ms_);
   const std::uint64_t disagreement_ms = wall_ms > expected_ms ? wall_ms - expected_ms : expected_ms - wall_ms;
-  const bool trusted = disagreement_ms <= kDisagreementMsMax;
+  const bool trusted = disagreement_ms <= limits::kClockDisagreementMsMax;
   if (trusted != trusted_) {
     trusted_ = trusted;
     if (trusted) {
@@ -42,7 +42,7 @@ std::uint64_t TickSource::wait_ms(std::uint64_t wall_ms) {
 void TickSource::compare(std::uint64_t committed_ms) {
   if (!trusted_) return;  // that is said already, and what it says is not used
   const std::uint64_t wall_ms = clock_.wall_ms();
-  const bool is_behind = committed_ms > wall_ms + kDisagreementMsMax;
+  const bool is_behind = committed_ms > wall_ms + limits::kClockDisagreementMsMax;
   if (is_behind != is_behind_) {
     is_behind_ = is_behind;
     if (is_behind) {

@@ -13,8 +13,6 @@ namespace earshot::actors {
 // meanwhile, by the monotonic clock: what is stored then must not count from when the ticks stopped.
 class TickSource {
  public:
-  static constexpr std::uint64_t kDisagreementMsMax = 60'000;
-
   TickSource(const Clock& clock, ShardId shard);
   struct Time {
     std::uint64_t tick_ms = 0;  // the wall clock; 0: no tick

@@ -3,7 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
-// Every limit, with its unit last in the name and its reason beside it. Nothing in Earshot grows without one of these.
+// Every limit that a client, an application or an operator can meet, with its unit last in the name and its reason
+// beside it. Docs and tests of each: docs/limits.md.
 namespace earshot::limits {
 
 // ---- names and messages
@@ -57,7 +58,9 @@ inline constexpr std::uint64_t kSweepIntervalMs = 3'600'000;            // a rou
 inline constexpr std::uint64_t kTouchIntervalMs = 12ull * 3600 * 1000;  // connected devices are noted this often
 inline constexpr std::size_t kTouchDevicesMax = 1024;                   // devices noted by one command
 inline constexpr std::uint64_t kTickIntervalMs = 1'000;  // what is due ends that late at most, when nothing else ticks
-inline constexpr std::uint64_t kExplainWaitMs = 1'000;   // an explanation waits so long for what sessions know
+// A wall clock that is further from the monotonic clock, or behind the committed time, is in doubt.
+inline constexpr std::uint64_t kClockDisagreementMsMax = 60'000;
+inline constexpr std::uint64_t kExplainWaitMs = 1'000;  // an explanation waits so long for what sessions know
 inline constexpr std::uint64_t kDeviceIdleMsMin =
     2 * kTouchIntervalMs;                              // shorter would take connected devices for idle
 inline constexpr std::size_t kTrimsPerAppendMax = 16;  // messages that one more may push out of its mailbox at once
@@ -73,6 +76,7 @@ inline constexpr std::size_t kOutboxRecordsMax = 1 << 20;  // undrained records 
 inline constexpr std::uint64_t kProducerIdleMsMax = 30ull * 24 * 3600 * 1000;  // a producer idle longer is forgotten
 inline constexpr std::size_t kClientOutboxMessagesMax = 1 << 20;               // unanswered messages a client keeps
 inline constexpr std::size_t kClientOutboxBytesMax = 256 << 20;  // their bodies, which it keeps in memory too
+inline constexpr std::size_t kClientDeliveriesMax = 16;          // batches of a server that a client has not taken in
 
 // ---- shards
 inline constexpr std::size_t kEntryBytesMax = 8 << 20;           // one raft entry (a command batch)

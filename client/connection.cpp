@@ -19,9 +19,8 @@
 namespace earshot::client {
 namespace {
 
-constexpr std::size_t kDeliveriesWaitingMax = 16;  // a server waits for each; more means that it does not
-constexpr std::size_t kOutgoingWords = 24;         // of one message beside its body: a hint for the first segment
-constexpr int kKeepAliveIdleS = 30;                // a silent peer is found dead within about a minute
+constexpr std::size_t kOutgoingWords = 24;  // of one message beside its body: a hint for the first segment
+constexpr int kKeepAliveIdleS = 30;         // a silent peer is found dead within about a minute
 constexpr int kKeepAliveIntervalS = 10;
 constexpr int kKeepAliveProbes = 3;
 
@@ -60,7 +59,7 @@ class Connection::ReceiverServer final : public schema::Receiver::Server {
   kj::Promise<void> deliver(DeliverContext context) override {
     Connection* connection = *connection_;
     if (connection == nullptr || connection->events_ == nullptr) return kj::READY_NOW;
-    if (connection->deliveries_ >= kDeliveriesWaitingMax)
+    if (connection->deliveries_ >= limits::kClientDeliveriesMax)
       return KJ_EXCEPTION(OVERLOADED, "earlier batches are not taken in yet");
     Result<Batch> batch = wire::read(context.getParams().getBatch());
     context.releaseParams();

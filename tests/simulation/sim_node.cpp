@@ -7,7 +7,7 @@
 #include <caf/all.hpp>
 
 #include "actors/interfaces.hpp"
-#include "actors/shard_ticks.hpp"
+#include "base/limits.hpp"
 #include "storage/keys.hpp"
 #include "storage/log_store.hpp"
 #include "storage/state_store.hpp"
@@ -280,7 +280,7 @@ std::optional<std::pair<UserId, Sequence>> SimNode::damage_a_message(Random& ran
 
 std::uint64_t SimNode::committed_ms_max() const {
   if (!actors_) return committed_ms_before_;
-  const std::uint64_t off_ms = clock_.jumps() > jumps_at_start_ ? actors::TickSource::kDisagreementMsMax : 0;
+  const std::uint64_t off_ms = clock_.jumps() > jumps_at_start_ ? limits::kClockDisagreementMsMax : 0;
   return std::max(committed_ms_before_, wall_at_start_ms_ + (world_.now_ms() - started_ms_) + off_ms);
 }
 

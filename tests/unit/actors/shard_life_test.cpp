@@ -7,6 +7,7 @@
 
 #include "actors/shard_ticks.hpp"
 #include "actors/touch_round.hpp"
+#include "base/limits.hpp"
 #include "tests/support/shard_world.hpp"
 
 // What a shard does for the life of messages: ticks, touches, telling sessions, calls that look after mailboxes.
@@ -117,6 +118,17 @@ TEST(TickSourceTest, TimeGoesOnByTheMonotonicClockWhileTheWallClockIsInDoubt) {
   }
   clock.jump_wall(10 * 60'000);
   EXPECT_EQ(ticks.now().tick_ms, start_ms + 5'000 + 2 * 3'600'000) << "it agrees again";
+}
+
+TEST(TickSourceTest, ClockIsTrustedAtTheLimitAndNotBeyond) {
+  for (const int direction : {1, -1}) {
+    ManualClock clock;
+    TickSource ticks(clock, ShardId(0));
+    clock.jump_wall(direction * static_cast<std::int64_t>(limits::kClockDisagreementMsMax));
+    EXPECT_EQ(ticks.now().tick_ms, clock.wall_ms());
+    clock.jump_wall(direction);
+    EXPECT_EQ(ticks.now().tick_ms, 0u);
+  }
 }
 
 TEST_F(ShardLife, TicksAloneComeInSteps) {

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/limits.hpp"
 #include "tests/support/log_capture.hpp"
 
 namespace earshot::actors {
@@ -28,7 +29,7 @@ TEST_F(TickSourceLog, ClockBehindTheCommittedTimeIsNamedOnceAndWhenItGetsThere) 
   EXPECT_NE(said().find("shard 3: the wall clock is 31536000000 ms behind"), std::string::npos);
   ticks_.compare(committed_ms);
   EXPECT_EQ(said(), "");
-  clock_.advance(365 * 24 * kHourMs - TickSource::kDisagreementMsMax - 1);
+  clock_.advance(365 * 24 * kHourMs - limits::kClockDisagreementMsMax - 1);
   ticks_.compare(committed_ms);
   EXPECT_EQ(said(), "");
   clock_.advance(1);

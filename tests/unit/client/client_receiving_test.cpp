@@ -84,6 +84,25 @@ TEST_F(ClientReceiving, AckGoesOutOnlyAfterTheStoreCommitted) {
   EXPECT_TRUE(eventually([&] { return server_.seen().delivers_returned == 1; }));
 }
 
+TEST_F(ClientReceiving, DeliveriesWaitAtTheLimitAndOneMoreIsNotTakenIn) {
+  constexpr int kMost = limits::kClientDeliveriesMax;
+  server_.script([](auto& s) { s.deliver = false; });
+  store_->hold_receives = true;
+  start();
+  for (std::uint64_t sequence = 1; sequence <= kMost + 1; ++sequence) {
+    put(1);
+    server_.push({sequence});
+  }
+  ASSERT_TRUE(client_->history(Sequence(), 10).get());  // is answered behind them all
+  store_->release();
+  ASSERT_TRUE(acked_up_to(kMost));
+  EXPECT_TRUE(eventually([&] { return server_.seen().delivers_returned == kMost; }));
+  server_.push({kMost + 1});
+  EXPECT_TRUE(acked_up_to(kMost + 1));
+  EXPECT_EQ(stored_bodies(), bodies(1, kMost + 1));
+  EXPECT_TRUE(eventually([&] { return server_.seen().delivers_returned == kMost + 1; }));
+}
+
 TEST_F(ClientReceiving, ClientCrashBeforeStoreGetsTheMessageAgain) {
   put(3);
   store_->fail_receives = 1'000'000;  // nothing is ever committed

@@ -123,12 +123,13 @@ TEST(RaftMessage, RandomBytesWithAFittingChecksumAreRefused) {
   }
 }
 
-TEST(RaftMessage, MoreEntriesThanMayBeInFlightAreRefused) {
+TEST(RaftMessage, EntriesInFlightPassAtTheLimitAndOneMoreIsRefused) {
   RaftMessage message = append_message();
   auto& entries = std::get<AppendEntries>(message.content).entries;
-  while (entries.size() <= limits::kRaftEntriesInFlightMax) {
-    entries.push_back(entry(7 + entries.size(), 9, EntryType::kCommand, "x"));
-  }
+  const auto add = [&] { entries.push_back(entry(7 + entries.size(), 9, EntryType::kCommand, "x")); };
+  while (entries.size() < limits::kRaftEntriesInFlightMax) add();
+  EXPECT_TRUE(decode_raft_message(encode(message)));
+  add();
   const auto decoded = decode_raft_message(encode(message));
   ASSERT_FALSE(decoded);
   EXPECT_EQ(decoded.error().code, ErrorCode::kCorrupt);
