@@ -267,11 +267,12 @@ static ssize_t write_synchronously(const struct watched* entry, int descriptor, 
   return written;
 }
 
-// `offset` < 0: where the descriptor stands.
+// `offset` < 0: where the descriptor stands, as LMDB writes several pages at once.
 static ssize_t write_watched(const struct watched* entry, int descriptor, const struct iovec* parts, int count,
                              off_t offset) {
   // LMDB's two head pages, and the small files beside it, are overwritten in their places and have their room.
-  const bool is_of_data = offset >= kDataOffset;
+  const off_t at = offset >= 0 ? offset : lseek(descriptor, 0, SEEK_CUR);
+  const bool is_of_data = at >= kDataOffset;
   if (is_of_data && take_one(&control->write_faults)) {
     errno = (int)told(&control->write_errno);
     return -1;
@@ -291,7 +292,6 @@ static ssize_t write_watched(const struct watched* entry, int descriptor, const 
     count = 1;
   }
   pthread_mutex_lock(&mutex);
-  const off_t at = offset >= 0 ? offset : lseek(descriptor, 0, SEEK_CUR);
   const ssize_t written =
       offset >= 0 ? real_pwritev(descriptor, parts, count, offset) : real_writev(descriptor, parts, count);
   const int failure = errno;
