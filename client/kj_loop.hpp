@@ -42,7 +42,7 @@ class KjLoop final : public Loop, public std::enable_shared_from_this<KjLoop>, p
   void run_until_stopped();
   void taskFailed(kj::Exception&& exception) override;
 
-  const SystemClock clock_;
+  const SystemClock clock_{};
   std::thread thread_;
   std::atomic<std::thread::id> thread_id_;
 

@@ -122,7 +122,7 @@ class LmdbEnvironment final : public Environment {
   std::optional<FileLock> lock_;  // nothing: opened to read
   FileDescriptor head_file_;      // of the data file: what the note is made of
   std::optional<MetaNote> note_;  // nothing: opened to read
-  const SystemClock clock_;
+  const SystemClock clock_{};
   LmdbFailures failures_;
   MDB_env* env_ = nullptr;
   std::vector<MDB_dbi> tables_;
