@@ -6,6 +6,7 @@
 #include <kj/async-io.h>
 
 #include "transport/message_bounds.hpp"
+#include "transport/message_input.hpp"
 #include "transport/write_queue.hpp"
 
 namespace earshot::client {
@@ -38,14 +39,18 @@ class ServerStream final : public capnp::MessageStream {
   kj::Promise<void> end() override { return inner_.end(); }
 
  private:
+  kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> read_message(kj::ArrayPtr<kj::AutoCloseFd> fd_space,
+                                                                  capnp::ReaderOptions options,
+                                                                  kj::ArrayPtr<capnp::word> scratch);
+
   // Several messages in one read, where the library has that.
 #if CAPNP_VERSION >= 1000000
-  using Inner = capnp::BufferedMessageStream;
+  capnp::BufferedMessageStream inner_;
 #else
-  using Inner = capnp::AsyncIoMessageStream;
+  capnp::AsyncIoMessageStream inner_;
+  transport::MessageInput bytes_;
 #endif
 
-  Inner inner_;
   transport::WriteQueue queue_;
   transport::MessageBounds bounds_;
 };

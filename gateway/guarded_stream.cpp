@@ -12,7 +12,7 @@ namespace earshot::gateway {
 using transport::WriteQueue;
 
 GuardedStream::GuardedStream(kj::AsyncIoStream& stream, kj::Timer& timer, ReadingRoom& room)
-    : input_(stream, timer, room), output_(stream), timer_(timer), progress_at_(timer.now()) {
+    : bytes_(stream), input_(bytes_, timer, room), output_(stream), timer_(timer), progress_at_(timer.now()) {
   KJ_IF_MAYBE (fd, stream.getFd()) socket_ = *fd;
 }
 
@@ -61,6 +61,7 @@ kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> GuardedStream::tryReadMessage
 
 kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> GuardedStream::read_now(capnp::ReaderOptions options,
                                                                            kj::ArrayPtr<capnp::word> scratch) {
+  bytes_.begin_message();
   return capnp::tryReadMessage(input_, options, scratch)
       .then([this](kj::Maybe<kj::Own<capnp::MessageReader>>&& message) -> kj::Maybe<capnp::MessageReaderAndFds> {
         KJ_IF_MAYBE (reader, message) {

@@ -14,6 +14,7 @@
 #include "base/byte_budget.hpp"
 #include "gateway/bounded_input.hpp"
 #include "transport/message_bounds.hpp"
+#include "transport/message_input.hpp"
 #include "transport/write_queue.hpp"
 
 namespace earshot::gateway {
@@ -44,7 +45,7 @@ class GuardedStream final : public capnp::MessageStream {
   void hold_until_written(ByteLease lease);
   [[nodiscard]] bool holds_leases() const { return !unmarked_.empty() || !held_.empty(); }
   // What failed the connection was against the rules above.
-  [[nodiscard]] bool violated() const { return violated_ || input_.violated(); }
+  [[nodiscard]] bool violated() const { return violated_ || bytes_.violated() || input_.violated(); }
   [[nodiscard]] BoundedInput& input() { return input_; }
 
   using capnp::MessageStream::tryReadMessage;
@@ -73,7 +74,8 @@ class GuardedStream final : public capnp::MessageStream {
     ByteLease lease;
   };
 
-  BoundedInput input_;
+  transport::MessageInput bytes_;
+  BoundedInput input_;  // of them
   capnp::AsyncIoMessageStream output_;
   kj::Timer& timer_;
   std::optional<int> socket_;

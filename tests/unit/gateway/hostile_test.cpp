@@ -152,7 +152,6 @@ TEST_F(HostileTest, AfterTheLoginAMessageIsNotLargerThanACallCanBe) {
   EXPECT_FALSE(waits_for_the_rest(other, limits::kCallWordsMax + 1));
 }
 
-// A chain of pointers deeper than call_nesting_max, where a text of the login should be.
 TEST_F(HostileTest, TooManyCapabilitiesInOneMessageCloseTheConnection) {
   start(without_login_timeout());
   auto stream = open();
