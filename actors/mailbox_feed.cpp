@@ -44,14 +44,15 @@ std::optional<MailboxRead> MailboxFeed::next_read(const Outstanding& window, std
   look_at_ms_ = 0;
   if (!must_read_ && taken_ >= last_known_) return std::nullopt;
   if (!window.is_worth_reading(next_bytes_)) {
-    // Its own acks show here, but nobody tells a session that others have made room: it looks.
-    if (window.is_pressed()) look_at_ms_ = now_ms + kLookAgainMs;
+    look_at_ms_ = now_ms + kLookAgainMs;  // its own acks show here, but nobody tells that others have made room
     return std::nullopt;
   }
   is_reading_ = true;
   must_read_ = false;
-  const std::size_t limit = std::min(window.free_messages(), limits::kFetchMessagesMax);
-  return MailboxRead{taken_, static_cast<std::uint32_t>(limit), std::min(window.free_bytes(), limits::kBatchBytesMax)};
+  const std::size_t bytes = window.free_bytes();
+  const std::size_t fitting = std::max<std::size_t>(1, bytes / kMessageOverheadBytes);
+  const std::size_t limit = std::min({window.free_messages(), limits::kFetchMessagesMax, fitting});
+  return MailboxRead{taken_, static_cast<std::uint32_t>(limit), std::min(bytes, limits::kBatchBytesMax)};
 }
 
 void MailboxFeed::read_answered(Result<Batch> answer, Outstanding& window, Random& random, std::uint64_t now_ms) {
@@ -83,8 +84,9 @@ bool MailboxFeed::take(Batch& batch, Outstanding& window) {
     } else {
       return taken_ > before || taken_ >= last_known_;
     }
-    // What does not fit comes again when acks, or other sessions, have made room.
-    if (!take(std::move(entry), window)) return true;
+    // What does not fit comes again when acks have made room; into an empty window, when other sessions have, which may
+    // be now and over in a moment.
+    if (!take(std::move(entry), window)) return taken_ > before || !window.is_empty();
   }
 }
 

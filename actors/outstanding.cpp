@@ -4,10 +4,6 @@
 #include <utility>
 
 namespace earshot::actors {
-namespace {
-// What a message takes besides its body: names, ids, numbers.
-constexpr std::size_t kMessageOverheadBytes = 256;
-}  // namespace
 
 OutstandingEntry OutstandingEntry::of(std::shared_ptr<const IncomingMessage> message) {
   const Sequence sequence = message->sequence;

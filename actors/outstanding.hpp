@@ -20,6 +20,9 @@ namespace earshot::actors {
 // Deliveries given to a client and not yet taken in. More would only fill the socket of a client that cannot follow.
 inline constexpr std::size_t kDeliveriesInFlightMax = 4;
 
+// What a message takes besides its body: names, ids, numbers.
+inline constexpr std::size_t kMessageOverheadBytes = 256;
+
 // What one sequence, or one range that is gone, is to a session from the mailbox until its ack. A lost range is kept
 // like a message: the client has to know it for good before the cursor may pass over it. It is acked by its last
 // sequence.
@@ -68,8 +71,8 @@ class Outstanding {
     const Share now = share();
     return counted(now, 0) > now.bytes_max;
   }
-  // Whether the share is a small one because of what other windows hold. It grows again without a word.
-  [[nodiscard]] bool is_pressed() const { return windows_.is_half_full(); }
+  // It holds nothing that the client could free.
+  [[nodiscard]] bool is_empty() const { return messages_ == 0; }
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
   // Whether so much is free that reading from the mailbox is worth a request: a quarter of what nacks leave of the
   // window, or room for a message of any size; and room for the next entry as far as its size is known (else 0).

@@ -10,7 +10,7 @@ namespace earshot::actors {
 // Whether a session must give its window up, because the node is short of memory for windows and this one has been
 // larger than its share for too long: a client that acks is below it by then, since windows do not grow beyond their
 // share any more. What the client has not acked is read again when the device comes back. So whoever never acks keeps
-// no more than one large message beside its share, and when all memory is used, not even that.
+// no more than its share and as much as one large message, and when all memory is used, not even that.
 //
 // Shares are such that all sessions together cannot fill the node with them: then it is always somebody's turn to go.
 // Times are monotonic ms.

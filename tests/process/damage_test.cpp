@@ -324,7 +324,8 @@ TEST_F(Damage, DamageThatOnlyWritersMeetIsSaidBeforeTheyDo) {
   EXPECT_THAT(verified.output, HasSubstr("in state/data.mdb: page"));
   EXPECT_THAT(verified.output, HasSubstr("nothing is lost yet; but a node may die when it writes there"));
   EXPECT_THAT(verified.output, Not(HasSubstr("readers get lost")));
-  EXPECT_THAT(verified.output, HasSubstr("1 damaged\n")) << "all records are there";
+  for (const auto* kind : {"missing", "unreadable", "inconsistent"})
+    EXPECT_THAT(verified.output, Not(HasSubstr(kind))) << "all records are there";
 }
 
 // One bit anywhere in either file. Half of them hit what LMDB follows blindly: its head pages and the beginnings of
