@@ -32,13 +32,13 @@ class LmdbFailures {
       : path_(std::move(path)), claims_(std::move(claims)), clock_(clock) {}
 
   // The code of a call of LMDB's that may write. LMDB makes EIO of two things: of an EIO, which it takes from errno,
-  // and of a write that was cut short, of which errno knows nothing.
+  // and of a write that was cut short, of which errno knows nothing: it may still tell of an interrupted one before.
   template <class Call>
   int code_of(const Call& call) {
     claims_before_ = claims_->count();
     errno = 0;
     const int code = call();
-    return code == EIO && errno == 0 ? kCutShort : code;
+    return code == EIO && (errno == 0 || errno == EINTR) ? kCutShort : code;
   }
   // What to answer to the last code, if the process may go on; else it ends here.
   Error judge(int code, std::string_view what);

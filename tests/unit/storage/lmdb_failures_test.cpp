@@ -45,6 +45,11 @@ TEST_F(LmdbFailuresTest, EarlierErrorOfTheSystemIsNotTakenForLmdbs) {
   EXPECT_EQ(write_cut_short().code, ErrorCode::kStorageFull);
 }
 
+// LMDB tries again what was interrupted; the write that it then makes may be cut short.
+TEST_F(LmdbFailuresTest, InterruptionIsNoFailure) {
+  EXPECT_EQ(write_cut_short([] { errno = EINTR; }).code, ErrorCode::kStorageFull);
+}
+
 TEST_F(LmdbFailuresTest, WriteCutShortWhereThereIsRoomIsForgivenOnceAMinute) {
   EXPECT_EQ(write_cut_short().code, ErrorCode::kStorageFull);
   clock.advance(59'999);
