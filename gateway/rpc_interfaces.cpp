@@ -115,7 +115,7 @@ template <class Value, class Context>
 kj::Promise<void> SessionInterface::manage(Context context) {
   auto request = wire::read(context.getParams());
   context.releaseParams();
-  auto answer = session_->manage(std::move(request).map([](auto&& one) { return ManageRequest(std::move(one)); }));
+  auto answer = session_->manage(std::move(request).map([](auto one) { return ManageRequest(std::move(one)); }));
   return write_when_answered(
       answer.then([](Result<ManageAnswer>&& given) { return answer_as<Value>(std::move(given)); }), context);
 }

@@ -366,7 +366,8 @@ void RpcSession::handle_event(Answered event) {
     Answer& answer;
     void operator()(PendingSend& pending) {
       auto answers = take<std::vector<SendAnswer>>(answer);
-      KJ_REQUIRE(answers.size() == pending.messages, "every message of a send has one answer");
+      if (answers.size() != pending.messages)
+        kj::throwFatalException(KJ_EXCEPTION(FAILED, "every message of a send has one answer"));
       pending.fulfiller->fulfill(std::move(answers));
     }
     void operator()(Fulfiller<Status>& fulfiller) { fulfiller->fulfill(take<Status>(answer)); }
