@@ -48,7 +48,8 @@ class WriteTransaction : public ReadTransaction {
   // Absent keys are no error; tells whether the key was there.
   [[nodiscard]] virtual Result<bool> erase(Table table, std::string_view key) = 0;
   // Returns when everything is synced to disk. On kStorageFull nothing happened and the same writes may be tried again
-  // in a new transaction; a failed sync stops the process. The transaction is over either way.
+  // in a new transaction; a sync that fails, unless for lack of room, stops the process. The transaction is over either
+  // way.
   [[nodiscard]] virtual Status commit() = 0;
 };
 
