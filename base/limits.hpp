@@ -147,10 +147,12 @@ inline constexpr std::size_t kReadingBytesMax = 512 << 20;  // messages of clien
 inline constexpr std::uint64_t kWritePressedMs = 10'000;    // when one of them is full, slower clients are cut off
 inline constexpr std::size_t kLoginMessageBytesMax = 32 << 10;  // a message of a connection that has not logged in
 inline constexpr std::size_t kRefusedCallsMax = 1024;           // of a client that calls on in spite of kOverloaded
-inline constexpr std::size_t kConnectionQueueBytesMax = 1
-                                                        << 20;  // unwritten bytes beyond which a connection is not read
-inline constexpr std::size_t kUnfinishedCallsMax = 4096;    // calls of a connection that its client has not finished
-inline constexpr std::size_t kMessageCapabilitiesMax = 16;  // capabilities in one message of a client
+inline constexpr std::size_t kConnectionQueueBytesMax =
+    1 << 20;                                               // what is unwritten, beyond which a connection is not read
+inline constexpr std::size_t kUnfinishedCallsMax = 4096;   // calls of a connection that its client has not finished
+inline constexpr std::size_t kMessageCapabilitiesMax = 2;  // capabilities in one message of a peer: a login has one
+inline constexpr std::size_t kCallsAheadStepsMax = 1;      // steps into an answer at which a call ahead aims …
+inline constexpr std::size_t kCallsAheadFieldsMax = 4;  // … and the pointer fields it may go by: the schema has one
 inline constexpr std::uint64_t kWriteTimeoutMs =
     60'000;  // a connection that gets on with nothing for so long is closed
 inline constexpr std::uint64_t kCallTimeoutMs =

@@ -133,6 +133,7 @@ void Engine::finish(const std::shared_ptr<Work>& work) {
   working_ = false;
   if (const auto taken = std::exchange(taken_, nullptr)) taken();
   if (work->generation == generation_ && state_ == State::kOpen) {
+    if (work->fetched && !work->judgement.nothing_new()) repair_attempts_ = 0;
     if (work->judgement.repair)
       begin_repair(*work->judgement.repair, !work->fetched);
     else if (work->fetched && work->judgement.nothing_new() && repair_)
@@ -145,17 +146,20 @@ void Engine::finish(const std::shared_ptr<Work>& work) {
 // ---- refetching
 
 void Engine::begin_repair(const Inbox::Repair& repair, bool in_haste) {
-  if (repair_) {
-    // A single message that comes out of sequence waits for its retransmission when another is being refetched.
-    if (repair_->limit == 0) repair_->until = std::max(repair_->until, repair.until);
-  } else {
+  const bool is_new = !repair_;
+  if (is_new) {
     repair_ = repair;
     repair_attempts_ = 0;
+  } else if (repair_->limit == 0) {
+    // A single message that comes out of sequence waits for its retransmission when another is being refetched.
+    repair_->until = std::max(repair_->until, repair.until);
   }
-  // A refetch that did not help is not repeated in haste.
-  repair_at_ms_ = in_haste && repair_attempts_ == 0
-                      ? now_ms()
-                      : std::max(repair_at_ms_, now_ms() + backoff_ms(options_.reconnect, ++repair_attempts_, random_));
+  if (!in_haste) {  // a refetch that did not help is not repeated at once
+    repair_at_ms_ = std::max(repair_at_ms_, now_ms() + backoff_ms(options_.reconnect, ++repair_attempts_, random_));
+  } else if (is_new) {
+    repair_at_ms_ = now_ms();
+  }
+  // Else it comes when it was to come: what is delivered behind a hole, one by one and for ever, must not put it off.
 }
 
 void Engine::pump_repair() {

@@ -12,7 +12,7 @@
 namespace earshot::client {
 
 // The messages of a connection to a server, counted as they are written, and with the bounds that the RPC system itself
-// does not keep: those of MessageBounds. They bound what a server can have us reply, to tens of MiB, so a server that
+// does not keep: those of MessageBounds. They bound what a server can have us reply, to some 12 MiB, so a server that
 // does not read is read nevertheless: it may not read our calls until we have read its answers.
 //
 // The loop's thread only.

@@ -53,7 +53,7 @@ void GuardedStream::release_written() {
 kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> GuardedStream::tryReadMessage(kj::ArrayPtr<kj::AutoCloseFd>,
                                                                                  capnp::ReaderOptions options,
                                                                                  kj::ArrayPtr<capnp::word> scratch) {
-  if (queue_.bytes() <= limits::kConnectionQueueBytesMax) return read_now(options, scratch);
+  if (queue_.memory_bytes() <= limits::kConnectionQueueBytesMax) return read_now(options, scratch);
   return drained(limits::kConnectionQueueBytesMax).then([this, options, scratch] {
     return read_now(options, scratch);
   });

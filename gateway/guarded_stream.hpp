@@ -35,8 +35,8 @@ class GuardedStream final : public capnp::MessageStream {
   // The network that writes through this stream and knows how much waits to be written.
   void watch(capnp::TwoPartyVatNetwork& network) { queue_.watch(network); }
 
-  // Resolves once at most so many bytes wait to be written.
-  kj::Promise<void> drained(std::size_t bytes_max) { return queue_.drained(bytes_max); }
+  // Resolves once what waits to be written takes at most so much memory.
+  kj::Promise<void> drained(std::size_t memory_bytes_max) { return queue_.drained(memory_bytes_max); }
   // How long the message being written now has been at it; 0 when none is.
   [[nodiscard]] std::uint64_t writing_ms() const;
   // How long the peer has taken in nothing of it, as far as that was noticed: to be asked from time to time.

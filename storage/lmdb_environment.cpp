@@ -97,8 +97,8 @@ class LmdbEnvironment final : public Environment {
     EARSHOT_INVARIANT(table < tables_.size(), "a table is one of those the environment was opened with");
     return tables_[table];
   }
-  // Every call of LMDB's that may write goes through this. A failure that leaves unknown what the disk holds stops the
-  // process.
+  // Every call of LMDB's that may write to the disk goes through this. A failure that leaves unknown what the disk
+  // holds stops the process.
   LmdbFailures& failures() { return failures_; }
 
   // Of a transaction that may have changed something. `what` names it in the error.

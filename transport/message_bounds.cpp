@@ -10,9 +10,6 @@ namespace {
 
 using capnp::rpc::Message;
 
-// Pointer fields of an answer in which a capability may be called ahead: the schema has one.
-constexpr unsigned kPipelinedFields = 4;
-
 // What a call is answered with has to be written, or nothing here would count it.
 void check_answer_is_sent(capnp::rpc::Call::Reader call) {
   bool is_sent = call.getSendResultsTo().isCaller();
@@ -25,9 +22,10 @@ void check_answer_is_sent(capnp::rpc::Call::Reader call) {
 void check_target(capnp::rpc::MessageTarget::Reader target) {
   if (!target.isPromisedAnswer()) return;
   const auto steps = target.getPromisedAnswer().getTransform();
-  KJ_REQUIRE(steps.size() <= 1, "a call on what is more than one step into an answer", steps.size());
+  KJ_REQUIRE(steps.size() <= limits::kCallsAheadStepsMax, "a call on what is too many steps into an answer",
+             steps.size());
   for (const auto step : steps)
-    KJ_REQUIRE(step.isGetPointerField() && step.getGetPointerField() < kPipelinedFields,
+    KJ_REQUIRE(step.isGetPointerField() && step.getGetPointerField() < limits::kCallsAheadFieldsMax,
                "a call on what no answer holds");
 }
 

@@ -22,11 +22,11 @@ std::size_t WriteQueue::messages() const {
   return network_->getCurrentQueueCount() + (kNetworkCountsWrites ? 0 : writing_.messages);
 }
 
-kj::Promise<void> WriteQueue::drained(std::size_t bytes_max) {
-  if (bytes() <= bytes_max) return kj::READY_NOW;
+kj::Promise<void> WriteQueue::drained(std::size_t memory_bytes_max) {
+  if (memory_bytes() <= memory_bytes_max) return kj::READY_NOW;
   auto paf = kj::newPromiseAndFulfiller<void>();
   waiters_.push_back(kj::mv(paf.fulfiller));
-  return paf.promise.then([this, bytes_max] { return drained(bytes_max); });
+  return paf.promise.then([this, memory_bytes_max] { return drained(memory_bytes_max); });
 }
 
 WriteQueue::Load WriteQueue::load_of(kj::ArrayPtr<const Segments> messages) {

@@ -13,6 +13,9 @@ namespace earshot::transport {
 // KJ thread of the network only.
 class WriteQueue {
  public:
+  // What a message takes beside its bytes: its builder, its place in the network's queue, what waits for it.
+  static constexpr std::size_t kMessageBytes = 1024;
+
   using Segments = kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>;
 
   void watch(capnp::TwoPartyVatNetwork& network) { network_ = &network; }
@@ -22,8 +25,10 @@ class WriteQueue {
   // That have gone into the socket.
   [[nodiscard]] std::uint64_t bytes_written() const { return bytes_written_; }
   [[nodiscard]] std::uint64_t messages_written() const { return messages_written_; }
-  // Resolves once at most so many bytes wait to be written.
-  kj::Promise<void> drained(std::size_t bytes_max);
+  // What all of it takes: a message of a few bytes is far larger here than on its way.
+  [[nodiscard]] std::size_t memory_bytes() const { return bytes() + messages() * kMessageBytes; }
+  // Resolves once what waits to be written takes at most so much.
+  kj::Promise<void> drained(std::size_t memory_bytes_max);
 
   struct Load {
     std::size_t bytes = 0;

@@ -28,8 +28,10 @@ class Process final : public client::Loop, public Runnable, public std::enable_s
     if (alive_) tasks_.push_back(std::move(task));
   }
   void stop() override {}
-  void hold() override {}
-  void release() override {}
+  void hold() override { ++holds_; }
+  void release() override {
+    if (--holds_ == 0) world_.after(0, ended);
+  }
   [[nodiscard]] std::thread::id thread_id() const override { return std::this_thread::get_id(); }
   void after(std::uint64_t delay_ms, std::function<void()> task) override {
     world_.after(delay_ms, [weak = weak_from_this(), task = std::move(task)] {
@@ -45,6 +47,10 @@ class Process final : public client::Loop, public Runnable, public std::enable_s
   // ---- for the checkers: what the server has told this client
   std::function<void(const Welcome&)> welcomed = [](const Welcome&) {};
   std::function<void(Sequence cursor)> acked = [](Sequence) {};
+
+  // ---- for the application: a client that closes uses its store until it has ended
+  [[nodiscard]] bool is_used() const { return alive_ && holds_ > 0; }
+  std::function<void()> ended = [] {};
 
   // ---- Runnable
   [[nodiscard]] bool ready() const override { return !tasks_.empty() && world_.now_ms() >= paused_until_ms_; }
@@ -77,6 +83,7 @@ class Process final : public client::Loop, public Runnable, public std::enable_s
   Random random_;
   std::deque<std::function<void()>> tasks_;
   std::uint64_t paused_until_ms_ = 0;
+  std::size_t holds_ = 0;
   bool alive_ = true;
   bool powered_off_ = false;
 };

@@ -23,6 +23,10 @@ SimDevice::SimDevice(World& world, Network& network, History& history, DeviceOpt
 
 void SimDevice::start() {
   if (client_) return;
+  if (process_ && process_->is_used()) {  // the program still waits for its close(): a store serves one at a time
+    process_->ended = [this] { start(); };
+    return;
+  }
   world_.note("device starts: " + options_.name.text(), ++runs_);
   process_ = std::make_shared<Process>(world_, network_, clock_, runs_, Random(random_.next()));
   process_->welcomed = [this](const Welcome& welcome) { history_.welcomed(options_.name, welcome); };
@@ -46,7 +50,7 @@ void SimDevice::start() {
 }
 
 void SimDevice::crash(bool power_off) {
-  if (!client_) return;
+  if (!process_) return;
   world_.note("device crashes: " + options_.name.text(), runs_, power_off ? 1 : 0);
   process_->die(power_off);
   client_.reset();

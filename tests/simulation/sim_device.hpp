@@ -44,6 +44,7 @@ class SimDevice {
   ~SimDevice() { crash(true); }
 
   void give_life(const LifeOptions& life) { life_ = life; }
+  // Runs the program, when the last run of it has ended.
   void start();
   // The program is killed, or the machine is off.
   void crash(bool power_off);

@@ -59,6 +59,7 @@ class DiskControl {
     std::atomic_ref(control_->sync_errno).store(static_cast<std::uint64_t>(error));
     std::atomic_ref(control_->sync_faults).store(syncs);
   }
+  [[nodiscard]] std::uint64_t sync_failures_left() const { return std::atomic_ref(control_->sync_faults).load(); }
   void mend() { fail_writes(0, 0), fail_syncs(0, 0), cut_short(0); }
   void use_up_quota(bool used_up) { std::atomic_ref(control_->quota).store(used_up ? 1 : 0); }
   [[nodiscard]] std::uint64_t cuts_left() const { return std::atomic_ref(control_->cuts).load(); }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <capnp/message.h>
+#include <capnp/rpc-twoparty.h>
 #include <gtest/gtest.h>
 #include <kj/async-io.h>
 #include <kj/timer.h>
@@ -171,6 +172,34 @@ TEST_F(GuardedStreamTest, LargeMessagesThatComeInOneWriteHaveTheirTimeEach) {
     io_.waitScope.poll();
   }
   writing.wait(io_.waitScope);
+}
+
+// A peer that reads nothing and asks for what is answered in a few bytes.
+TEST_F(GuardedStreamTest, SmallMessagesThatWaitCountWithWhatTheyTake) {
+  over_pipe();
+  capnp::TwoPartyVatNetwork network(*guard_, capnp::rpc::twoparty::Side::SERVER);
+  guard_->watch(network);
+  capnp::MallocMessageBuilder scratch(8);
+  auto client = scratch.initRoot<capnp::rpc::twoparty::VatId>();
+  client.setSide(capnp::rpc::twoparty::Side::CLIENT);
+  auto connection = KJ_ASSERT_NONNULL(network.connect(client));
+  const auto answer = [&] {
+    auto message = connection->newOutgoingMessage(8);
+    message->getBody().initAs<Message>().initReturn().setAnswerId(1);
+    message->send();
+  };
+  constexpr std::size_t kFew = limits::kConnectionQueueBytesMax / transport::WriteQueue::kMessageBytes / 2;
+  for (std::size_t i = 0; i < kFew; ++i) answer();
+  ASSERT_TRUE(say_bootstrap(1));
+  for (std::size_t i = 0; i < kFew; ++i) answer();
+
+  capnp::MallocMessageBuilder next;
+  next.initRoot<Message>().initBootstrap().setQuestionId(2);
+  auto saying = capnp::writeMessage(*ends_->peer, next).eagerlyEvaluate(nullptr);
+  auto reading = guard_->tryReadMessage(nullptr, {}, nullptr).eagerlyEvaluate(nullptr);
+  EXPECT_FALSE(reading.poll(io_.waitScope));
+  for (std::size_t i = 0; i < 2 * kFew; ++i) capnp::readMessage(*ends_->peer).wait(io_.waitScope);
+  EXPECT_TRUE(reading.wait(io_.waitScope) != nullptr);
 }
 
 }  // namespace

@@ -178,10 +178,10 @@ TEST_F(MessageBoundsTest, CallsAheadGoOneStepIntoAnAnswer) {
   };
   EXPECT_TRUE(may_call([](auto to) { to.setQuestionId(1); })) << "a bootstrap's";
   EXPECT_TRUE(may_call([](auto to) { to.initTransform(1)[0].setGetPointerField(0); }));
-  EXPECT_TRUE(may_call([](auto to) { to.initTransform(1)[0].setGetPointerField(3); }));
-  EXPECT_FALSE(may_call([](auto to) { to.initTransform(1)[0].setGetPointerField(4); }));
+  EXPECT_TRUE(may_call([](auto to) { to.initTransform(1)[0].setGetPointerField(limits::kCallsAheadFieldsMax - 1); }));
+  EXPECT_FALSE(may_call([](auto to) { to.initTransform(1)[0].setGetPointerField(limits::kCallsAheadFieldsMax); }));
   EXPECT_FALSE(may_call([](auto to) { to.initTransform(1)[0].setNoop(); }));
-  EXPECT_FALSE(may_call([](auto to) { to.initTransform(2); }));
+  EXPECT_FALSE(may_call([](auto to) { to.initTransform(limits::kCallsAheadStepsMax + 1); }));
   EXPECT_FALSE(may_call([](auto to) { to.initTransform(1 << 20); }));
   EXPECT_TRUE(may([&](Message::Builder to) {
     auto call = to.initCall();
