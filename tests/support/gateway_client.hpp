@@ -22,6 +22,12 @@ class GatewayTest : public testing::Test {
     ASSERT_TRUE(started) << started.error().to_string();
     gateway_ = std::move(*started);
   }
+  // For what is to be closed by something else, or not at all.
+  static gateway::GatewayOptions without_login_timeout() {
+    gateway::GatewayOptions options;
+    options.login_timeout_ms = 600'000;
+    return options;
+  }
   TestClient connect() { return TestClient(io_, gateway_->port()); }
   template <class T>
   T wait(kj::Promise<T> promise) {

@@ -300,7 +300,7 @@ TEST_F(HostileRpc, AListOfManyEmptyElementsIsNoAmplifier) {
 }
 
 TEST_F(HostileRpc, ManyBootstrapsThatAreFinishedAreServed) {
-  start();
+  start(without_login_timeout());
   auto stream = open();
   for (std::uint32_t question = 0; question < 10'000; ++question) {
     stream.bootstrap(question % 8);

@@ -24,12 +24,6 @@ using tests::welcome_for;
 class HostileTest : public GatewayTest {
  protected:
   HostileStream open() { return {io_, gateway_->port()}; }
-  // For what is to be closed by something else.
-  static GatewayOptions without_login_timeout() {
-    GatewayOptions options;
-    options.login_timeout_ms = 600'000;
-    return options;
-  }
   static constexpr auto kLoginWordsMax =
       static_cast<std::uint32_t>(limits::kLoginMessageBytesMax / sizeof(capnp::word));
 
