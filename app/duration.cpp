@@ -16,7 +16,7 @@ struct Unit {
 };
 // Longer names before those that they begin with.
 constexpr std::array<Unit, 6> kUnits{
-    {{"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 24 * 3'600'000ull}, {"w", 7 * 24 * 3'600'000ull}}};
+    {{"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 24ull * 3'600'000}, {"w", 7ull * 24 * 3'600'000}}};
 
 }  // namespace
 

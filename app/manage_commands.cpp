@@ -107,6 +107,7 @@ ExitCode list_parked(client::Client& client, ParkedRequest request, bool json) {
 
 std::vector<Sequence> to_sequences(const std::vector<std::uint64_t>& numbers) {
   std::vector<Sequence> sequences;
+  sequences.reserve(numbers.size());
   for (const std::uint64_t number : numbers) sequences.emplace_back(number);
   return sequences;
 }

@@ -25,7 +25,7 @@ struct TokenRules {
   std::string audience;  // "": any
   std::string issuer;    // "": any
   bool require_expiry = true;
-  std::uint64_t leeway_ms = limits::kJwtLeewaySDefault * 1'000;  // for clocks that are apart
+  std::uint64_t leeway_ms = std::uint64_t{limits::kJwtLeewaySDefault} * 1'000;  // for clocks that are apart
 };
 
 // Whom the token proves its holder to be; expires_at_ms includes the leeway. `now_ms` is the wall clock.

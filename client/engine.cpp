@@ -260,11 +260,13 @@ void Engine::open_session() {
 
 void Engine::closed(Error reason) {
   if (state_ == State::kStopped) return;
+  const bool is_refused = reason.code == ErrorCode::kUnauthenticated || reason.code == ErrorCode::kPermissionDenied;
+  // A token has ended: the next login brings a fresh one.
+  const bool is_stale =
+      reason.code == ErrorCode::kUnauthenticated && reason.field == "token" && options_.token_source != nullptr;
   if (reason.code == ErrorCode::kSessionReplaced) {
     stop(ConnectionChange::Kind::kReplaced, std::move(reason));
-  } else if (reason.code == ErrorCode::kUnauthenticated && reason.field == "token" && options_.token_source) {
-    lost(std::move(reason));  // it has ended: the next login brings a fresh one
-  } else if (reason.code == ErrorCode::kUnauthenticated || reason.code == ErrorCode::kPermissionDenied) {
+  } else if (is_refused && !is_stale) {
     stop(ConnectionChange::Kind::kRefused, std::move(reason));
   } else {
     lost(std::move(reason));
