@@ -68,7 +68,7 @@ AckMerger::Answers AckMerger::answered(Result<Sequence> cursor) {
   Answers answers{{}, std::move(cursor)};
   std::vector<Ack> done = std::exchange(under_way_, {});
   if (!answers.cursor && !answers.cursor.error().is_temporary() && done.size() > 1) {
-    alone_.insert(alone_.end(), std::make_move_iterator(done.begin()), std::make_move_iterator(done.end()));
+    for (Ack& ack : done) alone_.push_back(std::move(ack));
     return answers;
   }
   for (const Ack& ack : done) {

@@ -1,11 +1,11 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <optional>
 #include <vector>
 
 #include "actors/ports.hpp"
+#include "base/queue.hpp"
 
 namespace earshot::actors {
 
@@ -54,7 +54,7 @@ class AckMerger {
   Sequence committed_;
   std::vector<Sequence> committed_above_;  // ascending, beyond committed_
   std::vector<Ack> waiting_;
-  std::deque<Ack> alone_;       // refused together: to be judged one by one
+  Queue<Ack> alone_;            // refused together: to be judged one by one
   std::vector<Ack> under_way_;  // one request
   AckRequest request_;          // that request
 };

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <variant>
 #include <vector>
 
 #include <caf/allowed_unsafe_message_type.hpp>
@@ -16,7 +17,8 @@
 // the ones below never leave the actors.
 //
 //   actor         takes
-//   session       Client*                       from the connection, through SessionInbox
+//   session       SessionMessage, which is one of
+//                 Client*                       from the connection, through SessionInbox
 //                 SendsAnswered LoginAnswered AckAnswered FetchAnswered ManageAnswered AttemptsAnswered MailboxPush
 //                 MessagesEnded ParkingRule SessionExplain SessionEvicted LeaderAnnounced
 //                                               from shards, through SessionPort
@@ -42,6 +44,15 @@
 // of it, so that no vector is copied on the way: CAF copies only what is shared, and none of these is ever sent to two
 // receivers. No message crosses CAF's network, so none needs to be serialised ("unsafe" is CAF's word for that).
 namespace earshot::actors {
+
+// What a session takes, as one type: each of its many thousand actors keeps a table of the types that it takes.
+struct SessionMessage {
+  std::variant<ClientSend, ClientSubscribe, ClientAck, ClientNack, ClientFetch, ClientHistory, ClientManage,
+               ClientDelivered, ClientGone, SendsAnswered, LoginAnswered, AckAnswered, FetchAnswered, MailboxPush,
+               ManageAnswered, AttemptsAnswered, MessagesEnded, ParkingRule, SessionExplain, SessionExplained,
+               SessionEvicted, LeaderAnnounced>
+      what;
+};
 
 // A timer of its actor, which knows it by this number: the time for which it was armed, or what it is for.
 struct TimerFired {
@@ -90,29 +101,7 @@ struct StopWriter {};
 
 CAF_BEGIN_TYPE_ID_BLOCK(earshot, caf::first_custom_type_id)
 
-CAF_ADD_TYPE_ID(earshot, (earshot::actors::ClientSend))
-CAF_ADD_TYPE_ID(earshot, (earshot::actors::ClientSubscribe))
-CAF_ADD_TYPE_ID(earshot, (earshot::actors::ClientAck))
-CAF_ADD_TYPE_ID(earshot, (earshot::actors::ClientNack))
-CAF_ADD_TYPE_ID(earshot, (earshot::actors::ClientFetch))
-CAF_ADD_TYPE_ID(earshot, (earshot::actors::ClientHistory))
-CAF_ADD_TYPE_ID(earshot, (earshot::actors::ClientManage))
-CAF_ADD_TYPE_ID(earshot, (earshot::actors::ClientDelivered))
-CAF_ADD_TYPE_ID(earshot, (earshot::actors::ClientGone))
-
-CAF_ADD_TYPE_ID(earshot, (earshot::actors::SendsAnswered))
-CAF_ADD_TYPE_ID(earshot, (earshot::actors::LoginAnswered))
-CAF_ADD_TYPE_ID(earshot, (earshot::actors::AckAnswered))
-CAF_ADD_TYPE_ID(earshot, (earshot::actors::FetchAnswered))
-CAF_ADD_TYPE_ID(earshot, (earshot::actors::MailboxPush))
-CAF_ADD_TYPE_ID(earshot, (earshot::actors::ManageAnswered))
-CAF_ADD_TYPE_ID(earshot, (earshot::actors::AttemptsAnswered))
-CAF_ADD_TYPE_ID(earshot, (earshot::actors::MessagesEnded))
-CAF_ADD_TYPE_ID(earshot, (earshot::actors::ParkingRule))
-CAF_ADD_TYPE_ID(earshot, (earshot::actors::SessionExplain))
-CAF_ADD_TYPE_ID(earshot, (earshot::actors::SessionExplained))
-CAF_ADD_TYPE_ID(earshot, (earshot::actors::SessionEvicted))
-CAF_ADD_TYPE_ID(earshot, (earshot::actors::LeaderAnnounced))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::SessionMessage))
 
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardSend))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardLogin))
@@ -137,28 +126,7 @@ CAF_ADD_TYPE_ID(earshot, (earshot::actors::DigestShard))
 
 CAF_END_TYPE_ID_BLOCK(earshot)
 
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ClientSend)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ClientSubscribe)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ClientAck)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ClientNack)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ClientFetch)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ClientHistory)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ClientManage)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ClientDelivered)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ClientGone)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::SendsAnswered)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::LoginAnswered)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::AckAnswered)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::FetchAnswered)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::MailboxPush)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ManageAnswered)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::AttemptsAnswered)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::MessagesEnded)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ParkingRule)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::SessionExplain)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::SessionExplained)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::SessionEvicted)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::LeaderAnnounced)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::SessionMessage)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardSend)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardLogin)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardAck)

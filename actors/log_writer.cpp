@@ -8,7 +8,6 @@
 
 #include <caf/all.hpp>
 
-#include "actors/disk_watch.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/writer_actor.hpp"
 
@@ -45,7 +44,7 @@ bool LogWriter::commit_cuts() {
     cut.snapshot = write.snapshot;
     cut.cut_through = write.cut_through;
   }
-  if (cuts.empty() || !store_.write(cuts)) return false;
+  if (cuts.empty() || !store_.write(cuts, storage::LogStore::Erase::kAll)) return false;
   replaced.clear();
   for (auto& write : queue_) {
     if (write.drop_log) replaced.insert(write.group);
@@ -70,7 +69,6 @@ std::vector<LogWriter::Completion> LogWriter::commit() {
   const std::size_t count = next_transaction();
   const Status written = write_oldest(count);
   disk_.set_log_full(!written.has_value());
-  if (watch_ != nullptr) watch_->look();
   if (!written.has_value()) {
     retry_after_ms_ = retry_.failed(written.error());
     return completions;
@@ -97,7 +95,8 @@ class LogWriterActor final : public WriterActor<LogWriter> {
                     LogWriter(store, setup.budgets->disk, *setup.clock, Random(setup.seed),
                               limits::kLogTransactionBytesMax, setup.budgets->watch),
                     setup.budgets->watch),
-        budgets_(std::move(setup.budgets)) {}
+        budgets_(std::move(setup.budgets)),
+        gate_(std::move(setup.gate)) {}
 
   const char* name() const override { return "log-writer"; }
 
@@ -112,9 +111,16 @@ class LogWriterActor final : public WriterActor<LogWriter> {
   void tell(LogWriter::Completion completion) override {
     send(shards_.at(completion.group), LogPersisted{std::move(completion.tickets)});
   }
+  // A call's messages go to many shards, which come one after the other.
+  bool wait_for_more(std::chrono::nanoseconds last_commit) override {
+    if (gate_ == nullptr || gate_->is_open()) return false;
+    gate_->wait(last_commit / 2);
+    return true;
+  }
   void on_exit() override { shards_.clear(); }
 
   const std::shared_ptr<NodeBudgets> budgets_;
+  const std::shared_ptr<CommitGate> gate_;
   std::unordered_map<ShardId, caf::actor> shards_;
 };
 

@@ -8,6 +8,7 @@
 #include <caf/actor.hpp>
 #include <caf/fwd.hpp>
 
+#include "actors/disk_watch.hpp"
 #include "actors/shard_budget.hpp"
 #include "actors/writer_retry.hpp"
 #include "actors/writer_setup.hpp"
@@ -41,6 +42,12 @@ class LogWriter {
   // Commits the oldest writes, as many as one transaction may hold, and says whom to tell. Nobody while the disk is
   // full: then retry_after_ms() says when to try again.
   std::vector<Completion> commit();
+  // Nothing more will come: erases what the logs were cut by, so that no start reads it.
+  void finish() { (void)store_.write({}, storage::LogStore::Erase::kAll); }
+  // How much room is left, after each commit: once whoever waits for it is told.
+  void look() const {
+    if (watch_ != nullptr) watch_->look();
+  }
 
   [[nodiscard]] bool empty() const { return queue_.empty(); }
   [[nodiscard]] std::uint64_t retry_after_ms() const { return retry_after_ms_; }  // 0: the disk is not full

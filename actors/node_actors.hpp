@@ -11,6 +11,7 @@
 #include <caf/fwd.hpp>
 
 #include "actors/broker.hpp"
+#include "actors/commit_gate.hpp"
 #include "actors/counters.hpp"
 #include "actors/live_actors.hpp"
 #include "actors/node_faults.hpp"
@@ -89,7 +90,8 @@ class NodeActors {
   const std::shared_ptr<LiveActors> sessions_ = LiveActors::make();
   const std::shared_ptr<LiveActors> shards_ = LiveActors::make();
   const std::shared_ptr<LiveActors> writers_ = LiveActors::make();
-  std::vector<caf::actor> shard_actors_;  // until serve()
+  std::vector<caf::actor> shard_actors_;                   // until serve()
+  std::vector<std::shared_ptr<CommitGate::Shard>> gates_;  // of these
   std::shared_ptr<const Router> router_;
   std::size_t entries_read_ = 0;
 

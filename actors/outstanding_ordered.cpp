@@ -1,10 +1,10 @@
 #include <algorithm>
-#include <deque>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "actors/outstanding.hpp"
+#include "base/queue.hpp"
 
 namespace earshot::actors {
 namespace {
@@ -186,7 +186,7 @@ class Ordered final : public Outstanding {
   BackoffPolicy retransmit_;
   Random& random_;
   SessionCounters& counters_;
-  std::deque<OutstandingEntry> entries_;
+  Queue<OutstandingEntry> entries_;
   std::size_t next_ = 0;  // place of the next to go out, at most sent_
   std::size_t sent_ = 0;  // entries before this place have gone out at least once
   InFlight in_flight_;

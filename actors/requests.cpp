@@ -33,7 +33,7 @@ void Requests::drop_closed() {
   while (!slots_.empty() && !slots_.front().open) slots_.pop_front();
   // One slow shard must not make the queue keep every answered request of the others.
   if (slots_.size() > 2 * open_ + kClosedSlotsMax) {
-    std::erase_if(slots_, [](const Slot& slot) { return !slot.open; });
+    slots_.erase_if([](const Slot& slot) { return !slot.open; });
   }
 }
 

@@ -2,10 +2,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <optional>
 
 #include "actors/ports.hpp"
+#include "base/queue.hpp"
 
 namespace earshot::actors {
 
@@ -52,7 +52,7 @@ class Requests {
 
   std::uint64_t timeout_ms_;
   RequestId last_id_ = 0;
-  std::deque<Slot> slots_;  // ascending ids and deadlines; the first one is open
+  Queue<Slot> slots_;  // ascending ids and deadlines; the first one is open
   std::size_t open_ = 0;
 };
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <utility>
+#include <variant>
 
 #include <caf/all.hpp>
 
@@ -77,56 +78,40 @@ caf::behavior session_actor(SessionActor* self, SessionOptions options, std::sha
   auto& state = self->state;
   state.start(std::move(options), std::move(client), std::move(router), *clock);
   return {
-      [&state](ClientSend& message) { state.handle(message); },
-      [&state](ClientSubscribe& message) { state.handle(message); },
-      [&state](ClientAck& message) { state.handle(message); },
-      [&state](ClientNack& message) { state.handle(message); },
-      [&state](ClientFetch& message) { state.handle(message); },
-      [&state](ClientHistory& message) { state.handle(message); },
-      [&state](ClientManage& message) { state.handle(message); },
-      [&state](ClientDelivered& message) { state.handle(message); },
-      [&state](ClientGone& message) { state.handle(message); },
-      [&state](SendsAnswered& message) { state.handle(message); },
-      [&state](LoginAnswered& message) { state.handle(message); },
-      [&state](AckAnswered& message) { state.handle(message); },
-      [&state](FetchAnswered& message) { state.handle(message); },
-      [&state](MailboxPush& message) { state.handle(message); },
-      [&state](ManageAnswered& message) { state.handle(message); },
-      [&state](AttemptsAnswered& message) { state.handle(message); },
-      [&state](MessagesEnded& message) { state.handle(message); },
-      [&state](ParkingRule& message) { state.handle(message); },
-      [&state](SessionExplain& message) { state.handle(message); },
-      [&state](SessionExplained& message) { state.handle(message); },
-      [&state](SessionEvicted& message) { state.handle(message); },
-      [&state](LeaderAnnounced& message) { state.handle(message); },
+      [&state](SessionMessage& message) { std::visit([&state](auto& what) { state.handle(what); }, message.what); },
       [&state](TimerFired& timer) { state.timer_fired(timer); },
   };
 }
 
 }  // namespace
 
-void SessionHandle::post(ClientSend message) { caf::anon_send(actor_, std::move(message)); }
-void SessionHandle::post(ClientSubscribe message) { caf::anon_send(actor_, message); }
-void SessionHandle::post(ClientAck message) { caf::anon_send(actor_, std::move(message)); }
-void SessionHandle::post(ClientNack message) { caf::anon_send(actor_, std::move(message)); }
-void SessionHandle::post(ClientFetch message) { caf::anon_send(actor_, message); }
-void SessionHandle::post(ClientHistory message) { caf::anon_send(actor_, message); }
-void SessionHandle::post(ClientManage message) { caf::anon_send(actor_, std::move(message)); }
-void SessionHandle::post(ClientDelivered message) { caf::anon_send(actor_, message); }
-void SessionHandle::post(ClientGone message) { caf::anon_send(actor_, message); }
-void SessionHandle::post(SendsAnswered message) { caf::anon_send(actor_, std::move(message)); }
-void SessionHandle::post(LoginAnswered message) { caf::anon_send(actor_, std::move(message)); }
-void SessionHandle::post(AckAnswered message) { caf::anon_send(actor_, std::move(message)); }
-void SessionHandle::post(FetchAnswered message) { caf::anon_send(actor_, std::move(message)); }
-void SessionHandle::post(MailboxPush message) { caf::anon_send(actor_, std::move(message)); }
-void SessionHandle::post(ManageAnswered message) { caf::anon_send(actor_, std::move(message)); }
-void SessionHandle::post(AttemptsAnswered message) { caf::anon_send(actor_, std::move(message)); }
-void SessionHandle::post(MessagesEnded message) { caf::anon_send(actor_, std::move(message)); }
-void SessionHandle::post(ParkingRule message) { caf::anon_send(actor_, message); }
-void SessionHandle::post(SessionExplain message) { caf::anon_send(actor_, std::move(message)); }
-void SessionHandle::post(SessionExplained message) { caf::anon_send(actor_, std::move(message)); }
-void SessionHandle::post(SessionEvicted message) { caf::anon_send(actor_, std::move(message)); }
-void SessionHandle::post(LeaderAnnounced message) { caf::anon_send(actor_, message); }
+template <class Message>
+void SessionHandle::send(Message message) {
+  caf::anon_send(actor_, SessionMessage{std::move(message)});
+}
+
+void SessionHandle::post(ClientSend message) { send(std::move(message)); }
+void SessionHandle::post(ClientSubscribe message) { send(std::move(message)); }
+void SessionHandle::post(ClientAck message) { send(std::move(message)); }
+void SessionHandle::post(ClientNack message) { send(std::move(message)); }
+void SessionHandle::post(ClientFetch message) { send(std::move(message)); }
+void SessionHandle::post(ClientHistory message) { send(std::move(message)); }
+void SessionHandle::post(ClientManage message) { send(std::move(message)); }
+void SessionHandle::post(ClientDelivered message) { send(std::move(message)); }
+void SessionHandle::post(ClientGone message) { send(std::move(message)); }
+void SessionHandle::post(SendsAnswered message) { send(std::move(message)); }
+void SessionHandle::post(LoginAnswered message) { send(std::move(message)); }
+void SessionHandle::post(AckAnswered message) { send(std::move(message)); }
+void SessionHandle::post(FetchAnswered message) { send(std::move(message)); }
+void SessionHandle::post(MailboxPush message) { send(std::move(message)); }
+void SessionHandle::post(ManageAnswered message) { send(std::move(message)); }
+void SessionHandle::post(AttemptsAnswered message) { send(std::move(message)); }
+void SessionHandle::post(MessagesEnded message) { send(std::move(message)); }
+void SessionHandle::post(ParkingRule message) { send(std::move(message)); }
+void SessionHandle::post(SessionExplain message) { send(std::move(message)); }
+void SessionHandle::post(SessionExplained message) { send(std::move(message)); }
+void SessionHandle::post(SessionEvicted message) { send(std::move(message)); }
+void SessionHandle::post(LeaderAnnounced message) { send(std::move(message)); }
 
 std::shared_ptr<SessionHandle> spawn_session(caf::actor_system& system, SessionOptions options,
                                              std::shared_ptr<ClientPort> client, std::shared_ptr<const Router> router,

@@ -42,6 +42,9 @@ class SessionHandle final : public SessionInbox, public SessionPort {
   [[nodiscard]] const caf::actor& actor() const { return actor_; }  // for the node, which waits for its end
 
  private:
+  template <class Message>
+  void send(Message message);
+
   caf::actor actor_;
 };
 

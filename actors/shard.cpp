@@ -38,7 +38,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
         clock_(clock),
         state_(environment, options.id, options.faults.state),
         ticks_(clock, options.id),
-        flush_(options.flush_interval_ms, options.overlay_flush_bytes) {}
+        flush_(options.id, options.flush_interval_ms, options.overlay_flush_bytes) {}
   ~ShardImpl() override;
 
   Status start(const ShardOptions& options, storage::LoadedLog log);

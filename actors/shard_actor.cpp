@@ -33,7 +33,10 @@ class ShardActor final : public caf::event_based_actor, private ShardHost {
   void write_state(std::shared_ptr<const storage::FrozenOverlay> overlay) override {
     send(setup_->state_writer, FlushOverlay{std::move(overlay)});
   }
-  void gather_soon() override { send(this, GatherNow{}); }
+  void gather_soon() override {
+    gather_asked_ = true;
+    send(this, GatherNow{});
+  }
   void wake_at(std::uint64_t monotonic_ms) override {
     wanted_at_ms_ = monotonic_ms;
     if (wanted_at_ms_ != 0) arm_timer();
@@ -45,13 +48,26 @@ class ShardActor final : public caf::event_based_actor, private ShardHost {
     if (shard_->drained()) quit();
   }
 
+  void gather() {
+    gather_asked_ = false;
+    shard_->gather();
+    tell_gate();
+  }
+  void tell_gate() {
+    if (!gather_asked_) setup_->gate->gathered();
+  }
+
   template <class Message>
   auto forward() {
-    return [this](Message& message) { shard_->handle(std::move(message)); };
+    return [this](Message& message) {
+      shard_->handle(std::move(message));
+      tell_gate();
+    };
   }
 
   std::shared_ptr<ShardSetup> setup_;
   std::unique_ptr<Shard> shard_;
+  bool gather_asked_ = false;
   std::uint64_t wanted_at_ms_ = 0;  // what the shard asked for; 0: nothing
   TimerLadder timers_;
 };
@@ -79,7 +95,7 @@ caf::behavior ShardActor::make_behavior() {
       forward<ShardUnregister>(),
       forward<ShardTransfer>(),
       forward<ShardTransferred>(),
-      [this](GatherNow) { shard_->gather(); },
+      [this](GatherNow) { gather(); },
       [this](const LogPersisted& message) {
         for (const auto ticket : message.tickets) shard_->persisted(ticket);
         quit_if_drained();
@@ -115,21 +131,30 @@ void ShardActor::timer_fired(const TimerFired& timer) {
 
 class ActorShardInbox final : public ShardInbox {
  public:
-  explicit ActorShardInbox(caf::actor shard) : shard_(std::move(shard)) {}
-  void post(ShardSend message) override { caf::anon_send(shard_, std::move(message)); }
-  void post(ShardLogin message) override { caf::anon_send(shard_, std::move(message)); }
-  void post(ShardAck message) override { caf::anon_send(shard_, std::move(message)); }
+  ActorShardInbox(caf::actor shard, std::shared_ptr<CommitGate::Shard> gate)
+      : shard_(std::move(shard)), gate_(std::move(gate)) {}
+  void post(ShardSend message) override { post_for_log(std::move(message)); }
+  void post(ShardLogin message) override { post_for_log(std::move(message)); }
+  void post(ShardAck message) override { post_for_log(std::move(message)); }
   void post(ShardFetch message) override { caf::anon_send(shard_, std::move(message)); }
   void post(ShardHistory message) override { caf::anon_send(shard_, std::move(message)); }
   void post(ShardManage message) override { caf::anon_send(shard_, std::move(message)); }
-  void post(ShardAttempts message) override { caf::anon_send(shard_, std::move(message)); }
+  void post(ShardAttempts message) override { post_for_log(std::move(message)); }
   void post(ShardRegister message) override { caf::anon_send(shard_, std::move(message)); }
   void post(ShardUnregister message) override { caf::anon_send(shard_, std::move(message)); }
-  void post(ShardTransfer message) override { caf::anon_send(shard_, std::move(message)); }
+  void post(ShardTransfer message) override { post_for_log(std::move(message)); }
   void post(ShardTransferred message) override { caf::anon_send(shard_, std::move(message)); }
 
  private:
+  // Ends in the log, unless it is refused.
+  template <class Message>
+  void post_for_log(Message message) {
+    gate_->expect();
+    caf::anon_send(shard_, std::move(message));
+  }
+
   const caf::actor shard_;
+  const std::shared_ptr<CommitGate::Shard> gate_;
 };
 
 }  // namespace
@@ -138,8 +163,8 @@ caf::actor spawn_shard(caf::actor_system& system, ShardSetup setup) {
   return system.spawn<ShardActor>(std::make_shared<ShardSetup>(std::move(setup)));
 }
 
-std::shared_ptr<ShardInbox> shard_inbox(caf::actor shard) {
-  return std::make_shared<ActorShardInbox>(std::move(shard));
+std::shared_ptr<ShardInbox> shard_inbox(caf::actor shard, std::shared_ptr<CommitGate::Shard> gate) {
+  return std::make_shared<ActorShardInbox>(std::move(shard), std::move(gate));
 }
 
 }  // namespace earshot::actors

@@ -8,7 +8,6 @@
 
 #include <caf/all.hpp>
 
-#include "actors/disk_watch.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/writer_actor.hpp"
 
@@ -50,7 +49,6 @@ std::vector<StateWriter::Completion> StateWriter::commit() {
   std::size_t count = next_transaction();
   const Status written = write_next(count);
   disk_.set_state_full(!written.has_value());
-  if (watch_ != nullptr) watch_->look();
   if (!written.has_value()) {
     retry_after_ms_ = retry_.failed(written.error());
     return completions;

@@ -26,11 +26,13 @@ class WriterActor : public caf::event_based_actor {
   Writer& writer() { return writer_; }
 
   virtual void tell(typename Writer::Completion completion) = 0;
+  // Lets more come in, for less time than the last commit took. False: nothing is about to.
+  virtual bool wait_for_more(std::chrono::nanoseconds /*last_commit*/) { return false; }
 
   template <class TakeWrite>
   caf::behavior writer_behavior(TakeWrite take_write) {
     if (watch_ != nullptr) look();
-    return {std::move(take_write), [this](GatherNow) { gather_asked_ = false, commit(); },
+    return {std::move(take_write), [this](GatherNow) { gather(); },
             [this](const TimerFired& timer) {
               if (timer.number == kLookTimer) return look();
               waits_for_room_ = false;
@@ -54,8 +56,19 @@ class WriterActor : public caf::event_based_actor {
     delayed_send(this, std::chrono::milliseconds(limits::kDiskLookMs), TimerFired{kLookTimer});
   }
 
+  // Once more behind what has come in while it waited.
+  void gather() {
+    has_waited_ = !has_waited_ && wait_for_more(last_commit_);
+    if (has_waited_) return send(this, GatherNow{});
+    gather_asked_ = false;
+    commit();
+  }
+
   void commit() {
+    const auto begin = std::chrono::steady_clock::now();
     for (auto& completion : writer_.commit()) tell(std::move(completion));
+    last_commit_ = std::chrono::steady_clock::now() - begin;
+    writer_.look();
     if (writer_.empty()) return;
     if (writer_.retry_after_ms() == 0) return gather_soon();
     waits_for_room_ = true;
@@ -67,13 +80,17 @@ class WriterActor : public caf::event_based_actor {
   void stop() {
     do {
       for (auto& completion : writer_.commit()) tell(std::move(completion));
+      writer_.look();
     } while (!writer_.empty() && writer_.retry_after_ms() == 0);
+    writer_.finish();
     quit();
   }
 
   Writer writer_;
   const std::shared_ptr<DiskWatch> watch_;
   bool gather_asked_ = false;
+  bool has_waited_ = false;
+  std::chrono::nanoseconds last_commit_{0};
   bool waits_for_room_ = false;
 };
 

@@ -16,7 +16,6 @@
 #include "base/clock.hpp"
 #include "base/limits.hpp"
 #include "base/out_of_memory.hpp"
-#include "base/spare_memory.hpp"
 #include "gateway/gateway.hpp"
 
 namespace earshot::app {
@@ -61,33 +60,17 @@ std::string address_of(const NodeConfig& config, std::uint16_t port) {
   return (bare_v6 ? "[" + config.client_address + "]" : config.client_address) + ":" + std::to_string(port);
 }
 
-void give_back_memory(SpareMemory& spare) {
-  const MemoryUse before = memory_use();
-  if (!spare.worth_giving_back(before)) return;
-  give_back_spare_memory();
-  const MemoryUse after = memory_use();
-  spare.given_back(after);
-  spdlog::debug("of {} MiB of memory, {} MiB are in use and {} MiB remain after giving back the rest",
-                before.resident_bytes >> 20, before.used_bytes >> 20, after.resident_bytes >> 20);
-}
-
 // Whom the door turned away or cut off: each was told why, the operator is told how many there were.
 void tell_counters(const gateway::Gateway& gateway) {
   const std::string counted = to_string(gateway.counters());
   if (!counted.empty()) spdlog::info("at the door since the start: {}", counted);
 }
 
-// Until a signal other than the one that means: read again what may change while the node runs. This thread has the
-// time to look after the memory meanwhile.
+// Until a signal other than the one that means: read again what may change while the node runs.
 int wait_to_stop(const sigset_t& signals, gateway::Gateway& gateway) {
-  constexpr timespec kLook{limits::kSpareMemoryLookMs / 1000, limits::kSpareMemoryLookMs % 1000 * 1'000'000};
-  SpareMemory spare;
   for (;;) {
-    const int signal = ::sigtimedwait(&signals, nullptr, &kLook);
-    if (signal < 0) {  // EAGAIN, or EINTR when the process was stopped and goes on
-      give_back_memory(spare);
-      continue;
-    }
+    const int signal = ::sigwaitinfo(&signals, nullptr);
+    if (signal < 0) continue;  // EINTR, when the process was stopped and goes on
     if (signal != SIGHUP) return signal;
     tell_counters(gateway);
     if (const Status read = gateway.reload(); read)

@@ -86,7 +86,7 @@ inline constexpr std::size_t kShardPendingCommandsMax = 65'536;  //
 inline constexpr std::uint32_t kEntriesInFlightMax = 4;          // submitted, not yet committed entries of one shard
 inline constexpr std::size_t kOverlayBytesMax = 256 << 20;  // applied but unflushed state of one node: then kOverloaded
 inline constexpr std::size_t kOverlayFlushBytes = 32 << 20;       // unflushed bytes that start a flush
-inline constexpr std::uint64_t kFlushIntervalMs = 1'000;          // unflushed state is flushed at least this often
+inline constexpr std::uint64_t kFlushIntervalMs = 5'000;          // unflushed state is flushed at least this often
 inline constexpr std::uint64_t kMailboxMessagesMax = 10'000'000;  // kept messages of one mailbox: then kMailboxFull
 inline constexpr std::size_t kStateCacheBytesMax = 2 << 20;       // decoded, unchanged records of one kind in one shard
 inline constexpr std::size_t kReadsBytesMax = 128 << 20;          // read answers between shards and sessions of a node
@@ -111,8 +111,6 @@ inline constexpr std::uint64_t kDiskReserveBytesMin = 1 << 20;  // less leaves n
 inline constexpr std::uint64_t kDiskLookMs = 1'000;             // an idle node looks at its disk this often
 
 // ---- memory
-inline constexpr std::uint64_t kSpareMemoryBytes = 16 << 20;  // freed memory beyond this is given back to the system
-inline constexpr std::uint64_t kSpareMemoryLookMs = 5'000;    // looked at this often
 
 // ---- verification
 inline constexpr std::size_t kFindingsPerKindMax = 100;       // told one by one; the rest is counted

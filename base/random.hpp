@@ -1,20 +1,35 @@
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cstdint>
-#include <random>
 
 #include "base/ids.hpp"
 
 namespace earshot {
 
 // A seeded source of random numbers, injected wherever chance is used. Not for secrets. One owner, one thread.
+//
+// xoshiro256** 1.0 (Blackman and Vigna, "Scrambled Linear Pseudorandom Number Generators", 2021), seeded by SplitMix64
+// as its authors advise. Its state takes 32 bytes, where the standard's engines take 2.5 KB, or have too short a
+// period.
 class Random {
  public:
-  explicit Random(std::uint64_t seed) : engine_(seed) {}
+  explicit Random(std::uint64_t seed);
   // Seeded by the operating system.
   static Random from_system();
 
-  std::uint64_t next() { return engine_(); }
+  std::uint64_t next() {
+    const std::uint64_t number = std::rotl(state_[1] * 5, 7) * 9;
+    const std::uint64_t shifted = state_[1] << 17;
+    state_[2] ^= state_[0];
+    state_[3] ^= state_[1];
+    state_[1] ^= state_[2];
+    state_[0] ^= state_[3];
+    state_[2] ^= shifted;
+    state_[3] = std::rotl(state_[3], 45);
+    return number;
+  }
   // Uniform in [0, bound); 0 for bound 0.
   std::uint64_t below(std::uint64_t bound);
   // Uniform in [low, high].
@@ -26,7 +41,7 @@ class Random {
   MessageId message_id() { return MessageId{next(), next()}; }
 
  private:
-  std::mt19937_64 engine_;
+  std::array<std::uint64_t, 4> state_;
 };
 
 }  // namespace earshot

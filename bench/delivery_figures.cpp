@@ -225,7 +225,7 @@ IdleCost idle_cost(const Sizes& sizes, FreshNode& node, const client::Options& o
     if (i >= kLogins) must(clients[i - kLogins]->wait_connected(120'000));
   }
   for (auto& client : clients) must(client->wait_connected(120'000));
-  let_time_pass(3'000);  // flushes and other echoes of the logins
+  let_time_pass(12'000);  // the logins' echoes: state is flushed within 5 s, timers run for 10 s at most
   const double after = anonymous_bytes(node->pid());
   const auto begin = Clock::now();
   const double cpu = cpu_seconds(node->pid());

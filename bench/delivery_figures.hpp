@@ -8,9 +8,9 @@
 namespace earshot::bench {
 
 struct Sizes {
-  std::uint64_t commit_messages = 300'000;  // per run of a rate
-  std::uint64_t single_messages = 5'000;    // one at a time
-  std::uint64_t e2e_messages = 25'000;      // at 5 000 a second
+  std::uint64_t commit_messages = 1'500'000;  // per run of a rate: over several flushes of the state
+  std::uint64_t single_messages = 5'000;      // one at a time
+  std::uint64_t e2e_messages = 25'000;        // at 5 000 a second
   std::uint64_t catchup_messages = 1'000'000;
   std::uint32_t idle_sessions = 10'000;
   std::uint32_t boot_mailboxes = 1'000'000;  // of 10 messages

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "base/limits.hpp"
-
 namespace earshot::client {
 
 void AckQueue::received(Sequence up_to, std::span<const Sequence> above, std::size_t messages, std::uint64_t now_ms) {
@@ -11,7 +9,9 @@ void AckQueue::received(Sequence up_to, std::span<const Sequence> above, std::si
   if (mode_ == DeliveryMode::kUnordered) above_.insert(above_.end(), above.begin(), above.end());
   unreported_ += messages;
   if (mode_ != DeliveryMode::kSequenceOnly) {
-    if (!pending_) due_at_ms_ = now_ms;
+    const std::uint64_t paced_ms = unreported_ >= kMessagesAtOnce ? now_ms : std::max(now_ms, next_ms_);
+    const std::uint64_t at_ms = std::max(paced_ms, rest_until_ms_);
+    due_at_ms_ = pending_ ? std::min(due_at_ms_, at_ms) : at_ms;
   } else if (unreported_ >= report_messages_) {
     due_at_ms_ = now_ms;
   } else if (!pending_) {
@@ -34,6 +34,7 @@ std::optional<AckRequest> AckQueue::next(std::uint64_t now_ms) {
   unreported_ = 0;
   pending_ = !above_.empty();
   under_way_ = true;
+  next_ms_ = now_ms + std::min(kIntervalMs, UINT64_MAX - now_ms);
   return request;
 }
 
@@ -42,7 +43,7 @@ void AckQueue::answered(bool ok, std::uint64_t retry_after_ms, std::uint64_t now
   if (!ok) {
     above_.insert(above_.end(), above_under_way_.begin(), above_under_way_.end());
     pending_ = true;
-    due_at_ms_ = now_ms + retry_after_ms;
+    due_at_ms_ = rest_until_ms_ = now_ms + retry_after_ms;
   }
   above_under_way_.clear();
 }
@@ -55,7 +56,7 @@ void AckQueue::reconnected(Sequence up_to, std::span<const Sequence> above) {
   unreported_ = 0;
   under_way_ = false;
   pending_ = !above_.empty();  // the login itself has told last_received
-  due_at_ms_ = 0;
+  due_at_ms_ = next_ms_ = rest_until_ms_ = 0;
 }
 
 }  // namespace earshot::client

@@ -5,14 +5,19 @@
 #include <span>
 #include <vector>
 
+#include "base/limits.hpp"
 #include "schema/messages.hpp"
 
 namespace earshot::client {
 
-// When to ack what. One call is under way at a time; the next carries the newest. In `sequenceOnly` mode the ack is a
+// When to ack what. One call is under way at a time; the next carries the newest, and follows the one before it after a
+// while, or as soon as many messages wait for it: each costs the server a commit. In `sequenceOnly` mode the ack is a
 // report, made after so many messages or so long. Pure logic, one thread; time as monotonic ms.
 class AckQueue {
  public:
+  static constexpr std::uint64_t kIntervalMs = 10;
+  static constexpr std::size_t kMessagesAtOnce = limits::kWindowMessagesDefault / 4;
+
   AckQueue(DeliveryMode mode, std::uint32_t report_messages, std::uint32_t report_interval_ms)
       : mode_(mode), report_messages_(report_messages), report_interval_ms_(report_interval_ms) {}
 
@@ -38,6 +43,8 @@ class AckQueue {
   std::vector<Sequence> above_under_way_;  // told, not answered
   std::size_t unreported_ = 0;
   std::uint64_t due_at_ms_ = 0;
+  std::uint64_t next_ms_ = 0;        // for the next one, unless many messages wait
+  std::uint64_t rest_until_ms_ = 0;  // after one that failed
   bool pending_ = false;
   bool under_way_ = false;
 };

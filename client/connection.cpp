@@ -91,10 +91,11 @@ class Connection::ReceiverServer final : public schema::Receiver::Server {
   const std::shared_ptr<Connection*> connection_;
 };
 
-Connection::Connection(std::shared_ptr<Loop> loop, kj::Network& network, LinkEvents& events, std::uint64_t timeout_ms,
-                       TlsOptions tls)
+Connection::Connection(std::shared_ptr<Loop> loop, kj::AsyncIoProvider& io, LinkEvents& events,
+                       std::uint64_t timeout_ms, TlsOptions tls)
     : loop_(std::move(loop)),
-      addresses_(network),
+      addresses_(io.getNetwork()),
+      timer_(io.getTimer()),
       events_(&events),
       timeout_ms_(timeout_ms),
       tls_(std::move(tls)),
@@ -135,7 +136,7 @@ kj::Promise<kj::Own<kj::AsyncIoStream>> Connection::secure(kj::Own<kj::AsyncIoSt
 
 kj::Promise<void> Connection::login(kj::Own<kj::AsyncIoStream> stream, LoginRequest request) {
   stream_ = kj::mv(stream);
-  messages_ = kj::heap<ServerStream>(*stream_);
+  messages_ = kj::heap<ServerStream>(*stream_, timer_);
   network_ =
       kj::heap<capnp::TwoPartyVatNetwork>(*messages_, capnp::rpc::twoparty::Side::CLIENT, transport::reader_options());
   messages_->watch(*network_);

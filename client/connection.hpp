@@ -23,7 +23,7 @@ namespace earshot::client {
 class Connection final : public Link, private kj::TaskSet::ErrorHandler {
  public:
   // On the thread of the loop, whose KJ network that is.
-  Connection(std::shared_ptr<Loop> loop, kj::Network& network, LinkEvents& events, std::uint64_t timeout_ms,
+  Connection(std::shared_ptr<Loop> loop, kj::AsyncIoProvider& io, LinkEvents& events, std::uint64_t timeout_ms,
              TlsOptions tls);
   ~Connection() noexcept override;
 
@@ -70,6 +70,7 @@ class Connection final : public Link, private kj::TaskSet::ErrorHandler {
 
   const std::shared_ptr<Loop> loop_;
   kj::Network& addresses_;
+  kj::Timer& timer_;
   LinkEvents* events_;  // nullptr when detached
   const std::uint64_t timeout_ms_;
   const TlsOptions tls_;

@@ -2,10 +2,17 @@
 
 #include <future>
 #include <system_error>
+#include <utility>
 
 #include "client/connection.hpp"
 
 namespace earshot::client {
+namespace {
+
+constexpr std::uint32_t kTurnsPerPoll = 16;
+
+}  // namespace
+
 Result<std::shared_ptr<KjLoop>> KjLoop::start() {
   std::shared_ptr<KjLoop> loop(new KjLoop);
   std::promise<Status> started;
@@ -41,26 +48,30 @@ void KjLoop::run(std::promise<Status>& started) {
   }
 }
 
-// Every turn waits for the doorbell, also when tasks are queued already: the wait lets the events and sockets that are
-// ready have their turn, and returns in turn with them, however busy they are.
+// Every turn waits, also when tasks are queued already, so that events that are ready have their turn; and now and then
+// sockets, however busy the tasks and events are.
 void KjLoop::run_until_stopped() {
   std::vector<std::function<void()>> tasks;
-  for (;;) {
-    auto bell = kj::newPromiseAndCrossThreadFulfiller<void>();
-    bool ring = false;
+  for (std::uint32_t turn = 1;; ++turn) {
+    auto from_here = kj::newPromiseAndFulfiller<void>();
+    auto from_elsewhere = kj::newPromiseAndCrossThreadFulfiller<void>();
     {
       const std::lock_guard lock(mutex_);
       if (stopping_ && queue_.empty() && holds_ == 0) {
         ended_ = true;
         return;
       }
-      ring = !queue_.empty();
-      if (!ring) doorbell_ = kj::mv(bell.fulfiller);
+      if (queue_.empty()) {
+        own_bell_ = kj::mv(from_here.fulfiller);
+        doorbell_ = kj::mv(from_elsewhere.fulfiller);
+      }
     }
-    if (ring) bell.fulfiller->fulfill();
-    bell.promise.wait(io_->waitScope);
+    if (from_here.fulfiller.get() != nullptr) from_here.fulfiller->fulfill();
+    from_here.promise.exclusiveJoin(kj::mv(from_elsewhere.promise)).wait(io_->waitScope);
+    if (turn % kTurnsPerPoll == 0) io_->waitScope.poll();
     {
       const std::lock_guard lock(mutex_);
+      own_bell_ = nullptr, doorbell_ = nullptr;
       tasks.swap(queue_);
     }
     for (std::function<void()>& task : tasks) task();
@@ -69,24 +80,27 @@ void KjLoop::run_until_stopped() {
 }
 
 void KjLoop::post(std::function<void()> task) {
-  kj::Own<kj::CrossThreadPromiseFulfiller<void>> bell;
-  {
-    const std::lock_guard lock(mutex_);
-    if (ended_) return;
-    queue_.push_back(std::move(task));
-    bell = kj::mv(doorbell_);
+  const std::unique_lock lock(mutex_);
+  if (ended_) return;
+  queue_.push_back(std::move(task));
+  ring();
+}
+
+void KjLoop::ring() {
+  // Its own thread wakes the loop without asking the system.
+  if (is_current_thread()) {
+    if (own_bell_.get() != nullptr) std::exchange(own_bell_, nullptr)->fulfill();
+  } else if (doorbell_.get() != nullptr) {
+    std::exchange(doorbell_, nullptr)->fulfill();
   }
-  if (bell.get() != nullptr) bell->fulfill();
 }
 
 void KjLoop::stop() {
-  kj::Own<kj::CrossThreadPromiseFulfiller<void>> bell;
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
-    bell = kj::mv(doorbell_);
+    ring();
   }
-  if (bell.get() != nullptr) bell->fulfill();
   if (!thread_.joinable()) return;
   if (is_current_thread()) {
     thread_.detach();
@@ -106,7 +120,7 @@ void KjLoop::after(std::uint64_t delay_ms, std::function<void()> task) {
 }
 
 std::unique_ptr<Link> KjLoop::make_link(const Options& options, LinkEvents& events) {
-  return std::make_unique<Connection>(shared_from_this(), network(), events, options.request_timeout_ms, options.tls);
+  return std::make_unique<Connection>(shared_from_this(), io(), events, options.request_timeout_ms, options.tls);
 }
 
 void KjLoop::taskFailed(kj::Exception&& exception) {

@@ -34,12 +34,13 @@ class KjLoop final : public Loop, public std::enable_shared_from_this<KjLoop>, p
   Random random() override { return Random::from_system(); }
   std::unique_ptr<Link> make_link(const Options& options, LinkEvents& events) override;
 
-  [[nodiscard]] kj::Network& network() { return io_->provider->getNetwork(); }
+  [[nodiscard]] kj::AsyncIoProvider& io() { return *io_->provider; }
 
  private:
   KjLoop() = default;
   void run(std::promise<Status>& started);
   void run_until_stopped();
+  void ring();  // holding mutex_
   void taskFailed(kj::Exception&& exception) override;
 
   const SystemClock clock_{};
@@ -48,7 +49,9 @@ class KjLoop final : public Loop, public std::enable_shared_from_this<KjLoop>, p
 
   std::mutex mutex_;
   std::vector<std::function<void()>> queue_;
-  kj::Own<kj::CrossThreadPromiseFulfiller<void>> doorbell_;  // set while the loop sleeps
+  // Set while the loop sleeps: for other threads, and for what runs on its own meanwhile.
+  kj::Own<kj::CrossThreadPromiseFulfiller<void>> doorbell_;
+  kj::Own<kj::PromiseFulfiller<void>> own_bell_;
   bool stopping_ = false;
   bool ended_ = false;
   std::atomic<std::size_t> holds_ = 0;

@@ -1,12 +1,12 @@
 #pragma once
 
-#include <capnp/common.h>
 #include <capnp/rpc-twoparty.h>
 #include <capnp/serialize-async.h>
 #include <kj/async-io.h>
 
 #include "transport/message_bounds.hpp"
 #include "transport/message_input.hpp"
+#include "transport/message_output.hpp"
 #include "transport/write_queue.hpp"
 
 namespace earshot::client {
@@ -18,7 +18,7 @@ namespace earshot::client {
 // The loop's thread only.
 class ServerStream final : public capnp::MessageStream {
  public:
-  explicit ServerStream(kj::AsyncIoStream& stream);
+  ServerStream(kj::AsyncIoStream& stream, kj::Timer& timer);
 
   // The network that writes through this stream and knows how much waits to be written.
   void watch(capnp::TwoPartyVatNetwork& network) { queue_.watch(network); }
@@ -35,23 +35,13 @@ class ServerStream final : public capnp::MessageStream {
   kj::Promise<void> writeMessage(kj::ArrayPtr<const int> fds,
                                  kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) override;
   kj::Promise<void> writeMessages(kj::ArrayPtr<kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>> messages) override;
-  kj::Maybe<int> getSendBufferSize() override { return inner_.getSendBufferSize(); }
-  kj::Promise<void> end() override { return inner_.end(); }
+  kj::Maybe<int> getSendBufferSize() override { return output_.send_buffer_bytes(); }
+  kj::Promise<void> end() override { return output_.end(); }
 
  private:
-  kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> read_message(kj::ArrayPtr<kj::AutoCloseFd> fd_space,
-                                                                  capnp::ReaderOptions options,
-                                                                  kj::ArrayPtr<capnp::word> scratch);
-
-  // Several messages in one read, where the library has that.
-#if CAPNP_VERSION >= 1000000
-  capnp::BufferedMessageStream inner_;
-#else
-  capnp::AsyncIoMessageStream inner_;
-  transport::MessageInput bytes_;
-#endif
-
+  transport::MessageInput input_;
   transport::WriteQueue queue_;
+  transport::MessageOutput output_;
   transport::MessageBounds bounds_;
 };
 

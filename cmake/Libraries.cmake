@@ -27,3 +27,13 @@ target_link_libraries(earshot_caf INTERFACE ${CAF_CORE_LIBRARY} Threads::Threads
 add_library(earshot_kj INTERFACE)
 target_link_libraries(earshot_kj INTERFACE CapnProto::capnp-rpc CapnProto::kj-async)
 target_compile_options(earshot_kj INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds -Wno-maybe-uninitialized>)
+
+# The programs' allocator. What one thread allocates another frees here (a message on its way from its socket to the disk),
+# and glibc's arenas lock for that. Sanitizers bring their own.
+add_library(earshot_allocator INTERFACE)
+if(NOT (EARSHOT_ASAN OR EARSHOT_TSAN OR EARSHOT_FUZZ))
+  find_library(MIMALLOC_LIBRARY mimalloc REQUIRED)
+  # Behind libstdc++, whose operator new then calls this malloc: mimalloc's own knows of no new-handler.
+  target_link_libraries(earshot_allocator INTERFACE stdc++ ${MIMALLOC_LIBRARY})
+  target_link_options(earshot_allocator INTERFACE LINKER:--no-as-needed)
+endif()

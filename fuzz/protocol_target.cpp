@@ -110,11 +110,9 @@ void talk(kj::AsyncIoContext& io, const std::uint8_t* data, std::size_t size) {
                                   .ports = {}};
   auto pipe = kj::newTwoWayPipe();
   {
-    auto connection = kj::heap<gateway::RpcConnection>(context, kj::mv(pipe.ends[0]), timer.now() + 1 * kj::HOURS);
     bool is_over = false;
-    auto over = connection->finished()
-                    .then([&] { is_over = true; }, [&](kj::Exception&&) { is_over = true; })
-                    .eagerlyEvaluate(nullptr);
+    auto connection = kj::heap<gateway::RpcConnection>(context, kj::mv(pipe.ends[0]), timer.now() + 1 * kj::HOURS,
+                                                       [&is_over] { is_over = true; });
     const auto ignore = [](kj::Exception&&) {};
     auto reading = pipe.ends[1]->readAllBytes().ignoreResult().eagerlyEvaluate(ignore);
     auto writing = pipe.ends[1]->write(data, size).then([&] { pipe.ends[1]->shutdownWrite(); }).eagerlyEvaluate(ignore);

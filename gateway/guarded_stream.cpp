@@ -9,10 +9,12 @@
 
 namespace earshot::gateway {
 
-using transport::WriteQueue;
-
 GuardedStream::GuardedStream(kj::AsyncIoStream& stream, kj::Timer& timer, ReadingRoom& room)
-    : bytes_(stream), input_(bytes_, timer, room), output_(stream), timer_(timer), progress_at_(timer.now()) {
+    : bytes_(stream),
+      input_(bytes_, timer, room),
+      timer_(timer),
+      output_(stream, timer, queue_, this),
+      progress_at_(timer.now()) {
   KJ_IF_MAYBE (fd, stream.getFd()) socket_ = *fd;
 }
 
@@ -77,45 +79,26 @@ void GuardedStream::check(capnp::MessageReader& message) {
   bounds_.check(message.getRoot<capnp::rpc::Message>());
 }
 
-kj::Promise<void> GuardedStream::writeMessage(kj::ArrayPtr<const int> fds,
+kj::Promise<void> GuardedStream::writeMessage(kj::ArrayPtr<const int>,
                                               kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) {
   bounds_.sent(segments);
-  const auto load = WriteQueue::load_of(kj::arrayPtr(&segments, 1));
-  queue_.begin(load);
-  return track(output_.writeMessage(fds, segments), load);
+  return output_.write(segments);
 }
 
 kj::Promise<void> GuardedStream::writeMessages(
     kj::ArrayPtr<kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>> messages) {
   for (const auto& segments : messages) bounds_.sent(segments);
-  queue_.begin(WriteQueue::load_of(messages));
-  return write_in_groups(messages);
+  return output_.write_all(messages);
 }
 
-// From Cap'n Proto 1.0 on all that waits comes in one write. A client has its time for each large message, and what
-// its answers hold is given back as they are written, so such a write is made in several.
-kj::Promise<void> GuardedStream::write_in_groups(
-    kj::ArrayPtr<kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>> messages) {
-  WriteQueue::Load load;
-  for (const auto& segments : messages) {
-    const auto one = WriteQueue::load_of(kj::arrayPtr(&segments, 1));
-    if (load.messages > 0 && load.bytes + one.bytes > limits::kConnectionQueueBytesMax) break;
-    load.bytes += one.bytes;
-    ++load.messages;
-  }
-  auto written = track(output_.writeMessages(messages.slice(0, load.messages)), load);
-  if (load.messages == messages.size()) return written;
-  return written.then([this, rest = messages.slice(load.messages, messages.size())] { return write_in_groups(rest); });
-}
-
-kj::Promise<void> GuardedStream::track(kj::Promise<void> write, WriteQueue::Load load) {
+void GuardedStream::write_begun() {
   writing_since_ = timer_.now();
   progress_at_ = *writing_since_;
-  return write.then([this, load] {
-    queue_.end(load);
-    writing_since_.reset();
-    if (!held_.empty()) releasing_ = kj::evalLast([this] { release_written(); }).eagerlyEvaluate(nullptr);
-  });
+}
+
+void GuardedStream::write_ended() {
+  writing_since_.reset();
+  if (!held_.empty()) releasing_ = kj::evalLast([this] { release_written(); }).eagerlyEvaluate(nullptr);
 }
 
 }  // namespace earshot::gateway

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <vector>
 
@@ -12,9 +11,11 @@
 #include <kj/timer.h>
 
 #include "base/byte_budget.hpp"
+#include "base/queue.hpp"
 #include "gateway/bounded_input.hpp"
 #include "transport/message_bounds.hpp"
 #include "transport/message_input.hpp"
+#include "transport/message_output.hpp"
 #include "transport/write_queue.hpp"
 
 namespace earshot::gateway {
@@ -28,16 +29,18 @@ namespace earshot::gateway {
 //  * what is being read has its place in the node's room for that, and before the login little of it.
 //
 // KJ thread only.
-class GuardedStream final : public capnp::MessageStream {
+class GuardedStream final : public capnp::MessageStream, private transport::MessageOutput::Watcher {
  public:
   // The stream may be wrapped (TLS): progress is looked up at the socket below it.
   GuardedStream(kj::AsyncIoStream& stream, kj::Timer& timer, ReadingRoom& room);
   // The network that writes through this stream and knows how much waits to be written.
   void watch(capnp::TwoPartyVatNetwork& network) { queue_.watch(network); }
 
+  // The connection is about to be closed: nothing waits to go out along with something else.
+  void hurry() { output_.hurry(); }
   // Resolves once what waits to be written takes at most so much memory.
   kj::Promise<void> drained(std::size_t memory_bytes_max) { return queue_.drained(memory_bytes_max); }
-  // How long the message being written now has been at it; 0 when none is.
+  // How long the write that is under way has been at it; 0 when none is.
   [[nodiscard]] std::uint64_t writing_ms() const;
   // How long the peer has taken in nothing of it, as far as that was noticed: to be asked from time to time.
   [[nodiscard]] std::uint64_t stalled_ms();
@@ -46,7 +49,12 @@ class GuardedStream final : public capnp::MessageStream {
   [[nodiscard]] bool holds_leases() const { return !unmarked_.empty() || !held_.empty(); }
   // What failed the connection was against the rules above.
   [[nodiscard]] bool violated() const { return violated_ || bytes_.violated() || input_.violated(); }
-  [[nodiscard]] BoundedInput& input() { return input_; }
+  [[nodiscard]] const BoundedInput& input() const { return input_; }
+  // Somebody has logged in: any message that a call may be is read from now on.
+  void login_done() {
+    bytes_.read_ahead();
+    input_.login_done();
+  }
 
   using capnp::MessageStream::tryReadMessage;
   using capnp::MessageStream::writeMessage;
@@ -58,15 +66,15 @@ class GuardedStream final : public capnp::MessageStream {
   kj::Promise<void> writeMessage(kj::ArrayPtr<const int> fds,
                                  kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) override;
   kj::Promise<void> writeMessages(kj::ArrayPtr<kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>> messages) override;
-  kj::Maybe<int> getSendBufferSize() override { return output_.getSendBufferSize(); }
+  kj::Maybe<int> getSendBufferSize() override { return output_.send_buffer_bytes(); }
   kj::Promise<void> end() override { return output_.end(); }
 
  private:
   kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> read_now(capnp::ReaderOptions options,
                                                               kj::ArrayPtr<capnp::word> scratch);
   void check(capnp::MessageReader& message);
-  kj::Promise<void> write_in_groups(kj::ArrayPtr<kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>> messages);
-  kj::Promise<void> track(kj::Promise<void> write, transport::WriteQueue::Load load);
+  void write_begun() override;
+  void write_ended() override;
   void release_written();
 
   struct Held {
@@ -76,16 +84,16 @@ class GuardedStream final : public capnp::MessageStream {
 
   transport::MessageInput bytes_;
   BoundedInput input_;  // of them
-  capnp::AsyncIoMessageStream output_;
   kj::Timer& timer_;
   std::optional<int> socket_;
   transport::WriteQueue queue_;
+  transport::MessageOutput output_;
   transport::MessageBounds bounds_;
   std::optional<kj::TimePoint> writing_since_;
-  kj::TimePoint progress_at_;        // of the message being written
+  kj::TimePoint progress_at_;        // of what is being written
   std::uint64_t taken_ = 0;          // by the peer when that was last looked up; 0 where nobody knows
   std::vector<ByteLease> unmarked_;  // of answers that are about to be handed to the network
-  std::deque<Held> held_;            // ascending
+  Queue<Held> held_;                 // ascending
   bool violated_ = false;
   kj::Promise<void> releasing_ = nullptr;
   kj::Promise<void> marking_ = nullptr;

@@ -17,20 +17,23 @@ constexpr std::size_t kStrangerCallBytes = limits::kLoginMessageBytesMax / 8;
 
 }  // namespace
 
-RpcConnection::RpcConnection(SessionContext& context, kj::Own<kj::AsyncIoStream> stream, kj::TimePoint login_due)
+RpcConnection::RpcConnection(SessionContext& context, kj::Own<kj::AsyncIoStream> stream, kj::TimePoint login_due,
+                             std::function<void()> over)
     : context_(context),
       stream_(kj::mv(stream)),
       guard_(*stream_, context.timer, context.reading),
       session_(kj::refcounted<RpcSession>(context, *this)),
       network_(guard_, capnp::rpc::twoparty::Side::SERVER, transport::reader_options()),
-      rpc_(capnp::makeRpcServer(network_, schema::Broker::Client(kj::heap<BrokerInterface>(kj::addRef(*session_))))),
-      finished_(nullptr),
+      rpc_(capnp::makeRpcServer(network_, static_cast<capnp::BootstrapFactory<capnp::rpc::twoparty::VatId>&>(*this))),
+      over_(std::move(over)),
+      disconnected_(nullptr),
       timer_(nullptr) {
   guard_.watch(network_);
   rpc_.setFlowLimit(kStrangerCallBytes / sizeof(capnp::word));
-  auto paf = kj::newPromiseAndFulfiller<void>();
-  over_ = kj::mv(paf.fulfiller);
-  finished_ = network_.onDisconnect().exclusiveJoin(kj::mv(paf.promise));
+  disconnected_ = network_.onDisconnect().then([this] { close_now(); }).eagerlyEvaluate([this](kj::Exception&& why) {
+    spdlog::debug("a connection failed: {}", why.getDescription().cStr());
+    close_now();
+  });
   timer_ = context_.timer.atTime(login_due)
                .then([this] {
                  spdlog::debug("a connection is closed: no login within {} ms", context_.options.login_timeout_ms);
@@ -46,7 +49,10 @@ RpcConnection::~RpcConnection() noexcept(false) {
   session_->detach();
 }
 
-kj::Promise<void> RpcConnection::finished() { return kj::mv(finished_); }
+// Made for each time that a client asks, and gone when it has let go of it: a session does without.
+capnp::Capability::Client RpcConnection::createFor(capnp::rpc::twoparty::VatId::Reader) {
+  return schema::Broker::Client(kj::heap<BrokerInterface>(kj::addRef(*session_)));
+}
 
 void RpcConnection::end(const Error& reason) {
   ending_ = true;
@@ -94,7 +100,7 @@ std::optional<std::string> RpcConnection::too_slow_a_sender() {
 
 void RpcConnection::session_opened() {
   timer_ = nullptr;
-  guard_.input().login_done();
+  guard_.login_done();
   rpc_.setFlowLimit(limits::kCallBytesInFlightMax / sizeof(capnp::word));
 }
 
@@ -105,6 +111,7 @@ void RpcConnection::close_later() {
 }
 
 void RpcConnection::close_soon() {
+  guard_.hurry();
   // After all that is ready now: answers just given are then in the queue that has to drain.
   auto written = kj::evalLast([this] { return guard_.drained(0); });
   timer_ = written.exclusiveJoin(context_.timer.afterDelay(context_.options.close_linger_ms * kj::MILLISECONDS))
@@ -112,6 +119,8 @@ void RpcConnection::close_soon() {
                .eagerlyEvaluate(nullptr);
 }
 
-void RpcConnection::close_now() { over_->fulfill(); }
+void RpcConnection::close_now() {
+  if (const auto over = std::exchange(over_, nullptr)) over();
+}
 
 }  // namespace earshot::gateway

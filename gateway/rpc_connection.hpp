@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -13,22 +14,23 @@
 namespace earshot::gateway {
 
 // One client's connection: its socket, the RPC system on it and its session. KJ thread only.
-class RpcConnection final : public ConnectionControl {
+class RpcConnection final : public ConnectionControl, private capnp::BootstrapFactory<capnp::rpc::twoparty::VatId> {
  public:
-  // The stream may be wrapped (TLS). It is closed when nobody has logged in by then.
-  RpcConnection(SessionContext& context, kj::Own<kj::AsyncIoStream> stream, kj::TimePoint login_due);
+  // The stream may be wrapped (TLS). It is closed when nobody has logged in by then. `over` is called once, when the
+  // connection is to be destroyed: not by this call, and later than it may be destroyed.
+  RpcConnection(SessionContext& context, kj::Own<kj::AsyncIoStream> stream, kj::TimePoint login_due,
+                std::function<void()> over);
   ~RpcConnection() noexcept(false) override;
   RpcConnection(const RpcConnection&) = delete;
   RpcConnection& operator=(const RpcConnection&) = delete;
 
-  // Resolves when the connection is over: then destroy it. Once.
-  kj::Promise<void> finished();
   // Ends it in order: the client is told the reason. Without a session there is nobody to tell.
   void end(const Error& reason);
   // Looks after what has its time: calls without an answer, writes and messages that do not get on.
   void check_times();
 
  private:
+  capnp::Capability::Client createFor(capnp::rpc::twoparty::VatId::Reader client) override;
   void session_opened() override;
   void close_soon() override;
   void close_later() override;
@@ -45,8 +47,8 @@ class RpcConnection final : public ConnectionControl {
   kj::Own<RpcSession> session_;
   capnp::TwoPartyVatNetwork network_;
   capnp::RpcSystem<capnp::rpc::twoparty::VatId> rpc_;
-  kj::Own<kj::PromiseFulfiller<void>> over_;  // fulfilled to close
-  kj::Promise<void> finished_;
+  std::function<void()> over_;  // called no more once it was
+  kj::Promise<void> disconnected_;
   bool ending_ = false;
   kj::Promise<void> timer_;  // until login: the login timeout; while closing: the linger
 };

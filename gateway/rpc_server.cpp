@@ -201,14 +201,9 @@ void Loop::handshake_failed(kj::Exception&& exception) {
 }
 
 void Loop::serve_connection(kj::Own<kj::AsyncIoStream> stream, kj::TimePoint login_due) {
-  auto connection = kj::heap<RpcConnection>(context_, kj::mv(stream), login_due);
   const std::uint64_t id = ++last_connection_;
-  const auto close = [this, id] { close_connection(id); };
-  tasks_.add(connection->finished().then(kj::cp(close), [close](kj::Exception&& exception) {
-    spdlog::debug("a connection failed: {}", exception.getDescription().cStr());
-    close();
-  }));
-  connections_.emplace(id, kj::mv(connection));
+  auto over = [this, id] { tasks_.add(kj::evalLater([this, id] { close_connection(id); })); };
+  connections_.emplace(id, kj::heap<RpcConnection>(context_, kj::mv(stream), login_due, std::move(over)));
 }
 
 void Loop::close_connection(std::uint64_t id) {

@@ -37,6 +37,7 @@ constexpr std::size_t kShardsOffset = kNodeOffset + 8;
 constexpr std::size_t kIdentityBytes = kShardsOffset + 2;
 constexpr std::uint32_t kFormat = 2;
 constexpr std::uint32_t kFormatWithoutSums = 1;
+constexpr std::uint64_t kLogWrittenAheadBytes = 256 << 10;
 constexpr std::size_t kIdentityFileBytesMax = 64 << 10;
 
 constexpr std::array<std::string_view, 6> kOwnNames = {"identity", "identity.new", "lock", "log", "state", "ballast"};
@@ -118,6 +119,7 @@ Status open_data(const std::string& path, DataDirectory& directory) {
   log_options.claims = claims;
   log_options.path = path + "/log";
   log_options.tables = LogStore::tables();
+  log_options.written_ahead_bytes = kLogWrittenAheadBytes;
   auto log_environment = open_lmdb(log_options);
   if (!log_environment) return fail(std::move(log_environment.error()));
   directory.log_environment = std::move(*log_environment);

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 namespace earshot::storage {
@@ -45,6 +46,18 @@ Error file_error(int error_number, std::string_view action, const std::string& p
 
 FileDescriptor::~FileDescriptor() {
   if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+Result<FileMap> FileMap::open(const std::string& path, std::size_t bytes) {
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.is_open()) return fail(file_error(errno, "open", path));
+  void* const address = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file.get(), 0);
+  if (address == MAP_FAILED) return fail(file_error(errno, "map", path));
+  return FileMap(std::string_view(static_cast<const char*>(address), bytes));
+}
+
+FileMap::~FileMap() {
+  if (!bytes_.empty()) ::munmap(const_cast<char*>(bytes_.data()), bytes_.size());
 }
 
 Result<FileLock> FileLock::acquire(const std::string& path) {

@@ -33,6 +33,23 @@ class FileDescriptor {
   int descriptor_ = -1;
 };
 
+// The beginning of a file, mapped to read: what others write to the file is seen there.
+class FileMap {
+ public:
+  static Result<FileMap> open(const std::string& path, std::size_t bytes);
+  FileMap(FileMap&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
+  FileMap& operator=(FileMap&& other) noexcept {
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  ~FileMap();
+  [[nodiscard]] std::string_view bytes() const { return bytes_; }
+
+ private:
+  explicit FileMap(std::string_view bytes) : bytes_(bytes) {}
+  std::string_view bytes_;
+};
+
 // An exclusive lock on a file, kept until destroyed or until the process ends, however it ends. It excludes other
 // processes and a second lock in the same one (flock belongs to the open file, not to the process).
 class FileLock {

@@ -30,17 +30,12 @@ class StagedGroupLog {
   explicit StagedGroupLog(const GroupLog& base)
       : base_(&base), first_(base.first), kept_end_(base.numbers.size()), snapshot_(base.snapshot) {}
 
-  // Each of these hands the running numbers that are gone to `gone`, until that fails.
-  template <class Gone>
-  Status cut_through(LogIndex index, Gone gone) {
+  void cut_through(LogIndex index) {
     EARSHOT_INVARIANT(index <= snapshot_, "a log is cut only below its snapshot");
-    while (!empty() && first_ <= index) {
-      if (Status done = gone(front()); !done) return done;
-      pop_front();
-    }
-    return {};
+    while (!empty() && first_ <= index) pop_front();
   }
 
+  // Each of these hands the running numbers that are gone to `gone`, until that fails.
   template <class Gone>
   Status truncate_from(LogIndex index, Gone gone) {
     EARSHOT_INVARIANT(index > snapshot_, "what a snapshot holds is committed and never truncated");
@@ -58,6 +53,9 @@ class StagedGroupLog {
     }
     return {};
   }
+
+  // Where the log begins; where its next entry goes when it is empty.
+  [[nodiscard]] LogIndex first() const { return empty() ? snapshot_.next() : first_; }
 
   void set_snapshot(LogIndex index) { snapshot_ = index; }
 

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -20,6 +21,8 @@ namespace {
 using lmdb::HeadPage;
 using lmdb::Tree;
 
+constexpr std::size_t kPageBytesMax = 65'536;
+
 bool read_page(int file, std::uint64_t offset, HeadPage& page) {
   return ::pread(file, &page, sizeof page, static_cast<off_t>(offset)) == static_cast<ssize_t>(sizeof page);
 }
@@ -36,7 +39,7 @@ std::uint64_t content_checksum_of(HeadPage page) {
   return checksum_of_page(page);
 }
 
-bool is_page_size(std::uint32_t bytes) { return bytes >= 512 && bytes <= 65'536 && (bytes & (bytes - 1)) == 0; }
+bool is_page_size(std::uint32_t bytes) { return bytes >= 512 && bytes <= kPageBytesMax && (bytes & (bytes - 1)) == 0; }
 
 // Why the page is none that a commit has written, or "".
 std::string_view flaw_of(const HeadPage& page, std::uint64_t number, std::uint32_t page_bytes) {
@@ -73,11 +76,24 @@ struct Pages {
 };
 
 // Nothing when these are no pages of a format known here.
-std::optional<Pages> read_pages(int file) {
+template <class ReadPage>  // (offset, page) -> whether it is there
+std::optional<Pages> pages_by(ReadPage&& read) {
   Pages pages;
-  if (!read_page(file, 0, pages.first) || !is_meta(pages.first)) return std::nullopt;
-  if (!read_page(file, pages.first.trees[0].pad, pages.second) || !is_meta(pages.second)) return std::nullopt;
+  if (!read(0, pages.first) || !is_meta(pages.first)) return std::nullopt;
+  if (!read(pages.first.trees[0].pad, pages.second) || !is_meta(pages.second)) return std::nullopt;
   return pages;
+}
+
+std::optional<Pages> read_pages(int file) {
+  return pages_by([file](std::uint64_t offset, HeadPage& page) { return read_page(file, offset, page); });
+}
+
+std::optional<Pages> pages_of(std::string_view bytes) {
+  return pages_by([bytes](std::uint64_t offset, HeadPage& page) {
+    if (offset + sizeof page > bytes.size()) return false;
+    std::memcpy(&page, bytes.data() + offset, sizeof page);
+    return true;
+  });
 }
 
 struct Note {
@@ -110,14 +126,16 @@ std::string_view flaw_by_note(const HeadPage& newer, const Note& note) {
 
 }  // namespace
 
-Result<MetaNote> MetaNote::open(const std::string& note_file) {
+Result<MetaNote> MetaNote::open(const std::string& note_file, const std::string& data_file) {
   FileDescriptor file(::open(note_file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
   if (!file.is_open()) return fail(file_error(errno, "open", note_file));
-  return MetaNote(std::move(file));
+  auto heads = FileMap::open(data_file, kPageBytesMax + sizeof(HeadPage));
+  if (!heads) return fail(std::move(heads.error()));
+  return MetaNote(std::move(file), std::move(*heads));
 }
 
-void MetaNote::write(int data_file) {
-  const auto pages = read_pages(data_file);
+void MetaNote::write() {
+  const auto pages = pages_of(heads_.bytes());
   if (!pages) return;
   std::string bytes;
   begin_sealed(bytes);

@@ -21,14 +21,15 @@ namespace earshot::storage {
 
 class MetaNote {
  public:
-  // Opens the note, making it when absent.
-  static Result<MetaNote> open(const std::string& note_file);
+  // Opens the note, making it when absent, of a data file whose pages have passed.
+  static Result<MetaNote> open(const std::string& note_file, const std::string& data_file);
   // To be called after every commit. Failing leaves the note behind, which is no failure of the commit's.
-  void write(int data_file);
+  void write();
 
  private:
-  explicit MetaNote(FileDescriptor file) : file_(std::move(file)) {}
+  MetaNote(FileDescriptor file, FileMap heads) : file_(std::move(file)), heads_(std::move(heads)) {}
   FileDescriptor file_;
+  FileMap heads_;  // the two pages, as LMDB sees them too
 };
 
 // kCorrupt when the pages cannot be what the last commits have written. Of a data file that is too short, or of another

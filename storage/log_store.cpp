@@ -19,6 +19,9 @@ constexpr Table kSnapshotTable = 2;
 // What an entry counts beside its data when a reader bounds its bytes; as LogWrite::bytes().
 constexpr std::size_t kEntryOverheadBytes = 64;
 
+// Entries that one transaction erases beside twice as many as it appends.
+constexpr std::size_t kErasedPerWrite = 256;
+
 tl::unexpected<Error> damaged(std::string_view what) {
   return fail(ErrorCode::kCorrupt, "", "the log's record of " + std::string(what) + " fails its checksum");
 }
@@ -45,7 +48,7 @@ class DiskLogStore final : public LogStore {
   Status scan();
 
   Result<LoadedLog> load(GroupId group) override;
-  Status write(std::span<const LogWrite> writes) override;
+  Status write(std::span<const LogWrite> writes, Erase erase) override;
   Result<std::vector<LogEntry>> read(GroupId group, LogIndex first, LogIndex last, std::size_t bytes_max) override;
 
  private:
@@ -54,10 +57,11 @@ class DiskLogStore final : public LogStore {
   Status scan_snapshots(ReadTransaction& transaction);
   Status scan_entries(ReadTransaction& transaction);
   Status note_entry(std::uint64_t number, const LogRecord& record);
-  Status check_joins() const;
+  Status check_joins();
 
   Status stage(WriteTransaction& transaction, const LogWrite& write, StagedGroupLog& log, std::uint64_t& number);
   StagedGroupLog& staged_log(Staged& staged, GroupId group);
+  Status erase_cut(WriteTransaction& transaction, Staged& staged, std::size_t records_max, Erase erase);
 
   Environment& environment_;
   mutable std::shared_mutex mutex_;  // guards the members below; the writer alone changes them
@@ -116,7 +120,10 @@ Status DiskLogStore::scan_entries(ReadTransaction& transaction) {
 
 Status DiskLogStore::note_entry(std::uint64_t number, const LogRecord& record) {
   GroupLog& log = groups_[record.group];
-  if (log.numbers.empty()) {
+  // What was cut and not erased yet lies before an installed snapshot.
+  const bool was_cut = record.index > log.last().next() && log.last() <= log.snapshot;
+  if (log.numbers.empty() || was_cut) {
+    log.numbers.clear();
     log.first = record.index;
   } else if (record.index != log.last().next()) {
     return fail(ErrorCode::kCorrupt, "",
@@ -128,9 +135,13 @@ Status DiskLogStore::note_entry(std::uint64_t number, const LogRecord& record) {
   return {};
 }
 
-// Every log reaches down to its snapshot, or to the first entry there ever was.
-Status DiskLogStore::check_joins() const {
-  for (const auto& [group, log] : groups_) {
+// Every log reaches down to its snapshot, or to the first entry there ever was; and up to it, if there is any of it.
+Status DiskLogStore::check_joins() {
+  for (auto& [group, log] : groups_) {
+    if (log.last() < log.snapshot) {
+      log.numbers.clear();
+      log.first = log.snapshot.next();
+    }
     if (log.first <= log.snapshot.next()) continue;
     return fail(ErrorCode::kCorrupt, "",
                 "the log of group " + std::to_string(group.value) + " begins at index " +
@@ -175,8 +186,8 @@ Result<LoadedLog> DiskLogStore::load(GroupId group) {
   return loaded;
 }
 
-Status DiskLogStore::write(std::span<const LogWrite> writes) {
-  if (writes.empty()) return {};
+Status DiskLogStore::write(std::span<const LogWrite> writes, Erase erase) {
+  if (writes.empty() && erase == Erase::kSome) return {};
   auto transaction = environment_.begin_write();
   if (!transaction) return fail(std::move(transaction.error()));
   Staged staged;
@@ -184,6 +195,9 @@ Status DiskLogStore::write(std::span<const LogWrite> writes) {
   for (const LogWrite& write : writes) {
     if (auto done = stage(**transaction, write, staged_log(staged, write.group), number); !done) return done;
   }
+  const std::uint64_t appended = number - next_number_;
+  const std::size_t erased_max = kErasedPerWrite + 2 * appended;
+  if (auto done = erase_cut(**transaction, staged, erased_max, erase); !done) return done;
   {
     const std::lock_guard guard(mutex_);
     ++changes_;
@@ -202,6 +216,24 @@ StagedGroupLog& DiskLogStore::staged_log(Staged& staged, GroupId group) {
   if (const auto known = staged.find(group); known != staged.end()) return known->second;
   const auto log = groups_.find(group);
   return staged.emplace(group, StagedGroupLog(log == groups_.end() ? kEmpty : log->second)).first->second;
+}
+
+// From the table's beginning up to the first entry that its group still has; or all there are.
+Status DiskLogStore::erase_cut(WriteTransaction& transaction, Staged& staged, std::size_t records_max, Erase erase) {
+  std::vector<std::string> keys;
+  const auto visit = [&](std::string_view key, std::string_view value) {
+    const auto record = decode_log_record(key, value);
+    if (!record) return false;
+    if (record->index >= staged_log(staged, record->group).first()) return erase == Erase::kAll;
+    keys.emplace_back(key);
+    return erase == Erase::kAll || keys.size() < records_max;
+  };
+  if (auto scanned = transaction.scan(kLogTable, {}, {}, visit); !scanned) return scanned;
+  for (const std::string& key : keys) {
+    auto erased = transaction.erase(kLogTable, key);
+    if (!erased) return fail(std::move(erased.error()));
+  }
+  return {};
 }
 
 // The parts of a write in the order that LogWrite promises.
@@ -228,9 +260,7 @@ Status DiskLogStore::stage(WriteTransaction& transaction, const LogWrite& write,
   if (write.drop_log) {
     if (auto done = log.drop(gone); !done) return done;
   }
-  if (write.cut_through) {
-    if (auto done = log.cut_through(*write.cut_through, gone); !done) return done;
-  }
+  if (write.cut_through) log.cut_through(*write.cut_through);
   if (write.truncate_from) {
     if (auto done = log.truncate_from(*write.truncate_from, gone); !done) return done;
   }

@@ -29,7 +29,14 @@ class LogStore {
   [[nodiscard]] virtual Result<LoadedLog> load(GroupId group) = 0;
   // Writes all of it in one transaction and returns when it is synced. On kStorageFull nothing was changed: try again
   // later. An append that does not join the log's end is a broken invariant.
-  [[nodiscard]] virtual Status write(std::span<const LogWrite> writes) = 0;
+  //
+  // What is cut is gone for its group at once, and stays on the disk until everything that was written before it, by
+  // any group, is cut too: then whole pages are free, where erasing one group's entries would change those of all. Of
+  // that, a transaction erases more than it appends, but not all: or those who wait for it would wait for the erasing.
+  // After a restart a log may therefore begin lower than it was cut. kAll erases whatever is cut: when room is short,
+  // and at the end.
+  enum class Erase : std::uint8_t { kSome, kAll };
+  [[nodiscard]] virtual Status write(std::span<const LogWrite> writes, Erase erase = Erase::kSome) = 0;
   // Entries first..last of a group, from disk, checksums tested: for followers that lag behind what memory holds. Stops
   // early at `bytes_max` (but gives at least one). kNotFound when `first` was cut.
   [[nodiscard]] virtual Result<std::vector<LogEntry>> read(GroupId group, LogIndex first, LogIndex last,

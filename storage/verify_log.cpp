@@ -53,6 +53,7 @@ class LogReader {
   void check_state(ShardId shard, LogIndex applied, const std::optional<SnapshotMetadata>& snapshot,
                    const GroupSeen* seen);
   // What it means that these entries of a shard cannot be had.
+  bool was_cut(ShardId shard, LogIndex last);
   [[nodiscard]] std::string loss_of(ShardId shard, LogIndex first, LogIndex last) const;
   // A node reads all of its log before it starts, and forgives nothing.
   void found(Kind kind, std::string where, std::string lost) {
@@ -130,7 +131,9 @@ void LogReader::check_entry(std::string_view key, std::string_view sealed) {
   if (is_new) return;
   GroupSeen& group = place->second;
   const std::string shard = "shard " + std::to_string(record->group.value);
-  if (record->index > group.last.next()) {
+  if (record->index > group.last.next() && was_cut(record->group, group.last)) {
+    group.first = record->index;
+  } else if (record->index > group.last.next()) {
     const LogIndex first = group.last.next();
     const LogIndex last = record->index.previous();
     found(Kind::kMissing, shard + ", indexes " + words::range(first.value, last.value),
@@ -142,6 +145,12 @@ void LogReader::check_entry(std::string_view key, std::string_view sealed) {
   }
   group.last = record->index;
   group.term = record->term;
+}
+
+// What lies before an installed snapshot may be there still, and is no part of the log.
+bool LogReader::was_cut(ShardId shard, LogIndex last) {
+  const auto snapshot = look_up<SnapshotMetadata>(kSnapshotTable, shard, &decode_snapshot);
+  return snapshot && last <= snapshot->index;
 }
 
 std::string LogReader::loss_of(ShardId shard, LogIndex first, LogIndex last) const {

@@ -14,12 +14,12 @@ constexpr bool kNetworkCountsWrites = CAPNP_VERSION < 1000000;
 
 std::size_t WriteQueue::bytes() const {
   if (network_ == nullptr) return 0;
-  return network_->getCurrentQueueSize() + (kNetworkCountsWrites ? 0 : writing_.bytes);
+  return network_->getCurrentQueueSize() + (kNetworkCountsWrites ? 0 : writing_.bytes) + taken_over_.bytes;
 }
 
 std::size_t WriteQueue::messages() const {
   if (network_ == nullptr) return 0;
-  return network_->getCurrentQueueCount() + (kNetworkCountsWrites ? 0 : writing_.messages);
+  return network_->getCurrentQueueCount() + (kNetworkCountsWrites ? 0 : writing_.messages) + taken_over_.messages;
 }
 
 kj::Promise<void> WriteQueue::drained(std::size_t memory_bytes_max) {
@@ -36,22 +36,31 @@ WriteQueue::Load WriteQueue::load_of(kj::ArrayPtr<const Segments> messages) {
   return load;
 }
 
-void WriteQueue::begin(Load load) {
-  writing_.bytes += load.bytes;
-  writing_.messages += load.messages;
-}
-
-void WriteQueue::end(Load load) {
-  writing_.bytes -= load.bytes;
-  writing_.messages -= load.messages;
+void WriteQueue::note_written(Load load) {
   bytes_written_ += load.bytes;
   messages_written_ += load.messages;
   wake_later();
 }
 
 kj::Promise<void> WriteQueue::follow(kj::Promise<void> write, Load load) {
-  begin(load);
-  return write.then([this, load] { end(load); });
+  writing_.bytes += load.bytes;
+  writing_.messages += load.messages;
+  return write.then([this, load] {
+    writing_.bytes -= load.bytes;
+    writing_.messages -= load.messages;
+    note_written(load);
+  });
+}
+
+void WriteQueue::taken_over(Load load) {
+  taken_over_.bytes += load.bytes;
+  taken_over_.messages += load.messages;
+}
+
+void WriteQueue::written(Load load) {
+  taken_over_.bytes -= load.bytes;
+  taken_over_.messages -= load.messages;
+  note_written(load);
 }
 
 // The network may take a message off its account only after its write; whoever waits for that looks when it has.

@@ -35,17 +35,19 @@ class WriteQueue {
     std::size_t messages = 0;
   };
   static Load load_of(kj::ArrayPtr<const Segments> messages);
-  // The network begins to write so much, and has written it: perhaps in parts.
-  void begin(Load load);
-  void end(Load load);
   // The network's write of so much, followed to its end.
   kj::Promise<void> follow(kj::Promise<void> write, Load load);
+  // What the network was told is written and is not yet; and is now.
+  void taken_over(Load load);
+  void written(Load load);
 
  private:
+  void note_written(Load load);
   void wake_later();
 
   capnp::TwoPartyVatNetwork* network_ = nullptr;
-  Load writing_;
+  Load writing_;     // by the network
+  Load taken_over_;  // from it
   std::uint64_t bytes_written_ = 0;
   std::uint64_t messages_written_ = 0;
   std::vector<kj::Own<kj::PromiseFulfiller<void>>> waiters_;

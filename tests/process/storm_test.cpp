@@ -33,11 +33,11 @@ constexpr std::size_t kDescriptorsForOthers = 300;
 constexpr std::size_t kConnectionsPerAddress = 5'000;  // far below the ports of one source address, even in TIME_WAIT
 constexpr std::chrono::seconds kPatience{60};
 constexpr std::chrono::seconds kLatencyMax{10};
-// When the timers of ended sessions (10 s) have run out, and memory has been looked at.
-constexpr std::chrono::milliseconds kMemoryPatience{10'000 + 4 * limits::kSpareMemoryLookMs};
+// When the timers of ended sessions (10 s) have run out, and the allocator has given back what they leave.
+constexpr std::chrono::milliseconds kMemoryPatience{30'000};
 constexpr int kLookMs = 50;
 // What may be spare; and of each who was there what shards keep, and the pages that it keeps from being given back.
-constexpr std::size_t kMemoryLeftMax = limits::kSpareMemoryBytes + (8 << 20);
+constexpr std::size_t kMemoryLeftMax = 24 << 20;
 constexpr std::size_t kMemoryLeftPerUserMax = 8 << 10;
 
 bool is_long() { return std::getenv("EARSHOT_LONG") != nullptr; }

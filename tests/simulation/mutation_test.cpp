@@ -13,7 +13,7 @@
 namespace earshot::simulation {
 namespace {
 
-constexpr std::uint64_t kSeedsMax = 200;
+constexpr std::uint64_t kSeedsMax = 400;
 
 struct Planted {
   const char* name;

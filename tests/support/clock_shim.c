@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,6 +28,8 @@ __attribute__((constructor)) static void open_shift(void) {
 }
 
 int clock_gettime(clockid_t clock, struct timespec* now) {
+  // An allocator may ask before everything is set up.
+  if (real_clock_gettime == NULL) return (int)syscall(SYS_clock_gettime, clock, now);
   const int status = real_clock_gettime(clock, now);
   if (status != 0 || shift_ms == NULL || (clock != CLOCK_REALTIME && clock != CLOCK_REALTIME_COARSE)) return status;
   const int64_t ms = atomic_load_explicit(shift_ms, memory_order_relaxed);

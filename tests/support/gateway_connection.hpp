@@ -26,14 +26,13 @@ class ConnectionTest : public testing::Test {
   // Begins to serve; what is returned is the client's end.
   kj::Own<kj::AsyncIoStream> serve() {
     auto pipe = kj::newTwoWayPipe();
-    own_->connection = kj::heap<gateway::RpcConnection>(
-        context_, kj::mv(pipe.ends[0]), timer_.now() + context_.options.login_timeout_ms * kj::MILLISECONDS);
-    const auto over = [this] {
+    auto over = [this] {
       is_over_ = true;
-      own_->connection = nullptr;
+      own_->ending = kj::evalLater([this] { own_->connection = nullptr; }).eagerlyEvaluate(nullptr);
     };
-    own_->serving =
-        own_->connection->finished().then(kj::cp(over), [over](kj::Exception&&) { over(); }).eagerlyEvaluate(nullptr);
+    own_->connection = kj::heap<gateway::RpcConnection>(
+        context_, kj::mv(pipe.ends[0]), timer_.now() + context_.options.login_timeout_ms * kj::MILLISECONDS,
+        std::move(over));
     return kj::mv(pipe.ends[1]);
   }
   // A client that has logged in.
@@ -121,7 +120,7 @@ class ConnectionTest : public testing::Test {
 
   struct Own {
     kj::Own<gateway::RpcConnection> connection;
-    kj::Promise<void> serving = nullptr;
+    kj::Promise<void> ending = nullptr;
     kj::Promise<void> listening = nullptr;
   };
 

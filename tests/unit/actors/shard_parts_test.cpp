@@ -1,3 +1,5 @@
+#include <set>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -119,19 +121,35 @@ TEST(ShardBatcherTest, PendingIsBoundedInBytesAndCommands) {
 
 // ---- flush schedule
 
-TEST(ShardFlushTest, ShardsThatChangeAtDifferentTimesAreDueTogether) {
-  FlushSchedule early(1'000, 1'000'000);
-  FlushSchedule late(1'000, 1'000'000);
-  early.note_change(5'010);
-  late.note_change(5'990);
-  EXPECT_EQ(early.due_at(), 6'000u);
-  EXPECT_EQ(late.due_at(), 6'000u);
-  EXPECT_FALSE(early.is_due(5'999, 10));
-  EXPECT_TRUE(early.is_due(6'000, 10));
+TEST(ShardFlushTest, ShardsOfAGroupThatChangeAtDifferentTimesAreDueTogether) {
+  FlushSchedule early(ShardId(1), 1'000, 1'000'000);
+  FlushSchedule late(ShardId(1 + FlushSchedule::kGroups), 1'000, 1'000'000);
+  early.note_change(5'130);
+  late.note_change(6'120);
+  EXPECT_EQ(early.due_at(), 6'125u);
+  EXPECT_EQ(late.due_at(), 6'125u);
+  EXPECT_FALSE(early.is_due(6'124, 10));
+  EXPECT_TRUE(early.is_due(6'125, 10));
+}
+
+TEST(ShardFlushTest, GroupsAreSpreadOverTheInterval) {
+  std::set<std::uint64_t> due;
+  for (std::uint16_t shard = 0; shard < FlushSchedule::kGroups; ++shard) {
+    FlushSchedule schedule(ShardId(shard), 800, 1'000'000);
+    schedule.note_change(8'000);
+    due.insert(schedule.due_at() - 8'000);
+  }
+  EXPECT_THAT(due, testing::ElementsAre(100, 200, 300, 400, 500, 600, 700, 800));
+}
+
+TEST(ShardFlushTest, TheShortestIntervalIsKept) {
+  FlushSchedule schedule(ShardId(5), 1, 1'000'000);
+  schedule.note_change(7);
+  EXPECT_EQ(schedule.due_at(), 8u);
 }
 
 TEST(ShardFlushTest, ManyBytesAreDueAtOnceAndNothingNever) {
-  FlushSchedule schedule(1'000, 100);
+  FlushSchedule schedule(ShardId(0), 1'000, 100);
   EXPECT_EQ(schedule.due_at(), 0u);
   EXPECT_FALSE(schedule.is_due(1'000'000, 0));
   schedule.note_change(10);

@@ -71,6 +71,19 @@ TEST_F(WriterTest, EachShardIsToldOncePerCommitInOrder) {
   EXPECT_EQ(stored(ShardId(2)), 2u);
 }
 
+TEST_F(WriterTest, WhatWasCutIsErasedAtTheEnd) {
+  const auto records = [this] { return log_environment->begin_read().value()->count(0).value(); };
+  LogWriter writer(*store, disk, clock, Random(1));
+  writer.add(append(ShardId(1), 1));
+  writer.add(append(ShardId(0), 1));
+  writer.commit();
+  writer.add(cut(ShardId(0), 1));
+  writer.commit();
+  EXPECT_EQ(records(), 2u) << "another shard's entry comes before it";
+  writer.finish();
+  EXPECT_EQ(records(), 1u);
+}
+
 TEST_F(WriterTest, TransactionIsBoundedAndTheRestFollows) {
   LogWriter writer(*store, disk, clock, Random(1), 1'000);
   for (std::uint64_t index = 1; index <= 3; ++index) writer.add(append(ShardId(0), index, 500));
@@ -178,6 +191,7 @@ TEST_F(WriterTest, BallastMakesRoomForWhatWasAdmitted) {
   writer.add(append(ShardId(0), 1, 1'000));
   EXPECT_THAT(writer.commit().at(0).tickets, ElementsAre(1)) << "at once, not after a pause";
   EXPECT_FALSE(space.has_ballast());
+  writer.look();
   EXPECT_TRUE(budgets.disk.is_tight());
   EXPECT_FALSE(budgets.disk.is_full());
 }

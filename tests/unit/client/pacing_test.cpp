@@ -19,9 +19,37 @@ TEST(AckQueue, OneCallIsUnderWayAndTheNextCarriesTheNewest) {
   acks.received(Sequence(3), {}, 1, 0);
   EXPECT_FALSE(acks.next(0));
   acks.answered(true, 0, 0);
-  EXPECT_EQ(acks.next(0)->up_to, Sequence(3));
-  acks.answered(true, 0, 0);
-  EXPECT_FALSE(acks.next(0));
+  EXPECT_EQ(acks.next(AckQueue::kIntervalMs)->up_to, Sequence(3));
+  acks.answered(true, 0, 100);
+  EXPECT_FALSE(acks.next(100));
+}
+
+TEST(AckQueue, OneFollowsTheOtherAfterAWhileOrWhenManyMessagesWait) {
+  AckQueue acks(DeliveryMode::kOrdered, 1, 1);
+  acks.received(Sequence(1), {}, 1, 1'000);
+  EXPECT_TRUE(acks.next(1'000)) << "the first one at once";
+  acks.answered(true, 0, 1'001);
+  acks.received(Sequence(2), {}, 1, 1'002);
+  EXPECT_EQ(acks.wake_at_ms(), 1'000 + AckQueue::kIntervalMs);
+  EXPECT_FALSE(acks.next(1'000 + AckQueue::kIntervalMs - 1));
+  EXPECT_EQ(acks.next(1'000 + AckQueue::kIntervalMs)->up_to, Sequence(2));
+  acks.answered(true, 0, 1'011);
+  acks.received(Sequence(3), {}, 1, 1'012);
+  acks.received(Sequence(90), {}, AckQueue::kMessagesAtOnce - 1, 1'012);
+  EXPECT_EQ(acks.next(1'012)->up_to, Sequence(90));
+  acks.answered(true, 0, 1'013);
+  acks.received(Sequence(91), {}, 1, 2'000);
+  EXPECT_TRUE(acks.next(2'000)) << "after a pause at once again";
+}
+
+TEST(AckQueue, ManyMessagesDoNotCutShortTheRestAfterAFailure) {
+  AckQueue acks(DeliveryMode::kOrdered, 1, 1);
+  acks.received(Sequence(1), {}, 1, 0);
+  EXPECT_TRUE(acks.next(0));
+  acks.answered(false, 100, 0);
+  acks.received(Sequence(900), {}, 10 * AckQueue::kMessagesAtOnce, 1);
+  EXPECT_FALSE(acks.next(99));
+  EXPECT_TRUE(acks.next(100));
 }
 
 TEST(AckQueue, AFailedAckIsMadeAgainAfterAWhile) {

@@ -61,8 +61,9 @@ class ServerStreamTest : public testing::Test {
   }
 
   struct Ends {
+    kj::TimerImpl timer{kj::origin<kj::TimePoint>()};
     kj::TwoWayPipe pipe = kj::newTwoWayPipe();
-    ServerStream stream{*pipe.ends[0]};
+    ServerStream stream{*pipe.ends[0], timer};
     capnp::TwoPartyVatNetwork network{stream, capnp::rpc::twoparty::Side::CLIENT};
     kj::Promise<void> over = network.onDisconnect();
     capnp::RpcSystem<capnp::rpc::twoparty::VatId> rpc = capnp::makeRpcClient(network);

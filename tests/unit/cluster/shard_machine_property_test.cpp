@@ -153,7 +153,7 @@ void run(std::uint64_t seed, TestReplica::OpenEnvironment open, std::size_t entr
 TEST(ShardMachineProperty, DoesWhatTheOracleSaysWhateverIsFlushedAndReopened) {
   const std::uint64_t seed = tests::seed_of_test();
   std::map<std::string, std::size_t> met;
-  for (std::uint64_t round = 0; round < 40 && !testing::Test::HasFailure(); ++round) {
+  for (std::uint64_t round = 0; round < 60 && !testing::Test::HasFailure(); ++round) {
     storage::ModelDisk disk(1);
     const auto open = [&] { return disk.open(); };
     run(seed + round, open, 400, met);

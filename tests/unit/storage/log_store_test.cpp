@@ -27,8 +27,12 @@ void PrintTo(const LogEntry& entry, std::ostream* out) {
 
 namespace {
 
+using testing::AllOf;
+using testing::Gt;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Lt;
+using testing::SizeIs;
 
 constexpr Table kLogTable = 0;
 constexpr GroupId kGroup{3};
@@ -189,10 +193,97 @@ TEST_P(LogStoreTest, CutForgetsOnlyWhatIsBelow) {
   cut.cut_through = LogIndex(3);
   write(cut);
   for (int round = 0; round < 2; ++round, reopen()) EXPECT_EQ(indexes(kGroup), (Indexes{4, 5, 6}));
+  EXPECT_EQ(running_numbers(), (Indexes{4, 5, 6})) << "erased with it, since nobody else's are before them";
   cut.cut_through = LogIndex(2);  // again and lower: nothing to do
   write(cut);
   EXPECT_EQ(indexes(kGroup), (Indexes{4, 5, 6}));
   EXPECT_EQ(running_numbers(), (Indexes{4, 5, 6}));
+}
+
+TEST_P(LogStoreTest, WhatIsCutIsErasedOnceAllBeforeItIsCut) {
+  write(append(kOther, 1, 2));
+  write(append(kGroup, 1, 4));
+  LogWrite cut = snapshot(kGroup, 3);
+  cut.cut_through = LogIndex(3);
+  write(cut);
+  EXPECT_EQ(indexes(kGroup), (Indexes{4}));
+  EXPECT_EQ(running_numbers(), (Indexes{1, 2, 3, 4, 5, 6})) << "the other group's come first";
+  LogWrite other = snapshot(kOther, 2);
+  other.cut_through = LogIndex(2);
+  write(other);
+  EXPECT_EQ(running_numbers(), (Indexes{6}));
+  reopen();
+  EXPECT_EQ(indexes(kGroup), (Indexes{4}));
+  EXPECT_EQ(indexes(kOther), Indexes{});
+}
+
+TEST_P(LogStoreTest, WhenRoomIsShortAllThatIsCutIsErased) {
+  write(append(kOther, 1, 2));
+  write(append(kGroup, 1, 4));
+  LogWrite cut = snapshot(kGroup, 3);
+  cut.cut_through = LogIndex(3);
+  must(store->write(std::span(&cut, 1), LogStore::Erase::kAll));
+  EXPECT_EQ(running_numbers(), (Indexes{1, 2, 6}));
+  reopen();
+  EXPECT_EQ(indexes(kGroup), (Indexes{4}));
+  EXPECT_EQ(indexes(kOther), (Indexes{1, 2}));
+}
+
+TEST_P(LogStoreTest, WhatWasCutCanBeErasedWithoutWritingMore) {
+  write(append(kOther, 1, 2));
+  write(append(kGroup, 1, 4));
+  LogWrite cut = snapshot(kGroup, 3);
+  cut.cut_through = LogIndex(3);
+  write(cut);
+  must(store->write({}, LogStore::Erase::kAll));
+  EXPECT_EQ(running_numbers(), (Indexes{1, 2, 6}));
+}
+
+TEST_P(LogStoreTest, ALogThatWasCutAndNotErasedBeginsLowerAfterReopening) {
+  write(append(kOther, 1, 1));
+  write(append(kGroup, 1, 4));
+  LogWrite cut = snapshot(kGroup, 3);
+  cut.cut_through = LogIndex(3);
+  write(cut);
+  reopen();
+  EXPECT_EQ(indexes(kGroup), (Indexes{1, 2, 3, 4}));
+  write(append(kGroup, 5, 5));
+  write(cut);
+  EXPECT_EQ(indexes(kGroup), (Indexes{4, 5}));
+}
+
+TEST_P(LogStoreTest, WhatWasCutBeforeAnInstalledSnapshotIsNoHole) {
+  for (const std::uint64_t appended : {0, 1}) {
+    const GroupId group(static_cast<std::uint16_t>(70 + appended));
+    write(append(kOther, 1 + appended, 1 + appended));
+    write(append(group, 1, 4));
+    LogWrite cut = snapshot(group, 4);
+    cut.cut_through = LogIndex(4);
+    write(cut);
+    LogWrite install = snapshot(group, 100, 9);
+    install.drop_log = true;
+    if (appended > 0) install.entries = {entry(101, 9)};
+    write(install);
+    reopen();
+    EXPECT_EQ(indexes(group), appended > 0 ? Indexes{101} : Indexes{});
+    write(append(group, 101 + appended, 102));
+    reopen();
+    EXPECT_EQ(indexes(group), (Indexes{101, 102}));
+  }
+}
+
+TEST_P(LogStoreTest, ATransactionErasesMoreThanItAppendsAndNotEverything) {
+  constexpr std::uint64_t kMany = 2'000;
+  write(append(kGroup, 1, kMany));
+  LogWrite cut = snapshot(kGroup, kMany);
+  cut.cut_through = LogIndex(kMany);
+  write(cut);
+  EXPECT_THAT(running_numbers(), SizeIs(AllOf(Gt(kMany / 2), Lt(kMany))));
+  const std::size_t before = running_numbers().size();
+  write(append(kGroup, kMany + 1, kMany + 10));
+  EXPECT_LT(running_numbers().size(), before);
+  must(store->write(std::span(&cut, 1), LogStore::Erase::kAll));
+  EXPECT_THAT(running_numbers(), SizeIs(10));
 }
 
 TEST_P(LogStoreTest, LogCutToItsEndGoesOnAfterTheSnapshot) {
@@ -437,6 +528,23 @@ struct ExpectedLog {
   HardState hard_state;
   std::optional<SnapshotMetadata> snapshot;
   std::deque<LogEntry> entries;
+  std::map<std::uint64_t, LogEntry> cut;  // by index: they may be there again after a restart
+
+  // What is found after a restart, if that is what may be found.
+  void take_up(const LoadedLog& loaded) {
+    const std::size_t again = loaded.entries.size() - std::min(loaded.entries.size(), entries.size());
+    for (std::size_t i = again; i > 0; --i) {
+      const auto known = cut.find(loaded.entries[i - 1].index.value);
+      if (known == cut.end() || known->second != loaded.entries[i - 1]) return;
+      entries.push_front(known->second);
+      cut.erase(known);
+    }
+  }
+  void forget(auto is_gone) {
+    for (const LogEntry& entry : entries)
+      if (is_gone(entry)) cut.insert_or_assign(entry.index.value, entry);
+    std::erase_if(entries, is_gone);
+  }
 
   [[nodiscard]] std::uint64_t snapshot_index() const { return snapshot ? snapshot->index.value : 0; }
   [[nodiscard]] std::uint64_t last() const { return entries.empty() ? snapshot_index() : entries.back().index.value; }
@@ -487,7 +595,7 @@ class RandomLogs {
     const std::uint64_t index = random_.between(log.snapshot_index(), log.last());
     log.snapshot = SnapshotMetadata{LogIndex(index), Term(term_), std::to_string(term_), LogIndex(index / 2)};
     const std::uint64_t cut = random_.below(index + 1);
-    std::erase_if(log.entries, [&](const LogEntry& entry) { return entry.index.value <= cut; });
+    log.forget([&](const LogEntry& entry) { return entry.index.value <= cut; });
     write.snapshot = log.snapshot, write.cut_through = LogIndex(cut);
   }
 
@@ -524,6 +632,7 @@ TEST_P(LogStoreTest, RandomWritesWithReopeningEqualPlainLogs) {
     must(store->write(logs.next(expected)));
     if (logs.random().chance(0.5)) expect_equal(*store, expected, logs.random());
     reopen();
+    for (auto& [group, log] : expected) log.take_up(must(store->load(group)));
     expect_equal(*store, expected, logs.random());
   }
 }

@@ -1,0 +1,145 @@
+#include "transport/message_output.hpp"
+
+#include <cstdint>
+#include <utility>
+
+#include <capnp/message.h>
+#include <capnp/rpc.capnp.h>
+#include <capnp/serialize-async.h>
+#include <sys/socket.h>
+
+namespace earshot::transport {
+namespace {
+
+using Segments = MessageOutput::Segments;
+
+constexpr capnp::ReaderOptions kReadOnce{};
+
+// https://capnproto.org/encoding.html, "Serialization Over a Stream": the number of segments less one, the words of
+// each, all in 32 bits, then zeros up to a whole word; then the segments.
+std::size_t table_entries(Segments message) { return (message.size() + 2) & ~std::size_t{1}; }
+
+std::size_t framed_bytes(Segments message) {
+  std::size_t bytes = table_entries(message) * sizeof(std::uint32_t);
+  for (const auto& segment : message) bytes += segment.asBytes().size();
+  return bytes;
+}
+
+void append_entry(std::vector<kj::byte>& to, std::size_t entry) {
+  for (int shift = 0; shift < 32; shift += 8) to.push_back(static_cast<kj::byte>(entry >> shift));
+}
+
+void append_framed(std::vector<kj::byte>& to, Segments message) {
+  append_entry(to, message.size() - 1);
+  for (const auto& segment : message) append_entry(to, segment.size());
+  if (table_entries(message) > message.size() + 1) append_entry(to, 0);
+  for (const auto& segment : message) {
+    const auto bytes = segment.asBytes();
+    to.insert(to.end(), bytes.begin(), bytes.end());
+  }
+}
+
+// That a question is over or a capability unused is told for the peer's tables alone.
+bool is_unhurried(Segments message) {
+  capnp::SegmentArrayMessageReader reader(message, kReadOnce);
+  const auto kind = reader.getRoot<capnp::rpc::Message>().which();
+  return kind == capnp::rpc::Message::FINISH || kind == capnp::rpc::Message::RELEASE;
+}
+
+}  // namespace
+
+kj::Promise<void> MessageOutput::write(Segments message) {
+  if (gather(message)) return kj::READY_NOW;
+  return write_alone(message);
+}
+
+kj::Promise<void> MessageOutput::write_all(kj::ArrayPtr<Segments> messages) {
+  while (messages.size() > 0 && gather(messages.front())) messages = messages.slice(1, messages.size());
+  if (messages.size() == 0) return kj::READY_NOW;
+  return write_alone(messages.front()).then([this, rest = messages.slice(1, messages.size())] {
+    return write_all(rest);
+  });
+}
+
+bool MessageOutput::gather(Segments message) {
+  const std::size_t bytes = framed_bytes(message);
+  if (failure_ != nullptr || bytes > kSmallMessageBytes || gathered_.size() + bytes > kGatheredBytesMax) return false;
+  append_framed(gathered_, message);
+  const auto load = WriteQueue::load_of(kj::arrayPtr(&message, 1));
+  gathered_load_.bytes += load.bytes;
+  ++gathered_load_.messages;
+  queue_.taken_over(load);
+  flush_soon(!hurries_ && is_unhurried(message));
+  return true;
+}
+
+void MessageOutput::flush_soon(bool unhurried) {
+  if (flush_ == Flush::kGoesOn || (flush_ == Flush::kWaits && unhurried)) return;
+  flush_ = unhurried ? Flush::kWaits : Flush::kGoesOn;
+  auto begun = unhurried ? timer_.afterDelay(kUnhurriedMs * kj::MILLISECONDS) : kj::evalLast([] {});
+  auto flushing = begun.then([this] {
+    flush_ = Flush::kGoesOn;
+    return flush();
+  });
+  flushing_ = flushing.eagerlyEvaluate([this](kj::Exception&& exception) {
+    if (waiter_.get() != nullptr) waiter_->reject(kj::cp(exception));
+    failure_ = kj::mv(exception);
+  });
+}
+
+kj::Promise<void> MessageOutput::write_alone(Segments message) {
+  return flushed().then([this, message]() -> kj::Promise<void> {
+    if (gather(message)) return kj::READY_NOW;
+    const auto load = WriteQueue::load_of(kj::arrayPtr(&message, 1));
+    return queue_.follow(watch(capnp::writeMessage(stream_, message)), load);
+  });
+}
+
+kj::Promise<void> MessageOutput::flush() {
+  going_out_.clear();
+  std::swap(going_out_, gathered_);
+  const auto load = std::exchange(gathered_load_, {});
+  return watch(stream_.write(going_out_.data(), going_out_.size())).then([this, load]() -> kj::Promise<void> {
+    queue_.written(load);
+    if (!gathered_.empty()) return flush();
+    // An idle connection keeps no buffers.
+    gathered_ = std::vector<kj::byte>(), going_out_ = std::vector<kj::byte>();
+    flush_ = Flush::kNone;
+    if (waiter_.get() != nullptr) std::exchange(waiter_, nullptr)->fulfill();
+    return kj::READY_NOW;
+  });
+}
+
+kj::Promise<void> MessageOutput::flushed() {
+  KJ_IF_MAYBE (failure, failure_) return kj::cp(*failure);
+  if (flush_ == Flush::kNone) return kj::READY_NOW;
+  if (flush_ == Flush::kWaits) flush_soon(false);
+  auto paf = kj::newPromiseAndFulfiller<void>();
+  waiter_ = kj::mv(paf.fulfiller);
+  return kj::mv(paf.promise);
+}
+
+kj::Promise<void> MessageOutput::watch(kj::Promise<void> write) {
+  if (watcher_ == nullptr) return write;
+  watcher_->write_begun();
+  return write.then([this] { watcher_->write_ended(); });
+}
+
+void MessageOutput::hurry() {
+  hurries_ = true;
+  if (flush_ == Flush::kWaits) flush_soon(false);
+}
+
+kj::Promise<void> MessageOutput::end() {
+  return flushed().then([this] { stream_.shutdownWrite(); });
+}
+
+kj::Maybe<int> MessageOutput::send_buffer_bytes() {
+  int bytes = 0;
+  kj::uint size = sizeof bytes;
+  const auto refused = kj::runCatchingExceptions([&] { stream_.getsockopt(SOL_SOCKET, SO_SNDBUF, &bytes, &size); });
+  if (refused != nullptr) return nullptr;
+  return bytes;
+}
+
+}  // namespace earshot::transport
