@@ -66,7 +66,20 @@ class LogStoreTest : public testing::TestWithParam<Backend> {
     store = must(LogStore::open(*environment));
   }
 
-  void write(const LogWrite& write) { must(store->write(std::span(&write, 1))); }
+  void write(const LogWrite& write, LogStore::Erase erase = LogStore::Erase::kSome) {
+    must(store->write(std::span(&write, 1), erase));
+  }
+  // Everything up to `index` is in a snapshot, and cut.
+  void cut_through(GroupId group, std::uint64_t index, LogStore::Erase erase = LogStore::Erase::kSome) {
+    LogWrite cut = snapshot(group, index);
+    cut.cut_through = LogIndex(index);
+    write(cut, erase);
+  }
+  // Two entries of one group, then four of another.
+  void write_two_groups() {
+    write(append(kOther, 1, 2));
+    write(append(kGroup, 1, 4));
+  }
 
   std::vector<std::uint64_t> indexes(GroupId group) {
     std::vector<std::uint64_t> found;
@@ -201,16 +214,11 @@ TEST_P(LogStoreTest, CutForgetsOnlyWhatIsBelow) {
 }
 
 TEST_P(LogStoreTest, WhatIsCutIsErasedOnceAllBeforeItIsCut) {
-  write(append(kOther, 1, 2));
-  write(append(kGroup, 1, 4));
-  LogWrite cut = snapshot(kGroup, 3);
-  cut.cut_through = LogIndex(3);
-  write(cut);
+  write_two_groups();
+  cut_through(kGroup, 3);
   EXPECT_EQ(indexes(kGroup), (Indexes{4}));
   EXPECT_EQ(running_numbers(), (Indexes{1, 2, 3, 4, 5, 6})) << "the other group's come first";
-  LogWrite other = snapshot(kOther, 2);
-  other.cut_through = LogIndex(2);
-  write(other);
+  cut_through(kOther, 2);
   EXPECT_EQ(running_numbers(), (Indexes{6}));
   reopen();
   EXPECT_EQ(indexes(kGroup), (Indexes{4}));
@@ -218,11 +226,8 @@ TEST_P(LogStoreTest, WhatIsCutIsErasedOnceAllBeforeItIsCut) {
 }
 
 TEST_P(LogStoreTest, WhenRoomIsShortAllThatIsCutIsErased) {
-  write(append(kOther, 1, 2));
-  write(append(kGroup, 1, 4));
-  LogWrite cut = snapshot(kGroup, 3);
-  cut.cut_through = LogIndex(3);
-  must(store->write(std::span(&cut, 1), LogStore::Erase::kAll));
+  write_two_groups();
+  cut_through(kGroup, 3, LogStore::Erase::kAll);
   EXPECT_EQ(running_numbers(), (Indexes{1, 2, 6}));
   reopen();
   EXPECT_EQ(indexes(kGroup), (Indexes{4}));
@@ -230,25 +235,19 @@ TEST_P(LogStoreTest, WhenRoomIsShortAllThatIsCutIsErased) {
 }
 
 TEST_P(LogStoreTest, WhatWasCutCanBeErasedWithoutWritingMore) {
-  write(append(kOther, 1, 2));
-  write(append(kGroup, 1, 4));
-  LogWrite cut = snapshot(kGroup, 3);
-  cut.cut_through = LogIndex(3);
-  write(cut);
+  write_two_groups();
+  cut_through(kGroup, 3);
   must(store->write({}, LogStore::Erase::kAll));
   EXPECT_EQ(running_numbers(), (Indexes{1, 2, 6}));
 }
 
 TEST_P(LogStoreTest, ALogThatWasCutAndNotErasedBeginsLowerAfterReopening) {
-  write(append(kOther, 1, 1));
-  write(append(kGroup, 1, 4));
-  LogWrite cut = snapshot(kGroup, 3);
-  cut.cut_through = LogIndex(3);
-  write(cut);
+  write_two_groups();
+  cut_through(kGroup, 3);
   reopen();
   EXPECT_EQ(indexes(kGroup), (Indexes{1, 2, 3, 4}));
   write(append(kGroup, 5, 5));
-  write(cut);
+  cut_through(kGroup, 3);
   EXPECT_EQ(indexes(kGroup), (Indexes{4, 5}));
 }
 
@@ -257,9 +256,7 @@ TEST_P(LogStoreTest, WhatWasCutBeforeAnInstalledSnapshotIsNoHole) {
     const GroupId group(static_cast<std::uint16_t>(70 + appended));
     write(append(kOther, 1 + appended, 1 + appended));
     write(append(group, 1, 4));
-    LogWrite cut = snapshot(group, 4);
-    cut.cut_through = LogIndex(4);
-    write(cut);
+    cut_through(group, 4);
     LogWrite install = snapshot(group, 100, 9);
     install.drop_log = true;
     if (appended > 0) install.entries = {entry(101, 9)};
@@ -275,22 +272,18 @@ TEST_P(LogStoreTest, WhatWasCutBeforeAnInstalledSnapshotIsNoHole) {
 TEST_P(LogStoreTest, ATransactionErasesMoreThanItAppendsAndNotEverything) {
   constexpr std::uint64_t kMany = 2'000;
   write(append(kGroup, 1, kMany));
-  LogWrite cut = snapshot(kGroup, kMany);
-  cut.cut_through = LogIndex(kMany);
-  write(cut);
+  cut_through(kGroup, kMany);
   EXPECT_THAT(running_numbers(), SizeIs(AllOf(Gt(kMany / 2), Lt(kMany))));
   const std::size_t before = running_numbers().size();
   write(append(kGroup, kMany + 1, kMany + 10));
   EXPECT_LT(running_numbers().size(), before);
-  must(store->write(std::span(&cut, 1), LogStore::Erase::kAll));
+  must(store->write({}, LogStore::Erase::kAll));
   EXPECT_THAT(running_numbers(), SizeIs(10));
 }
 
 TEST_P(LogStoreTest, LogCutToItsEndGoesOnAfterTheSnapshot) {
   write(append(kGroup, 1, 4));
-  LogWrite cut = snapshot(kGroup, 4);
-  cut.cut_through = LogIndex(4);
-  write(cut);
+  cut_through(kGroup, 4);
   reopen();
   EXPECT_EQ(indexes(kGroup), Indexes{});
   write(append(kGroup, 5, 6));
