@@ -52,8 +52,8 @@ class LogReader {
   void check_join(ShardId shard);
   void check_state(ShardId shard, LogIndex applied, const std::optional<SnapshotMetadata>& snapshot,
                    const GroupSeen* seen);
-  // What it means that these entries of a shard cannot be had.
   bool was_cut(ShardId shard, LogIndex last);
+  // What it means that these entries of a shard cannot be had.
   [[nodiscard]] std::string loss_of(ShardId shard, LogIndex first, LogIndex last) const;
   // A node reads all of its log before it starts, and forgives nothing.
   void found(Kind kind, std::string where, std::string lost) {
