@@ -340,8 +340,9 @@ void Outbox::hold(Sent sent, std::uint64_t last_sent_round, const StreamSender<E
   const std::uint64_t round = lane.stream.ticket().round;
   if (error.code == ErrorCode::kOutOfOrder && error.expected != sent.number.value) {
     if (!lane.stream.out_of_order(error.expected, ticket)) needs_new_producer_ = true;
+    // It lost what it answered, unless the answer came after this round began: then a copy of it was held on the way.
     const Entry* next = lane.stream.find(error.expected);
-    if (next != nullptr && next->answered) needs_new_producer_ = true;  // it lost what it answered
+    if (next != nullptr && next->answered && next->round != ticket.round) needs_new_producer_ = true;
   }
   // Also when a later message has sent the lane back already: the server may take that one by now, but has not answered
   // this one.

@@ -177,6 +177,34 @@ TEST_F(OutboxTest, AnExpectationBelowWhatWasForgottenAsksForANewProducer) {
   EXPECT_TRUE(outbox_.needs_new_producer());
 }
 
+TEST_F(OutboxTest, AnExpectationOfWhatWasAnsweredBeforeAsksForANewProducer) {
+  log_in();
+  add("a"), add("b");
+  ASSERT_EQ(next_call(), (Numbers{1, 2}));
+  answer({stored(), held(ErrorCode::kUnavailable)});
+  ASSERT_TRUE(next_call().empty());
+  now_ms_ = outbox_.wake_at_ms();
+  ASSERT_EQ(next_call(), Numbers{2});
+  answer({held(ErrorCode::kOutOfOrder, 1)});
+  EXPECT_TRUE(outbox_.needs_new_producer());
+}
+
+TEST_F(OutboxTest, ASecondCopyThatIsHeldOnTheWayLosesNothing) {
+  log_in();
+  add("a");
+  ASSERT_EQ(next_call(), Numbers{1});
+  const std::uint64_t first = call_.id;
+  add("b");
+  ASSERT_EQ(next_call(), Numbers{2});
+  answer({held(ErrorCode::kOutOfOrder, 1)});  // it overtook
+  add("c");
+  ASSERT_EQ(next_call(), (Numbers{1, 2, 3}));
+  answer(first, {stored()});
+  answer({held(ErrorCode::kChecksumMismatch), held(ErrorCode::kOutOfOrder, 1), held(ErrorCode::kOutOfOrder, 1)});
+  EXPECT_FALSE(outbox_.needs_new_producer());
+  EXPECT_EQ(next_call(), (Numbers{2, 3}));
+}
+
 TEST_F(OutboxTest, ANewProducerTakesTheUnsentAndHandsBackTheSent) {
   log_in();
   limits_.batch_messages_max = 2;
@@ -332,9 +360,20 @@ TEST_F(OutboxTest, EveryMessageIsTakenOnceAndInOrderWhateverHappens) {
   std::map<std::string, std::vector<std::string>> taken;
   const auto serve = [&](const Outbox::Call& call) {
     std::vector<SendAnswer> answers;
+    std::map<std::uint16_t, std::uint64_t> altered;  // on the way: the session keeps it and what follows from the lane
     for (const auto& item : call.items) {
       const OutgoingMessage& m = *item.message;
-      auto& lane = lanes.try_emplace(shard_of(m.recipient, kShards).value, 16).first->second;
+      const std::uint16_t shard = shard_of(m.recipient, kShards).value;
+      if (const auto found = altered.find(shard); found != altered.end()) {
+        answers.push_back(held(ErrorCode::kOutOfOrder, found->second));
+        continue;
+      }
+      if (random.chance(0.02)) {
+        altered.emplace(shard, m.number.value);
+        answers.push_back(held(ErrorCode::kChecksumMismatch));
+        continue;
+      }
+      auto& lane = lanes.try_emplace(shard, 16).first->second;
       lane.forget_below(item.answered_below.value);
       switch (lane.judge(m.number.value, m.id)) {
         case StreamVerdict::kReset: ADD_FAILURE() << "the lane was reset"; [[fallthrough]];
