@@ -14,6 +14,7 @@ const char* name_of(Fault fault) {
     case Fault::kDeviceSleeps: return "device sleeps";
     case Fault::kConnectionLost: return "connection lost";
     case Fault::kConnectionStalls: return "connection stalls";
+    case Fault::kLateLogin: return "late login";
     case Fault::kSlowDisk: return "slow disk";
     case Fault::kFullDisk: return "full disk";
     case Fault::kWallClockJumps: return "wall clock jumps";
@@ -38,7 +39,10 @@ FaultInjector::FaultInjector(World& world, SimNode& node, Network& network, Hist
 }
 
 void FaultInjector::start() {
-  if (!kinds_.empty()) next();
+  if (kinds_.empty()) return;
+  // A first login counts for most: it brings a new producer.
+  if (std::find(kinds_.begin(), kinds_.end(), Fault::kLateLogin) != kinds_.end()) strike(Fault::kLateLogin);
+  next();
 }
 
 void FaultInjector::next() {
@@ -61,6 +65,7 @@ void FaultInjector::strike(Fault fault) {
     case Fault::kDeviceSleeps: return any_device().pause_until(world_.now_ms() + random_.between(50, 30'000));
     case Fault::kConnectionLost: return network_.lose_one(random_);
     case Fault::kConnectionStalls: return network_.stall_one(random_, random_.between(50, 20'000));
+    case Fault::kLateLogin: return network_.delay_next_login();
     case Fault::kSlowDisk: return slow_disk();
     case Fault::kFullDisk: return full_disk();
     case Fault::kWallClockJumps: return jump_clock();
@@ -143,6 +148,7 @@ void FaultInjector::calm_down() {
   calm_ = true;
   world_.note("all is calm");
   network_.set_flips(0);
+  network_.delay_no_login();
   node_.set_commit_ms_max(2, 2);
   node_.make_room();
   node_.disarm();

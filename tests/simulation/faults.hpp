@@ -22,6 +22,7 @@ enum class Fault : std::uint8_t {
   kDeviceSleeps,
   kConnectionLost,
   kConnectionStalls,
+  kLateLogin,  // a client gives its next connection up; what it sent arrives when it has long made another
   kSlowDisk,
   kFullDisk,
   kWallClockJumps,  // the node's or a device's
@@ -30,7 +31,7 @@ enum class Fault : std::uint8_t {
   kMessageDamaged,  // in the node's state
   kLogDamaged,      // in the node's log, found when it starts; taken back, as nothing else can be done about it
 };
-inline constexpr std::size_t kFaults = 15;
+inline constexpr std::size_t kFaults = 16;
 const char* name_of(Fault fault);
 
 // Strikes from the seed: which kinds of fault a run has, and how often, is drawn once; which one comes next, and when,

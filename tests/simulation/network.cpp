@@ -80,7 +80,17 @@ std::shared_ptr<Connection> Network::connect() {
   connection->server = std::make_shared<ServerEnd>(world_, *this, host_, connection);
   std::erase_if(connections_, [](const auto& each) { return each.expired(); });
   connections_.push_back(connection);
+  if (std::exchange(delays_login_, false)) give_up(*connection);
   return connection;
+}
+
+void Network::give_up(Connection& connection) {
+  connection.lost = true;
+  connection.up->stall_until(world_.now_ms() + connection.random.between(1'000, 20'000));
+  connection.down->cut(world_.now_ms());
+  world_.after(connection.random.between(20, 500), [self = connection.shared_from_this()] {
+    if (self->client != nullptr) self->client->lost("the connection was lost");
+  });
 }
 
 std::vector<std::shared_ptr<Connection>> Network::live() {

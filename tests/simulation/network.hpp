@@ -74,6 +74,9 @@ class Network {
   // The line of one connection is cut; the ends hear of it at different times, at the latest by keep-alive.
   void lose_one(Random& random);
   void stall_one(Random& random, std::uint64_t ms);
+  // The next client that connects hears of a loss soon, its login arrives later.
+  void delay_next_login() { delays_login_ = true; }
+  void delay_no_login() { delays_login_ = false; }
   // The node's machine is gone, or only its program.
   void node_died(Random& random);
   // The node closes all connections, in order.
@@ -87,12 +90,14 @@ class Network {
  private:
   std::vector<std::shared_ptr<Connection>> live();
   void lose(Connection& connection, Random& random, bool server_hears);
+  void give_up(Connection& connection);
 
   World& world_;
   const NetworkOptions options_;
   Host& host_;
   Random flip_random_ = world_.fork();
   std::uint32_t flips_ = 0;
+  bool delays_login_ = false;
   std::uint64_t bodies_flipped_ = 0;
   std::vector<std::weak_ptr<Connection>> connections_;
 };

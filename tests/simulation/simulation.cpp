@@ -146,11 +146,12 @@ class Simulation {
     std::vector<std::string> wrong{"an outbox does not empty"};
     while (world_.now_ms() < std::min(end_ms, last_ms)) {
       run_for(kLookEveryMs);
+      if (failed()) return false;
       if (const std::uint64_t now_done = progress(); now_done != done) {
         done = now_done;
         end_ms = world_.now_ms() + kRestMsMax;
+        continue;  // to judge costs as much as all that was said: once nothing moves any more
       }
-      if (failed()) return false;
       if (!node_.accepts() || !outboxes_are_empty()) continue;
       wrong = judge_now();
       if (wrong.empty()) return true;
