@@ -71,8 +71,8 @@ class Supervisor {
   void leave_out_environment(const std::string& cause) {
     const bool is_state = shared_->stage == VerifyShared::kOpenState;
     (is_state ? start_.opens_state : start_.opens_log) = false;
-    report_.add(Finding{Finding::Kind::kUnreadable, is_state ? "state/data.mdb" : "log/data.mdb", "all tables",
-                        "the whole file", cause + " when it was opened: the node refuses to start, or dies", true});
+    report_.add(Finding{Finding::Kind::kUnreadable, is_state ? "state/data.mdb" : "log", "all tables", "all of it",
+                        cause + " when it was opened: the node refuses to start, or dies", true});
   }
 
   struct Pending {

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <memory>
+#include <system_error>
 #include <utility>
 
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "storage/journal_environment.hpp"
 #include "storage/lmdb_environment.hpp"
 #include "storage/log_store.hpp"
 #include "storage/state_store.hpp"
@@ -30,19 +33,29 @@ std::string to_line(const Finding& finding) {
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
-std::unique_ptr<storage::Environment> open_to_read(const std::string& path, std::vector<std::string> tables,
-                                                   const char* file, storage::Witness& witness, bool tells) {
+std::unique_ptr<storage::Environment> opened(Result<std::unique_ptr<storage::Environment>> environment,
+                                             const char* file, storage::Witness& witness, bool tells) {
+  if (environment) return std::move(*environment);
+  if (tells) {
+    witness.found(Finding{Finding::Kind::kUnreadable, file, "all tables", "all of it",
+                          environment.error().to_string() + ": the node refuses to start", true});
+  }
+  return nullptr;
+}
+
+Result<std::unique_ptr<storage::Environment>> open_to_read(const std::string& path, std::vector<std::string> tables) {
   storage::LmdbOptions options;
   options.path = path;
   options.tables = std::move(tables);
   options.read_only = true;
-  auto environment = storage::open_lmdb(options);
-  if (environment) return std::move(*environment);
-  if (tells) {
-    witness.found(Finding{Finding::Kind::kUnreadable, file, "all tables", "the whole file",
-                          environment.error().to_string() + ": the node refuses to start", true});
-  }
-  return nullptr;
+  return storage::open_lmdb(options);
+}
+
+// As no node of this release has opened it yet, or as the last one has left it.
+Result<std::unique_ptr<storage::Environment>> open_log_to_read(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::exists(path + "/data.mdb", error)) return open_to_read(path, storage::LogStore::tables());
+  return storage::open_journal({.path = path, .tables = storage::LogStore::tables().size(), .read_only = true});
 }
 
 void count_total(storage::Environment* environment, std::size_t tables, VerifyShared& shared) {
@@ -98,13 +111,13 @@ void verify_sections(const std::string& path, std::uint16_t shard_count, const s
   shared.stage = VerifyShared::kOpenState;
   std::unique_ptr<storage::Environment> state;
   if (start.opens_state) {
-    state = open_to_read(path + "/state", storage::state_tables(), "state/data.mdb", witness, is_first);
+    state = opened(open_to_read(path + "/state", storage::state_tables()), "state/data.mdb", witness, is_first);
   }
   shared.stage = VerifyShared::kOpenLog;
   std::unique_ptr<storage::Environment> log;
   if (start.opens_log) {
-    log = open_to_read(path + "/log", storage::LogStore::tables(), "log/data.mdb", witness,
-                       start.section == 0 && start.key.empty());
+    const bool tells = start.section == 0 && start.key.empty();
+    log = opened(open_log_to_read(path + "/log"), "log", witness, tells);
   }
   if (is_first) {
     count_total(state.get(), storage::state_tables().size(), shared);

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "app/load.hpp"
-#include "storage/lmdb_environment.hpp"
+#include "storage/journal_environment.hpp"
 #include "storage/log_store.hpp"
 
 namespace earshot::bench {
@@ -42,12 +42,9 @@ double fdatasync_p50_us(const std::string& directory) {
 double group_commit_rate(const std::string& directory) {
   constexpr std::uint64_t kCommits = 400, kRecords = 256;
   const std::string path = directory + "/group-commit";
-  storage::LmdbOptions options;
-  options.path = path;
-  options.tables = storage::LogStore::tables();
   double rate = 0;
   {
-    auto environment = storage::open_lmdb(options);
+    auto environment = storage::open_journal({.path = path, .tables = storage::LogStore::tables().size()});
     if (!environment) throw std::runtime_error(environment.error().to_string());
     auto log = storage::LogStore::open(**environment);
     if (!log) throw std::runtime_error(log.error().to_string());

@@ -9,8 +9,10 @@
 
 #include "base/random.hpp"
 #include "storage/files.hpp"
+#include "storage/journal_environment.hpp"
 #include "storage/keys.hpp"
 #include "storage/lmdb_environment.hpp"
+#include "storage/log_in_lmdb.hpp"
 #include "storage/seal.hpp"
 #include "storage/state_store.hpp"
 #include "storage/table_sums.hpp"
@@ -35,9 +37,9 @@ constexpr std::size_t kClusterOffset = kFormatOffset + 4;
 constexpr std::size_t kNodeOffset = kClusterOffset + 8;
 constexpr std::size_t kShardsOffset = kNodeOffset + 8;
 constexpr std::size_t kIdentityBytes = kShardsOffset + 2;
-constexpr std::uint32_t kFormat = 2;
+constexpr std::uint32_t kFormat = 3;
+constexpr std::uint32_t kFormatWithLogInLmdb = 2;
 constexpr std::uint32_t kFormatWithoutSums = 1;
-constexpr std::uint64_t kLogWrittenAheadBytes = 256 << 10;
 constexpr std::size_t kIdentityFileBytesMax = 64 << 10;
 
 constexpr std::array<std::string_view, 6> kOwnNames = {"identity", "identity.new", "lock", "log", "state", "ballast"};
@@ -112,15 +114,19 @@ Status check_shards(std::uint16_t asked, std::uint16_t stored) {
                   ": the number is fixed for the cluster's life");
 }
 
+Status set_format(const std::string& path, NodeIdentity& identity, std::uint32_t format) {
+  identity.format = format;
+  return replace_file(path + "/identity", encode_identity(identity));
+}
+
 // The environments and what is in them, for an identity that is known.
 Status open_data(const std::string& path, DataDirectory& directory) {
   const auto claims = std::make_shared<RoomClaims>();
-  LmdbOptions log_options;
-  log_options.claims = claims;
-  log_options.path = path + "/log";
-  log_options.tables = LogStore::tables();
-  log_options.written_ahead_bytes = kLogWrittenAheadBytes;
-  auto log_environment = open_lmdb(log_options);
+  NodeIdentity& identity = directory.identity;
+  if (identity.format <= kFormatWithLogInLmdb) {
+    if (auto moved = move_log_out_of_lmdb(path + "/log"); !moved) return moved;
+  }
+  auto log_environment = open_journal(JournalOptions{.path = path + "/log", .tables = LogStore::tables().size()});
   if (!log_environment) return fail(std::move(log_environment.error()));
   directory.log_environment = std::move(*log_environment);
 
@@ -136,14 +142,15 @@ Status open_data(const std::string& path, DataDirectory& directory) {
   if (!log) return fail(std::move(log.error()));
   directory.log = std::move(*log);
 
-  NodeIdentity& identity = directory.identity;
   if (identity.format == kFormatWithoutSums) {
     // Stored before the identity says that they are there: whoever crashes between counts once more.
     if (auto done = store_counted_sums(*directory.state_environment, identity.shard_count); !done) return done;
-    identity.format = kFormat;
-    if (auto written = replace_file(path + "/identity", encode_identity(identity)); !written) return written;
     directory.sums_were_counted = true;
   }
+  if (identity.format < kFormat) {
+    if (auto written = set_format(path, identity, kFormat); !written) return written;
+  }
+  if (auto removed = remove_log_in_lmdb(path + "/log"); !removed) return removed;
   if (auto checked = check_sums(*directory.state_environment, identity.shard_count); !checked) return checked;
 
   auto space = open_disk_space(path, claims);

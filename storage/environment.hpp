@@ -60,10 +60,10 @@ struct DiskUsage {
 
 // What is wrong with the structure on the disk that records hang in.
 struct PageFlaw {
-  enum class Of : std::uint8_t { kTable, kTableNames, kFreePages };
+  enum class Of : std::uint8_t { kTable, kTableNames, kFreePages, kFrame };
   Of of = Of::kTable;
   std::string table;       // its name
-  std::uint64_t page = 0;  // 0: the whole tree
+  std::uint64_t page = 0;  // 0: the whole tree; or the frame's number
   std::string from;        // keys [from, to) hang there; an empty `to` is the end
   std::string to;
   std::string what;  // "has records that overlap"

@@ -44,6 +44,12 @@ Error file_error(int error_number, std::string_view action, const std::string& p
                "cannot " + std::string(action) + " " + path + ": " + std::generic_category().message(error_number)};
 }
 
+void stop_on_failed_sync(std::string_view why, const std::string& path) {
+  invariant_broken("a commit reaches the disk", __FILE__, __LINE__,
+                   "cannot write and sync " + path + ": " + std::string(why) +
+                       "; what the disk holds is unknown until it is read again, so the process stops");
+}
+
 FileDescriptor::~FileDescriptor() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }

@@ -15,6 +15,9 @@ namespace earshot::storage {
 // "cannot open /path: Permission denied", as kStorageFull when the disk is full, else kInternal.
 Error file_error(int error_number, std::string_view action, const std::string& path);
 
+// Ends the process: which of what was written is on the disk is unknown. Going on could acknowledge what is not there.
+[[noreturn]] void stop_on_failed_sync(std::string_view why, const std::string& path);
+
 // A file descriptor that closes itself; -1 is none.
 class FileDescriptor {
  public:

@@ -23,7 +23,6 @@
 #include "storage/lmdb_meta.hpp"
 #include "storage/lmdb_walk.hpp"
 #include "storage/record_rules.hpp"
-#include "storage/written_ahead.hpp"
 
 namespace earshot::storage {
 namespace {
@@ -125,12 +124,10 @@ class LmdbEnvironment final : public Environment {
   Status open_environment(const LmdbOptions& options);
   Status open_tables(const std::vector<std::string>& names, unsigned flags);
   Result<MDB_txn*> take_reader();
-  void write_ahead();
 
   std::string path_;
-  std::optional<FileLock> lock_;       // nothing: opened to read
-  std::optional<MetaNote> note_;       // nothing: opened to read
-  std::optional<WrittenAhead> ahead_;  // nothing: opened to read
+  std::optional<FileLock> lock_;  // nothing: opened to read
+  std::optional<MetaNote> note_;  // nothing: opened to read
   const SystemClock clock_{};
   LmdbFailures failures_;
   MDB_env* env_ = nullptr;
@@ -416,9 +413,6 @@ Status LmdbEnvironment::open_environment(const LmdbOptions& options) {
   auto note = MetaNote::open(note_file(), data_file());
   if (!note) return fail(std::move(note.error()));
   note_ = std::move(*note);
-  FileDescriptor file(::open(data_file().c_str(), O_WRONLY | O_CLOEXEC));
-  if (!file.is_open()) return fail(file_error(errno, "open", data_file()));
-  ahead_.emplace(std::move(file), options.written_ahead_bytes);
   // Slots of readers that died with an earlier process pin its pages for ever.
   int dead = 0;
   if (int code = mdb_reader_check(env_, &dead); code != 0) return fail(error_of(code, "open the environment " + path_));
@@ -510,7 +504,6 @@ void LmdbEnvironment::end_read(MDB_txn* transaction) {
 
 Result<std::unique_ptr<WriteTransaction>> LmdbEnvironment::begin_write() {
   EARSHOT_INVARIANT(!write_open_.exchange(true), "an environment has one writer at a time");
-  write_ahead();
   MDB_txn* transaction = nullptr;
   if (int code = mdb_txn_begin(env_, nullptr, 0, &transaction); code != 0) {
     end_write();
@@ -518,14 +511,6 @@ Result<std::unique_ptr<WriteTransaction>> LmdbEnvironment::begin_write() {
     return fail(error_of(code, "begin to write"));
   }
   return std::make_unique<LmdbWrite>(*this, transaction);
-}
-
-// While no transaction is open: LMDB writes where it will.
-void LmdbEnvironment::write_ahead() {
-  MDB_envinfo info{};
-  MDB_stat statistics{};
-  if (mdb_env_info(env_, &info) != 0 || mdb_env_stat(env_, &statistics) != 0) return;
-  if (ahead_) ahead_->keep_behind((info.me_last_pgno + 1) * statistics.ms_psize);
 }
 
 DiskUsage LmdbEnvironment::usage() {

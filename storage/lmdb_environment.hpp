@@ -16,7 +16,6 @@ struct LmdbOptions {
   std::vector<std::string> tables;  // Table 0, 1, 2 …; made when absent
   std::uint64_t map_bytes = limits::kMapBytes;
   std::uint32_t readers_max = 1024;
-  std::uint64_t written_ahead_bytes = 0;  // zeros kept behind what the file holds, so that commits sync faster
   bool read_only = false;  // nothing is made or locked: the caller sees to it that nobody writes meanwhile
   std::shared_ptr<RoomClaims> claims = std::make_shared<RoomClaims>();  // of everything on the same disk
 };

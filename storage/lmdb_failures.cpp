@@ -51,11 +51,7 @@ Error error_of(int code, std::string_view what) {
   }
 }
 
-void stop_on_failed_sync(int code, const std::string& path) {
-  const std::string why = "cannot write and sync " + path + ": " + text_of(code) +
-                          "; what the disk holds is unknown until it is read again, so the process stops";
-  invariant_broken("a commit reaches the disk", __FILE__, __LINE__, why);
-}
+void stop_on_failed_sync(int code, const std::string& path) { stop_on_failed_sync(text_of(code), path); }
 
 // The system cuts a write short where the room ends (ENOSPC is for who finds none at all). There may be room again by
 // now. Where there is and nothing tells why, it may have been a quota that was raised just then: the write is tried

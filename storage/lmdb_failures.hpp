@@ -21,8 +21,7 @@ inline constexpr int kCutShort = -1;
 // The one place where LMDB's codes become ours. `what` names the operation.
 Error error_of(int code, std::string_view what);
 
-// Ends the process: which of the written pages are on the disk is unknown. Going on could acknowledge what is not
-// there.
+// As stop_on_failed_sync() of storage/files.hpp.
 [[noreturn]] void stop_on_failed_sync(int code, const std::string& path);
 
 // Judges the failed writes of the environment in `path`. One thread at a time; the clock outlives it.

@@ -84,7 +84,19 @@ Hanging hanging_in(const Section& pages, const PageFlaw& flaw) {
   return {std::nullopt, "table " + words::printable(flaw.table)};
 }
 
+Finding finding_of_frame(const Section& pages, const PageFlaw& flaw) {
+  return Finding{Finding::Kind::kDamaged,
+                 pages.file(),
+                 "frames",
+                 "frame " + std::to_string(flaw.page),
+                 "the frame " + flaw.what +
+                     ": what is missing of it is told with the records, and if nothing is, "
+                     "nothing is lost; but the node refuses to start",
+                 true};
+}
+
 Finding finding_of(const Section& pages, const PageFlaw& flaw) {
+  if (flaw.of == PageFlaw::Of::kFrame) return finding_of_frame(pages, flaw);
   const Hanging hanging = hanging_in(pages, flaw);
   std::string where = flaw.page == 0 ? "the whole tree" : "page " + std::to_string(flaw.page);
   if (hanging.section && flaw.page != 0) {
@@ -113,7 +125,7 @@ std::string_view name_of(Finding::Kind kind) {
   return "";
 }
 
-std::string Section::file() const { return is_of_state() ? "state/data.mdb" : "log/data.mdb"; }
+std::string Section::file() const { return is_of_state() ? "state/data.mdb" : "log"; }
 
 std::string Section::table() const {
   switch (part) {

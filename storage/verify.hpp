@@ -27,7 +27,7 @@ struct Finding {
     kInconsistent,  // sound records that contradict each other
   };
   Kind kind = Kind::kDamaged;
-  std::string file;                  // below the data directory: "state/data.mdb"
+  std::string file;                  // below the data directory: "state/data.mdb", or "log" for all files there
   std::string table;                 // the kind of records, in words
   std::string where;                 // the keys, readable: "shard 3, user bob, sequences 17..19"
   std::string lost;                  // what it means for users

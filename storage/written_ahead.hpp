@@ -14,8 +14,8 @@ namespace earshot::storage {
 // sync. Whatever fails here is no failure: the file grows then as it would without. Thread: the file's writer.
 class WrittenAhead {
  public:
-  // Bytes to be written ahead at a time; 0: none.
-  WrittenAhead(FileDescriptor file, std::uint64_t step_bytes);
+  // Bytes to be written ahead at a time; 0: none. Nothing is written at or behind `end_max`.
+  WrittenAhead(FileDescriptor file, std::uint64_t step_bytes, std::uint64_t end_max);
 
   // Everything from here on is free. To be called when nobody else is writing to the file.
   void keep_behind(std::uint64_t used_bytes);
@@ -23,6 +23,7 @@ class WrittenAhead {
  private:
   FileDescriptor file_;
   std::uint64_t step_bytes_;
+  std::uint64_t end_max_;
   std::uint64_t end_ = 0;         // of the file, as far as known
   std::uint64_t used_bytes_ = 0;  // when that was told last
 };

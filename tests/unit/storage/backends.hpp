@@ -10,19 +10,20 @@
 #include <gtest/gtest.h>
 
 #include "storage/environment.hpp"
+#include "storage/journal_environment.hpp"
 #include "storage/lmdb_environment.hpp"
 #include "storage/model_environment.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace earshot::storage {
 
-enum class Backend { kLmdb, kModel };
+enum class Backend { kLmdb, kJournal, kModel };
 
-inline void PrintTo(Backend backend, std::ostream* out) { *out << (backend == Backend::kLmdb ? "Lmdb" : "Model"); }
-
-inline std::string name_of_backend(const testing::TestParamInfo<Backend>& info) {
-  return info.param == Backend::kLmdb ? "Lmdb" : "Model";
+inline const char* text_of(Backend backend) {
+  return backend == Backend::kLmdb ? "Lmdb" : backend == Backend::kJournal ? "Journal" : "Model";
 }
+inline void PrintTo(Backend backend, std::ostream* out) { *out << text_of(backend); }
+inline std::string name_of_backend(const testing::TestParamInfo<Backend>& info) { return text_of(info.param); }
 
 // A disk that outlives the environments opened on it, real or modelled.
 class TestDisk {
@@ -32,12 +33,17 @@ class TestDisk {
 
   std::unique_ptr<Environment> open() {
     if (backend_ == Backend::kModel) return model_.open();
-    auto environment = open_lmdb(LmdbOptions{directory_.path(), tables_, map_bytes_, 126});
+    auto environment = backend_ == Backend::kLmdb ? open_lmdb(LmdbOptions{directory_.path(), tables_, map_bytes_, 126})
+                                                  : open_journal(journal_options());
     if (!environment) ADD_FAILURE() << environment.error().to_string();
     return environment ? std::move(*environment) : nullptr;
   }
 
   ModelDisk& model() { return model_; }
+  // With files that are short, so that there are many.
+  [[nodiscard]] JournalOptions journal_options() const {
+    return JournalOptions{directory_.path(), tables_.size(), 64 << 10, 16 << 10};
+  }
 
  private:
   Backend backend_;

@@ -10,7 +10,10 @@
 #include <unistd.h>
 
 #include "backends.hpp"
+#include "storage/journal_environment.hpp"
 #include "storage/keys.hpp"
+#include "storage/lmdb_environment.hpp"
+#include "storage/log_store.hpp"
 #include "storage/seal.hpp"
 #include "storage/state_store.hpp"
 #include "storage/table_sums.hpp"
@@ -32,6 +35,11 @@ class DataDirectoryTest : public testing::Test {
   }
   void write_identity(const std::string& bytes) const {
     std::ofstream(path + "/identity", std::ios::binary | std::ios::trunc) << bytes;
+  }
+  void write_format(char format) const {
+    std::string older = identity_bytes().substr(kSealBytes);
+    older[11] = format;  // its last byte, behind the magic
+    write_identity(seal("EARSHOT\n", older));
   }
   void expect_refused(ErrorCode code, const std::string& field, const std::string& detail, std::uint16_t shards = 4) {
     const auto opened = open(shards);
@@ -114,11 +122,11 @@ TEST_F(DataDirectoryTest, NewerFormatIsRefusedByName) {
   std::string newer;
   begin_sealed(newer);
   newer.append("EARSHOT\n");
-  keys::append_big_endian(newer, 3, 4);
+  keys::append_big_endian(newer, 4, 4);
   newer.append("whatever the next format says");
   finish_sealed("EARSHOT\n", newer);
   write_identity(newer);
-  expect_refused(ErrorCode::kUnsupportedVersion, "", "has format 3");
+  expect_refused(ErrorCode::kUnsupportedVersion, "", "has format 4");
 }
 
 TEST_F(DataDirectoryTest, DirectoryMadeBeforeRecordsWereCountedIsCountedOnce) {
@@ -134,9 +142,7 @@ TEST_F(DataDirectoryTest, DirectoryMadeBeforeRecordsWereCountedIsCountedOnce) {
     must(transaction->commit());
   }
   expect_refused(ErrorCode::kCorrupt, "state", "shard 2: has records, but nothing tells how many there should be");
-  std::string older = identity_bytes().substr(kSealBytes);
-  older[11] = 1;  // the format's last byte, behind the magic
-  write_identity(seal("EARSHOT\n", older));
+  write_format(1);
   {
     auto opened = must(open());
     EXPECT_TRUE(opened.sums_were_counted);
@@ -145,6 +151,38 @@ TEST_F(DataDirectoryTest, DirectoryMadeBeforeRecordsWereCountedIsCountedOnce) {
     EXPECT_EQ(sums->kinds.at('H').count, 1u);
   }
   EXPECT_FALSE(must(open()).sums_were_counted);
+}
+
+// As a node of format 2 left it; and as one that was killed while it moved the log.
+TEST_F(DataDirectoryTest, LogThatIsInLmdbMovesOnceAndWholly) {
+  constexpr std::uint64_t kEntries = 3'000;  // several commits of the move
+  const auto body = std::make_shared<const std::string>(3'000, 'x');
+  must(open());
+  std::filesystem::remove_all(path + "/log");
+  write_format(2);
+  {
+    auto environment = must(open_lmdb(LmdbOptions{path + "/log", LogStore::tables()}));
+    auto log = must(LogStore::open(*environment));
+    LogWrite write;
+    write.group = GroupId(2);
+    write.hard_state = HardState{Term(5), NodeId(1)};
+    for (std::uint64_t i = 1; i <= kEntries; ++i)
+      write.entries.push_back(LogEntry{LogIndex(i), Term(5), EntryType::kCommand, body});
+    must(log->write(std::span(&write, 1)));
+  }
+  {
+    auto half = must(open_journal(JournalOptions{.path = path + "/log", .tables = LogStore::tables().size()}));
+    put(*half, 0, "half", "of a move");
+  }
+  for (int round = 0; round < 2; ++round) {
+    auto opened = must(open());
+    EXPECT_FALSE(std::filesystem::exists(path + "/log/data.mdb"));
+    EXPECT_EQ(opened.identity.format, 3u);
+    const LoadedLog log = must(opened.log->load(GroupId(2)));
+    EXPECT_EQ(log.hard_state.term, Term(5));
+    ASSERT_EQ(log.entries.size(), kEntries);
+    EXPECT_EQ(*log.entries.back().data, *body);
+  }
 }
 
 TEST_F(DataDirectoryTest, AnyDamagedBitOfTheIdentityIsSeen) {

@@ -123,7 +123,8 @@ class LogStoreTest : public testing::TestWithParam<Backend> {
   std::unique_ptr<LogStore> store = must(LogStore::open(*environment));
 };
 
-INSTANTIATE_TEST_SUITE_P(Backends, LogStoreTest, testing::Values(Backend::kLmdb, Backend::kModel), name_of_backend);
+INSTANTIATE_TEST_SUITE_P(Backends, LogStoreTest, testing::Values(Backend::kLmdb, Backend::kJournal, Backend::kModel),
+                         name_of_backend);
 
 using Indexes = std::vector<std::uint64_t>;
 

@@ -361,13 +361,14 @@ TEST(VerifyPages, FlawNamesTheRecordsThatHangThereAndWhatItMeans) {
                      {Of::kTable, "state", 0, {}, {}, "it has 2 records and counts 3"},
                      {Of::kTable, "earshot.advance", 14, {}, {}, "is empty"},
                      {Of::kFreePages, {}, 15, {}, {}, "is empty"}});
-  FlawedPages log(
-      {{Of::kTable, "log", 12, running_number, {}, "is empty"}, {Of::kTableNames, {}, 13, {}, {}, "is empty"}});
+  FlawedPages log({{Of::kTable, "log", 12, running_number, {}, "is empty"},
+                   {Of::kTableNames, {}, 13, {}, {}, "is empty"},
+                   {Of::kFrame, {}, 14, {}, {}, "is damaged"}});
   Collected collected;
   for (const Section& section : sections_of(kShards, true)) {
     if (section.is_of_pages()) verify_pages(section.is_of_state() ? state : log, section, collected);
   }
-  EXPECT_EQ(collected.pages, 7);
+  EXPECT_EQ(collected.pages, 8);
   EXPECT_THAT(
       collected.findings,
       ElementsAre(
@@ -378,9 +379,11 @@ TEST(VerifyPages, FlawNamesTheRecordsThatHangThereAndWhatItMeans) {
           is_page_finding("table earshot.advance", "page 14", "a node may die when it writes there"),
           is_page_finding("the list of free pages", "page 15", "nothing is lost yet"),
           is_page_finding("log entries", "page 12, from running number 17 to the end", "empty"),
-          is_page_finding("the list of tables", "page 13", "empty")));
+          is_page_finding("the list of tables", "page 13", "empty"),
+          is_finding(Kind::kDamaged, "frame 14",
+                     "the frame is damaged: what is missing of it is told with the records")));
   EXPECT_EQ(collected.findings[0].file, "state/data.mdb");
-  EXPECT_EQ(collected.findings[5].file, "log/data.mdb");
+  EXPECT_EQ(collected.findings[5].file, "log");
 }
 
 TEST(VerifyKeys, WhatLiesBehindAKeyGrowsAsMoreOfItIsCut) {

@@ -12,6 +12,7 @@ namespace earshot::storage {
 namespace {
 
 constexpr std::uint64_t kStep = 256 << 10;
+constexpr std::uint64_t kEndMax = 1 << 30;
 
 class WrittenAheadTest : public testing::Test {
  protected:
@@ -23,7 +24,7 @@ class WrittenAheadTest : public testing::Test {
 };
 
 TEST_F(WrittenAheadTest, ZerosAreKeptBehindWhatIsUsed) {
-  WrittenAhead ahead(open(), kStep);
+  WrittenAhead ahead(open(), kStep, kEndMax);
   ahead.keep_behind(4'096);
   EXPECT_EQ(size(), 4'096 + kStep);
   ahead.keep_behind(4'096 + kStep / 2);
@@ -35,7 +36,7 @@ TEST_F(WrittenAheadTest, ZerosAreKeptBehindWhatIsUsed) {
 TEST_F(WrittenAheadTest, WhatIsUsedStaysAsItIs) {
   const std::string used(10'000, 'x');
   ASSERT_EQ(::pwrite(open().get(), used.data(), used.size(), 0), static_cast<ssize_t>(used.size()));
-  WrittenAhead(open(), kStep).keep_behind(used.size());
+  WrittenAhead(open(), kStep, kEndMax).keep_behind(used.size());
   EXPECT_EQ(size(), used.size() + kStep);
   const auto bytes = read_file(path_, used.size() + kStep);
   ASSERT_TRUE(bytes && *bytes);
@@ -44,19 +45,28 @@ TEST_F(WrittenAheadTest, WhatIsUsedStaysAsItIs) {
 }
 
 TEST_F(WrittenAheadTest, AFileThatGrowsInLargeStepsIsLeftAlone) {
-  WrittenAhead ahead(open(), kStep);
+  WrittenAhead ahead(open(), kStep, kEndMax);
   for (std::uint64_t used = kStep; used < 10 * kStep; used += kStep) ahead.keep_behind(used);
   EXPECT_EQ(size(), 0u);
 }
 
+TEST_F(WrittenAheadTest, TheFileDoesNotGrowBeyondItsEnd) {
+  WrittenAhead ahead(open(), kStep, kStep / 2 + 10);
+  ahead.keep_behind(4'096);
+  EXPECT_EQ(size(), kStep / 2 + 10);
+  ahead.keep_behind(kStep / 2);
+  EXPECT_EQ(size(), kStep / 2 + 10);
+}
+
 TEST_F(WrittenAheadTest, NothingIsWrittenAheadUnlessItIsWanted) {
-  WrittenAhead ahead(open(), 0);
+  WrittenAhead ahead(open(), 0, kEndMax);
   ahead.keep_behind(4'096);
   EXPECT_EQ(size(), 0u);
 }
 
 TEST_F(WrittenAheadTest, AFailureIsNone) {
-  WrittenAhead ahead(FileDescriptor(::open(directory_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), kStep);
+  WrittenAhead ahead(FileDescriptor(::open(directory_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), kStep,
+                     kEndMax);
   ahead.keep_behind(4'096);
 }
 

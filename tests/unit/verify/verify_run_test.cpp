@@ -200,7 +200,7 @@ TEST_F(VerifyRunTest, EnvironmentThatCannotBeOpenedIsLeftOut) {
   EXPECT_THAT(report.findings, ElementsAre(is_unreadable("ended with code 9 when it was opened"),
                                            is_unreadable("ended with code 10 when it was opened")));
   EXPECT_EQ(report.findings[0].file, "state/data.mdb");
-  EXPECT_EQ(report.findings[1].file, "log/data.mdb");
+  EXPECT_EQ(report.findings[1].file, "log");
 }
 
 TEST_F(VerifyRunTest, LossThatCannotBeCountedIsNotAccepted) {
