@@ -50,6 +50,8 @@ class WriterActor : public caf::event_based_actor {
  private:
   static constexpr std::uint64_t kRetryTimer = 0;
   static constexpr std::uint64_t kLookTimer = 1;
+  // What is committed between is far less than a disk's reserve.
+  static constexpr std::chrono::milliseconds kLooksAtMostEvery{2};
 
   void look() {
     watch_->look();
@@ -67,8 +69,12 @@ class WriterActor : public caf::event_based_actor {
   void commit() {
     const auto begin = std::chrono::steady_clock::now();
     for (auto& completion : writer_.commit()) tell(std::move(completion));
-    last_commit_ = std::chrono::steady_clock::now() - begin;
-    writer_.look();
+    const auto end = std::chrono::steady_clock::now();
+    last_commit_ = end - begin;
+    if (end - looked_at_ >= kLooksAtMostEvery) {
+      looked_at_ = end;
+      writer_.look();
+    }
     if (writer_.empty()) return;
     if (writer_.retry_after_ms() == 0) return gather_soon();
     waits_for_room_ = true;
@@ -91,6 +97,7 @@ class WriterActor : public caf::event_based_actor {
   bool gather_asked_ = false;
   bool has_waited_ = false;
   std::chrono::nanoseconds last_commit_{0};
+  std::chrono::steady_clock::time_point looked_at_;
   bool waits_for_room_ = false;
 };
 

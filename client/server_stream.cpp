@@ -2,8 +2,9 @@
 
 namespace earshot::client {
 
+// What a server calls are deliveries, several at a time.
 ServerStream::ServerStream(kj::AsyncIoStream& stream, kj::Timer& timer)
-    : input_(stream), output_(stream, timer, queue_) {
+    : input_(stream), output_(stream, timer, queue_, transport::MessageOutput::Answers::kGoInPairs) {
   input_.read_ahead();
 }
 

@@ -13,7 +13,7 @@ GuardedStream::GuardedStream(kj::AsyncIoStream& stream, kj::Timer& timer, Readin
     : bytes_(stream),
       input_(bytes_, timer, room),
       timer_(timer),
-      output_(stream, timer, queue_, this),
+      output_(stream, timer, queue_, transport::MessageOutput::Answers::kGoAtOnce, this),
       progress_at_(timer.now()) {
   KJ_IF_MAYBE (fd, stream.getFd()) socket_ = *fd;
 }

@@ -39,13 +39,6 @@ void append_framed(std::vector<kj::byte>& to, Segments message) {
   }
 }
 
-// That a question is over or a capability unused is told for the peer's tables alone.
-bool is_unhurried(Segments message) {
-  capnp::SegmentArrayMessageReader reader(message, kReadOnce);
-  const auto kind = reader.getRoot<capnp::rpc::Message>().which();
-  return kind == capnp::rpc::Message::FINISH || kind == capnp::rpc::Message::RELEASE;
-}
-
 }  // namespace
 
 kj::Promise<void> MessageOutput::write(Segments message) {
@@ -69,8 +62,20 @@ bool MessageOutput::gather(Segments message) {
   gathered_load_.bytes += load.bytes;
   ++gathered_load_.messages;
   queue_.taken_over(load);
-  flush_soon(!hurries_ && is_unhurried(message));
+  flush_soon(is_unhurried(message));
   return true;
+}
+
+// That a question is over or a capability unused is told for the peer's tables alone.
+bool MessageOutput::is_unhurried(Segments message) {
+  if (hurries_) return false;
+  capnp::SegmentArrayMessageReader reader(message, kReadOnce);
+  switch (reader.getRoot<capnp::rpc::Message>().which()) {
+    case capnp::rpc::Message::FINISH:
+    case capnp::rpc::Message::RELEASE: return true;
+    case capnp::rpc::Message::RETURN: return answers_ == Answers::kGoInPairs && !std::exchange(answer_waits_, true);
+    default: return false;
+  }
 }
 
 void MessageOutput::flush_soon(bool unhurried) {
@@ -96,6 +101,7 @@ kj::Promise<void> MessageOutput::write_alone(Segments message) {
 }
 
 kj::Promise<void> MessageOutput::flush() {
+  answer_waits_ = false;
   going_out_.clear();
   std::swap(going_out_, gathered_);
   const auto load = std::exchange(gathered_load_, {});

@@ -14,7 +14,8 @@ namespace earshot::transport {
 // Writes messages to a connection in their order. Small ones are gathered, and go out together once everything that is
 // ready has run: a write costs the system far more than a copy. A large one is not copied: it goes out by itself,
 // behind what was gathered before it. A message that nobody waits for, such as one that lets an answer go, sets nothing
-// in motion: it goes with the next other one, or a little later.
+// in motion: it goes with the next other one, or a little later. So does, where the peer has several calls under way
+// and none of them is urgent, a first answer: it goes with the second.
 //
 // What a write has failed with is told to every later one. The KJ thread of the connection only.
 class MessageOutput {
@@ -27,6 +28,8 @@ class MessageOutput {
   // So long goes nothing out that nobody waits for.
   static constexpr std::uint64_t kUnhurriedMs = 10;
 
+  enum class Answers : std::uint8_t { kGoAtOnce, kGoInPairs };
+
   // Told when a write to the connection begins, and when all of it has gone.
   class Watcher {
    public:
@@ -36,8 +39,9 @@ class MessageOutput {
   };
 
   // Counts in `queue` what it has taken over from the network and not written yet. All outlive it.
-  MessageOutput(kj::AsyncIoStream& stream, kj::Timer& timer, WriteQueue& queue, Watcher* watcher = nullptr)
-      : stream_(stream), timer_(timer), queue_(queue), watcher_(watcher) {}
+  MessageOutput(kj::AsyncIoStream& stream, kj::Timer& timer, WriteQueue& queue, Answers answers,
+                Watcher* watcher = nullptr)
+      : stream_(stream), timer_(timer), queue_(queue), answers_(answers), watcher_(watcher) {}
 
   // Resolves when the message is needed no more: it is gathered, or written. One of these two at a time.
   kj::Promise<void> write(Segments message);
@@ -51,6 +55,7 @@ class MessageOutput {
 
  private:
   bool gather(Segments message);
+  bool is_unhurried(Segments message);
   void flush_soon(bool unhurried);
   kj::Promise<void> write_alone(Segments message);
   kj::Promise<void> flushed();
@@ -60,11 +65,13 @@ class MessageOutput {
   kj::AsyncIoStream& stream_;
   kj::Timer& timer_;
   WriteQueue& queue_;
+  const Answers answers_;
   Watcher* const watcher_;
   std::vector<kj::byte> gathered_;
   WriteQueue::Load gathered_load_;
   std::vector<kj::byte> going_out_;
   bool hurries_ = false;
+  bool answer_waits_ = false;
   enum class Flush : std::uint8_t { kNone, kWaits, kGoesOn };  // it waits in case that a message comes along
   Flush flush_ = Flush::kNone;
   kj::Maybe<kj::Exception> failure_;

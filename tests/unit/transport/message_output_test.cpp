@@ -54,6 +54,11 @@ class MessageOutputTest : public testing::Test {
     message->initRoot<Message>().initFinish().setQuestionId(question);
     return message;
   }
+  static Builder answer(std::uint32_t question) {
+    auto message = std::make_unique<capnp::MallocMessageBuilder>();
+    message->initRoot<Message>().initReturn().setAnswerId(question);
+    return message;
+  }
   // The builder may go when the promise is there.
   void write(Builder message) {
     auto writing = parts_->output.write(message->getSegmentsForOutput());
@@ -62,6 +67,7 @@ class MessageOutputTest : public testing::Test {
   std::uint32_t read() {
     auto message = capnp::readMessage(*parts_->pipe.ends[1]).wait(parts_->scope);
     const auto root = message->getRoot<Message>();
+    if (root.isReturn()) return root.getReturn().getAnswerId();
     return root.isFinish() ? root.getFinish().getQuestionId() : root.getBootstrap().getQuestionId();
   }
   // So that nothing but what has been read is read.
@@ -80,7 +86,7 @@ class MessageOutputTest : public testing::Test {
     kj::TwoWayPipe pipe = kj::newTwoWayPipe();
     CountedStream stream{*pipe.ends[0]};
     WriteQueue queue;
-    MessageOutput output{stream, timer, queue};
+    MessageOutput output{stream, timer, queue, MessageOutput::Answers::kGoInPairs};
   };
 
   // Behind a pointer, since its destructor may throw and a test's may not.
@@ -149,6 +155,22 @@ TEST_F(MessageOutputTest, WhatNobodyWaitsForGoesAfterAWhile) {
   EXPECT_EQ(read(), 0u);
   EXPECT_EQ(read(), 1u);
   EXPECT_EQ(parts_->stream.writes, 1u);
+}
+
+TEST_F(MessageOutputTest, AnswersGoInPairsOrAfterAWhile) {
+  write(answer(1));
+  EXPECT_TRUE(nothing_comes());
+  write(answer(2));
+  EXPECT_EQ(read(), 1u);
+  EXPECT_EQ(read(), 2u);
+  write(answer(3));
+  EXPECT_TRUE(nothing_comes()) << "a new pair begins";
+  advance(MessageOutput::kUnhurriedMs);
+  EXPECT_EQ(read(), 3u);
+  write(answer(4));
+  write(bootstrap(5));
+  EXPECT_EQ(read(), 4u);
+  EXPECT_EQ(read(), 5u);
 }
 
 TEST_F(MessageOutputTest, TheEndComesBehindEverything) {
