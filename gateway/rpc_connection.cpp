@@ -26,14 +26,11 @@ RpcConnection::RpcConnection(SessionContext& context, kj::Own<kj::AsyncIoStream>
       network_(guard_, capnp::rpc::twoparty::Side::SERVER, transport::reader_options()),
       rpc_(capnp::makeRpcServer(network_, static_cast<capnp::BootstrapFactory<capnp::rpc::twoparty::VatId>&>(*this))),
       over_(std::move(over)),
-      disconnected_(nullptr),
-      timer_(nullptr) {
+      timer_(nullptr),
+      tasks_(static_cast<kj::TaskSet::ErrorHandler&>(*this)) {
   guard_.watch(network_);
   rpc_.setFlowLimit(kStrangerCallBytes / sizeof(capnp::word));
-  disconnected_ = network_.onDisconnect().then([this] { close_now(); }).eagerlyEvaluate([this](kj::Exception&& why) {
-    spdlog::debug("a connection failed: {}", why.getDescription().cStr());
-    close_now();
-  });
+  tasks_.add(network_.onDisconnect().then([this] { close_now(); }));
   timer_ = context_.timer.atTime(login_due)
                .then([this] {
                  spdlog::debug("a connection is closed: no login within {} ms", context_.options.login_timeout_ms);
@@ -117,6 +114,11 @@ void RpcConnection::close_soon() {
   timer_ = written.exclusiveJoin(context_.timer.afterDelay(context_.options.close_linger_ms * kj::MILLISECONDS))
                .then([this] { close_now(); }, [this](kj::Exception&&) { close_now(); })
                .eagerlyEvaluate(nullptr);
+}
+
+void RpcConnection::taskFailed(kj::Exception&& why) {
+  spdlog::debug("a connection failed: {}", why.getDescription().cStr());
+  close_now();
 }
 
 void RpcConnection::close_now() {

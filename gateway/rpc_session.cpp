@@ -346,7 +346,7 @@ kj::Promise<Result<T>> RpcSession::forward_large(Message message) {
 
 // ---- answers
 
-void RpcSession::forget(std::unordered_map<actors::CallId, Pending>::iterator pending) {
+void RpcSession::forget(std::map<actors::CallId, Pending>::iterator pending) {
   const auto& waiter = pending->second.waiter;
   if (std::holds_alternative<PendingLarge<Batch>>(waiter) || std::holds_alternative<PendingLarge<ManageAnswer>>(waiter))
     --fetches_in_flight_;

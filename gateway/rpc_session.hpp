@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -138,7 +139,7 @@ class RpcSession final : public kj::Refcounted, private kj::TaskSet::ErrorHandle
   template <class T>
   void fulfil(PendingLarge<T>& pending, Result<T> given);
   void answer_with_error(Pending& pending, const Error& error);
-  void forget(std::unordered_map<actors::CallId, Pending>::iterator pending);
+  void forget(std::map<actors::CallId, Pending>::iterator pending);
   void fail_all(const Error& error);
 
   // `by_node`: it was not the client that ended the session.
@@ -164,7 +165,7 @@ class RpcSession final : public kj::Refcounted, private kj::TaskSet::ErrorHandle
   RefusalMeter refusals_;
   actors::CallId last_call_ = 0;
   actors::CallId subscribe_call_ = 0;
-  std::unordered_map<actors::CallId, Pending> pending_;
+  std::map<actors::CallId, Pending> pending_;
   Fulfiller<Result<Welcome>> login_waiter_;
   std::optional<schema::Receiver::Client> receiver_;
   std::unique_ptr<Error> closed_reason_;  // set when kClosed; apart, since an idle session does without

@@ -2,7 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <unordered_map>
+#include <map>
 
 #include <capnp/common.h>
 #include <capnp/rpc.capnp.h>
@@ -43,7 +43,7 @@ class MessageBounds {
   void finished(std::uint32_t question);
   void answered(capnp::rpc::Return::Reader answer);
 
-  std::unordered_map<std::uint32_t, Question> unfinished_;  // by the peer's numbers
+  std::map<std::uint32_t, Question> unfinished_;  // by the peer's numbers
 };
 
 }  // namespace earshot::transport

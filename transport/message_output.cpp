@@ -82,14 +82,16 @@ void MessageOutput::flush_soon(bool unhurried) {
   if (flush_ == Flush::kGoesOn || (flush_ == Flush::kWaits && unhurried)) return;
   flush_ = unhurried ? Flush::kWaits : Flush::kGoesOn;
   auto begun = unhurried ? timer_.afterDelay(kUnhurriedMs * kj::MILLISECONDS) : kj::evalLast([] {});
-  auto flushing = begun.then([this] {
+  flushing_.add(begun.then([this, flush_number = ++flushes_]() -> kj::Promise<void> {
+    if (flush_number != flushes_) return kj::READY_NOW;  // another did not wait so long
     flush_ = Flush::kGoesOn;
     return flush();
-  });
-  flushing_ = flushing.eagerlyEvaluate([this](kj::Exception&& exception) {
-    if (waiter_.get() != nullptr) waiter_->reject(kj::cp(exception));
-    failure_ = kj::mv(exception);
-  });
+  }));
+}
+
+void MessageOutput::taskFailed(kj::Exception&& exception) {
+  if (waiter_.get() != nullptr) waiter_->reject(kj::cp(exception));
+  failure_ = std::make_unique<kj::Exception>(kj::mv(exception));
 }
 
 kj::Promise<void> MessageOutput::write_alone(Segments message) {
@@ -117,7 +119,7 @@ kj::Promise<void> MessageOutput::flush() {
 }
 
 kj::Promise<void> MessageOutput::flushed() {
-  KJ_IF_MAYBE (failure, failure_) return kj::cp(*failure);
+  if (failure_ != nullptr) return kj::cp(*failure_);
   if (flush_ == Flush::kNone) return kj::READY_NOW;
   if (flush_ == Flush::kWaits) flush_soon(false);
   auto paf = kj::newPromiseAndFulfiller<void>();

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include <kj/async-io.h>
@@ -18,7 +19,7 @@ namespace earshot::transport {
 // and none of them is urgent, a first answer: it goes with the second.
 //
 // What a write has failed with is told to every later one. The KJ thread of the connection only.
-class MessageOutput {
+class MessageOutput : private kj::TaskSet::ErrorHandler {
  public:
   using Segments = WriteQueue::Segments;
 
@@ -41,7 +42,7 @@ class MessageOutput {
   // Counts in `queue` what it has taken over from the network and not written yet. All outlive it.
   MessageOutput(kj::AsyncIoStream& stream, kj::Timer& timer, WriteQueue& queue, Answers answers,
                 Watcher* watcher = nullptr)
-      : stream_(stream), timer_(timer), queue_(queue), answers_(answers), watcher_(watcher) {}
+      : stream_(stream), timer_(timer), queue_(queue), answers_(answers), watcher_(watcher), flushing_(*this) {}
 
   // Resolves when the message is needed no more: it is gathered, or written. One of these two at a time.
   kj::Promise<void> write(Segments message);
@@ -61,6 +62,7 @@ class MessageOutput {
   kj::Promise<void> flushed();
   kj::Promise<void> flush();
   kj::Promise<void> watch(kj::Promise<void> write);
+  void taskFailed(kj::Exception&& exception) override;
 
   kj::AsyncIoStream& stream_;
   kj::Timer& timer_;
@@ -74,9 +76,10 @@ class MessageOutput {
   bool answer_waits_ = false;
   enum class Flush : std::uint8_t { kNone, kWaits, kGoesOn };  // it waits in case that a message comes along
   Flush flush_ = Flush::kNone;
-  kj::Maybe<kj::Exception> failure_;
+  std::uint32_t flushes_ = 0;                   // how often one was begun
+  std::unique_ptr<kj::Exception> failure_;      // half a kilobyte: not in each connection
   kj::Own<kj::PromiseFulfiller<void>> waiter_;  // for the end of the flush; null: none
-  kj::Promise<void> flushing_ = nullptr;
+  kj::TaskSet flushing_;                        // one that has ended leaves nothing behind
 };
 
 }  // namespace earshot::transport
