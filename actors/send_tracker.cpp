@@ -39,7 +39,7 @@ class StoppedLanes {
 }  // namespace
 
 SendTracker::SendTracker(std::uint16_t shard_count, SessionCounters& counters, bool takes_altered_bodies)
-    : counters_(counters), takes_altered_bodies_(takes_altered_bodies), part_of_shard_(shard_count, 0) {}
+    : counters_(counters), takes_altered_bodies_(takes_altered_bodies), shard_count_(shard_count) {}
 
 std::optional<SendTracker::Answers> SendTracker::start(ClientSend call, const Forward& forward) {
   const std::size_t messages = call.items.size();
@@ -67,11 +67,14 @@ std::optional<SendTracker::Answers> SendTracker::start(ClientSend call, const Fo
 }
 
 std::vector<SendTracker::Outgoing> SendTracker::split(std::vector<LaneItem> items, std::vector<SendAnswer>& answers) {
+  // 1 + the place of a shard's part, 0: none yet. All zero between two calls.
+  static thread_local std::vector<std::uint16_t> part_of_shard;
+  if (part_of_shard.size() < shard_count_) part_of_shard.resize(shard_count_, 0);
   std::vector<Outgoing> parts;
   StoppedLanes stopped;
   for (std::uint32_t place = 0; place < items.size(); ++place) {
     auto& [shard, item] = items[place];
-    if (shard.value >= part_of_shard_.size()) {
+    if (shard.value >= shard_count_) {
       answers[place] = held(Error{ErrorCode::kInvalidArgument, "recipient", "there is no such shard"});
     } else if (const LaneNumber* at = stopped.find(shard)) {
       answers[place] = held(out_of_order(*at));
@@ -79,7 +82,7 @@ std::vector<SendTracker::Outgoing> SendTracker::split(std::vector<LaneItem> item
       answers[place] = held(altered());
       stopped.stop(shard, item.message.number);
     } else {
-      std::uint16_t& part = part_of_shard_[shard.value];
+      std::uint16_t& part = part_of_shard[shard.value];
       if (part == 0) {
         parts.push_back(Outgoing{shard, {}, {}});
         part = static_cast<std::uint16_t>(parts.size());
@@ -88,7 +91,7 @@ std::vector<SendTracker::Outgoing> SendTracker::split(std::vector<LaneItem> item
       parts[part - 1].places.push_back(place);
     }
   }
-  for (const Outgoing& part : parts) part_of_shard_[part.shard.value] = 0;
+  for (const Outgoing& part : parts) part_of_shard[part.shard.value] = 0;
   return parts;
 }
 

@@ -62,8 +62,8 @@ class SendTracker {
 
   SessionCounters& counters_;
   const bool takes_altered_bodies_;
+  const std::uint16_t shard_count_;
   std::unordered_map<RequestId, Part> parts_;
-  std::vector<std::uint16_t> part_of_shard_;  // scratch of split(): 1 + its place, 0: no part yet
   std::size_t messages_in_flight_ = 0;
 };
 

@@ -1,9 +1,9 @@
 #include "actors/session.hpp"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <utility>
 
 #include "actors/ack_merger.hpp"
@@ -39,19 +39,31 @@ std::uint64_t earlier(std::uint64_t a, std::uint64_t b) { return a == 0 ? b : b 
 struct Session::Impl {
   Impl(SessionOptions session_options, SessionHost& session_host, std::shared_ptr<ClientPort> client_port,
        std::shared_ptr<SessionPort> self_port, std::shared_ptr<const Router> the_router, Random source)
-      : options(std::move(session_options)),
+      : options(with_defaults(std::move(session_options))),
         host(session_host),
         client(std::move(client_port)),
         self(std::move(self_port)),
         router(std::move(the_router)),
         random(std::move(source)),
-        counters(options.counters ? options.counters : std::make_shared<SessionCounters>()),
-        windows(options.windows ? options.windows : std::make_shared<ByteBudget>(limits::kWindowsBytesMax)),
         home(shard_of(options.user, router->shard_count())),
         requests(options.request_timeout_ms),
-        sends(router->shard_count(), *counters, options.takes_altered_bodies),
-        acks(Sequence{}),
-        desk(options.user, options.role, router->shard_count()) {}
+        sends(router->shard_count(), *options.counters, options.takes_altered_bodies),
+        acks(Sequence{}) {}
+
+  static SessionOptions with_defaults(SessionOptions options) {
+    if (!options.counters) options.counters = std::make_shared<SessionCounters>();
+    if (!options.windows) options.windows = std::make_shared<ByteBudget>(limits::kWindowsBytesMax);
+    return options;
+  }
+  // Few sessions ever need these, and an idle one should take little: made when first asked for.
+  ManageDesk& desk() {
+    if (!made_desk) made_desk = std::make_unique<ManageDesk>(options.user, options.role, router->shard_count());
+    return *made_desk;
+  }
+  AttemptNotes& attempts() {
+    if (!made_attempts) made_attempts = std::make_unique<AttemptNotes>();
+    return *made_attempts;
+  }
 
   // ---- the session's own life
 
@@ -145,7 +157,7 @@ struct Session::Impl {
       return fail(above_limit("windowMessages", limits::kWindowMessagesMax));
     }
     const std::size_t messages = call.window_messages != 0 ? call.window_messages : limits::kWindowMessagesDefault;
-    const OutstandingContext context{options.retransmit, random, *counters, *windows};
+    const OutstandingContext context{options.retransmit, random, *options.counters, *options.windows};
     switch (call.mode) {
       case DeliveryMode::kOrdered: window = make_ordered(messages, context); break;
       case DeliveryMode::kUnordered: window = make_unordered(messages, context); break;
@@ -175,7 +187,7 @@ struct Session::Impl {
   void read_mailbox(std::uint64_t now_ms) {
     const auto read = feed->next_read(*window, now_ms);
     if (!read) return;
-    count(counters->mailbox_reads);
+    count(options.counters->mailbox_reads);
     const RequestId request = requests.open(RequestKind::kMailbox, now_ms);
     router->shard(home).post(ShardFetch{self, request, options.user, read->after, read->limit, read->bytes_max});
   }
@@ -193,13 +205,14 @@ struct Session::Impl {
     while (auto delivery = window->next_delivery(now_ms)) {
       delivery->epoch = login.epoch;
       delivery->last_sequence = feed->last_known();
-      count(counters->deliveries);
-      count(counters->messages_delivered, delivery->items.size());
+      count(options.counters->deliveries);
+      count(options.counters->messages_delivered, delivery->items.size());
       const auto waited_in_mailbox = [this](const DeliveryItem& item) {
         return item.attempt == 1 && item.message->sequence <= login.last_sequence;
       };
       const auto waited = std::ranges::count_if(delivery->items, waited_in_mailbox);
-      if (waited > 0) count(counters->retransmits_of(RetransmitCause::kReconnect), static_cast<std::uint64_t>(waited));
+      if (waited > 0)
+        count(options.counters->retransmits_of(RetransmitCause::kReconnect), static_cast<std::uint64_t>(waited));
       client->deliver(std::move(*delivery));
     }
   }
@@ -207,7 +220,7 @@ struct Session::Impl {
   // The others need the memory that this window has held for too long. Nothing is lost: the device goes on from its
   // cursor when it logs in again.
   void make_room() {
-    count(counters->windows_given_up);
+    count(options.counters->windows_given_up);
     unregister_at_home();
     close(Error{ErrorCode::kOverloaded, "window",
                 "not acked for " + std::to_string(limits::kWindowPressedMs) + " ms while the node is short of memory",
@@ -224,8 +237,8 @@ struct Session::Impl {
   void tell_attempts(std::uint64_t now_ms) {
     const std::vector<Sequence> in_vain = window->take_in_vain();
     if (deliveries_max == 0) return;
-    for (const Sequence sequence : in_vain) attempts.add(sequence);
-    auto notes = attempts.next();
+    for (const Sequence sequence : in_vain) attempts().add(sequence);
+    auto notes = attempts().next();
     if (!notes) return;
     const RequestId request = requests.open(RequestKind::kAttempts, now_ms);
     router->shard(home).post(
@@ -235,8 +248,8 @@ struct Session::Impl {
   // A client that goes, or dies, over a message does not ack it: that counts too, or it would come back to it for ever.
   void tell_last_attempts() {
     if (!window || deliveries_max == 0) return;
-    for (const Sequence sequence : window->left_unacked()) attempts.add(sequence);
-    std::vector<AttemptNotes::Note> notes = attempts.rest();
+    for (const Sequence sequence : window->left_unacked()) attempts().add(sequence);
+    std::vector<AttemptNotes::Note> notes = attempts().rest();
     if (notes.empty()) return;
     router->shard(home).post(
         ShardAttempts{nullptr, 0, AttemptsCommand{options.user, options.request.device, std::move(notes)}});
@@ -246,7 +259,7 @@ struct Session::Impl {
 
   void manage(ClientManage call, std::uint64_t now_ms) {
     if (phase != Phase::kOpen) return client->answered(call.call, Result<ManageAnswer>(fail(not_logged_in())));
-    answer(desk.start(std::move(call), [this, now_ms](ShardId shard, ManageRequest request) {
+    answer(desk().start(std::move(call), [this, now_ms](ShardId shard, ManageRequest request) {
       const RequestId id = requests.open(RequestKind::kManage, now_ms);
       router->shard(shard).post(ShardManage{self, id, std::move(request)});
       return id;
@@ -355,7 +368,7 @@ struct Session::Impl {
   void fetch(ClientFetch call, std::uint64_t now_ms) {
     const auto request = start_read(call.call, call.limit, now_ms);
     if (!request) return;
-    count(counters->refetches_of(call.cause));
+    count(options.counters->refetches_of(call.cause));
     fetches.push_back(*request);
     router->shard(home).post(ShardFetch{self, *request, options.user, call.after, call.limit, limits::kBatchBytesMax});
   }
@@ -389,9 +402,9 @@ struct Session::Impl {
         case RequestKind::kAck: acks_answered(fail(late()), now_ms); break;
         case RequestKind::kRead: read_answered(expired->id, fail(late())); break;
         case RequestKind::kMailbox: mailbox_read(fail(late()), now_ms); break;
-        case RequestKind::kManage: answer(desk.answered(ManageAnswered{expired->id, fail(late())}, now_ms)); break;
+        case RequestKind::kManage: answer(desk().answered(ManageAnswered{expired->id, fail(late())}, now_ms)); break;
         // Whether they were counted is not known; a delivery too few is the smaller harm.
-        case RequestKind::kAttempts: attempts.answered(false); break;
+        case RequestKind::kAttempts: attempts().answered(false); break;
       }
     }
   }
@@ -409,7 +422,7 @@ struct Session::Impl {
       wake_ms = earlier(requests.next_deadline_ms(), earlier(window->wake_at(), feed->wake_at()));
       wake_ms = earlier(wake_ms, pressure.wake_at());
     }
-    wake_ms = earlier(wake_ms, desk.wake_at());
+    if (made_desk) wake_ms = earlier(wake_ms, made_desk->wake_at());
     if (wake_ms == asked_wake_ms) return;
     asked_wake_ms = wake_ms;
     host.wake_at(wake_ms);
@@ -421,8 +434,6 @@ struct Session::Impl {
   const std::shared_ptr<SessionPort> self;
   const std::shared_ptr<const Router> router;
   Random random;
-  const std::shared_ptr<SessionCounters> counters;
-  const std::shared_ptr<ByteBudget> windows;
   const ShardId home;  // of the user: mailbox, cursors, registrations
 
   Phase phase = Phase::kLoggingIn;
@@ -430,17 +441,17 @@ struct Session::Impl {
   Requests requests;
   SendTracker sends;
   AckMerger acks;
-  ManageDesk desk;
-  AttemptNotes attempts;
-  std::uint32_t deliveries_max = 0;             // the mailbox's rule; 0: deliveries in vain are of no interest
-  Sequence acked;                               // the client said that it has everything up to here
-  Sequence fetched;                             // the newest that a fetch has brought
-  std::unordered_map<RequestId, CallId> reads;  // fetches and histories of the client
-  std::vector<RequestId> fetches;               // those of them that are fetches
-  DeliveryMode mode = DeliveryMode::kOrdered;   // with a window
-  std::unique_ptr<Outstanding> window;          // null until subscribed
-  std::optional<MailboxFeed> feed;              // with a window
-  WindowPressure pressure;                      // of the window
+  std::unique_ptr<ManageDesk> made_desk;
+  std::unique_ptr<AttemptNotes> made_attempts;
+  std::uint32_t deliveries_max = 0;            // the mailbox's rule; 0: deliveries in vain are of no interest
+  Sequence acked;                              // the client said that it has everything up to here
+  Sequence fetched;                            // the newest that a fetch has brought
+  std::map<RequestId, CallId> reads;           // fetches and histories of the client
+  std::vector<RequestId> fetches;              // those of them that are fetches
+  DeliveryMode mode = DeliveryMode::kOrdered;  // with a window
+  std::unique_ptr<Outstanding> window;         // null until subscribed
+  std::optional<MailboxFeed> feed;             // with a window
+  WindowPressure pressure;                     // of the window
   std::uint64_t asked_wake_ms = 0;
 };
 
@@ -543,13 +554,13 @@ void Session::handle(const MailboxPush& message, std::uint64_t now_ms) {
 
 void Session::handle(ManageAnswered message, std::uint64_t now_ms) {
   if (impl_->phase == Phase::kEnded || !impl_->requests.close(message.request, RequestKind::kManage)) return;
-  impl_->answer(impl_->desk.answered(std::move(message), now_ms));
+  impl_->answer(impl_->desk().answered(std::move(message), now_ms));
   impl_->settle(now_ms);
 }
 
 void Session::handle(SessionExplained message, std::uint64_t now_ms) {
   if (impl_->phase == Phase::kEnded) return;
-  impl_->answer(impl_->desk.explained(std::move(message)));
+  impl_->answer(impl_->desk().explained(std::move(message)));
   impl_->settle(now_ms);
 }
 
@@ -559,7 +570,7 @@ void Session::handle(const SessionExplain& message, std::uint64_t now_ms) {
 
 void Session::handle(AttemptsAnswered message, std::uint64_t now_ms) {
   if (impl_->phase == Phase::kEnded || !impl_->requests.close(message.request, RequestKind::kAttempts)) return;
-  impl_->attempts.answered(!message.status && message.status.error().is_temporary());
+  impl_->attempts().answered(!message.status && message.status.error().is_temporary());
   impl_->settle(now_ms);
 }
 
@@ -587,7 +598,11 @@ void Session::handle(LeaderAnnounced message, std::uint64_t now_ms) {
 void Session::wake(std::uint64_t now_ms) {
   impl_->asked_wake_ms = 0;  // that timer is spent
   impl_->expire(now_ms);
-  while (auto done = impl_->desk.expire(now_ms)) impl_->answer(std::move(done));
+  while (impl_->made_desk) {
+    auto done = impl_->made_desk->expire(now_ms);
+    if (!done) break;
+    impl_->answer(std::move(done));
+  }
   impl_->settle(now_ms);
 }
 

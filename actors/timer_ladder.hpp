@@ -31,7 +31,10 @@ class TimerLadder {
     return armed_.back();
   }
   // The timer that was armed for this time has fired.
-  void fired(std::uint64_t at_ms) { std::erase(armed_, at_ms); }
+  void fired(std::uint64_t at_ms) {
+    std::erase(armed_, at_ms);
+    if (armed_.empty()) armed_ = std::vector<std::uint64_t>();  // an idle actor keeps no memory for it
+  }
 
   [[nodiscard]] std::size_t armed() const { return armed_.size(); }
 

@@ -4,16 +4,16 @@ namespace earshot::client {
 
 // What a server calls are deliveries, several at a time.
 ServerStream::ServerStream(kj::AsyncIoStream& stream, kj::Timer& timer)
-    : input_(stream), output_(stream, timer, queue_, transport::MessageOutput::Answers::kGoInPairs) {
+    : input_(stream), messages_(input_), output_(stream, timer, queue_, transport::MessageOutput::Answers::kGoInPairs) {
   input_.read_ahead();
 }
 
 kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> ServerStream::tryReadMessage(kj::ArrayPtr<kj::AutoCloseFd>,
                                                                                 capnp::ReaderOptions options,
-                                                                                kj::ArrayPtr<capnp::word> scratch) {
+                                                                                kj::ArrayPtr<capnp::word>) {
   input_.begin_message();
-  return capnp::tryReadMessage(input_, options, scratch)
-      .then([this](kj::Maybe<kj::Own<capnp::MessageReader>>&& message) -> kj::Maybe<capnp::MessageReaderAndFds> {
+  return messages_.try_read(options).then(
+      [this](kj::Maybe<kj::Own<capnp::MessageReader>>&& message) -> kj::Maybe<capnp::MessageReaderAndFds> {
         KJ_IF_MAYBE (reader, message) {
           bounds_.check((*reader)->getRoot<capnp::rpc::Message>());
           return capnp::MessageReaderAndFds{kj::mv(*reader), nullptr};

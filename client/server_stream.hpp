@@ -7,6 +7,7 @@
 #include "transport/message_bounds.hpp"
 #include "transport/message_input.hpp"
 #include "transport/message_output.hpp"
+#include "transport/message_source.hpp"
 #include "transport/write_queue.hpp"
 
 namespace earshot::client {
@@ -40,6 +41,7 @@ class ServerStream final : public capnp::MessageStream {
 
  private:
   transport::MessageInput input_;
+  transport::MessageSource messages_;  // from it
   transport::WriteQueue queue_;
   transport::MessageOutput output_;
   transport::MessageBounds bounds_;

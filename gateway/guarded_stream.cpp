@@ -12,6 +12,7 @@ namespace earshot::gateway {
 GuardedStream::GuardedStream(kj::AsyncIoStream& stream, kj::Timer& timer, ReadingRoom& room)
     : bytes_(stream),
       input_(bytes_, timer, room),
+      messages_(input_),
       timer_(timer),
       output_(stream, timer, queue_, transport::MessageOutput::Answers::kGoAtOnce, this),
       progress_at_(timer.now()) {
@@ -54,18 +55,15 @@ void GuardedStream::release_written() {
 
 kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> GuardedStream::tryReadMessage(kj::ArrayPtr<kj::AutoCloseFd>,
                                                                                  capnp::ReaderOptions options,
-                                                                                 kj::ArrayPtr<capnp::word> scratch) {
-  if (queue_.memory_bytes() <= limits::kConnectionQueueBytesMax) return read_now(options, scratch);
-  return drained(limits::kConnectionQueueBytesMax).then([this, options, scratch] {
-    return read_now(options, scratch);
-  });
+                                                                                 kj::ArrayPtr<capnp::word>) {
+  if (queue_.memory_bytes() <= limits::kConnectionQueueBytesMax) return read_now(options);
+  return drained(limits::kConnectionQueueBytesMax).then([this, options] { return read_now(options); });
 }
 
-kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> GuardedStream::read_now(capnp::ReaderOptions options,
-                                                                           kj::ArrayPtr<capnp::word> scratch) {
+kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> GuardedStream::read_now(capnp::ReaderOptions options) {
   bytes_.begin_message();
-  return capnp::tryReadMessage(input_, options, scratch)
-      .then([this](kj::Maybe<kj::Own<capnp::MessageReader>>&& message) -> kj::Maybe<capnp::MessageReaderAndFds> {
+  return messages_.try_read(options).then(
+      [this](kj::Maybe<kj::Own<capnp::MessageReader>>&& message) -> kj::Maybe<capnp::MessageReaderAndFds> {
         KJ_IF_MAYBE (reader, message) {
           check(**reader);
           return capnp::MessageReaderAndFds{kj::mv(*reader), nullptr};

@@ -16,6 +16,7 @@
 #include "transport/message_bounds.hpp"
 #include "transport/message_input.hpp"
 #include "transport/message_output.hpp"
+#include "transport/message_source.hpp"
 #include "transport/write_queue.hpp"
 
 namespace earshot::gateway {
@@ -48,7 +49,7 @@ class GuardedStream final : public capnp::MessageStream, private transport::Mess
   void hold_until_written(ByteLease lease);
   [[nodiscard]] bool holds_leases() const { return !unmarked_.empty() || !held_.empty(); }
   // What failed the connection was against the rules above.
-  [[nodiscard]] bool violated() const { return violated_ || bytes_.violated() || input_.violated(); }
+  [[nodiscard]] bool violated() const { return violated_ || messages_.violated() || input_.violated(); }
   [[nodiscard]] const BoundedInput& input() const { return input_; }
   // Somebody has logged in: any message that a call may be is read from now on.
   void login_done() {
@@ -70,8 +71,7 @@ class GuardedStream final : public capnp::MessageStream, private transport::Mess
   kj::Promise<void> end() override { return output_.end(); }
 
  private:
-  kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> read_now(capnp::ReaderOptions options,
-                                                              kj::ArrayPtr<capnp::word> scratch);
+  kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> read_now(capnp::ReaderOptions options);
   void check(capnp::MessageReader& message);
   void write_begun() override;
   void write_ended() override;
@@ -83,7 +83,8 @@ class GuardedStream final : public capnp::MessageStream, private transport::Mess
   };
 
   transport::MessageInput bytes_;
-  BoundedInput input_;  // of them
+  BoundedInput input_;                 // of them
+  transport::MessageSource messages_;  // from it
   kj::Timer& timer_;
   std::optional<int> socket_;
   transport::WriteQueue queue_;

@@ -1,27 +1,14 @@
 #include "transport/message_input.hpp"
 
 #include <algorithm>
-#include <cstdint>
 #include <cstring>
 #include <utility>
-
-#include <kj/debug.h>
 
 namespace earshot::transport {
 
 kj::Promise<std::size_t> MessageInput::tryRead(void* buffer, std::size_t bytes_min, std::size_t bytes_max) {
-  auto* const to = static_cast<kj::byte*>(buffer);
-  if (!std::exchange(begins_, false)) return read(to, bytes_min, bytes_max, false);
-  return read(to, bytes_min, bytes_max, true).then([this, to](std::size_t got) {
-    std::uint32_t last_segment = 0;
-    if (got >= sizeof last_segment) std::memcpy(&last_segment, to, sizeof last_segment);
-    violated_ = last_segment == UINT32_MAX;  // in any order of bytes
-    KJ_REQUIRE(!violated_, "a message of 2^32 segments");
-    return got;
-  });
-}
-
-kj::Promise<std::size_t> MessageInput::read(kj::byte* to, std::size_t bytes_min, std::size_t bytes_max, bool begins) {
+  auto* to = static_cast<kj::byte*>(buffer);
+  const bool begins = std::exchange(begins_, false);
   const std::size_t got = take(to, bytes_max);
   if (got >= bytes_min) return got;
   to += got, bytes_min -= got, bytes_max -= got;
