@@ -31,8 +31,10 @@ int main(int argc, char** argv) {
   std::filesystem::create_directories(directory);
   try {
     report.medians({{"disk.fdatasync.p50_us", "us"}}, [&] { return std::vector{fdatasync_p50_us(directory)}; });
+    report.medians({{"journal.group_commit.rate", "records/s"}},
+                   [&] { return std::vector{journal_group_commit_rate(directory)}; });
     report.medians({{"lmdb.group_commit.rate", "records/s"}},
-                   [&] { return std::vector{group_commit_rate(directory)}; });
+                   [&] { return std::vector{lmdb_group_commit_rate(directory)}; });
     measure_commits(report, sizes, directory);
     measure_end_to_end(report, sizes, directory);
     measure_catch_up(report, sizes, directory);

@@ -137,14 +137,12 @@ kj::Promise<kj::Own<kj::AsyncIoStream>> Connection::secure(kj::Own<kj::AsyncIoSt
 kj::Promise<void> Connection::login(kj::Own<kj::AsyncIoStream> stream, LoginRequest request) {
   stream_ = kj::mv(stream);
   messages_ = kj::heap<ServerStream>(*stream_, timer_);
-  network_ =
-      kj::heap<capnp::TwoPartyVatNetwork>(*messages_, capnp::rpc::twoparty::Side::CLIENT, transport::reader_options());
-  messages_->watch(*network_);
+  network_ = kj::heap<transport::MessageNetwork>(*messages_, messages_->queue(), capnp::rpc::twoparty::Side::CLIENT,
+                                                 transport::reader_options(), [link = self_] {
+                                                   if (*link != nullptr) (*link)->closed_by_server();
+                                                 });
   rpc_ = kj::heap<capnp::RpcSystem<capnp::rpc::twoparty::VatId>>(capnp::makeRpcClient(*network_));
   rpc_->setFlowLimit(limits::kCallBytesInFlightMax / sizeof(capnp::word));
-  tasks_->add(network_->onDisconnect().then([this] {
-    fail_with(Error{ErrorCode::kUnavailable, "", "the server closed the connection", 0, 0});
-  }));
 
   capnp::MallocMessageBuilder scratch(8);
   auto server = scratch.initRoot<capnp::rpc::twoparty::VatId>();
@@ -367,6 +365,13 @@ std::optional<LineProgress> Connection::progress() {
 
 void Connection::fail_with(Error reason) {
   if (events_ != nullptr) events_->lost(std::move(reason));
+}
+
+// Not from inside the RPC system.
+void Connection::closed_by_server() {
+  tasks_->add(kj::evalLater([this] {
+    fail_with(Error{ErrorCode::kUnavailable, "", "the server closed the connection", 0, 0});
+  }));
 }
 
 void Connection::taskFailed(kj::Exception&& exception) { fail_with(error_of(exception)); }

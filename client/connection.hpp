@@ -16,6 +16,7 @@
 #include "client/loop.hpp"
 #include "client/server_stream.hpp"
 #include "schema/broker.capnp.h"
+#include "transport/message_network.hpp"
 
 namespace earshot::client {
 
@@ -61,6 +62,7 @@ class Connection final : public Link, private kj::TaskSet::ErrorHandler {
   [[nodiscard]] std::optional<LineProgress> progress();
   [[nodiscard]] std::uint64_t now_ms() const { return loop_->clock().monotonic_ms(); }
   void fail_with(Error reason);
+  void closed_by_server();
   void taskFailed(kj::Exception&& exception) override;
 
   struct Call {
@@ -87,7 +89,7 @@ class Connection final : public Link, private kj::TaskSet::ErrorHandler {
   // In the order of their making; destroyed in reverse: tasks before what they use.
   kj::Own<kj::AsyncIoStream> stream_;
   kj::Own<ServerStream> messages_;
-  kj::Own<capnp::TwoPartyVatNetwork> network_;
+  kj::Own<transport::MessageNetwork> network_;
   kj::Own<capnp::RpcSystem<capnp::rpc::twoparty::VatId>> rpc_;
   schema::Session::Client session_ = nullptr;
   kj::Own<kj::TaskSet> tasks_;

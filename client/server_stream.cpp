@@ -8,30 +8,23 @@ ServerStream::ServerStream(kj::AsyncIoStream& stream, kj::Timer& timer)
   input_.read_ahead();
 }
 
-kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> ServerStream::tryReadMessage(kj::ArrayPtr<kj::AutoCloseFd>,
-                                                                                capnp::ReaderOptions options,
-                                                                                kj::ArrayPtr<capnp::word>) {
+kj::Promise<kj::Maybe<kj::Own<capnp::MessageReader>>> ServerStream::read(capnp::ReaderOptions options) {
   input_.begin_message();
-  return messages_.try_read(options).then(
-      [this](kj::Maybe<kj::Own<capnp::MessageReader>>&& message) -> kj::Maybe<capnp::MessageReaderAndFds> {
-        KJ_IF_MAYBE (reader, message) {
-          bounds_.check((*reader)->getRoot<capnp::rpc::Message>());
-          return capnp::MessageReaderAndFds{kj::mv(*reader), nullptr};
-        }
-        return nullptr;
-      });
+  return messages_.try_read(options).then([this](kj::Maybe<kj::Own<capnp::MessageReader>>&& message) {
+    KJ_IF_MAYBE (reader, message) bounds_.check((*reader)->getRoot<capnp::rpc::Message>());
+    return kj::mv(message);
+  });
 }
 
-kj::Promise<void> ServerStream::writeMessage(kj::ArrayPtr<const int>,
-                                             kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) {
-  bounds_.sent(segments);
-  return output_.write(segments);
+bool ServerStream::gather(Segments message) {
+  if (!output_.gather(message)) return false;
+  bounds_.sent(message);
+  return true;
 }
 
-kj::Promise<void> ServerStream::writeMessages(
-    kj::ArrayPtr<kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>> messages) {
-  for (const auto& segments : messages) bounds_.sent(segments);
-  return output_.write_all(messages);
+kj::Promise<void> ServerStream::write(Segments message) {
+  bounds_.sent(message);
+  return output_.write(message);
 }
 
 }  // namespace earshot::client

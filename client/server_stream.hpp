@@ -1,10 +1,9 @@
 #pragma once
 
-#include <capnp/rpc-twoparty.h>
-#include <capnp/serialize-async.h>
 #include <kj/async-io.h>
 
 #include "transport/message_bounds.hpp"
+#include "transport/message_channel.hpp"
 #include "transport/message_input.hpp"
 #include "transport/message_output.hpp"
 #include "transport/message_source.hpp"
@@ -17,27 +16,17 @@ namespace earshot::client {
 // does not read is read nevertheless: it may not read our calls until we have read its answers.
 //
 // The loop's thread only.
-class ServerStream final : public capnp::MessageStream {
+class ServerStream final : public transport::MessageChannel {
  public:
   ServerStream(kj::AsyncIoStream& stream, kj::Timer& timer);
 
-  // The network that writes through this stream and knows how much waits to be written.
-  void watch(capnp::TwoPartyVatNetwork& network) { queue_.watch(network); }
+  transport::WriteQueue& queue() { return queue_; }
 
-  [[nodiscard]] const transport::WriteQueue& queue() const { return queue_; }
-
-  using capnp::MessageStream::tryReadMessage;
-  using capnp::MessageStream::writeMessage;
-  using capnp::MessageStream::writeMessages;
-
-  kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> tryReadMessage(kj::ArrayPtr<kj::AutoCloseFd> fd_space,
-                                                                    capnp::ReaderOptions options,
-                                                                    kj::ArrayPtr<capnp::word> scratch) override;
-  kj::Promise<void> writeMessage(kj::ArrayPtr<const int> fds,
-                                 kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) override;
-  kj::Promise<void> writeMessages(kj::ArrayPtr<kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>> messages) override;
-  kj::Maybe<int> getSendBufferSize() override { return output_.send_buffer_bytes(); }
+  kj::Promise<kj::Maybe<kj::Own<capnp::MessageReader>>> read(capnp::ReaderOptions options) override;
+  bool gather(Segments message) override;
+  kj::Promise<void> write(Segments message) override;
   kj::Promise<void> end() override { return output_.end(); }
+  void abort() override { output_.abort(); }
 
  private:
   transport::MessageInput input_;

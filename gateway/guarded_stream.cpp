@@ -53,23 +53,17 @@ void GuardedStream::release_written() {
   while (!held_.empty() && held_.front().written <= queue_.bytes_written()) held_.pop_front();
 }
 
-kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> GuardedStream::tryReadMessage(kj::ArrayPtr<kj::AutoCloseFd>,
-                                                                                 capnp::ReaderOptions options,
-                                                                                 kj::ArrayPtr<capnp::word>) {
+kj::Promise<kj::Maybe<kj::Own<capnp::MessageReader>>> GuardedStream::read(capnp::ReaderOptions options) {
   if (queue_.memory_bytes() <= limits::kConnectionQueueBytesMax) return read_now(options);
   return drained(limits::kConnectionQueueBytesMax).then([this, options] { return read_now(options); });
 }
 
-kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> GuardedStream::read_now(capnp::ReaderOptions options) {
+kj::Promise<kj::Maybe<kj::Own<capnp::MessageReader>>> GuardedStream::read_now(capnp::ReaderOptions options) {
   bytes_.begin_message();
-  return messages_.try_read(options).then(
-      [this](kj::Maybe<kj::Own<capnp::MessageReader>>&& message) -> kj::Maybe<capnp::MessageReaderAndFds> {
-        KJ_IF_MAYBE (reader, message) {
-          check(**reader);
-          return capnp::MessageReaderAndFds{kj::mv(*reader), nullptr};
-        }
-        return nullptr;
-      });
+  return messages_.try_read(options).then([this](kj::Maybe<kj::Own<capnp::MessageReader>>&& message) {
+    KJ_IF_MAYBE (reader, message) check(**reader);
+    return kj::mv(message);
+  });
 }
 
 void GuardedStream::check(capnp::MessageReader& message) {
@@ -77,16 +71,15 @@ void GuardedStream::check(capnp::MessageReader& message) {
   bounds_.check(message.getRoot<capnp::rpc::Message>());
 }
 
-kj::Promise<void> GuardedStream::writeMessage(kj::ArrayPtr<const int>,
-                                              kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) {
-  bounds_.sent(segments);
-  return output_.write(segments);
+bool GuardedStream::gather(Segments message) {
+  if (!output_.gather(message)) return false;
+  bounds_.sent(message);
+  return true;
 }
 
-kj::Promise<void> GuardedStream::writeMessages(
-    kj::ArrayPtr<kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>> messages) {
-  for (const auto& segments : messages) bounds_.sent(segments);
-  return output_.write_all(messages);
+kj::Promise<void> GuardedStream::write(Segments message) {
+  bounds_.sent(message);
+  return output_.write(message);
 }
 
 void GuardedStream::write_begun() {

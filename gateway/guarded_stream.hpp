@@ -5,15 +5,14 @@
 #include <optional>
 #include <vector>
 
-#include <capnp/rpc-twoparty.h>
 #include <capnp/rpc.capnp.h>
-#include <capnp/serialize-async.h>
 #include <kj/timer.h>
 
 #include "base/byte_budget.hpp"
 #include "base/queue.hpp"
 #include "gateway/bounded_input.hpp"
 #include "transport/message_bounds.hpp"
+#include "transport/message_channel.hpp"
 #include "transport/message_input.hpp"
 #include "transport/message_output.hpp"
 #include "transport/message_source.hpp"
@@ -30,12 +29,12 @@ namespace earshot::gateway {
 //  * what is being read has its place in the node's room for that, and before the login little of it.
 //
 // KJ thread only.
-class GuardedStream final : public capnp::MessageStream, private transport::MessageOutput::Watcher {
+class GuardedStream final : public transport::MessageChannel, private transport::MessageOutput::Watcher {
  public:
   // The stream may be wrapped (TLS): progress is looked up at the socket below it.
   GuardedStream(kj::AsyncIoStream& stream, kj::Timer& timer, ReadingRoom& room);
-  // The network that writes through this stream and knows how much waits to be written.
-  void watch(capnp::TwoPartyVatNetwork& network) { queue_.watch(network); }
+  // What waits to be written.
+  transport::WriteQueue& queue() { return queue_; }
 
   // The connection is about to be closed: nothing waits to go out along with something else.
   void hurry() { output_.hurry(); }
@@ -57,21 +56,14 @@ class GuardedStream final : public capnp::MessageStream, private transport::Mess
     input_.login_done();
   }
 
-  using capnp::MessageStream::tryReadMessage;
-  using capnp::MessageStream::writeMessage;
-  using capnp::MessageStream::writeMessages;
-
-  kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> tryReadMessage(kj::ArrayPtr<kj::AutoCloseFd> fd_space,
-                                                                    capnp::ReaderOptions options,
-                                                                    kj::ArrayPtr<capnp::word> scratch) override;
-  kj::Promise<void> writeMessage(kj::ArrayPtr<const int> fds,
-                                 kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) override;
-  kj::Promise<void> writeMessages(kj::ArrayPtr<kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>> messages) override;
-  kj::Maybe<int> getSendBufferSize() override { return output_.send_buffer_bytes(); }
+  kj::Promise<kj::Maybe<kj::Own<capnp::MessageReader>>> read(capnp::ReaderOptions options) override;
+  bool gather(Segments message) override;
+  kj::Promise<void> write(Segments message) override;
   kj::Promise<void> end() override { return output_.end(); }
+  void abort() override { output_.abort(); }
 
  private:
-  kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> read_now(capnp::ReaderOptions options);
+  kj::Promise<kj::Maybe<kj::Own<capnp::MessageReader>>> read_now(capnp::ReaderOptions options);
   void check(capnp::MessageReader& message);
   void write_begun() override;
   void write_ended() override;

@@ -20,17 +20,15 @@ constexpr std::size_t kStrangerCallBytes = limits::kLoginMessageBytesMax / 8;
 RpcConnection::RpcConnection(SessionContext& context, kj::Own<kj::AsyncIoStream> stream, kj::TimePoint login_due,
                              std::function<void()> over)
     : context_(context),
+      over_(std::move(over)),
       stream_(kj::mv(stream)),
       guard_(*stream_, context.timer, context.reading),
       session_(kj::refcounted<RpcSession>(context, *this)),
-      network_(guard_, capnp::rpc::twoparty::Side::SERVER, transport::reader_options()),
+      network_(guard_, guard_.queue(), capnp::rpc::twoparty::Side::SERVER, transport::reader_options(),
+               [this] { close_now(); }),
       rpc_(capnp::makeRpcServer(network_, static_cast<capnp::BootstrapFactory<capnp::rpc::twoparty::VatId>&>(*this))),
-      over_(std::move(over)),
-      timer_(nullptr),
-      tasks_(static_cast<kj::TaskSet::ErrorHandler&>(*this)) {
-  guard_.watch(network_);
+      timer_(nullptr) {
   rpc_.setFlowLimit(kStrangerCallBytes / sizeof(capnp::word));
-  tasks_.add(network_.onDisconnect().then([this] { close_now(); }));
   timer_ = context_.timer.atTime(login_due)
                .then([this] {
                  spdlog::debug("a connection is closed: no login within {} ms", context_.options.login_timeout_ms);
@@ -42,6 +40,7 @@ RpcConnection::RpcConnection(SessionContext& context, kj::Own<kj::AsyncIoStream>
 
 // The session first: the actor must hear at once, while calls in the RPC system may still hold the session's object.
 RpcConnection::~RpcConnection() noexcept(false) {
+  over_ = nullptr;  // the RPC system lets the network go now
   if (guard_.violated()) count(context_.counters.violations);
   session_->detach();
 }
@@ -114,11 +113,6 @@ void RpcConnection::close_soon() {
   timer_ = written.exclusiveJoin(context_.timer.afterDelay(context_.options.close_linger_ms * kj::MILLISECONDS))
                .then([this] { close_now(); }, [this](kj::Exception&&) { close_now(); })
                .eagerlyEvaluate(nullptr);
-}
-
-void RpcConnection::taskFailed(kj::Exception&& why) {
-  spdlog::debug("a connection failed: {}", why.getDescription().cStr());
-  close_now();
 }
 
 void RpcConnection::close_now() {

@@ -10,13 +10,12 @@
 
 #include "gateway/guarded_stream.hpp"
 #include "gateway/rpc_session.hpp"
+#include "transport/message_network.hpp"
 
 namespace earshot::gateway {
 
 // One client's connection: its socket, the RPC system on it and its session. KJ thread only.
-class RpcConnection final : public ConnectionControl,
-                            private capnp::BootstrapFactory<capnp::rpc::twoparty::VatId>,
-                            private kj::TaskSet::ErrorHandler {
+class RpcConnection final : public ConnectionControl, private capnp::BootstrapFactory<capnp::rpc::twoparty::VatId> {
  public:
   // The stream may be wrapped (TLS). It is closed when nobody has logged in by then. `over` is called once, when the
   // connection is to be destroyed: not by this call, and later than it may be destroyed.
@@ -39,21 +38,19 @@ class RpcConnection final : public ConnectionControl,
   auth::Origin origin() override { return origin_of(*stream_); }
   void hold_until_written(ByteLease lease) override { guard_.hold_until_written(std::move(lease)); }
   void close_now();
-  void taskFailed(kj::Exception&& why) override;
   // Why a client that is too slow has to go, if so.
   [[nodiscard]] std::optional<std::string> too_slow();
   [[nodiscard]] std::optional<std::string> too_slow_a_sender();
 
   SessionContext& context_;
+  std::function<void()> over_;  // called no more once it was
   kj::Own<kj::AsyncIoStream> stream_;
   GuardedStream guard_;
   kj::Own<RpcSession> session_;
-  capnp::TwoPartyVatNetwork network_;
+  transport::MessageNetwork network_;
   capnp::RpcSystem<capnp::rpc::twoparty::VatId> rpc_;
-  std::function<void()> over_;  // called no more once it was
   bool ending_ = false;
   kj::Promise<void> timer_;  // until login: the login timeout; while closing: the linger
-  kj::TaskSet tasks_;
 };
 
 }  // namespace earshot::gateway

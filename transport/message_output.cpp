@@ -6,7 +6,6 @@
 #include <capnp/message.h>
 #include <capnp/rpc.capnp.h>
 #include <capnp/serialize-async.h>
-#include <sys/socket.h>
 
 namespace earshot::transport {
 namespace {
@@ -46,22 +45,14 @@ kj::Promise<void> MessageOutput::write(Segments message) {
   return write_alone(message);
 }
 
-kj::Promise<void> MessageOutput::write_all(kj::ArrayPtr<Segments> messages) {
-  while (messages.size() > 0 && gather(messages.front())) messages = messages.slice(1, messages.size());
-  if (messages.size() == 0) return kj::READY_NOW;
-  return write_alone(messages.front()).then([this, rest = messages.slice(1, messages.size())] {
-    return write_all(rest);
-  });
-}
-
 bool MessageOutput::gather(Segments message) {
   const std::size_t bytes = framed_bytes(message);
   if (failure_ != nullptr || bytes > kSmallMessageBytes || gathered_.size() + bytes > kGatheredBytesMax) return false;
   append_framed(gathered_, message);
-  const auto load = WriteQueue::load_of(kj::arrayPtr(&message, 1));
+  const auto load = WriteQueue::load_of(message);
   gathered_load_.bytes += load.bytes;
   ++gathered_load_.messages;
-  queue_.taken_over(load);
+  queue_.added(load);
   flush_soon(is_unhurried(message));
   return true;
 }
@@ -95,11 +86,15 @@ void MessageOutput::taskFailed(kj::Exception&& exception) {
 }
 
 kj::Promise<void> MessageOutput::write_alone(Segments message) {
-  return flushed().then([this, message]() -> kj::Promise<void> {
-    if (gather(message)) return kj::READY_NOW;
-    const auto load = WriteQueue::load_of(kj::arrayPtr(&message, 1));
-    return queue_.follow(watch(capnp::writeMessage(stream_, message)), load);
-  });
+  const auto load = WriteQueue::load_of(message);
+  queue_.added(load);
+  return flushed()
+      .then([this, message] { return watch(capnp::writeMessage(stream_, message)); })
+      .then([this, load] { queue_.written(load); },
+            [this, load](kj::Exception&& exception) {
+              queue_.left(load);
+              kj::throwFatalException(kj::mv(exception));
+            });
 }
 
 kj::Promise<void> MessageOutput::flush() {
@@ -142,12 +137,9 @@ kj::Promise<void> MessageOutput::end() {
   return flushed().then([this] { stream_.shutdownWrite(); });
 }
 
-kj::Maybe<int> MessageOutput::send_buffer_bytes() {
-  int bytes = 0;
-  kj::uint size = sizeof bytes;
-  const auto refused = kj::runCatchingExceptions([&] { stream_.getsockopt(SOL_SOCKET, SO_SNDBUF, &bytes, &size); });
-  if (refused != nullptr) return nullptr;
-  return bytes;
+// A socket that is not connected any more refuses that, and tells its reader by itself.
+void MessageOutput::abort() {
+  (void)kj::runCatchingExceptions([this] { stream_.abortRead(); });
 }
 
 }  // namespace earshot::transport

@@ -44,18 +44,18 @@ class MessageOutput : private kj::TaskSet::ErrorHandler {
                 Watcher* watcher = nullptr)
       : stream_(stream), timer_(timer), queue_(queue), answers_(answers), watcher_(watcher), flushing_(*this) {}
 
-  // Resolves when the message is needed no more: it is gathered, or written. One of these two at a time.
+  // Takes a copy of a small message, if there is room for it. Not while write() writes.
+  bool gather(Segments message);
+  // Resolves when the message is needed no more: it is gathered, or written. One at a time.
   kj::Promise<void> write(Segments message);
-  kj::Promise<void> write_all(kj::ArrayPtr<Segments> messages);
   // From now on nothing waits: the connection is about to be closed.
   void hurry();
   // When everything is written, the end is.
   kj::Promise<void> end();
-  // That the socket takes in; nothing where there is none.
-  kj::Maybe<int> send_buffer_bytes();
+  // Whoever reads from the connection is told of its end.
+  void abort();
 
  private:
-  bool gather(Segments message);
   bool is_unhurried(Segments message);
   void flush_soon(bool unhurried);
   kj::Promise<void> write_alone(Segments message);

@@ -10,6 +10,7 @@
 
 #include "base/limits.hpp"
 #include "schema/broker.capnp.h"
+#include "transport/message_network.hpp"
 
 namespace earshot::client {
 namespace {
@@ -21,7 +22,6 @@ using capnp::rpc::Message;
 class ServerStreamTest : public testing::Test {
  protected:
   ServerStreamTest() {
-    ends_->stream.watch(ends_->network);
     capnp::MallocMessageBuilder scratch(8);
     auto server = scratch.initRoot<capnp::rpc::twoparty::VatId>();
     server.setSide(capnp::rpc::twoparty::Side::SERVER);
@@ -49,7 +49,7 @@ class ServerStreamTest : public testing::Test {
   }
   bool is_over() {
     io_.waitScope.poll();
-    return ends_->over.poll(io_.waitScope);
+    return ends_->is_over;
   }
   // The server takes in all that is written, until nothing more comes.
   void take_all() {
@@ -64,8 +64,9 @@ class ServerStreamTest : public testing::Test {
     kj::TimerImpl timer{kj::origin<kj::TimePoint>()};
     kj::TwoWayPipe pipe = kj::newTwoWayPipe();
     ServerStream stream{*pipe.ends[0], timer};
-    capnp::TwoPartyVatNetwork network{stream, capnp::rpc::twoparty::Side::CLIENT};
-    kj::Promise<void> over = network.onDisconnect();
+    bool is_over = false;
+    transport::MessageNetwork network{
+        stream, stream.queue(), capnp::rpc::twoparty::Side::CLIENT, {}, [this] { is_over = true; }};
     capnp::RpcSystem<capnp::rpc::twoparty::VatId> rpc = capnp::makeRpcClient(network);
     std::unique_ptr<schema::Broker::Client> broker;
     kj::Promise<void> said = nullptr;

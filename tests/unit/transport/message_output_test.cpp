@@ -193,17 +193,5 @@ TEST_F(MessageOutputTest, WhatAWriteFailedWithIsToldToLaterOnes) {
   EXPECT_TRUE(kj::runCatchingExceptions([&] { writing.wait(parts_->scope); }) != nullptr);
 }
 
-TEST_F(MessageOutputTest, SeveralAtOnceGoOutInTheirOrder) {
-  std::vector<Builder> messages;
-  std::vector<MessageOutput::Segments> segments;
-  for (std::uint32_t i = 0; i < 50; ++i) {
-    messages.push_back(bootstrap(i, i % 7 == 3 ? 2 * MessageOutput::kSmallMessageBytes : 0));
-    segments.push_back(messages.back()->getSegmentsForOutput());
-  }
-  auto writing = parts_->output.write_all(kj::arrayPtr(segments.data(), segments.size())).eagerlyEvaluate(nullptr);
-  for (std::uint32_t i = 0; i < 50; ++i) ASSERT_EQ(read(), i);
-  writing.wait(parts_->scope);
-}
-
 }  // namespace
 }  // namespace earshot::transport
