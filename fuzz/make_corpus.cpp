@@ -21,6 +21,7 @@
 #include "cluster/raft_message.hpp"
 #include "schema/shard_sums.hpp"
 #include "schema/wire.hpp"
+#include "storage/journal_frame.hpp"
 #include "storage/lmdb_environment.hpp"
 #include "storage/lmdb_format.hpp"
 #include "storage/log_codec.hpp"
@@ -278,6 +279,16 @@ void add_storage(Corpus& corpus) {
   for (const auto& [number, bytes] : {std::pair{2u, 4}, {7u, 8}, {1u, 8}, {64u, 2}})
     identity += std::string(static_cast<std::size_t>(bytes - 1), '\0') + static_cast<char>(number);
   corpus.add("storage", 6, identity);
+  std::string frames;
+  storage::FrameWriter writer;
+  for (std::uint64_t number = 1; number <= 2; ++number) {
+    writer.begin();
+    writer.put(0, key, sealed);
+    if (number == 2) writer.erase(1, group);
+    frames += writer.finish(number, 1);
+  }
+  corpus.add("storage", std::string(1, 7) + frames, 2 * kLmdbBytesMax);
+  corpus.add("storage", 7, frames.substr(storage::kFrameHeadBytes, sealed.size() + 100));
   const std::string file = small_lmdb_file();
   corpus.add("storage", std::string(1, 4) + file, kLmdbBytesMax);
   corpus.add("storage", std::string(1, 5) + std::string(32, '\0') + file, kLmdbBytesMax);

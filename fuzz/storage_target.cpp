@@ -1,6 +1,7 @@
-// What a node finds on its disk beside the records: the log's own, LMDB's file as `earshot verify` and a start read it,
-// and the identity. Checksums are also made to fit, or nothing would come past them.
+// What a node finds on its disk beside the records: the log's own, its journal, LMDB's file as `earshot verify` and a
+// start read it, and the identity. Checksums are also made to fit, or nothing would come past them.
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -8,6 +9,8 @@
 
 #include "fuzz/target.hpp"
 #include "storage/data_directory.hpp"
+#include "storage/journal_environment.hpp"
+#include "storage/journal_frame.hpp"
 #include "storage/lmdb_meta.hpp"
 #include "storage/lmdb_page.hpp"
 #include "storage/lmdb_walk.hpp"
@@ -98,6 +101,20 @@ void try_heads(std::string_view bytes) {
         data, [] {}, [](const PageFlaw&) {});
 }
 
+// A file of the log's journal as it is found, and what a frame says whose checksum fits.
+void try_journal(std::string_view bytes) {
+  std::filesystem::create_directory(place() + "/journal");
+  write("journal/000000000001.journal", bytes);
+  const auto journal = open_journal({.path = place() + "/journal", .tables = 3, .read_only = true});
+  if (journal) (void)(*journal)->begin_read();
+  std::string frame(kFrameHeadBytes, '\0');
+  frame += bytes;
+  std::size_t used = 0;
+  (void)read_changes(frame,
+                     [&](const FrameChange& change) { used += change.key.size() + change.value.value_or("").size(); });
+  require(used <= bytes.size());
+}
+
 void try_identity(std::string_view bytes) {
   for (const std::string& file : {std::string(bytes), sealed(kIdentityMagic, bytes)}) {
     write("identity", file);
@@ -113,13 +130,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace earshot;
   using Kind = storage::lmdb::TreePage::Kind;
   std::string_view bytes = fuzz::view(data, size);
-  switch (fuzz::choose(bytes, 7)) {
+  switch (fuzz::choose(bytes, 8)) {
     case 0: fuzz::try_log_record(bytes); break;
     case 1: fuzz::try_small_records(bytes); break;
     case 2: fuzz::try_page(bytes, Kind::kLeaf); break;
     case 3: fuzz::try_page(bytes, Kind::kBranch); break;
     case 4: fuzz::try_file(bytes); break;
     case 5: fuzz::try_heads(bytes); break;
+    case 7: fuzz::try_journal(bytes); break;
     default: fuzz::try_identity(bytes); break;
   }
   return 0;

@@ -12,7 +12,6 @@ using keys::read_big_endian;
 constexpr std::size_t kNumberOffset = 8;
 constexpr std::size_t kBytesOffset = 16;
 constexpr std::size_t kBeginsOffset = 24;
-constexpr std::size_t kHeadBytes = 32;
 constexpr std::size_t kChangeHeadBytes = 8;
 constexpr std::size_t kKeptBytesMax = 4 << 20;
 constexpr std::uint64_t kFormatSeed = 0x6a6f75726e616c31;  // "journal1": another format is no frame
@@ -31,7 +30,7 @@ void set_big_endian(std::string& frame, std::size_t offset, std::uint64_t value)
 
 void FrameWriter::begin() {
   if (frame_.capacity() > kKeptBytesMax) std::string().swap(frame_);
-  frame_.assign(kHeadBytes, '\0');
+  frame_.assign(kFrameHeadBytes, '\0');
 }
 
 void FrameWriter::begin_change(bool has_value, Table table, std::string_view key, std::size_t value_bytes) {
@@ -61,16 +60,16 @@ std::string_view FrameWriter::finish(std::uint64_t number, std::uint64_t begins_
 }
 
 std::optional<FrameHead> read_frame(std::string_view bytes) {
-  if (bytes.size() < kHeadBytes) return std::nullopt;
+  if (bytes.size() < kFrameHeadBytes) return std::nullopt;
   const FrameHead head{read_big_endian(bytes, kNumberOffset), read_big_endian(bytes, kBytesOffset),
                        read_big_endian(bytes, kBeginsOffset)};
-  if (head.number == 0 || head.bytes < kHeadBytes || head.bytes > bytes.size()) return std::nullopt;
+  if (head.number == 0 || head.bytes < kFrameHeadBytes || head.bytes > bytes.size()) return std::nullopt;
   if (read_big_endian(bytes, 0) != checksum_over(bytes.substr(0, head.bytes))) return std::nullopt;
   return head;
 }
 
 bool read_changes(std::string_view frame, const std::function<void(const FrameChange&)>& visit) {
-  for (std::size_t at = kHeadBytes; at < frame.size();) {
+  for (std::size_t at = kFrameHeadBytes; at < frame.size();) {
     if (frame.size() - at < kChangeHeadBytes) return false;
     const std::uint64_t kind = read_big_endian(frame, at, 1);
     const std::size_t key_bytes = read_big_endian(frame, at + 2, 2);

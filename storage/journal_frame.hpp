@@ -16,6 +16,7 @@
 namespace earshot::storage {
 
 inline constexpr std::size_t kFramePageBytes = 4096;
+inline constexpr std::size_t kFrameHeadBytes = 32;
 
 struct FrameHead {
   std::uint64_t number = 0;     // of the commit: 1, 2, 3 …
