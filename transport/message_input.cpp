@@ -29,6 +29,7 @@ kj::Promise<std::size_t> MessageInput::tryRead(void* buffer, std::size_t bytes_m
 
 std::size_t MessageInput::take(kj::byte* to, std::size_t bytes_max) {
   const std::size_t taken = std::min(waiting_.size(), bytes_max);
+  if (taken == 0) return 0;
   std::memcpy(to, waiting_.begin(), taken);
   waiting_ = waiting_.slice(taken, waiting_.size());
   if (waiting_.size() == 0) large_ = nullptr;
