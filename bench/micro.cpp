@@ -4,6 +4,7 @@
 #include "base/checksum.hpp"
 #include "cluster/shard_machine.hpp"
 #include "schema/commands.hpp"
+#include "storage/journal_frame.hpp"
 #include "storage/model_environment.hpp"
 #include "storage/state_store.hpp"
 
@@ -55,6 +56,35 @@ void DecodeCommands(benchmark::State& state) {
   count_messages(state, state.range(0));
 }
 BENCHMARK(DecodeCommands)->Arg(1)->Arg(64);
+
+// What a commit of the log costs beside the disk: its frame, and that looked at again at a start.
+std::string_view build_frame(storage::FrameWriter& writer, std::size_t records, const std::string& record) {
+  writer.begin();
+  for (std::size_t i = 0; i < records; ++i) writer.put(0, std::to_string(10'000'000 + i), record);
+  return writer.finish(1, 1);
+}
+
+void BuildFrame(benchmark::State& state) {
+  const std::string record(200, 'x');
+  storage::FrameWriter writer;
+  for (auto _ : state) benchmark::DoNotOptimize(build_frame(writer, static_cast<std::size_t>(state.range(0)), record));
+  count_messages(state, state.range(0));
+}
+BENCHMARK(BuildFrame)->Arg(1)->Arg(256);
+
+void ReadFrame(benchmark::State& state) {
+  storage::FrameWriter writer;
+  const std::string frame(build_frame(writer, static_cast<std::size_t>(state.range(0)), std::string(200, 'x')));
+  for (auto _ : state) {
+    const auto head = storage::read_frame(frame);
+    std::size_t changes = 0;
+    (void)storage::read_changes(std::string_view(frame).substr(0, head->bytes),
+                                [&](const storage::FrameChange&) { ++changes; });
+    benchmark::DoNotOptimize(changes);
+  }
+  count_messages(state, state.range(0));
+}
+BENCHMARK(ReadFrame)->Arg(1)->Arg(256);
 
 void flush(cluster::ShardMachine& machine, storage::Environment& environment) {
   const auto overlay = machine.freeze();
