@@ -95,8 +95,7 @@ class LogWriterActor final : public WriterActor<LogWriter> {
                     LogWriter(store, setup.budgets->disk, *setup.clock, Random(setup.seed),
                               limits::kLogTransactionBytesMax, setup.budgets->watch),
                     setup.budgets->watch),
-        budgets_(std::move(setup.budgets)),
-        gate_(std::move(setup.gate)) {}
+        budgets_(std::move(setup.budgets)) {}
 
   const char* name() const override { return "log-writer"; }
 
@@ -111,16 +110,9 @@ class LogWriterActor final : public WriterActor<LogWriter> {
   void tell(LogWriter::Completion completion) override {
     send(shards_.at(completion.group), LogPersisted{std::move(completion.tickets)});
   }
-  // A call's messages go to many shards, which come one after the other.
-  bool wait_for_more(std::chrono::nanoseconds last_commit) override {
-    if (gate_ == nullptr || gate_->is_open()) return false;
-    gate_->wait(last_commit / 2);
-    return true;
-  }
   void on_exit() override { shards_.clear(); }
 
   const std::shared_ptr<NodeBudgets> budgets_;
-  const std::shared_ptr<CommitGate> gate_;
   std::unordered_map<ShardId, caf::actor> shards_;
 };
 

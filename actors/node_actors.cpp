@@ -106,13 +106,8 @@ Status NodeActors::start(std::function<void(Status)> opened) {
   if (!logs.has_value()) return fail(std::move(logs.error()));
 
   Random random(setup_.seed);
-  const auto writer = [&] {
-    return WriterSetup{budgets_, nullptr, setup_.clock, random.next(), setup_.writers_have_threads};
-  };
-  const auto gate = std::make_shared<CommitGate>();
-  WriterSetup log_setup = writer();
-  if (log_setup.has_thread) log_setup.gate = gate;  // whoever waits must not keep the shards waiting
-  const caf::actor log_writer = spawn_log_writer(system_, *setup_.log, std::move(log_setup));
+  const auto writer = [&] { return WriterSetup{budgets_, setup_.clock, random.next(), setup_.writers_have_threads}; };
+  const caf::actor log_writer = spawn_log_writer(system_, *setup_.log, writer());
   const caf::actor state_writer = spawn_state_writer(system_, *setup_.state, writer());
   writers_->add(kLogWriter, log_writer);
   writers_->add(kStateWriter, state_writer);
@@ -120,11 +115,10 @@ Status NodeActors::start(std::function<void(Status)> opened) {
   auto openings = std::make_shared<Openings>(setup_.shard_count, std::move(opened));
   for (std::uint16_t shard = 0; shard < setup_.shard_count; ++shard) {
     const auto seed = static_cast<std::uint32_t>(random.next());
-    gates_.push_back(std::make_shared<CommitGate::Shard>(gate));
-    shard_actors_.push_back(
-        spawn_shard(system_, ShardSetup{shard_options(ShardId(shard), seed), setup_.state, std::move((*logs)[shard]),
-                                        budgets_, gates_.back(), setup_.clock, log_writer, state_writer,
-                                        [openings](Status status) { openings->report(std::move(status)); }}));
+    shard_actors_.push_back(spawn_shard(
+        system_,
+        ShardSetup{shard_options(ShardId(shard), seed), setup_.state, std::move((*logs)[shard]), budgets_, setup_.clock,
+                   log_writer, state_writer, [openings](Status status) { openings->report(std::move(status)); }}));
     shards_->add(shard, shard_actors_.back());
   }
   return {};
@@ -133,9 +127,7 @@ Status NodeActors::start(std::function<void(Status)> opened) {
 void NodeActors::serve() {
   std::vector<std::shared_ptr<ShardInbox>> inboxes;
   inboxes.reserve(shard_actors_.size());
-  for (std::size_t i = 0; i < shard_actors_.size(); ++i)
-    inboxes.push_back(shard_inbox(shard_actors_[i], std::move(gates_[i])));
-  gates_.clear();
+  for (const caf::actor& shard : shard_actors_) inboxes.push_back(shard_inbox(shard));
   router_ = std::make_shared<const Router>(std::move(inboxes));
   for (const auto& shard : std::exchange(shard_actors_, {})) caf::anon_send(shard, JoinShards{router_});
 }

@@ -11,7 +11,6 @@
 #include <caf/fwd.hpp>
 
 #include "actors/broker.hpp"
-#include "actors/commit_gate.hpp"
 #include "actors/counters.hpp"
 #include "actors/live_actors.hpp"
 #include "actors/node_faults.hpp"
@@ -90,8 +89,7 @@ class NodeActors {
   const std::shared_ptr<LiveActors> sessions_ = LiveActors::make();
   const std::shared_ptr<LiveActors> shards_ = LiveActors::make();
   const std::shared_ptr<LiveActors> writers_ = LiveActors::make();
-  std::vector<caf::actor> shard_actors_;                   // until serve()
-  std::vector<std::shared_ptr<CommitGate::Shard>> gates_;  // of these
+  std::vector<caf::actor> shard_actors_;  // until serve()
   std::shared_ptr<const Router> router_;
   std::size_t entries_read_ = 0;
 

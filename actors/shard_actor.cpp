@@ -51,18 +51,11 @@ class ShardActor final : public caf::event_based_actor, private ShardHost {
   void gather() {
     gather_asked_ = false;
     shard_->gather();
-    tell_gate();
-  }
-  void tell_gate() {
-    if (!gather_asked_) setup_->gate->gathered();
   }
 
   template <class Message>
   auto forward() {
-    return [this](Message& message) {
-      shard_->handle(std::move(message));
-      tell_gate();
-    };
+    return [this](Message& message) { shard_->handle(std::move(message)); };
   }
 
   std::shared_ptr<ShardSetup> setup_;
@@ -131,30 +124,21 @@ void ShardActor::timer_fired(const TimerFired& timer) {
 
 class ActorShardInbox final : public ShardInbox {
  public:
-  ActorShardInbox(caf::actor shard, std::shared_ptr<CommitGate::Shard> gate)
-      : shard_(std::move(shard)), gate_(std::move(gate)) {}
-  void post(ShardSend message) override { post_for_log(std::move(message)); }
-  void post(ShardLogin message) override { post_for_log(std::move(message)); }
-  void post(ShardAck message) override { post_for_log(std::move(message)); }
+  explicit ActorShardInbox(caf::actor shard) : shard_(std::move(shard)) {}
+  void post(ShardSend message) override { caf::anon_send(shard_, std::move(message)); }
+  void post(ShardLogin message) override { caf::anon_send(shard_, std::move(message)); }
+  void post(ShardAck message) override { caf::anon_send(shard_, std::move(message)); }
   void post(ShardFetch message) override { caf::anon_send(shard_, std::move(message)); }
   void post(ShardHistory message) override { caf::anon_send(shard_, std::move(message)); }
   void post(ShardManage message) override { caf::anon_send(shard_, std::move(message)); }
-  void post(ShardAttempts message) override { post_for_log(std::move(message)); }
+  void post(ShardAttempts message) override { caf::anon_send(shard_, std::move(message)); }
   void post(ShardRegister message) override { caf::anon_send(shard_, std::move(message)); }
   void post(ShardUnregister message) override { caf::anon_send(shard_, std::move(message)); }
-  void post(ShardTransfer message) override { post_for_log(std::move(message)); }
+  void post(ShardTransfer message) override { caf::anon_send(shard_, std::move(message)); }
   void post(ShardTransferred message) override { caf::anon_send(shard_, std::move(message)); }
 
  private:
-  // Ends in the log, unless it is refused.
-  template <class Message>
-  void post_for_log(Message message) {
-    gate_->expect();
-    caf::anon_send(shard_, std::move(message));
-  }
-
   const caf::actor shard_;
-  const std::shared_ptr<CommitGate::Shard> gate_;
 };
 
 }  // namespace
@@ -163,8 +147,8 @@ caf::actor spawn_shard(caf::actor_system& system, ShardSetup setup) {
   return system.spawn<ShardActor>(std::make_shared<ShardSetup>(std::move(setup)));
 }
 
-std::shared_ptr<ShardInbox> shard_inbox(caf::actor shard, std::shared_ptr<CommitGate::Shard> gate) {
-  return std::make_shared<ActorShardInbox>(std::move(shard), std::move(gate));
+std::shared_ptr<ShardInbox> shard_inbox(caf::actor shard) {
+  return std::make_shared<ActorShardInbox>(std::move(shard));
 }
 
 }  // namespace earshot::actors

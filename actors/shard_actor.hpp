@@ -6,7 +6,6 @@
 #include <caf/actor.hpp>
 #include <caf/fwd.hpp>
 
-#include "actors/commit_gate.hpp"
 #include "actors/ports.hpp"
 #include "actors/shard.hpp"
 
@@ -18,7 +17,6 @@ struct ShardSetup {
   storage::Environment* state = nullptr;  // outlives the actor, as does the clock
   storage::LoadedLog log;
   std::shared_ptr<NodeBudgets> budgets;
-  std::shared_ptr<CommitGate::Shard> gate;
   const Clock* clock = nullptr;
   caf::actor log_writer;
   caf::actor state_writer;
@@ -31,6 +29,6 @@ struct ShardSetup {
 caf::actor spawn_shard(caf::actor_system& system, ShardSetup setup);
 
 // The way into a shard on this node.
-std::shared_ptr<ShardInbox> shard_inbox(caf::actor shard, std::shared_ptr<CommitGate::Shard> gate);
+std::shared_ptr<ShardInbox> shard_inbox(caf::actor shard);
 
 }  // namespace earshot::actors

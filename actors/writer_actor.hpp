@@ -26,8 +26,6 @@ class WriterActor : public caf::event_based_actor {
   Writer& writer() { return writer_; }
 
   virtual void tell(typename Writer::Completion completion) = 0;
-  // Lets more come in, for less time than the last commit took. False: nothing is about to.
-  virtual bool wait_for_more(std::chrono::nanoseconds /*last_commit*/) { return false; }
 
   template <class TakeWrite>
   caf::behavior writer_behavior(TakeWrite take_write) {
@@ -58,21 +56,15 @@ class WriterActor : public caf::event_based_actor {
     delayed_send(this, std::chrono::milliseconds(limits::kDiskLookMs), TimerFired{kLookTimer});
   }
 
-  // Once more behind what has come in while it waited.
   void gather() {
-    has_waited_ = !has_waited_ && wait_for_more(last_commit_);
-    if (has_waited_) return send(this, GatherNow{});
     gather_asked_ = false;
     commit();
   }
 
   void commit() {
-    const auto begin = std::chrono::steady_clock::now();
     for (auto& completion : writer_.commit()) tell(std::move(completion));
-    const auto end = std::chrono::steady_clock::now();
-    last_commit_ = end - begin;
-    if (end - looked_at_ >= kLooksAtMostEvery) {
-      looked_at_ = end;
+    if (const auto now = std::chrono::steady_clock::now(); now - looked_at_ >= kLooksAtMostEvery) {
+      looked_at_ = now;
       writer_.look();
     }
     if (writer_.empty()) return;
@@ -95,8 +87,6 @@ class WriterActor : public caf::event_based_actor {
   Writer writer_;
   const std::shared_ptr<DiskWatch> watch_;
   bool gather_asked_ = false;
-  bool has_waited_ = false;
-  std::chrono::nanoseconds last_commit_{0};
   std::chrono::steady_clock::time_point looked_at_;
   bool waits_for_room_ = false;
 };

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <memory>
 
-#include "actors/commit_gate.hpp"
 #include "actors/shard_budget.hpp"
 #include "base/clock.hpp"
 
@@ -12,7 +11,6 @@ namespace earshot::actors {
 // What both writers' actors work with besides their disk. The clock outlives them.
 struct WriterSetup {
   std::shared_ptr<NodeBudgets> budgets;
-  std::shared_ptr<CommitGate> gate;  // of the log writer; null: it waits for nobody
   const Clock* clock = nullptr;
   std::uint64_t seed = 0;  // of the jitter between attempts on a full disk
   bool has_thread = true;  // commits block, so a writer has a thread of its own; only simulations do without

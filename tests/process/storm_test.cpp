@@ -28,7 +28,7 @@ namespace earshot {
 namespace {
 
 constexpr std::size_t kConnectionsLong = 20'000;
-constexpr std::size_t kConnectionsShort = 2'000;
+constexpr std::size_t kConnectionsShort = 4'000;
 constexpr std::size_t kDescriptorsForOthers = 300;
 constexpr std::size_t kConnectionsPerAddress = 5'000;  // far below the ports of one source address, even in TIME_WAIT
 constexpr std::chrono::seconds kPatience{60};

@@ -34,7 +34,7 @@ class ShardActor : public testing::Test {
   static constexpr ShardId kShard{1};
 
   ShardActor() {
-    const WriterSetup setup{budgets_, nullptr, &clock_, 1, false};
+    const WriterSetup setup{budgets_, &clock_, 1, false};
     log_writer_ = spawn_log_writer(system_, *log_, setup);
     state_writer_ = spawn_state_writer(system_, *state_, setup);
     ShardSetup shard;
@@ -44,13 +44,12 @@ class ShardActor : public testing::Test {
     shard.options.replica.bootstrap = {cluster::Member{NodeId(1), "local", true}};
     shard.state = state_.get();
     shard.budgets = budgets_;
-    shard.gate = gate_;
     shard.clock = &clock_;
     shard.log_writer = log_writer_;
     shard.state_writer = state_writer_;
     shard.opened = [](const Status& status) { EXPECT_TRUE(status); };
     shard_ = spawn_shard(system_, std::move(shard));
-    inbox_ = shard_inbox(shard_, gate_);
+    inbox_ = shard_inbox(shard_);
     run();
     caf::anon_send(shard_, JoinShards{std::make_shared<const Router>(
                                std::vector<std::shared_ptr<ShardInbox>>(tests::kShardCount, inbox_))});
@@ -95,8 +94,6 @@ class ShardActor : public testing::Test {
   std::unique_ptr<storage::Environment> state_ = state_disk_.open();
   std::unique_ptr<storage::LogStore> log_ = std::move(storage::LogStore::open(*log_environment_).value());
   const std::shared_ptr<NodeBudgets> budgets_ = std::make_shared<NodeBudgets>();
-  const std::shared_ptr<CommitGate> commit_gate_ = std::make_shared<CommitGate>();
-  const std::shared_ptr<CommitGate::Shard> gate_ = std::make_shared<CommitGate::Shard>(commit_gate_);
   const UserId alice_ = tests::user_in(kShard);
   const UserId sender_ = tests::user_in(ShardId(2));
   const std::shared_ptr<tests::RecordingSession> port_ = std::make_shared<tests::RecordingSession>();
