@@ -478,10 +478,10 @@ void JournalEnvironment::publish() {
       if (index_.settle(each.table, each.key, segment, segment.end())) superseded_.push_back(std::move(each));
     }
     touched_.clear();
+    segment.set_end(segment.end() + frame_room(frame_.bytes()));
     ++committed_;
     forget_unseen();
   }
-  segment.set_end(segment.end() + frame_room(frame_.bytes()));
   retire();
 }
 
