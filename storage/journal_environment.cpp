@@ -401,7 +401,7 @@ Status JournalEnvironment::commit() {
     write_open_ = false;
     return {};
   }
-  const Status written = write_frame();
+  Status written = write_frame();
   if (!written) {
     abandon();
     return written;

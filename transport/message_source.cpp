@@ -58,7 +58,7 @@ kj::Promise<kj::Own<capnp::MessageReader>> MessageSource::read_segments(kj::Arra
 
 // The first word is always there already.
 kj::Promise<kj::Array<capnp::word>> MessageSource::read_rest(Words words, std::size_t words_read) {
-  words[0] = first_;
+  std::memcpy(words.begin(), &first_, sizeof first_);
   auto rest = words.slice(words_read, words.size()).asBytes();
   if (rest.size() == 0) return kj::mv(words);
   return input_.tryRead(rest.begin(), rest.size(), rest.size())
