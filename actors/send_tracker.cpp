@@ -66,7 +66,8 @@ std::optional<SendTracker::Answers> SendTracker::start(ClientSend call, const Fo
   return std::nullopt;
 }
 
-std::vector<SendTracker::Outgoing> SendTracker::split(std::vector<LaneItem> items, std::vector<SendAnswer>& answers) {
+std::vector<SendTracker::Outgoing> SendTracker::split(std::vector<LaneItem> items,
+                                                      std::vector<SendAnswer>& answers) const {
   // 1 + the place of a shard's part, 0: none yet. All zero between two calls.
   static thread_local std::vector<std::uint16_t> part_of_shard;
   if (part_of_shard.size() < shard_count_) part_of_shard.resize(shard_count_, 0);

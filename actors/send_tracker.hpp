@@ -57,7 +57,7 @@ class SendTracker {
     std::vector<std::uint32_t> places;
   };
 
-  std::vector<Outgoing> split(std::vector<LaneItem> items, std::vector<SendAnswer>& answers);
+  std::vector<Outgoing> split(std::vector<LaneItem> items, std::vector<SendAnswer>& answers) const;
   std::optional<Answers> finish(const std::shared_ptr<Call>& call, std::size_t messages);
 
   SessionCounters& counters_;

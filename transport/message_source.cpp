@@ -19,6 +19,8 @@ std::uint64_t segments_of(const capnp::word& first) {
   return last_segment + 1;
 }
 
+kj::Exception cut_short() { return KJ_EXCEPTION(FAILED, "the end cuts a message short"); }
+
 }  // namespace
 
 kj::Promise<kj::Maybe<kj::Own<capnp::MessageReader>>> MessageSource::try_read(capnp::ReaderOptions options) {
@@ -26,7 +28,7 @@ kj::Promise<kj::Maybe<kj::Own<capnp::MessageReader>>> MessageSource::try_read(ca
   return input_.tryRead(&first_, sizeof first_, sizeof first_)
       .then([this, options](std::size_t got) -> kj::Promise<Read> {
         if (got == 0) return Read(nullptr);
-        KJ_REQUIRE(got == sizeof first_, "the end cuts a message short");
+        if (got < sizeof first_) return cut_short();
         return read_table(options).then([](kj::Own<capnp::MessageReader>&& reader) { return Read(kj::mv(reader)); });
       });
 }
@@ -62,8 +64,8 @@ kj::Promise<kj::Array<capnp::word>> MessageSource::read_rest(Words words, std::s
   auto rest = words.slice(words_read, words.size()).asBytes();
   if (rest.size() == 0) return kj::mv(words);
   return input_.tryRead(rest.begin(), rest.size(), rest.size())
-      .then([words = kj::mv(words), bytes = rest.size()](std::size_t got) mutable {
-        KJ_REQUIRE(got == bytes, "the end cuts a message short");
+      .then([words = kj::mv(words), bytes = rest.size()](std::size_t got) mutable -> kj::Promise<Words> {
+        if (got < bytes) return cut_short();
         return kj::mv(words);
       });
 }
