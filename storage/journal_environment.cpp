@@ -72,6 +72,10 @@ class JournalEnvironment final : public Environment {
   Status replay(const JournalContent& content);
   Status take_over(std::vector<std::unique_ptr<JournalSegment>> segments, const JournalContent& content);
 
+  // ---- reading
+  bool show(JournalIndex::Table::const_iterator at, std::uint64_t as_of, const ReadTransaction::Visit& visit,
+            std::shared_lock<std::shared_mutex>& guard) const;
+
   // ---- writing
   Status write_frame();
   Status make_room();
@@ -310,18 +314,25 @@ Result<std::optional<std::string_view>> JournalEnvironment::get(Table table, std
   return std::optional(value_of(*version));
 }
 
-// What a reader sees keeps its place while it reads: only finding the next one needs the lock.
+// Shows a record to who sees it; false: that is enough. What a reader sees keeps its place while it reads: only finding
+// the next one needs the lock.
+bool JournalEnvironment::show(JournalIndex::Table::const_iterator at, std::uint64_t as_of,
+                              const ReadTransaction::Visit& visit, std::shared_lock<std::shared_mutex>& guard) const {
+  const Version* version = JournalIndex::seen(at->second, as_of);
+  if (version == nullptr) return true;
+  const std::string_view value = value_of(*version);
+  guard.unlock();
+  const bool goes_on = visit(at->first, value);
+  guard.lock();
+  return goes_on;
+}
+
 Status JournalEnvironment::scan(Table table, std::string_view from, std::string_view to, std::uint64_t as_of,
                                 const ReadTransaction::Visit& visit) {
   std::shared_lock guard(mutex_);
   const JournalIndex::Table& records = index_.table(table);
   for (auto at = records.lower_bound(from); at != records.end() && (to.empty() || at->first < to); ++at) {
-    const Version* version = JournalIndex::seen(at->second, as_of);
-    if (version == nullptr) continue;
-    const std::string_view value = value_of(*version);
-    guard.unlock();
-    if (!visit(at->first, value)) return {};
-    guard.lock();
+    if (!show(at, as_of, visit, guard)) return {};
   }
   return {};
 }
@@ -333,12 +344,7 @@ Status JournalEnvironment::scan_back(Table table, std::string_view from, std::st
   for (auto at = to.empty() ? records.end() : records.lower_bound(to); at != records.begin();) {
     --at;
     if (at->first < from) break;
-    const Version* version = JournalIndex::seen(at->second, as_of);
-    if (version == nullptr) continue;
-    const std::string_view value = value_of(*version);
-    guard.unlock();
-    if (!visit(at->first, value)) return {};
-    guard.lock();
+    if (!show(at, as_of, visit, guard)) return {};
   }
   return {};
 }
@@ -430,7 +436,6 @@ Status JournalEnvironment::make_room() {
   return next_segment(frame_room(frame_.bytes()));
 }
 
-// A file that nothing could be written to yet is taken, too.
 Status JournalEnvironment::next_segment(std::uint64_t bytes) {
   std::uint64_t number = 1;
   if (!segments_.empty()) number = segments_.back()->number() + 1;
@@ -443,7 +448,6 @@ Status JournalEnvironment::next_segment(std::uint64_t bytes) {
   // Its name must be there before anything in it counts.
   if (auto synced = sync_directory(options_.path); !synced) return synced;
   const std::lock_guard guard(mutex_);
-  if (!segments_.empty() && segments_.back()->first_frame == 0) segments_.pop_back();
   segments_.push_back(std::move(*segment));
   write_ahead_of_last();
   return {};

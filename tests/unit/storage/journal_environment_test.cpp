@@ -43,7 +43,7 @@ class JournalTest : public testing::Test {
     std::ofstream(file, std::ios::binary | std::ios::trunc) << bytes;
   }
   // As a killed process leaves them: nothing is closed.
-  void keep_files_of(Environment&) {
+  void keep_files() {
     kept.clear();
     for (const auto& file : files()) kept[file] = bytes_of(file);
   }
@@ -75,7 +75,7 @@ TEST_F(JournalTest, EveryBitOfATornLastFrameLeavesWhatWasBefore) {
   auto environment = must(open());
   put(*environment, 0, "a", "before");
   put(*environment, 0, "b", "the last one");
-  keep_files_of(*environment);
+  keep_files();
   environment = nullptr;
   const std::string file = kept.begin()->first;
   const std::string whole = kept.begin()->second;
@@ -98,7 +98,7 @@ TEST_F(JournalTest, WhatComesAfterATornFrameTakesItsPlace) {
   auto environment = must(open());
   put(*environment, 0, "a", "before");
   put(*environment, 0, "b", "the last one");
-  keep_files_of(*environment);
+  keep_files();
   environment = nullptr;
   std::string& bytes = kept.begin()->second;
   bytes[bytes.find("the last one")] = 'T';
@@ -115,7 +115,7 @@ TEST_F(JournalTest, AnyDamagedBitOfAFrameThatOthersStandBehindIsSeen) {
   put(*environment, 0, "b", "in the middle");
   put(*environment, 0, "c", "behind");
   environment = nullptr;
-  keep_files_of(*must(open(true)));
+  keep_files();
   const std::string file = kept.begin()->first;
   const std::string whole = kept.begin()->second;
   const std::size_t frame = frame_of(whole, "in the middle");
@@ -141,7 +141,7 @@ TEST_F(JournalTest, AnyDamagedBitOfAFrameThatOthersStandBehindIsSeen) {
 
 TEST_F(JournalTest, LastFrameOfAnEnvironmentThatWasClosedIsNotTakenForATornOne) {
   put(*must(open()), 0, "a", "the last one");
-  keep_files_of(*must(open(true)));
+  keep_files();
   std::string& bytes = kept.begin()->second;
   bytes[bytes.find("the last one")] = 'T';
   bring_back();
@@ -155,7 +155,7 @@ TEST_F(JournalTest, LostFileIsSeen) {
     auto environment = must(open());
     for (int i = 10; i < 70; ++i) put(*environment, 0, std::to_string(i), std::string(20'000, 'x'));
   }
-  keep_files_of(*must(open(true)));
+  keep_files();
   ASSERT_GT(kept.size(), 4u);
   kept.erase(std::next(kept.begin(), 2));
   bring_back();
@@ -212,7 +212,7 @@ TEST_F(JournalTest, AFileThatSomebodyReadsIsNotUsedAgain) {
 TEST_F(JournalTest, OldFramesBehindATornOneAreNotTakenForNew) {
   auto environment = must(open());
   for (int i = 0; i < 300; ++i) put(*environment, 0, "key", "value " + std::to_string(i) + std::string(3'000, 'x'));
-  keep_files_of(*environment);
+  keep_files();
   environment = nullptr;
   for (auto& [file, bytes] : kept) {
     const std::size_t at = bytes.find("value 299x");
@@ -224,7 +224,7 @@ TEST_F(JournalTest, OldFramesBehindATornOneAreNotTakenForNew) {
   EXPECT_THAT(records[0].second, HasSubstr("value 298x"));
 }
 
-TEST_F(JournalTest, FullDiskChangesNothingAndLaterTheSameIsTaken) {
+TEST_F(JournalTest, AFileThatCannotBeMadeChangesNothingAndLaterTheSameIsTaken) {
   auto environment = must(open());
   put(*environment, 0, "a", "before");
   // The next file cannot be made.
@@ -264,7 +264,7 @@ TEST_F(JournalTest, RandomCommitsWithKillsEqualAPlainMap) {
     }
     writer = nullptr;
     if (!random.chance(0.02)) continue;
-    if (random.chance(0.5)) keep_files_of(*environment);
+    if (random.chance(0.5)) keep_files();
     const bool was_killed = !kept.empty();
     environment = nullptr;
     if (was_killed) bring_back();
