@@ -23,6 +23,16 @@ void AckQueue::received(Sequence up_to, std::span<const Sequence> above, std::si
 
 std::optional<AckRequest> AckQueue::next(std::uint64_t now_ms) {
   if (!pending_ || under_way_ || now_ms < due_at_ms_) return std::nullopt;
+  next_ms_ = now_ms + kIntervalMs;
+  return take();
+}
+
+std::optional<AckRequest> AckQueue::last() {
+  if (!pending_) return std::nullopt;
+  return take();
+}
+
+AckRequest AckQueue::take() {
   AckRequest request{up_to_, {}};
   std::sort(above_.begin(), above_.end());
   above_.erase(std::unique(above_.begin(), above_.end()), above_.end());
@@ -34,7 +44,6 @@ std::optional<AckRequest> AckQueue::next(std::uint64_t now_ms) {
   unreported_ = 0;
   pending_ = !above_.empty();
   under_way_ = true;
-  next_ms_ = now_ms + std::min(kIntervalMs, UINT64_MAX - now_ms);
   return request;
 }
 

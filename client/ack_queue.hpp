@@ -26,6 +26,8 @@ class AckQueue {
   void received(Sequence up_to, std::span<const Sequence> above, std::size_t messages, std::uint64_t now_ms);
   // The call to make now, if any; it is under way from here on.
   std::optional<AckRequest> next(std::uint64_t now_ms);
+  // The call to make before a logout, if any: what was not told, although another call may be under way.
+  std::optional<AckRequest> last();
   // The call's outcome. A failed one is made again after a while.
   void answered(bool ok, std::uint64_t retry_after_ms, std::uint64_t now_ms);
   // A new connection: nothing is under way, everything is told anew.
@@ -35,6 +37,8 @@ class AckQueue {
   [[nodiscard]] std::uint64_t wake_at_ms() const { return pending_ && !under_way_ ? due_at_ms_ : 0; }
 
  private:
+  AckRequest take();
+
   DeliveryMode mode_;
   std::uint32_t report_messages_;
   std::uint32_t report_interval_ms_;

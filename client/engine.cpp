@@ -348,7 +348,7 @@ void Engine::shut_down(std::function<void()> done) {
     finish_shut_down();
     return;
   }
-  if (const auto ack = acks_.next(UINT64_MAX)) link_->ack(*ack);
+  if (const auto ack = acks_.last()) link_->ack(*ack);
   const auto finish = [weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->finish_shut_down();
   };

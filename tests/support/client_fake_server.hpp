@@ -48,6 +48,7 @@ class FakeServer {
     std::uint16_t shard_count = 4;
     bool deliver = true;       // push what is in the mailbox after a subscribe
     bool answer_sends = true;  // false: send calls wait for ever
+    bool answer_acks = true;   // false: acks are taken, their answers do not come
   };
 
   struct StoredMessage {
@@ -283,6 +284,7 @@ class FakeServer::SessionServer final : public schema::Session::Server {
     server_.seen_.acks_above.push_back(above);
     server_.cursor_ = std::max(server_.cursor_, up_to);
     context.getResults().setCursor(server_.cursor_);
+    if (!server_.script_.answer_acks) return kj::NEVER_DONE;
     return kj::READY_NOW;
   }
 

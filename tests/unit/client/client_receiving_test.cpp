@@ -369,6 +369,18 @@ TEST_F(ClientReceiving, HandlersRunOnTheExecutorWhenOneIsGiven) {
   run_tasks();
 }
 
+TEST_F(ClientReceiving, WhatIsStoredIsAckedBeforeTheLogoutAlthoughAnEarlierAckIsNotAnswered) {
+  server_.script([](auto& s) { s.answer_acks = false; });
+  start();
+  put(1);
+  ASSERT_TRUE(acked_up_to(1));
+  put(1);
+  ASSERT_TRUE(eventually([&] { return recorder_.bodies() == bodies(1, 2); }));
+  EXPECT_EQ(server_.seen().acks, std::vector<std::uint64_t>{1});
+  client_->close();
+  EXPECT_EQ(server_.seen().acks, (std::vector<std::uint64_t>{1, 2}));
+}
+
 TEST_F(ClientReceiving, AnAlteredBodyIsNotHandedOutWhenReadOnDemand) {
   server_.script([](auto& s) { s.deliver = false; });
   put(3);

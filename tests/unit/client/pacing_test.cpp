@@ -99,6 +99,16 @@ TEST(AckQueue, ANewConnectionIsToldWhatIsBeyondTheLogin) {
   EXPECT_EQ(acks.next(0)->above, above);
 }
 
+TEST(AckQueue, TheLastOneWaitsForNoOtherAndForNoTime) {
+  AckQueue acks(DeliveryMode::kUnordered, 1, 1);
+  EXPECT_FALSE(acks.last());
+  acks.received(Sequence(1), {}, 1, 0);
+  EXPECT_TRUE(acks.next(0));
+  EXPECT_FALSE(acks.last()) << "all is told";
+  acks.received(Sequence(2), std::vector{Sequence(4)}, 2, 0);
+  EXPECT_EQ(acks.last(), (AckRequest{Sequence(2), {Sequence(4)}}));
+}
+
 TEST(AckQueue, SingleSequencesAreToldInUnorderedModeAlone) {
   const std::vector above = {Sequence(5)};
   for (const DeliveryMode mode : {DeliveryMode::kOrdered, DeliveryMode::kSequenceOnly}) {
