@@ -86,7 +86,8 @@ struct std::hash<earshot::Number<Tag, Integer>> {
 };
 template <class Tag>
 struct std::hash<earshot::Name<Tag>> {
-  std::size_t operator()(const earshot::Name<Tag>& n) const noexcept { return std::hash<std::string>{}(n.text()); }
+  // Not noexcept: that has the library's tables keep it beside each key, and not hash every neighbour when they look.
+  std::size_t operator()(const earshot::Name<Tag>& n) const { return std::hash<std::string>{}(n.text()); }
 };
 template <>
 struct std::hash<earshot::MessageId> {

@@ -23,8 +23,8 @@ std::shared_ptr<const storage::FrozenOverlay> overlay_of(std::uint64_t flush) {
   overlay->shard = ShardId(1);
   for (std::uint64_t i = 0; i < kMessages; ++i) {
     const auto user = UserId::trusted("user-" + std::to_string((flush * kMessages + i) * 7919 % kUsers));
-    overlay->changes[storage::keys::message(user, Sequence(flush + 1))] = std::string(200, 'm');
-    overlay->changes[storage::keys::mailbox_head(user)] = std::string(40, 'h') + std::to_string(flush);
+    overlay->changes.put(storage::keys::message(user, Sequence(flush + 1)), std::string(200, 'm'));
+    overlay->changes.put(storage::keys::mailbox_head(user), std::string(40, 'h') + std::to_string(flush));
   }
   return overlay;
 }
@@ -32,9 +32,9 @@ std::shared_ptr<const storage::FrozenOverlay> overlay_of(std::uint64_t flush) {
 Status write_without_sums(storage::Environment& environment, const storage::FrozenOverlay& overlay) {
   auto transaction = environment.begin_write();
   if (!transaction) return fail(std::move(transaction.error()));
-  for (const auto& [key, value] : overlay.changes) {
-    const std::string full_key = storage::state_key(overlay.shard, key);
-    if (auto put = (*transaction)->put(storage::kStateTable, full_key, storage::seal(full_key, *value)); !put)
+  for (const storage::Overlay::Change* change : overlay.changes.in_order()) {
+    const std::string full_key = storage::state_key(overlay.shard, change->key());
+    if (auto put = (*transaction)->put(storage::kStateTable, full_key, storage::seal(full_key, *change->value())); !put)
       return put;
   }
   return (*transaction)->commit();

@@ -11,12 +11,11 @@
 namespace earshot::storage {
 namespace {
 
-// What a changed record costs in memory beside its bytes: a tree node and two strings' heads.
-constexpr std::size_t kChangeOverheadBytes = 96;
 constexpr std::size_t kShardPrefixBytes = 2;
 
-std::size_t bytes_of(std::string_view key, const std::optional<std::string>& value) {
-  return kChangeOverheadBytes + key.size() + (value ? value->size() : 0);
+void check_key(std::string_view key) {
+  EARSHOT_INVARIANT(is_key(key) && key.size() + kShardPrefixBytes <= kKeyBytesMax, "a state key fits the environment");
+  EARSHOT_INVARIANT(key != keys::shard_sums(), "a shard's sums are not the state machine's to write");
 }
 
 // Hands the merge of overlays and disk to `visit`: the disk's records come by on_disk(), those of the overlays that lie
@@ -40,10 +39,10 @@ class MergingScan {
     previous_ = full_key;
     const std::string_view key = full_key.substr(kShardPrefixBytes);
     if (key == sums_key_) return true;
-    while (overlay_.has_change() && Direction::is_before(overlay_.key(), key)) {
+    while (overlay_.has_change() && Direction::is_before(overlay_.change().key(), key)) {
       if (!visit_change()) return false;
     }
-    if (overlay_.has_change() && overlay_.key() == key) return visit_change();
+    if (overlay_.has_change() && overlay_.change().key() == key) return visit_change();
     return go_on(visit_(key, unseal(full_key, sealed)));
   }
 
@@ -61,10 +60,10 @@ class MergingScan {
   }
 
   bool visit_change() {
-    const std::string_view key = overlay_.key();
-    const std::optional<std::string>& value = overlay_.value();
+    const Overlay::Change& change = overlay_.change();
     overlay_.advance();
-    return go_on(!value || visit_(key, *value));
+    const auto value = change.value();
+    return go_on(!value || visit_(change.key(), value));
   }
 
   bool go_on(bool wanted) {
@@ -82,35 +81,18 @@ class MergingScan {
   bool is_astray_ = false;
 };
 
-template <class Direction>
-Status merged_scan(Environment& environment, ShardId shard, OverlayCursor<Direction> overlay, std::string_view from,
-                   std::string_view to, const ShardState::Visit& visit) {
-  auto transaction = environment.begin_read();
-  if (!transaction) return fail(std::move(transaction.error()));
-  const std::string full_from = state_key(shard, from);
-  const std::string full_to = to.empty() ? end_of_shard(shard) : state_key(shard, to);
-  MergingScan<Direction> merge(std::move(overlay), full_from, full_to, visit);
-  const auto on_disk = [&merge](std::string_view key, std::string_view value) { return merge.on_disk(key, value); };
-  const Status scanned = std::is_same_v<Direction, Ascending>
-                             ? (*transaction)->scan(kStateTable, full_from, full_to, on_disk)
-                             : (*transaction)->scan_back(kStateTable, full_from, full_to, on_disk);
-  if (scanned && merge.is_astray()) {
-    return fail(ErrorCode::kCorrupt, "", "the tree of shard " + std::to_string(shard.value) + "'s records is damaged");
-  }
-  if (scanned) merge.finish();
-  return scanned;
-}
-
 }  // namespace
 
 ShardState::ShardState(Environment& environment, ShardId shard, StateFaults faults)
     : environment_(environment), shard_(shard), faults_(faults) {}
 
+const Overlay::Change* ShardState::find_change(std::string_view key) const {
+  if (const Overlay::Change* change = active_->changes.find(key)) return change;
+  return frozen_ ? frozen_->changes.find(key) : nullptr;
+}
+
 Result<std::optional<std::string>> ShardState::get(std::string_view key) {
-  if (const auto change = active_.find(key); change != active_.end()) return change->second;
-  if (frozen_) {
-    if (const auto change = frozen_->changes.find(key); change != frozen_->changes.end()) return change->second;
-  }
+  if (const Overlay::Change* change = find_change(key)) return std::optional<std::string>(change->value());
   auto transaction = environment_.begin_read();
   if (!transaction) return fail(std::move(transaction.error()));
   const std::string full_key = state_key(shard_, key);
@@ -124,47 +106,57 @@ Result<std::optional<std::string>> ShardState::get(std::string_view key) {
   return std::optional<std::string>(*value);
 }
 
-void ShardState::put(std::string_view key, std::string value) { change(key, std::move(value)); }
+void ShardState::put(std::string_view key, std::string_view value) {
+  check_key(key);
+  active_->changes.put(key, value);
+}
 
-void ShardState::erase(std::string_view key) { change(key, std::nullopt); }
+void ShardState::erase(std::string_view key) {
+  check_key(key);
+  active_->changes.erase(key);
+}
 
-void ShardState::change(std::string_view key, std::optional<std::string> value) {
-  EARSHOT_INVARIANT(is_key(key) && key.size() + kShardPrefixBytes <= kKeyBytesMax, "a state key fits the environment");
-  EARSHOT_INVARIANT(key != keys::shard_sums(), "a shard's sums are not the state machine's to write");
-  active_bytes_ += bytes_of(key, value);
-  const auto place = active_.lower_bound(key);
-  if (place != active_.end() && place->first == key) {
-    active_bytes_ -= bytes_of(key, place->second);
-    place->second = std::move(value);
-  } else {
-    active_.emplace_hint(place, std::string(key), std::move(value));
+template <class Direction>
+Status ShardState::merged_scan(std::string_view from, std::string_view to, const Visit& visit) {
+  auto transaction = environment_.begin_read();
+  if (!transaction) return fail(std::move(transaction.error()));
+  const std::string full_from = state_key(shard_, from);
+  const std::string full_to = to.empty() ? end_of_shard(shard_) : state_key(shard_, to);
+  OverlayCursor<Direction> overlays(active_->changes, frozen_ ? &frozen_->changes : nullptr, from, to);
+  MergingScan<Direction> merge(std::move(overlays), full_from, full_to, visit);
+  const auto on_disk = [&merge](std::string_view key, std::string_view value) { return merge.on_disk(key, value); };
+  const Status scanned = std::is_same_v<Direction, Ascending>
+                             ? (*transaction)->scan(kStateTable, full_from, full_to, on_disk)
+                             : (*transaction)->scan_back(kStateTable, full_from, full_to, on_disk);
+  if (scanned && merge.is_astray()) {
+    return fail(ErrorCode::kCorrupt, "", "the tree of shard " + std::to_string(shard_.value) + "'s records is damaged");
   }
+  if (scanned) merge.finish();
+  return scanned;
 }
 
 Status ShardState::scan(std::string_view from, std::string_view to, const Visit& visit) {
-  return merged_scan<Ascending>(environment_, shard_, {active_, frozen_ ? &frozen_->changes : nullptr, from, to}, from,
-                                to, visit);
+  return merged_scan<Ascending>(from, to, visit);
 }
 
 Status ShardState::scan_back(std::string_view from, std::string_view to, const Visit& visit) {
-  return merged_scan<Descending>(environment_, shard_, {active_, frozen_ ? &frozen_->changes : nullptr, from, to}, from,
-                                 to, visit);
+  return merged_scan<Descending>(from, to, visit);
 }
 
-std::size_t ShardState::overlay_bytes() const { return active_bytes_ + (frozen_ ? frozen_->bytes : 0); }
+std::size_t ShardState::overlay_bytes() const {
+  return active_->changes.bytes() + (frozen_ ? frozen_->changes.bytes() : 0);
+}
 
-bool ShardState::has_changes() const { return !active_.empty(); }
+bool ShardState::has_changes() const { return !active_->changes.empty(); }
 
 bool ShardState::is_flushing() const { return frozen_ != nullptr; }
 
 std::shared_ptr<const FrozenOverlay> ShardState::freeze(LogIndex applied) {
-  if (frozen_ || active_.empty()) return nullptr;
-  auto overlay = std::make_shared<FrozenOverlay>();
-  overlay->shard = shard_;
-  overlay->applied = applied;
-  overlay->changes = std::exchange(active_, {});
-  overlay->bytes = std::exchange(active_bytes_, 0);
-  frozen_ = faults_.drops_overlay_early ? std::make_shared<FrozenOverlay>() : overlay;
+  if (frozen_ || !has_changes()) return nullptr;
+  active_->shard = shard_;
+  active_->applied = applied;
+  std::shared_ptr<const FrozenOverlay> overlay = std::exchange(active_, std::make_shared<FrozenOverlay>());
+  frozen_ = faults_.drops_overlay_early ? std::make_shared<const FrozenOverlay>() : overlay;
   return overlay;
 }
 

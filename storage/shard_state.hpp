@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,17 +10,17 @@
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "storage/environment.hpp"
+#include "storage/overlay.hpp"
 #include "storage/state_faults.hpp"
 
 namespace earshot::storage {
 
-// A batch of one shard's applied changes on its way to disk: the last value of each changed key, nothing for an erased
-// one. Immutable once frozen; shared by the shard (which still reads it) and the state writer.
+// A batch of one shard's applied changes on its way to disk. Immutable once frozen; shared by the shard (which still
+// reads it) and the state writer.
 struct FrozenOverlay {
   ShardId shard;
-  LogIndex applied;                                                        // the log index that the changes lead up to
-  std::map<std::string, std::optional<std::string>, std::less<>> changes;  // keys without the shard prefix
-  std::size_t bytes = 0;
+  LogIndex applied;  // the log index that the changes lead up to
+  Overlay changes;   // keys without the shard prefix
 };
 
 // One shard's state as the state machine sees it: the changes applied since the last flush, over those being flushed,
@@ -38,7 +37,7 @@ class ShardState {
 
   // The value or nothing; kCorrupt when the stored record fails its checksum (it is never served).
   [[nodiscard]] Result<std::optional<std::string>> get(std::string_view key);
-  void put(std::string_view key, std::string value);
+  void put(std::string_view key, std::string_view value);
   void erase(std::string_view key);
 
   // Visits live records with keys in [from, to) in ascending (descending) order until `visit` returns false. A record
@@ -59,15 +58,14 @@ class ShardState {
   void flushed();
 
  private:
-  using Changes = std::map<std::string, std::optional<std::string>, std::less<>>;
-
-  void change(std::string_view key, std::optional<std::string> value);
+  [[nodiscard]] const Overlay::Change* find_change(std::string_view key) const;
+  template <class Direction>
+  Status merged_scan(std::string_view from, std::string_view to, const Visit& visit);
 
   Environment& environment_;
   ShardId shard_;
   const StateFaults faults_;
-  Changes active_;
-  std::size_t active_bytes_ = 0;
+  std::shared_ptr<FrozenOverlay> active_ = std::make_shared<FrozenOverlay>();
   std::shared_ptr<const FrozenOverlay> frozen_;
 };
 

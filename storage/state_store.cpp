@@ -15,9 +15,10 @@ Status write_overlay(WriteTransaction& transaction, const FrozenOverlay& overlay
   std::string full_key = state_key(overlay.shard, {});
   const std::size_t prefix_bytes = full_key.size();
   std::string sealed;
-  for (const auto& [key, value] : overlay.changes) {
+  for (const Overlay::Change* change : overlay.changes.in_order()) {
     full_key.resize(prefix_bytes);
-    full_key.append(key);
+    full_key.append(change->key());
+    const auto value = change->value();
     if (!value) {
       if (auto counted = sums->erase(full_key); !counted) return counted;
       if (auto erased = transaction.erase(kStateTable, full_key); !erased) return fail(std::move(erased.error()));

@@ -42,8 +42,7 @@ class WriterTest : public testing::Test {
     auto made = std::make_shared<storage::FrozenOverlay>();
     made->shard = shard;
     made->applied = LogIndex(1);
-    made->changes.emplace("key", std::string(bytes, 'v'));
-    made->bytes = bytes;
+    made->changes.put("key", std::string(bytes, 'v'));
     return made;
   }
 

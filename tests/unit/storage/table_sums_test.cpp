@@ -20,15 +20,16 @@ namespace {
 using Changes = std::map<std::string, std::optional<std::string>, std::less<>>;
 constexpr ShardId kShard{3};
 
-std::shared_ptr<const FrozenOverlay> overlay_of(ShardId shard, Changes changes) {
+std::shared_ptr<const FrozenOverlay> overlay_of(ShardId shard, const Changes& changes) {
   auto overlay = std::make_shared<FrozenOverlay>();
   overlay->shard = shard;
-  overlay->changes = std::move(changes);
+  for (const auto& [key, value] : changes)
+    value ? overlay->changes.put(key, *value) : overlay->changes.erase(key);
   return overlay;
 }
 
-Status write(Environment& environment, ShardId shard, Changes changes) {
-  const std::vector overlays{overlay_of(shard, std::move(changes))};
+Status write(Environment& environment, ShardId shard, const Changes& changes) {
+  const std::vector overlays{overlay_of(shard, changes)};
   return write_overlays(environment, overlays);
 }
 
@@ -74,7 +75,7 @@ TEST_P(TableSums, RandomChangesLeaveTheSumsOfAFullCount) {
         changes[key] = is_erased ? std::nullopt : std::optional(std::string(random.below(40), 'v'));
       }
       changes["S"] = std::to_string(round);
-      overlays.push_back(overlay_of(ShardId(shard), std::move(changes)));
+      overlays.push_back(overlay_of(ShardId(shard), changes));
     }
     must(write_overlays(*environment, overlays));
     for (std::uint16_t shard = 0; shard < 3; ++shard) {

@@ -85,26 +85,26 @@ class Verify : public testing::TestWithParam<Backend> {
       head.first = Sequence(3);
       head.last = Sequence(20);
       head.devices = 1;
-      changes[keys::mailbox_head(user)] = encode(head);
-      for (std::uint64_t i = 3; i <= 20; ++i) changes[keys::message(user, Sequence(i))] = message(i);
-      changes[keys::cursor(user, kPhone)] = encode(cursor_at(7));
+      changes.put(keys::mailbox_head(user), encode(head));
+      for (std::uint64_t i = 3; i <= 20; ++i) changes.put(keys::message(user, Sequence(i)), message(i));
+      changes.put(keys::cursor(user, kPhone), encode(cursor_at(7)));
     }
-    changes[keys::parked(kEve, kPhone, Sequence(5))] = encode(ParkedRecord{3, 1});
+    changes.put(keys::parked(kEve, kPhone, Sequence(5)), encode(ParkedRecord{3, 1}));
     LaneRecord lane;
     lane.user = kBob;
     lane.device = kPhone;
-    changes[keys::lane(ProducerId(7 << 16))] = encode(lane);
-    changes[keys::outbox_head(ShardId(1))] = encode(OutboxHead{6, 2});
+    changes.put(keys::lane(ProducerId(7 << 16)), encode(lane));
+    changes.put(keys::outbox_head(ShardId(1)), encode(OutboxHead{6, 2}));
     for (std::uint64_t number = 3; number < 6; ++number) {
       OutboxRecord record;
       record.recipients = {kBob};
       record.message.sender = kEve;
       record.message.sender_device = kPhone;
-      changes[keys::outbox(ShardId(1), number)] = encode(record);
+      changes.put(keys::outbox(ShardId(1), number), encode(record));
     }
     ShardHead head;
     head.applied_index = LogIndex(kApplied);
-    changes[keys::shard_head()] = encode(head);
+    changes.put(keys::shard_head(), encode(head));
     must(write_overlays(*state, std::vector<std::shared_ptr<const FrozenOverlay>>{overlay}));
     write_log();
   }
@@ -239,8 +239,8 @@ TEST_P(Verify, OutboxWithAHoleIsSeen) {
 TEST_P(Verify, SoundRecordsThatContradictEachOtherAreSeen) {
   auto overlay = std::make_shared<FrozenOverlay>();
   overlay->shard = kShard;
-  overlay->changes[keys::cursor(kBob, kPhone)] = encode(cursor_at(21));
-  overlay->changes[keys::message(kEve, Sequence(30))] = message(30);
+  overlay->changes.put(keys::cursor(kBob, kPhone), encode(cursor_at(21)));
+  overlay->changes.put(keys::message(kEve, Sequence(30)), message(30));
   must(write_overlays(*state, std::vector<std::shared_ptr<const FrozenOverlay>>{overlay}));
   EXPECT_THAT(verify(), ElementsAre(is_finding(Kind::kInconsistent, "user bob, device phone", "has acked 21"),
                                     is_finding(Kind::kMisplaced, "user eve, sequence 30", "outside of its mailbox")));
@@ -258,7 +258,7 @@ TEST_P(Verify, EarlierVersionOfARecordIsSeenByTheDigest) {
   const std::string earlier = get(*must(state->begin_read()), kStateTable, key).value();
   auto overlay = std::make_shared<FrozenOverlay>();
   overlay->shard = kShard;
-  overlay->changes[keys::cursor(kBob, kPhone)] = encode(cursor_at(9));
+  overlay->changes.put(keys::cursor(kBob, kPhone), encode(cursor_at(9)));
   must(write_overlays(*state, std::vector<std::shared_ptr<const FrozenOverlay>>{overlay}));
   EXPECT_THAT(verify(), IsEmpty());
   put(*state, kStateTable, key, earlier);
@@ -272,7 +272,7 @@ TEST_P(Verify, MessageThatHasEndedIsSoundWithoutItsBody) {
   record.ended_at_ms = 1;
   auto overlay = std::make_shared<FrozenOverlay>();
   overlay->shard = kShard;
-  overlay->changes[keys::message(kBob, Sequence(5))] = encode(record);
+  overlay->changes.put(keys::message(kBob, Sequence(5)), encode(record));
   must(write_overlays(*state, std::vector<std::shared_ptr<const FrozenOverlay>>{overlay}));
   EXPECT_THAT(verify(), IsEmpty());
 }
