@@ -39,11 +39,13 @@ void Engine::pump() {
 
 void Engine::pump_sends() {
   const std::uint64_t now = now_ms();
+  for (OutboxMessage& message : intake_->take()) outbox_.add(std::move(message));
   while (outbox_.next_call(now, loop_->clock().wall_ms(), call_)) {
     ++counters_.send_calls;
     counters_.resent += call_.resent;
     link_->send(call_);
   }
+  intake_->wait_for(outbox_.messages_awaited());
   if (const auto ack = acks_.next(now)) {
     ++counters_.acks;
     link_->ack(*ack);

@@ -78,13 +78,14 @@ void Intake::commit_group(std::unique_lock<std::mutex>& lock) {
   if (group->status) {
     std::swap(head_, next_head_);
     accepted_ += messages.size();
-    notify = committed_.empty();
-    if (notify) {
+    if (committed_.empty()) {
       committed_ = std::move(messages);
     } else {
       committed_.insert(committed_.end(), std::make_move_iterator(messages.begin()),
                         std::make_move_iterator(messages.end()));
     }
+    notify = !notified_ && committed_.size() >= awaited_;
+    if (notify) notified_ = true;
   } else {
     messages_ -= messages.size(), bytes_ -= bytes;
   }
@@ -109,7 +110,14 @@ void Intake::number(OutboxMessage& message, OutboxHead& head) const {
 
 std::vector<OutboxMessage> Intake::take() {
   const std::lock_guard lock(mutex_);
+  notified_ = false;
+  awaited_ = 1;
   return std::exchange(committed_, {});
+}
+
+void Intake::wait_for(std::size_t messages) {
+  const std::lock_guard lock(mutex_);
+  awaited_ = messages;
 }
 
 bool Intake::try_reserve() {

@@ -26,8 +26,8 @@ class Intake {
     std::size_t messages_max = 0;
     std::size_t bytes_max = 0;
   };
-  // `committed` is called, from any thread, when take() turns non-empty; `vacant` when a reservation that was refused
-  // may succeed.
+  // `notify` is called, from any thread, when take() gives as much as the loop waits for: once until it is called.
+  // `vacant`, when a reservation that was refused may succeed.
   Intake(std::shared_ptr<Store> store, const StoredState& state, Bounds bounds, std::thread::id loop_thread);
   void on_committed(std::function<void()> notify, std::function<void()> vacant);
 
@@ -36,8 +36,10 @@ class Intake {
 
   // ---- for the loop
 
-  // Committed messages, in order.
+  // Committed messages, in order. From now on the loop waits for the next one.
   std::vector<OutboxMessage> take();
+  // Until the next take() the loop waits for so many: with fewer it could do nothing.
+  void wait_for(std::size_t messages);
   // No add() begins until release(); false when one is under way (then `vacant` is called). A caller of add() on the
   // loop's own thread, where waiting would be for ever, goes first.
   bool try_reserve();
@@ -84,6 +86,8 @@ class Intake {
   std::vector<OutboxMessage> gathering_;
   std::shared_ptr<Group> gathering_group_ = std::make_shared<Group>();
   std::vector<OutboxMessage> committed_;
+  std::size_t awaited_ = 1;  // of them
+  bool notified_ = false;
   bool busy_ = false;       // an add() is under way, or reserved
   bool reserving_ = false;  // the loop wants its reservation
   bool online_ = false;

@@ -199,9 +199,8 @@ bool Outbox::next_call(std::uint64_t now_ms, std::uint64_t wall_ms, Call& call) 
   call.bytes = 0, call.resent = 0;
   if (!connected_ || needs_new_producer_) return false;
   if (!resting_.empty()) wake_resting(now_ms);
-  if (ready_.empty() || calls_.size() >= std::max<std::size_t>(server_.calls_in_flight_max / 2, 1)) return false;
-  const std::size_t backlog = numbered_ - answered_.size() - std::min(under_way_, numbered_ - answered_.size());
-  if (calls_.size() >= limits_.calls_eager && backlog < limits_.call_worth_messages) return false;
+  if (ready_.empty() || is_at_calls_max()) return false;
+  if (calls_.size() >= limits_.calls_eager && backlog() < limits_.call_worth_messages) return false;
 
   CallUnderWay under_way;
   if (!spare_.empty()) {
@@ -233,6 +232,22 @@ bool Outbox::next_call(std::uint64_t now_ms, std::uint64_t wall_ms, Call& call) 
   under_way_ += call.items.size(), under_way_bytes_ += call.bytes;
   calls_.push_back(std::move(under_way));
   return true;
+}
+
+bool Outbox::is_at_calls_max() const {
+  return calls_.size() >= std::max<std::size_t>(server_.calls_in_flight_max / 2, 1);
+}
+
+// Messages that no call carries.
+std::size_t Outbox::backlog() const {
+  const std::size_t unanswered = numbered_ - answered_.size();
+  return unanswered - std::min(under_way_, unanswered);
+}
+
+std::size_t Outbox::messages_awaited() const {
+  if (!connected_ || calls_.size() < limits_.calls_eager) return 1;
+  if (is_at_calls_max()) return SIZE_MAX;
+  return limits_.call_worth_messages - std::min(limits_.call_worth_messages - 1, backlog());
 }
 
 // Adds what a lane has ready. False when the call is full.

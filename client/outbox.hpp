@@ -82,6 +82,10 @@ class Outbox {
   // `wall_ms` is this device's clock, by which times to live run here.
   bool next_call(std::uint64_t now_ms, std::uint64_t wall_ms, Call& call);
 
+  // How many messages have to be added before next_call may have something because of them; SIZE_MAX: an answer has to
+  // come first. Once it has had nothing.
+  [[nodiscard]] std::size_t messages_awaited() const;
+
   // The answers to a call, one per message. Appends final ones to `reports`; false when they do not fit the call.
   bool answered(std::uint64_t call, std::span<SendAnswer> answers, std::uint64_t now_ms,
                 std::vector<SendReport>& reports);
@@ -142,6 +146,8 @@ class Outbox {
   Lane& lane_of(const OutboxMessage& message);
   void queue(ShardId shard, Lane& lane);
   void wake_resting(std::uint64_t now_ms);
+  [[nodiscard]] bool is_at_calls_max() const;
+  [[nodiscard]] std::size_t backlog() const;
   bool fill(ShardId shard, Lane& lane, std::uint64_t wall_ms, Call& call, CallUnderWay& under_way) const;
   void answer_one(Sent sent, const StreamSender<Entry>::Ticket& ticket, SendAnswer& answer, std::uint64_t now_ms,
                   std::vector<SendReport>& reports);

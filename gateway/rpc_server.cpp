@@ -117,10 +117,12 @@ kj::Promise<void> Loop::run() {
   return kj::mv(paf.promise);
 }
 
+// Behind all that comes of what was taken: what is posted until then needs no bell.
 kj::Promise<void> Loop::listen_to_bridge() {
   return parts_.bridge->wait().then([this] {
+    auto listening = kj::evalLast([this] { return listen_to_bridge(); }).eagerlyEvaluate(nullptr);
     handle(parts_.bridge->take());
-    return listen_to_bridge();
+    return listening;
   });
 }
 

@@ -371,10 +371,11 @@ TEST_F(ClientReceiving, HandlersRunOnTheExecutorWhenOneIsGiven) {
 
 TEST_F(ClientReceiving, WhatIsStoredIsAckedBeforeTheLogoutAlthoughAnEarlierAckIsNotAnswered) {
   server_.script([](auto& s) { s.answer_acks = false; });
-  start();
   put(1);
+  start();
   ASSERT_TRUE(acked_up_to(1));
   put(1);
+  server_.push({2});
   ASSERT_TRUE(eventually([&] { return recorder_.bodies() == bodies(1, 2); }));
   EXPECT_EQ(server_.seen().acks, std::vector<std::uint64_t>{1});
   client_->close();

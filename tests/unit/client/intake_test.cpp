@@ -102,6 +102,27 @@ TEST(Intake, ManyThreadsShareTransactionsAndLanesHaveNoHoles) {
   }
 }
 
+TEST(Intake, TheLoopIsToldOnceAsMuchIsThereAsItWaitsFor) {
+  Intake intake(std::make_shared<MemoryStore>(), state_with_shards(), kBounds, std::thread::id());
+  int notified = 0;
+  intake.on_committed([&] { ++notified; }, [] {});
+  const auto add = [&](int count) {
+    for (int i = 0; i < count; ++i) EXPECT_TRUE(add_one(intake));
+  };
+  intake.wait_for(3);
+  add(2);
+  EXPECT_EQ(notified, 0);
+  add(2);
+  EXPECT_EQ(notified, 1);
+  EXPECT_EQ(intake.take().size(), 4u);
+  intake.wait_for(SIZE_MAX);
+  add(5);
+  EXPECT_EQ(notified, 1);
+  EXPECT_EQ(intake.take().size(), 5u);
+  add(1);
+  EXPECT_EQ(notified, 2) << "from take() on it waits for the next one";
+}
+
 TEST(Intake, AReservationKeepsOthersOutButNotTheLoopItself) {
   const auto store = std::make_shared<MemoryStore>();
   Intake intake(store, state_with_shards(), kBounds, std::this_thread::get_id());

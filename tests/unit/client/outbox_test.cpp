@@ -268,6 +268,38 @@ TEST_F(OutboxTest, CallsKeepTheServersLimits) {
   EXPECT_EQ(next_call(), (Numbers{2, 3, 4}));
 }
 
+// The loop sleeps until so many are there: were it too many, a message would wait for no reason.
+TEST_F(OutboxTest, AsManyMessagesAreAwaitedAsMakeACall) {
+  const Outbox::Limits limits;
+  EXPECT_EQ(outbox_.messages_awaited(), 1u);
+  log_in();
+  for (std::size_t calls = 0; calls < limits.calls_eager; ++calls) {
+    EXPECT_EQ(outbox_.messages_awaited(), 1u);
+    add("a");
+    EXPECT_EQ(next_call().size(), 1u);
+  }
+  for (std::size_t missing = limits.call_worth_messages; missing > 0; --missing) {
+    EXPECT_EQ(outbox_.messages_awaited(), missing);
+    EXPECT_TRUE(next_call().empty());
+    add("a");
+  }
+  EXPECT_EQ(next_call().size(), limits.call_worth_messages);
+  answer({call_.items.size(), stored()});
+  EXPECT_EQ(outbox_.messages_awaited(), limits.call_worth_messages);
+}
+
+TEST_F(OutboxTest, NoneIsAwaitedWhereAnAnswerHasToComeFirst) {
+  limits_.calls_in_flight_max = 4;
+  log_in();
+  for (int calls = 0; calls < 2; ++calls) {
+    add("a");
+    EXPECT_EQ(next_call().size(), 1u);
+  }
+  EXPECT_EQ(outbox_.messages_awaited(), SIZE_MAX);
+  answer({stored()});
+  EXPECT_EQ(outbox_.messages_awaited(), 1u);
+}
+
 TEST_F(OutboxTest, CallsUnderWayLeaveHalfOfTheServersLimitToOthers) {
   limits_.batch_messages_max = 64, limits_.calls_in_flight_max = 6;
   log_in();
