@@ -15,7 +15,7 @@ namespace earshot::client {
 // report, made after so many messages or so long. Pure logic, one thread; time as monotonic ms.
 class AckQueue {
  public:
-  static constexpr std::uint64_t kIntervalMs = 10;
+  static constexpr std::uint64_t kIntervalMs = 50;
   static constexpr std::size_t kMessagesAtOnce = limits::kWindowMessagesDefault / 4;
 
   AckQueue(DeliveryMode mode, std::uint32_t report_messages, std::uint32_t report_interval_ms)
