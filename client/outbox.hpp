@@ -28,7 +28,7 @@ class Outbox {
  public:
   struct Limits {
     std::size_t messages_under_way_max = 4'096;
-    std::size_t calls_eager = 2;  // so many calls go out however small; more only when they are worth it
+    std::size_t calls_eager = 4;  // so many calls go out however small; more only when they are worth it
     std::size_t call_worth_messages = 64;
     BackoffPolicy held;  // of a lane that was held
   };
