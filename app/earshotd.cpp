@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 
 #include "actors/node.hpp"
+#include "app/allocator.hpp"
 #include "app/node_command_line.hpp"
 #include "base/clock.hpp"
 #include "base/limits.hpp"
@@ -20,6 +21,9 @@
 
 namespace earshot::app {
 namespace {
+
+// What a node frees with a flush it needs again before the next one; over flushes of 5 s, a longer time gains nothing.
+constexpr std::uint64_t kFreedMemoryKeptMs = 1'000;
 
 // Blocked before any thread starts, so that all of them leave these signals to the one that waits.
 sigset_t block_signals() {
@@ -110,6 +114,7 @@ NodeExit run(const NodeConfig& config) {
 int main(int argc, char** argv) {
   using namespace earshot::app;
   earshot::stop_when_out_of_memory();
+  keep_freed_memory(kFreedMemoryKeptMs);
   const NodeCommandLine command = read_node_command_line(std::vector<std::string>(argv + 1, argv + argc));
   std::cout << command.output << std::flush;
   std::cerr << command.error << std::flush;

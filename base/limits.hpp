@@ -110,8 +110,6 @@ inline constexpr std::uint64_t kDiskReserveBytesDefault =
 inline constexpr std::uint64_t kDiskReserveBytesMin = 1 << 20;  // less leaves no room to cut a log in
 inline constexpr std::uint64_t kDiskLookMs = 1'000;             // an idle node looks at its disk this often
 
-// ---- memory
-
 // ---- verification
 inline constexpr std::size_t kFindingsPerKindMax = 100;       // told one by one; the rest is counted
 inline constexpr std::size_t kVerifyCrashesMax = 200;         // processes that may die of damaged pages in one run

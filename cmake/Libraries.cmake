@@ -36,4 +36,5 @@ if(NOT (EARSHOT_ASAN OR EARSHOT_TSAN OR EARSHOT_FUZZ))
   # Behind libstdc++, whose operator new then calls this malloc: mimalloc's own knows of no new-handler.
   target_link_libraries(earshot_allocator INTERFACE stdc++ ${MIMALLOC_LIBRARY})
   target_link_options(earshot_allocator INTERFACE LINKER:--no-as-needed)
+  target_compile_definitions(earshot_allocator INTERFACE EARSHOT_MIMALLOC)
 endif()
