@@ -41,9 +41,9 @@ class ShardMachineDamage : public ShardMachineLife {
   // What the next flush puts or erases.
   std::optional<std::string> flushed(const std::string& key) {
     const auto overlay = replica().freeze();
-    const auto found = overlay->changes.find(key);
-    if (found == overlay->changes.end()) return "is not changed";
-    return found->second;
+    const auto* const change = overlay->changes.find(key);
+    if (change == nullptr) return "is not changed";
+    return std::optional<std::string>(change->value());
   }
 
   Effects remove_device(std::string_view name) { return replica().apply(RemoveDeviceCommand{bob, device(name)}); }
