@@ -29,7 +29,7 @@ caf::resumable* JobQueue::pop() {
     if (on_their_way_ > 0) --on_their_way_;
   }
   caf::resumable* const job = take_first();
-  const bool wakes = wakes_another(kOwn);
+  const bool wakes = wakes_another(kTakenNext);
   lock.unlock();
   if (wakes) woken_.notify_one();
   return job;

@@ -14,15 +14,18 @@ namespace earshot::actors {
 // more than most turns of an actor take, so one that sleeps is woken only for what those that are awake, or are being
 // woken, do not come to soon:
 //
-//  * a thread that adds a job during its own turn comes for it next: there have to be two before another is woken;
-//  * a thread on its way takes two jobs: with three there is one more;
+//  * a thread that adds a job during its own turn comes for it next: there have to be several before another is woken;
+//  * a thread on its way comes for several: only for more there is one more;
 //  * a thread that takes a job looks in the same way at what it leaves.
+//
+// So a few jobs may wait for the end of a turn while a thread sleeps; any that comes from outside wakes it. Jobs must
+// not wait for one another.
 //
 // Invariant: while there is a job, a thread is awake, or on its way. Any thread.
 class JobQueue {
  public:
   // From a thread that runs actors, in its turn: it calls pop() afterwards.
-  void push_own(caf::resumable* job) { push(job, kOwn); }
+  void push_own(caf::resumable* job) { push(job, kTakenNext); }
   // From any other.
   void push(caf::resumable* job) { push(job, 0); }
   // Waits until there is a job.
@@ -35,7 +38,7 @@ class JobQueue {
 
  private:
   static constexpr std::size_t kJobsPerWake = 8;
-  static constexpr std::size_t kOwn = 4;
+  static constexpr std::size_t kTakenNext = 4;
 
   void push(caf::resumable* job, std::size_t taken_soon);
   [[nodiscard]] bool wakes_another(std::size_t taken_soon);

@@ -18,7 +18,7 @@
 namespace earshot::actors {
 
 // Deliveries given to a client and not yet taken in. More would only fill the socket of a client that cannot follow.
-inline constexpr std::size_t kDeliveriesInFlightMax = 8;
+inline constexpr std::size_t kDeliveriesInFlightMax = 4;
 
 // What a message takes besides its body: names, ids, numbers.
 inline constexpr std::size_t kMessageOverheadBytes = 256;

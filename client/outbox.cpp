@@ -245,8 +245,9 @@ std::size_t Outbox::backlog() const {
 }
 
 std::size_t Outbox::messages_awaited() const {
-  if (!connected_ || calls_.size() < limits_.calls_eager) return 1;
+  if (!connected_) return 1;
   if (is_at_calls_max()) return SIZE_MAX;
+  if (calls_.size() < limits_.calls_eager) return 1;
   return limits_.call_worth_messages - std::min(limits_.call_worth_messages - 1, backlog());
 }
 

@@ -30,7 +30,7 @@ class MessageOutput : private kj::TaskSet::ErrorHandler {
   static constexpr std::uint64_t kUnhurriedMs = 10;
 
   enum class Answers : std::uint8_t { kGoAtOnce, kGoInGroups };
-  static constexpr std::uint32_t kAnswersInGroup = 4;  // fewer than a peer has calls under way
+  static constexpr std::uint32_t kAnswersInGroup = 2;  // of four calls that a peer has under way
 
   // Told when a write to the connection begins, and when all of it has gone.
   class Watcher {

@@ -35,7 +35,7 @@ class Workers {
     for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
   }
   ~Workers() {
-    for (std::size_t i = 0; i < threads_.size(); ++i) queue_.push(job(kEnd));
+    queue_.push(job(kEnd));
     for (auto& thread : threads_) thread.join();
   }
 
@@ -55,7 +55,7 @@ class Workers {
   void run() {
     for (;;) {
       const auto generations = reinterpret_cast<std::uintptr_t>(queue_.pop()) / 16;
-      if (generations == kEnd) return;
+      if (generations == kEnd) return queue_.push(job(kEnd));  // for the next thread
       if (generations > 1) queue_.push_own(job(generations - 1));
       if (--left_ == 0) left_.notify_all();
     }
@@ -88,7 +88,7 @@ TEST(JobQueue, AChainOfJobsKeepsOneThreadAwake) {
   EXPECT_LE(workers.wakes(), 20u);
 }
 
-// Two actors, made busy by a third: neither ends before both have begun.
+// Many actors, made busy by one: none ends before two have begun.
 TEST(NodeSystem, JobsOfOneTurnRunSideBySide) {
   SystemConfig config(2);
   caf::actor_system system(config);
@@ -100,15 +100,15 @@ TEST(NodeSystem, JobsOfOneTurnRunSideBySide) {
       for (int now = begun.load(); now < 2; now = begun.load()) begun.wait(now);
     }};
   };
-  const auto one = system.spawn(meet), other = system.spawn(meet);
-  const auto first = system.spawn([=](caf::event_based_actor* self) -> caf::behavior {
-    return {[=](int) {
-      self->send(one, 0);
-      self->send(other, 0);
+  std::vector<caf::actor> many;
+  for (int i = 0; i < 16; ++i) many.push_back(system.spawn(meet));
+  const auto first = system.spawn([&many](caf::event_based_actor* self) -> caf::behavior {
+    return {[self, &many](int) {
+      for (const auto& one : many) self->send(one, 0);
     }};
   });
   caf::anon_send(first, 0);
-  for (int now = begun.load(); now < 2; now = begun.load()) begun.wait(now);
+  for (int now = begun.load(); now < 16; now = begun.load()) begun.wait(now);
 }
 
 }  // namespace

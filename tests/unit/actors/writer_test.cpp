@@ -220,7 +220,7 @@ TEST_F(WriterTest, SmallOverlayFitsWhereAllTogetherDoNot) {
   StateWriter writer(*state_environment, disk, clock, Random(1));
   state_disk.set_capacity(600);
   writer.add(overlay(ShardId(0), 5'000));
-  writer.add(overlay(ShardId(1), 400));
+  writer.add(overlay(ShardId(1), 300));
   const auto told = writer.commit();
   ASSERT_EQ(told.size(), 1u);
   EXPECT_EQ(told[0].shard, ShardId(1));
@@ -246,9 +246,9 @@ TEST_F(WriterTest, FullDiskKeepsOverlaysUntilThereIsRoom) {
 
 TEST_F(WriterTest, OverlaysOfSeveralShardsShareATransaction) {
   StateWriter writer(*state_environment, disk, clock, Random(1), 1'000);
-  writer.add(overlay(ShardId(0), 400));
-  writer.add(overlay(ShardId(1), 400));
-  writer.add(overlay(ShardId(2), 400));
+  writer.add(overlay(ShardId(0), 300));
+  writer.add(overlay(ShardId(1), 300));
+  writer.add(overlay(ShardId(2), 300));
   EXPECT_EQ(writer.commit().size(), 2u);
   EXPECT_EQ(writer.commit().size(), 1u);
   EXPECT_TRUE(writer.empty());
