@@ -38,7 +38,8 @@ Status StateWriter::write_next(std::size_t& count) {
   const bool ballast_given = watch_ != nullptr && watch_->ran_full();
   if (!ballast_given && count == 1) return written;
   count = 1;
-  const auto smallest = std::ranges::min_element(queue_, {}, [](const auto& overlay) { return overlay->changes.bytes(); });
+  const auto smallest =
+      std::ranges::min_element(queue_, {}, [](const auto& overlay) { return overlay->changes.bytes(); });
   std::iter_swap(queue_.begin(), smallest);  // shards' overlays are independent of each other
   return storage::write_overlays(environment_, std::span(queue_).first(count));
 }

@@ -23,8 +23,7 @@ constexpr ShardId kShard{3};
 std::shared_ptr<const FrozenOverlay> overlay_of(ShardId shard, const Changes& changes) {
   auto overlay = std::make_shared<FrozenOverlay>();
   overlay->shard = shard;
-  for (const auto& [key, value] : changes)
-    value ? overlay->changes.put(key, *value) : overlay->changes.erase(key);
+  for (const auto& [key, value] : changes) value ? overlay->changes.put(key, *value) : overlay->changes.erase(key);
   return overlay;
 }
 
