@@ -125,9 +125,9 @@ Status ShardState::merged_scan(std::string_view from, std::string_view to, const
   OverlayCursor<Direction> overlays(active_->changes, frozen_ ? &frozen_->changes : nullptr, from, to);
   MergingScan<Direction> merge(std::move(overlays), full_from, full_to, visit);
   const auto on_disk = [&merge](std::string_view key, std::string_view value) { return merge.on_disk(key, value); };
-  const Status scanned = std::is_same_v<Direction, Ascending>
-                             ? (*transaction)->scan(kStateTable, full_from, full_to, on_disk)
-                             : (*transaction)->scan_back(kStateTable, full_from, full_to, on_disk);
+  Status scanned = std::is_same_v<Direction, Ascending>
+                       ? (*transaction)->scan(kStateTable, full_from, full_to, on_disk)
+                       : (*transaction)->scan_back(kStateTable, full_from, full_to, on_disk);
   if (scanned && merge.is_astray()) {
     return fail(ErrorCode::kCorrupt, "", "the tree of shard " + std::to_string(shard_.value) + "'s records is damaged");
   }
