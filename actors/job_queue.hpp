@@ -37,8 +37,9 @@ class JobQueue {
   [[nodiscard]] std::uint64_t wakes() const;
 
  private:
-  static constexpr std::size_t kJobsPerWake = 8;
-  static constexpr std::size_t kTakenNext = 4;
+  // By measurement: waking takes as long as a few turns (docs/decisions/2026-11-28-speed-of-one-node.md).
+  static constexpr std::size_t kJobsPerWake = 8;  // that a thread on its way comes for
+  static constexpr std::size_t kTakenNext = 4;    // that a thread takes which is awake
 
   void push(caf::resumable* job, std::size_t taken_soon);
   [[nodiscard]] bool wakes_another(std::size_t taken_soon);

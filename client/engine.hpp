@@ -43,6 +43,7 @@ class Engine final : public std::enable_shared_from_this<Engine>, private LinkEv
   void start();
   // The intake has committed messages, or can be reserved again.
   void take_committed();
+  void fill_outbox();
   void go_on();
   void fetch(Sequence after, std::uint32_t limit, FetchDone done);
   void history(Sequence before, std::uint32_t limit, FetchDone done);

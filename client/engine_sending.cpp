@@ -15,8 +15,12 @@ std::optional<Error> replaced_in(std::span<const SendAnswer> answers) {
 
 void Engine::take_committed() {
   if (planning_) return;  // welcome_stored() comes first
-  for (OutboxMessage& message : intake_->take()) outbox_.add(std::move(message));
+  fill_outbox();
   pump();
+}
+
+void Engine::fill_outbox() {
+  for (OutboxMessage& message : intake_->take()) outbox_.add(std::move(message));
 }
 
 // Does whatever can be done now. Calls from inside it only ask for another turn.
@@ -39,7 +43,7 @@ void Engine::pump() {
 
 void Engine::pump_sends() {
   const std::uint64_t now = now_ms();
-  for (OutboxMessage& message : intake_->take()) outbox_.add(std::move(message));
+  fill_outbox();
   while (outbox_.next_call(now, loop_->clock().wall_ms(), call_)) {
     ++counters_.send_calls;
     counters_.resent += call_.resent;

@@ -4,9 +4,7 @@ namespace earshot::client {
 
 // What a server calls are deliveries, several at a time.
 ServerStream::ServerStream(kj::AsyncIoStream& stream, kj::Timer& timer)
-    : input_(stream),
-      messages_(input_),
-      output_(stream, timer, queue_, transport::MessageOutput::Answers::kGoInGroups) {
+    : input_(stream), messages_(input_), output_(stream, timer, queue_, transport::MessageOutput::Answers::kGoInPairs) {
   input_.read_ahead();
 }
 

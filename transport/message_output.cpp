@@ -64,7 +64,7 @@ bool MessageOutput::is_unhurried(Segments message) {
   switch (reader.getRoot<capnp::rpc::Message>().which()) {
     case capnp::rpc::Message::FINISH:
     case capnp::rpc::Message::RELEASE: return true;
-    case capnp::rpc::Message::RETURN: return answers_ == Answers::kGoInGroups && ++answers_waiting_ < kAnswersInGroup;
+    case capnp::rpc::Message::RETURN: return answers_ == Answers::kGoInPairs && !std::exchange(answer_waits_, true);
     default: return false;
   }
 }
@@ -98,7 +98,7 @@ kj::Promise<void> MessageOutput::write_alone(Segments message) {
 }
 
 kj::Promise<void> MessageOutput::flush() {
-  answers_waiting_ = 0;
+  answer_waits_ = false;
   going_out_.clear();
   std::swap(going_out_, gathered_);
   const auto load = std::exchange(gathered_load_, {});

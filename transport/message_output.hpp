@@ -15,8 +15,8 @@ namespace earshot::transport {
 // Writes messages to a connection in their order. Small ones are gathered, and go out together once everything that is
 // ready has run: a write costs the system far more than a copy. A large one is not copied: it goes out by itself,
 // behind what was gathered before it. A message that nobody waits for, such as one that lets an answer go, sets nothing
-// in motion: it goes with the next other one, or a little later. So do, where the peer has several calls under way and
-// none of them is urgent, the first answers: they go with the one that makes a group of them.
+// in motion: it goes with the next other one, or a little later. So does, where the peer has several calls under way
+// and none of them is urgent, a first answer: it goes with the second.
 //
 // What a write has failed with is told to every later one. The KJ thread of the connection only.
 class MessageOutput : private kj::TaskSet::ErrorHandler {
@@ -29,8 +29,7 @@ class MessageOutput : private kj::TaskSet::ErrorHandler {
   // So long goes nothing out that nobody waits for.
   static constexpr std::uint64_t kUnhurriedMs = 10;
 
-  enum class Answers : std::uint8_t { kGoAtOnce, kGoInGroups };
-  static constexpr std::uint32_t kAnswersInGroup = 2;  // of four calls that a peer has under way
+  enum class Answers : std::uint8_t { kGoAtOnce, kGoInPairs };
 
   // Told when a write to the connection begins, and when all of it has gone.
   class Watcher {
@@ -74,7 +73,7 @@ class MessageOutput : private kj::TaskSet::ErrorHandler {
   WriteQueue::Load gathered_load_;
   std::vector<kj::byte> going_out_;
   bool hurries_ = false;
-  std::uint32_t answers_waiting_ = 0;
+  bool answer_waits_ = false;
   enum class Flush : std::uint8_t { kNone, kWaits, kGoesOn };  // it waits in case that a message comes along
   Flush flush_ = Flush::kNone;
   std::uint32_t flushes_ = 0;                   // how often one was begun
