@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "actors/helper.hpp"
 #include "actors/ports.hpp"
 #include "base/config.hpp"
 
@@ -15,6 +16,9 @@ class Broker {
   // closed(), the inbox leads nowhere.
   virtual std::shared_ptr<SessionInbox> open_session(Identity identity, LoginRequest request,
                                                      std::shared_ptr<ClientPort> client) = 0;
+  // The calling thread helps to run the sessions, and what is behind them, until it destroys what this returns. Null:
+  // they need no help.
+  virtual std::unique_ptr<Help> help(Helper /*helper*/) { return nullptr; }
 };
 
 }  // namespace earshot::actors

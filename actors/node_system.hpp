@@ -1,8 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include <caf/actor_system_config.hpp>
+#include <caf/fwd.hpp>
+
+#include "actors/helper.hpp"
 
 namespace earshot::actors {
 
@@ -17,5 +21,8 @@ class SystemConfig : public caf::actor_system_config {
  private:
   SystemConfig();
 };
+
+// This thread helps to run the actors of a system that was not made for simulations.
+std::unique_ptr<Help> help(caf::actor_system& system, Helper helper);
 
 }  // namespace earshot::actors

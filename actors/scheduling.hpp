@@ -10,6 +10,12 @@ namespace earshot::actors {
 
 // How CAF's threads share the actors that have something to do: as its own policy "sharing" does, with one queue, but
 // with fewer wake-ups. A private header of node_system.
+// Whose actors a thread runs.
+struct RunsHere {
+  JobQueue* queue = nullptr;
+  JobQueue::Place* place = nullptr;  // null: as a worker
+};
+
 class SharedJobs : public caf::policy::unprofiled {
  public:
   struct coordinator_data {  // NOLINT(readability-identifier-naming): CAF's names from here on
@@ -23,7 +29,9 @@ class SharedJobs : public caf::policy::unprofiled {
   template <class Coordinator>
   void central_enqueue(Coordinator* coordinator, caf::resumable* job) {
     // A message sent from no actor's name comes in here, too.
-    runs_actors_ ? d(coordinator).jobs.push_own(job) : d(coordinator).jobs.push(job);
+    JobQueue& jobs = d(coordinator).jobs;
+    if (here_.queue != &jobs) return jobs.push(job);
+    here_.place != nullptr ? jobs.push_own(job, *here_.place) : jobs.push_own(job);
   }
   template <class Worker>
   void external_enqueue(Worker* worker, caf::resumable* job) {
@@ -39,8 +47,12 @@ class SharedJobs : public caf::policy::unprofiled {
   }
   template <class Worker>
   caf::resumable* dequeue(Worker* worker) {
-    runs_actors_ = true;
-    return d(worker->parent()).jobs.pop();
+    JobQueue& jobs = d(worker->parent()).jobs;
+    if (here_.queue != &jobs) {
+      here_ = {&jobs, nullptr};
+      jobs.add_worker();
+    }
+    return jobs.pop();
   }
   template <class Worker, class Visit>
   void foreach_resumable(Worker*, Visit) {}
@@ -48,9 +60,10 @@ class SharedJobs : public caf::policy::unprofiled {
   void foreach_central_resumable(Coordinator* coordinator, Visit visit) {
     while (auto* const job = d(coordinator).jobs.try_pop()) visit(job);
   }
+  static RunsHere& here() { return here_; }
 
  private:
-  static inline thread_local bool runs_actors_ = false;  // this thread, for any system
+  static inline thread_local RunsHere here_;
 };
 
 using SharedJobsScheduler = caf::scheduler::coordinator<SharedJobs>;

@@ -6,8 +6,10 @@
 
 #include <CLI/CLI.hpp>
 
+#include "app/load.hpp"
 #include "delivery_figures.hpp"
 #include "disk.hpp"
+#include "relay.hpp"
 
 int main(int argc, char** argv) {
   using namespace earshot::bench;
@@ -35,6 +37,10 @@ int main(int argc, char** argv) {
                    [&] { return std::vector{journal_group_commit_rate(directory)}; });
     report.medians({{"lmdb.group_commit.rate", "records/s"}},
                    [&] { return std::vector{lmdb_group_commit_rate(directory)}; });
+    report.medians({{"machine.relay_5k.p50_us", "us"}, {"machine.relay_5k.p99_us", "us"}}, [&] {
+      auto times_us = relay_us(directory, sizes.e2e_messages);
+      return std::vector{earshot::app::percentile(times_us, 0.5), earshot::app::percentile(times_us, 0.99)};
+    });
     measure_commits(report, sizes, directory);
     measure_end_to_end(report, sizes, directory);
     measure_catch_up(report, sizes, directory);

@@ -5,7 +5,8 @@
 namespace earshot::gateway {
 
 bool Bridge::idle() const {
-  return queue_.events.empty() && queue_.overflowed.empty() && queue_.sockets.empty() && !queue_.stopping;
+  return queue_.events.empty() && queue_.overflowed.empty() && queue_.sockets.empty() && !queue_.actors_wait &&
+         !queue_.stopping;
 }
 
 template <class Put>
@@ -15,7 +16,7 @@ void Bridge::put(Put&& put) {
     const std::lock_guard lock(mutex_);
     if (closed_) return;
     put(queue_);
-    bell = std::move(bell_);
+    if (!attended_) bell = std::move(bell_);
   }
   if (bell.get() != nullptr) bell->fulfill();
 }
@@ -38,6 +39,15 @@ void Bridge::post_stop() {
   put([](Taken& queue) { queue.stopping = true; });
 }
 
+void Bridge::post_actors_wait() {
+  put([](Taken& queue) { queue.actors_wait = true; });
+}
+
+void Bridge::attend() {
+  const std::lock_guard lock(mutex_);
+  attended_ = true;
+}
+
 kj::Promise<void> Bridge::wait() {
   const std::lock_guard lock(mutex_);
   EARSHOT_INVARIANT(bell_.get() == nullptr, "one wait at a time");
@@ -49,6 +59,7 @@ kj::Promise<void> Bridge::wait() {
 
 Bridge::Taken Bridge::take() {
   const std::lock_guard lock(mutex_);
+  attended_ = false;
   return std::exchange(queue_, Taken{});
 }
 

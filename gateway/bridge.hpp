@@ -56,6 +56,7 @@ class Bridge {
     std::vector<Event> events;              // in the order in which they were posted
     std::unordered_set<PortId> overflowed;  // ports that missed an event
     std::vector<kj::AutoCloseFd> sockets;   // accepted connections for this thread
+    bool actors_wait = false;               // for the thread's help
     bool stopping = false;
   };
 
@@ -67,9 +68,12 @@ class Bridge {
   void post(PortId port, ClientEvent event);
   void post_socket(kj::AutoCloseFd socket);
   void post_stop();
+  void post_actors_wait();
 
   // From the KJ thread only. wait() resolves when there is something to take; one wait at a time.
   kj::Promise<void> wait();
+  // The thread will take what is posted until then: no bell for it.
+  void attend();
   Taken take();
   // Drops what is queued and all that is still posted; the KJ thread is about to end.
   void close();
@@ -85,6 +89,7 @@ class Bridge {
   std::mutex mutex_;
   Taken queue_;
   Bell bell_;  // armed when not null
+  bool attended_ = false;
   bool closed_ = false;
 };
 

@@ -50,6 +50,9 @@ class Loop final : private kj::TaskSet::ErrorHandler {
  private:
   kj::Promise<void> listen_to_bridge();
   void handle(Bridge::Taken taken);
+  // Between events: what they gave actors to do, and what those say.
+  void run_soon();
+  void run_actors();
   void handle_event(Bridge::Event event);
   static void end_session(RpcSession& session, ErrorCode code, const char* why);
   void open_connection(kj::AutoCloseFd socket);
@@ -75,6 +78,8 @@ class Loop final : private kj::TaskSet::ErrorHandler {
   kj::Own<kj::PromiseFulfiller<void>> stopped_;
   RareLog failed_handshakes_{context_.timer};
   std::size_t handshakes_under_way_ = 0;
+  std::unique_ptr<actors::Help> help_;  // null: the broker needs none
+  bool runs_soon_ = false;
   // Both gone before what they use.
   kj::Own<kj::TaskSet> handshakes_;
   kj::TaskSet tasks_;
@@ -102,11 +107,13 @@ Loop::Loop(RpcServer::Parts parts, kj::AsyncIoContext& io)
 Loop::~Loop() noexcept(false) {
   parts_.connections -= connections_.size() + handshakes_under_way_;
   connections_.clear();
+  help_ = nullptr;
 }
 
 kj::Promise<void> Loop::run() {
   auto paf = kj::newPromiseAndFulfiller<void>();
   stopped_ = kj::mv(paf.fulfiller);
+  help_ = parts_.broker.help({[this] { run_soon(); }, [bridge = parts_.bridge] { bridge->post_actors_wait(); }});
   tasks_.add(listen_to_bridge());
   tasks_.add(check_times());
   if (acceptor_.get() != nullptr) {
@@ -126,6 +133,18 @@ kj::Promise<void> Loop::listen_to_bridge() {
   });
 }
 
+void Loop::run_soon() {
+  if (std::exchange(runs_soon_, true)) return;
+  tasks_.add(kj::evalLast([this] { run_actors(); }));
+}
+
+void Loop::run_actors() {
+  runs_soon_ = false;
+  parts_.bridge->attend();
+  if (help_->run_some()) run_soon();
+  handle(parts_.bridge->take());
+}
+
 void Loop::handle(Bridge::Taken taken) {
   for (kj::AutoCloseFd& socket : taken.sockets) open_connection(kj::mv(socket));
   for (Bridge::Event& event : taken.events) handle_event(std::move(event));
@@ -138,6 +157,7 @@ void Loop::handle(Bridge::Taken taken) {
   if (!taken.overflowed.empty())
     spdlog::warn("{} connections are closed: more than {} events waited for a gateway thread", taken.overflowed.size(),
                  limits::kBridgeQueueItemsMax);
+  if (taken.actors_wait) run_soon();
   if (taken.stopping) stop();
 }
 

@@ -104,6 +104,7 @@ class JournalEnvironment final : public Environment {
   std::vector<std::unique_ptr<JournalSegment>> retired_;  // the next frame will say that they are not needed
   std::deque<std::unique_ptr<JournalSegment>> spares_;    // to be written again, the lowest number first
   std::optional<WrittenAhead> ahead_;                     // of the last segment
+  bool ahead_to_be_synced_ = false;
   FrameWriter frame_;
   std::vector<Touched> touched_;    // by the open transaction
   std::deque<Touched> superseded_;  // by commits; readers may still see what was there
@@ -359,7 +360,7 @@ std::uint64_t JournalEnvironment::records(Table table) {
 Result<std::unique_ptr<WriteTransaction>> JournalEnvironment::begin_write() {
   EARSHOT_INVARIANT(!options_.read_only, "an environment that is opened to read is not written");
   EARSHOT_INVARIANT(!write_open_.exchange(true), "an environment has one writer at a time");
-  if (ahead_) ahead_->keep_behind(segments_.back()->end());
+  if (ahead_ && ahead_->keep_behind(segments_.back()->end())) ahead_to_be_synced_ = true;
   frame_.begin();
   return std::make_unique<JournalWrite>(*this);
 }
@@ -423,8 +424,11 @@ Status JournalEnvironment::write_frame() {
   JournalSegment& segment = *segments_.back();
   if (segment.first_frame == 0) segment.first_frame = next_commit();
   const std::string_view frame = frame_.finish(next_commit(), segments_.front()->first_frame);
+  if (!ahead_to_be_synced_) return segment.append_synced(frame);
   if (auto written = segment.append(frame); !written) return written;
-  return segment.sync();
+  if (auto synced = segment.sync(); !synced) return synced;
+  ahead_to_be_synced_ = false;
+  return {};
 }
 
 Status JournalEnvironment::make_room() {

@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 namespace earshot::storage {
@@ -103,10 +104,13 @@ Status JournalSegment::remove() {
 
 std::uint64_t JournalSegment::file_bytes() const { return size_of(file_, path_).value_or(0); }
 
-Status JournalSegment::append(std::string_view frame) {
+Status JournalSegment::append_synced(std::string_view frame) { return write(frame, RWF_DSYNC); }
+
+Status JournalSegment::write(std::string_view frame, int flags) {
   EARSHOT_INVARIANT(end_ + frame.size() <= capacity(), "a frame is written where there is room for it");
   for (std::uint64_t at = end_; !frame.empty();) {
-    const ssize_t written = ::pwrite(file_.get(), frame.data(), frame.size(), static_cast<off_t>(at));
+    const iovec rest{const_cast<char*>(frame.data()), frame.size()};
+    const ssize_t written = ::pwritev2(file_.get(), &rest, 1, static_cast<off_t>(at), flags);
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return fail(judge(errno, "write", path_));
     at += static_cast<std::uint64_t>(written);

@@ -40,7 +40,10 @@ class JournalSegment {
   [[nodiscard]] std::string_view content() const { return view(0, file_bytes()); }
   // Writes a frame at the end, which set_end() moves once it is synced. On kStorageFull nothing has happened; any other
   // failure of the disk ends the process.
-  Status append(std::string_view frame);
+  Status append(std::string_view frame) { return write(frame, 0); }
+  // And syncs it, and nothing else, in one call.
+  Status append_synced(std::string_view frame);
+  // Syncs everything that was written, by whomever. Fails as append() does.
   Status sync();
   // To write to it as well; none when that fails.
   [[nodiscard]] FileDescriptor open_again() const;
@@ -59,6 +62,7 @@ class JournalSegment {
 
  private:
   JournalSegment(std::string directory, std::uint64_t number, FileDescriptor file, FileMap map);
+  Status write(std::string_view frame, int flags);
   static Result<std::unique_ptr<JournalSegment>> open_with(const std::string& directory, std::uint64_t number,
                                                            int flags, std::uint64_t capacity);
 

@@ -20,10 +20,10 @@ WrittenAhead::WrittenAhead(FileDescriptor file, std::uint64_t step_bytes, std::u
   if (::fstat(file_.get(), &attributes) == 0) end_ = static_cast<std::uint64_t>(attributes.st_size);
 }
 
-void WrittenAhead::keep_behind(std::uint64_t used_bytes) {
+bool WrittenAhead::keep_behind(std::uint64_t used_bytes) {
   const std::uint64_t grown = used_bytes - std::min(std::exchange(used_bytes_, used_bytes), used_bytes);
   end_ = std::max(end_, used_bytes);
-  if (end_ >= end_max_ || end_ - used_bytes >= step_bytes_ / 2 || grown > step_bytes_ / 2) return;
+  if (end_ >= end_max_ || end_ - used_bytes >= step_bytes_ / 2 || grown > step_bytes_ / 2) return false;
   std::array<iovec, 16> pieces{};
   pieces.fill({const_cast<char*>(kZeros.data()), kZeros.size()});
   for (const std::uint64_t wanted = std::min(end_ + step_bytes_, end_max_); end_ < wanted;) {
@@ -32,10 +32,11 @@ void WrittenAhead::keep_behind(std::uint64_t used_bytes) {
     const ssize_t written = ::pwritev(file_.get(), pieces.data(), static_cast<int>(count), static_cast<off_t>(end_));
     if (written <= 0) {
       step_bytes_ = 0;  // the disk is full, or worse: the next write will say so
-      return;
+      return true;
     }
     end_ += static_cast<std::uint64_t>(written);
   }
+  return true;
 }
 
 }  // namespace earshot::storage

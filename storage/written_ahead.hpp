@@ -17,8 +17,9 @@ class WrittenAhead {
   // Bytes to be written ahead at a time; 0: none. Nothing is written at or behind `end_max`.
   WrittenAhead(FileDescriptor file, std::uint64_t step_bytes, std::uint64_t end_max);
 
-  // Everything from here on is free. To be called when nobody else is writing to the file.
-  void keep_behind(std::uint64_t used_bytes);
+  // Everything from here on is free. To be called when nobody else is writing to the file. Whether zeros were written:
+  // they help once they are synced.
+  bool keep_behind(std::uint64_t used_bytes);
 
  private:
   FileDescriptor file_;

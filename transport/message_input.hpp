@@ -13,7 +13,7 @@ namespace earshot::transport {
 class MessageInput final : public kj::AsyncInputStream {
  public:
   // What is taken ahead of the message that is being read, at most: the one, or once read_ahead() was called the other.
-  static constexpr std::size_t kSmallBufferBytes = 384;
+  static constexpr std::size_t kSmallBufferBytes = 512;
   static constexpr std::size_t kLargeBufferBytes = 16 << 10;
 
   explicit MessageInput(kj::AsyncInputStream& inner) : inner_(inner) {}

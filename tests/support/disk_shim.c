@@ -45,6 +45,7 @@ REAL(ssize_t, write, int, const void*, size_t);
 REAL(ssize_t, writev, int, const struct iovec*, int);
 REAL(ssize_t, pwrite, int, const void*, size_t, off_t);
 REAL(ssize_t, pwritev, int, const struct iovec*, int, off_t);
+REAL(ssize_t, pwritev2, int, const struct iovec*, int, off_t, int);
 REAL(int, ftruncate, int, off_t);
 REAL(int, posix_fallocate, int, off_t, off_t);
 REAL(int, fsync, int);
@@ -58,7 +59,8 @@ REAL(int, mkdir, const char*, mode_t);
 #define FIND(name) *(void**)&real_##name = dlsym(RTLD_NEXT, #name)
 
 static void find_real(void) {
-  FIND(open), FIND(close), FIND(write), FIND(writev), FIND(pwrite), FIND(pwritev), FIND(ftruncate);
+  FIND(open), FIND(close), FIND(write), FIND(writev), FIND(pwrite), FIND(pwritev), FIND(pwritev2);
+  FIND(ftruncate);
   FIND(posix_fallocate), FIND(fsync), FIND(fdatasync), FIND(rename), FIND(unlink), FIND(remove), FIND(rmdir);
   FIND(mkdir);
 }
@@ -308,6 +310,17 @@ ssize_t pwritev(int descriptor, const struct iovec* parts, int count, off_t offs
                        : write_watched(entry, descriptor, parts, count, offset);
 }
 ssize_t pwritev64(int, const struct iovec*, int, off_t) __attribute__((alias("pwritev")));
+
+// Written, and synced after it.
+ssize_t pwritev2(int descriptor, const struct iovec* parts, int count, off_t offset, int flags) {
+  const struct watched* entry = find(descriptor);
+  if (entry == NULL) return real_pwritev2(descriptor, parts, count, offset, flags);
+  if (flags != 0 && flags != RWF_DSYNC) abort();  // nobody here does that
+  const ssize_t written = write_watched(entry, descriptor, parts, count, offset);
+  if (written <= 0 || flags == 0) return written;
+  return sync_watched(entry, descriptor, real_fdatasync) == 0 ? written : -1;
+}
+ssize_t pwritev64v2(int, const struct iovec*, int, off_t, int) __attribute__((alias("pwritev2")));
 
 ssize_t writev(int descriptor, const struct iovec* parts, int count) {
   const struct watched* entry = find(descriptor);

@@ -2,6 +2,9 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
+#include <latch>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -28,13 +31,111 @@ TEST(JobQueue, FirstComeFirstServed) {
   EXPECT_EQ(queue.wakes(), 0u) << "nobody sleeps";
 }
 
+// A helper that counts what it is told.
+struct Told {
+  std::atomic<int> run_soon = 0;
+  std::atomic<int> wake = 0;
+  JobQueue::Place place{{[this] { ++run_soon; }, [this] { ++wake; }}};
+};
+
+TEST(JobQueue, AHelperIsAskedWhileNoWorkerIsAwakeAndAskedOnce) {
+  JobQueue queue;
+  Told told;
+  queue.add_helper(told.place);
+  for (std::uintptr_t i = 1; i <= 3; ++i) queue.push(job(i));
+  EXPECT_EQ(told.wake, 1) << "it comes for several";
+  for (std::uintptr_t i = 1; i <= 3; ++i) EXPECT_EQ(queue.pop(told.place), job(i));
+  queue.push(job(4));
+  EXPECT_EQ(told.wake, 1) << "it is at it";
+  EXPECT_EQ(queue.pop(told.place), job(4));
+  EXPECT_EQ(queue.pop(told.place), nullptr);
+  queue.push(job(5));
+  EXPECT_EQ(told.wake, 2) << "it was told that there was none";
+  EXPECT_EQ(queue.pop(told.place), job(5));
+  EXPECT_EQ(told.run_soon, 0);
+  queue.remove_helper(told.place);
+}
+
+TEST(JobQueue, WhatAHelperAddsItRunsSoonUnwoken) {
+  JobQueue queue;
+  Told told;
+  queue.add_helper(told.place);
+  queue.push_own(job(1), told.place);
+  queue.push_own(job(2), told.place);
+  queue.push(job(3));
+  EXPECT_EQ(told.run_soon, 1);
+  EXPECT_EQ(told.wake, 0);
+  for (std::uintptr_t i = 1; i <= 3; ++i) EXPECT_EQ(queue.pop(told.place), job(i));
+  EXPECT_EQ(queue.pop(told.place), nullptr);
+  queue.push_own(job(4), told.place);
+  EXPECT_EQ(told.run_soon, 2);
+  EXPECT_EQ(queue.try_pop(), job(4));
+  queue.remove_helper(told.place);
+}
+
+// A worker that sleeps, and takes every job once it is woken.
+class OneWorker {
+ public:
+  explicit OneWorker(JobQueue& queue) : queue_(queue), thread_([this] { run(); }) {
+    queue_.push(job(kFirst));
+    taken_.wait(0);
+  }
+  ~OneWorker() { thread_.join(); }
+  void wait_for(int taken) {
+    for (int now = taken_.load(); now < taken; now = taken_.load()) taken_.wait(now);
+  }
+  static constexpr std::uintptr_t kFirst = 1 << 20;
+  static constexpr std::uintptr_t kEnd = 1 << 21;
+
+ private:
+  void run() {
+    queue_.add_worker();
+    for (;;) {
+      const bool ends = queue_.pop() == job(kEnd);
+      ++taken_;
+      taken_.notify_all();
+      if (ends) return;
+    }
+  }
+  JobQueue& queue_;
+  std::atomic<int> taken_ = 0;
+  std::thread thread_;
+};
+
+TEST(JobQueue, AWorkerIsWokenForMoreThanAHelperComesTo) {
+  JobQueue queue;
+  Told told;  // asked, and busy with something else for ever
+  OneWorker worker(queue);
+  queue.add_helper(told.place);
+  for (std::uintptr_t i = 1; i < 20; ++i) queue.push_own(job(i), told.place);
+  worker.wait_for(2);
+  while (queue.pop(told.place) != nullptr) {
+  }
+  queue.remove_helper(told.place);
+  queue.push(job(OneWorker::kEnd));
+}
+
+TEST(JobQueue, AHelperThatGoesLeavesItsJobsToAWorker) {
+  JobQueue queue;
+  Told told;
+  OneWorker worker(queue);
+  queue.add_helper(told.place);
+  queue.push_own(job(1), told.place);
+  queue.remove_helper(told.place);
+  worker.wait_for(2);
+  queue.push(job(OneWorker::kEnd));
+}
+
 // Threads that take jobs, each of which adds others, as actors that write to actors do.
 class Workers {
  public:
-  explicit Workers(std::size_t threads) {
+  explicit Workers(std::size_t threads, std::size_t helpers = 0) {
     for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
+    for (std::size_t i = 0; i < helpers; ++i) threads_.emplace_back([this] { help(); });
   }
   ~Workers() {
+    over_ = true;
+    over_.notify_all();
     queue_.push(job(kEnd));
     for (auto& thread : threads_) thread.join();
   }
@@ -53,6 +154,7 @@ class Workers {
   static constexpr std::uintptr_t kEnd = 1 << 20;
 
   void run() {
+    queue_.add_worker();
     for (;;) {
       const auto generations = reinterpret_cast<std::uintptr_t>(queue_.pop()) / 16;
       if (generations == kEnd) return queue_.push(job(kEnd));  // for the next thread
@@ -61,8 +163,47 @@ class Workers {
     }
   }
 
+  // Has work of its own: it sleeps on something else than the queue.
+  void help() {
+    auto bell = std::make_shared<Bell>();
+    bool soon = false;
+    JobQueue::Place place{{[&] { soon = true; }, [bell] { bell->ring(); }}};
+    queue_.add_helper(place);
+    while (!over_) {
+      if (!std::exchange(soon, false) && !bell->wait()) continue;
+      while (auto* const taken = queue_.pop(place)) {
+        const auto generations = reinterpret_cast<std::uintptr_t>(taken) / 16;
+        if (generations == kEnd) {
+          queue_.remove_helper(place);
+          return queue_.push(taken);
+        }
+        if (generations > 1) queue_.push_own(job(generations - 1), place);
+        if (--left_ == 0) left_.notify_all();
+      }
+    }
+    queue_.remove_helper(place);
+  }
+
+  struct Bell {
+    std::mutex mutex;
+    std::condition_variable rung;
+    bool is_rung = false;
+    void ring() {
+      const std::lock_guard lock(mutex);
+      is_rung = true;
+      rung.notify_one();
+    }
+    // Whether it was rung; also returns now and then without.
+    bool wait() {
+      std::unique_lock lock(mutex);
+      rung.wait_for(lock, std::chrono::milliseconds(50), [this] { return is_rung; });
+      return std::exchange(is_rung, false);
+    }
+  };
+
   JobQueue queue_;
   std::atomic<std::int64_t> left_ = 0;
+  std::atomic<bool> over_ = false;
   std::vector<std::thread> threads_;
 };
 
@@ -70,7 +211,7 @@ class Workers {
 TEST(JobQueue, EveryJobIsTakenHoweverTheThreadsFallAsleep) {
   Random random(tests::seed_of_test());
   for (int round = 0; round < 300; ++round) {
-    Workers workers(1 + random.below(4));
+    Workers workers(1 + random.below(4), random.below(3));
     for (int i = 0; i < 20; ++i) {
       for (std::uint64_t jobs = random.below(6); jobs > 0; --jobs) workers.begin(1 + random.below(5));
       if (random.below(2) == 0) workers.wait();
@@ -86,6 +227,39 @@ TEST(JobQueue, AChainOfJobsKeepsOneThreadAwake) {
     workers.wait();
   }
   EXPECT_LE(workers.wakes(), 20u);
+}
+
+// The one worker is kept busy: nobody but the helper comes.
+TEST(NodeSystem, AHelperRunsActorsOnItsThread) {
+  SystemConfig config(1);
+  caf::actor_system system(config);
+  std::latch busy(1);
+  std::latch done(1);
+  const auto blocker = system.spawn([&](caf::event_based_actor*) -> caf::behavior {
+    return {[&](int) {
+      busy.count_down();
+      done.wait();
+    }};
+  });
+  caf::anon_send(blocker, 0);
+  busy.wait();
+  {
+    int soon = 0;
+    const auto helps = help(system, {[&soon] { ++soon; }, [] {}});
+    std::thread::id ran;
+    const auto actor = system.spawn([&ran](caf::event_based_actor* self) -> caf::behavior {
+      return {[&ran, self](int left) {
+        ran = std::this_thread::get_id();
+        if (left > 0) self->send(self, left - 1);
+      }};
+    });
+    caf::anon_send(actor, 1'000);
+    EXPECT_EQ(soon, 1);
+    while (helps->run_some()) {
+    }
+    EXPECT_EQ(ran, std::this_thread::get_id());
+  }
+  done.count_down();
 }
 
 // Many actors, made busy by one: none ends before two have begun.

@@ -51,6 +51,20 @@ TEST(Bridge, AClosedBridgeTakesNothingAndRingsNoBell) {
   EXPECT_FALSE(bridge.take().stopping);
 }
 
+TEST(Bridge, WhatIsPostedWhileTheThreadAttendsRingsNoBell) {
+  auto io = kj::setupAsyncIo();
+  Bridge bridge(10);
+  auto waiting = bridge.wait();
+  bridge.attend();
+  bridge.post(1, answer_number(1));
+  EXPECT_FALSE(waiting.poll(io.waitScope));
+  EXPECT_EQ(bridge.take().events.size(), 1u);
+  bridge.post(2, answer_number(2));
+  EXPECT_TRUE(waiting.poll(io.waitScope)) << "it attends no more";
+  waiting.wait(io.waitScope);
+  EXPECT_EQ(bridge.take().events.size(), 1u);
+}
+
 // Producers that post in bursts with pauses of random length, so that the queue runs empty again and again: each time
 // the bell has to be armed against posts that come at that very moment. A missed one hangs the test.
 TEST(Bridge, NoWakeUpIsMissedUnderManyProducers) {
