@@ -123,8 +123,7 @@ class Countdown {
 std::vector<double> end_to_end_us(NodeProcess& node, std::uint64_t messages) {
   constexpr std::uint32_t kReceivers = 16;
   constexpr auto kEvery = std::chrono::microseconds(200);
-  const auto receiving = must(client::Runtime::start());
-  const auto sending = must(client::Runtime::start());
+  const auto runtime = must(client::Runtime::start());
   std::vector<Clock::time_point> sent_at(messages);
   std::vector<double> times_us(messages);
   Countdown arrived(messages);
@@ -137,12 +136,12 @@ std::vector<double> end_to_end_us(NodeProcess& node, std::uint64_t messages) {
         times_us[message.id.low] = std::chrono::duration<double, std::micro>(now - sent_at[message.id.low]).count();
       arrived.count(batch.size());
     };
-    receivers.push_back(open(node, "receiver-" + std::to_string(i), {}, std::move(handlers), receiving));
+    receivers.push_back(open(node, "receiver-" + std::to_string(i), {}, std::move(handlers), runtime));
     must(receivers.back()->wait_connected(10'000));
   }
   client::Options options;
   options.receive = false;
-  auto sender = open(node, "sender", std::move(options), {}, sending);
+  auto sender = open(node, "sender", std::move(options), {}, runtime);
   must(sender->wait_connected(10'000));
   auto turn = Clock::now();
   for (std::uint64_t i = 0; i < messages; ++i, turn += kEvery) {
