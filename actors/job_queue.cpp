@@ -1,6 +1,7 @@
 #include "actors/job_queue.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.hpp"
 
