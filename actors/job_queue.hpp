@@ -24,8 +24,8 @@ namespace earshot::actors {
 //  * while no worker is awake it is a helper that is asked: a thread that is awake for other reasons anyway, or will
 //    have to be, to write out what the actors have to say.
 //
-// So a few jobs may wait for the end of a turn while a thread sleeps; any that comes from outside wakes it. Jobs must
-// not wait for one another.
+// So a few jobs may wait for the end of a turn while a thread sleeps, a helper's turn, too, once it was asked. One that
+// comes from outside while nobody was asked wakes a thread. Jobs must not wait for one another.
 //
 // Invariant: while there is a job, a thread is awake, or on its way. Any thread, unless said otherwise.
 class JobQueue {
