@@ -1,0 +1,79 @@
+#include "geo/gather.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace earshot::geo {
+namespace {
+
+double doubt_at(double chord) { return 1.25e-7 + 2.5e-7 * chord; }
+
+// Whatever is no farther has a computed square of at most this.
+float upper_limit(double distance_m) {
+  const double chord = std::sqrt(chord2_of(distance_m));
+  const double limit = chord + doubt_at(chord);
+  return std::nextafter(static_cast<float>(limit * limit), std::numeric_limits<float>::infinity());
+}
+
+// Whatever is no nearer has a computed square of at least this; negative: so has everything.
+float lower_limit(double distance_m) {
+  const double chord = std::sqrt(chord2_of(distance_m));
+  const double limit = chord - doubt_at(chord);
+  return limit <= 0 ? -1 : std::nextafter(static_cast<float>(limit * limit), 0.0f);
+}
+
+}  // namespace
+
+Gather::Gather(const Search& search) : search_(search), near_enough_(upper_limit(search.area.reach_m())) {
+  std::ranges::transform(unit_vector(search.area.centre()), centre_.begin(),
+                         [](double part) { return static_cast<float>(part); });
+  if (search.count_max == 0) near_enough_ = -1;
+  const bool measures = search.with_distance || search.in_order || chooses();
+  if (!search.area.is_box() && !measures) surely_within_ = lower_limit(search.area.reach_m());
+}
+
+void Gather::offer(float chord2, Geohash place, MemberSlot slot) {
+  if (!may_take(chord2, chord2) || is_full()) return;
+  if (takes_unseen(chord2)) return take_unseen(place, slot);
+  if (place != last_place_) {
+    last_place_ = place;
+    last_distance_m_ = search_.area.distance_within_m(decode(place));
+  }
+  if (!last_distance_m_) return;
+  const Found found{*last_distance_m_, place, slot, source_};
+  chooses() ? keep_best(found) : found_.push_back(found);
+}
+
+bool Gather::is_better(const Found& one, const Found& other) const {
+  return search_.pick == Pick::kFarthest ? one.distance_m > other.distance_m : one.distance_m < other.distance_m;
+}
+
+void Gather::keep_best(const Found& found) {
+  const auto better = [this](const Found& one, const Found& other) { return is_better(one, other); };
+  if (found_.size() == search_.count_max) {
+    if (!is_better(found, found_.front())) return;
+    std::ranges::pop_heap(found_, better);
+    found_.back() = found;
+  } else {
+    found_.push_back(found);
+  }
+  std::ranges::push_heap(found_, better);
+  if (found_.size() == search_.count_max) set_limit(found_.front().distance_m);
+}
+
+// From here on only who is better than the worst of those who are kept.
+void Gather::set_limit(double distance_m) {
+  if (search_.pick == Pick::kNearest) {
+    near_enough_ = upper_limit(distance_m);
+  } else {
+    far_enough_ = lower_limit(distance_m);
+  }
+}
+
+std::vector<Found> Gather::finish() && {
+  if (search_.in_order)
+    std::ranges::sort(found_, [this](const Found& one, const Found& other) { return is_better(one, other); });
+  return std::move(found_);
+}
+
+}  // namespace earshot::geo

@@ -1,0 +1,143 @@
+#include "geo/place_index.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace earshot::geo {
+namespace {
+
+// Room for some who come later.
+constexpr std::size_t kFilledAtFirst = PlaceLeaf::kMembersMax * 3 / 4;
+// Two leaves with fewer become one, which is then half full.
+constexpr std::size_t kMergedMax = PlaceLeaf::kMembersMax / 2;
+
+// Whether a box excludes a leaf that the box around its unit vectors does not exclude: one that is long and narrow.
+bool is_beside(const Area& area, const PlaceLeaf& leaf) {
+  return area.is_box() && !area.bounds().touch(cell_of(GeohashRange{leaf.first().place, leaf.last().place}));
+}
+
+}  // namespace
+
+PlaceIndex::PlaceIndex(std::span<const PlaceKey> sorted) : size_(sorted.size()) {
+  entries_.reserve((sorted.size() + kFilledAtFirst - 1) / kFilledAtFirst);
+  for (; !sorted.empty(); sorted = sorted.subspan(std::min(sorted.size(), kFilledAtFirst))) {
+    auto leaf = std::make_unique<PlaceLeaf>();
+    for (const PlaceKey& key : sorted.first(std::min(sorted.size(), kFilledAtFirst))) leaf->insert(leaf->size(), key);
+    add_leaf(entries_.size(), std::move(leaf));
+  }
+}
+
+std::size_t PlaceIndex::bytes() const {
+  return sizeof *this + entries_.capacity() * sizeof(Entry) + entries_.size() * sizeof(PlaceLeaf);
+}
+
+std::size_t PlaceIndex::entry_of(const PlaceKey& key) const {
+  const auto after = std::ranges::upper_bound(entries_, key, {}, &Entry::first);
+  return after == entries_.begin() ? 0 : static_cast<std::size_t>(after - entries_.begin()) - 1;
+}
+
+void PlaceIndex::add_leaf(std::size_t at, std::unique_ptr<PlaceLeaf> leaf) {
+  Entry entry{{}, {}, std::move(leaf)};
+  refresh(entry);
+  entries_.insert(entries_.begin() + static_cast<std::ptrdiff_t>(at), std::move(entry));
+}
+
+void PlaceIndex::refresh(Entry& entry) {
+  entry.first = entry.leaf->first();
+  entry.box = entry.leaf->box();
+}
+
+void PlaceIndex::insert(const PlaceKey& key) {
+  ++size_;
+  if (entries_.empty()) entries_.push_back({key, {}, std::make_unique<PlaceLeaf>()});
+  std::size_t at = entry_of(key);
+  if (entries_[at].leaf->is_full()) {
+    split(at);
+    at = entry_of(key);
+  }
+  PlaceLeaf& leaf = *entries_[at].leaf;
+  leaf.insert(leaf.lower_bound(key), key);
+  refresh(entries_[at]);
+}
+
+void PlaceIndex::split(std::size_t at) {
+  PlaceLeaf& full = *entries_[at].leaf;
+  auto upper = std::make_unique<PlaceLeaf>();
+  full.move_tail(PlaceLeaf::kMembersMax / 2, *upper);
+  refresh(entries_[at]);
+  add_leaf(at + 1, std::move(upper));
+}
+
+void PlaceIndex::erase(const PlaceKey& key) {
+  const std::size_t at = entry_of(key);
+  PlaceLeaf& leaf = *entries_[at].leaf;
+  leaf.erase(leaf.lower_bound(key));
+  --size_;
+  if (leaf.size() == 0) {
+    entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(at));
+  } else {
+    refresh(entries_[at]);
+    if (at > 0) merge(at - 1);
+    if (at + 1 < entries_.size()) merge(at);
+  }
+}
+
+// With the next, where both are nearly empty.
+void PlaceIndex::merge(std::size_t at) {
+  PlaceLeaf& next = *entries_[at + 1].leaf;
+  if (entries_[at].leaf->size() + next.size() > kMergedMax) return;
+  next.move_tail(0, *entries_[at].leaf);
+  refresh(entries_[at]);
+  entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(at) + 1);
+}
+
+void PlaceIndex::move(const PlaceKey& from, const PlaceKey& to) {
+  erase(from);
+  insert(to);
+}
+
+void PlaceIndex::search(Gather& gather) const {
+  const Pick pick = gather.search().pick;
+  pick == Pick::kNearest || pick == Pick::kFarthest ? search_best(gather) : search_all(gather);
+}
+
+void PlaceIndex::search_all(Gather& gather) const {
+  for (const Entry& entry : entries_) {
+    if (gather.is_full()) return;
+    const float low = entry.box.nearest_chord2(gather.centre());
+    const float high = entry.box.farthest_chord2(gather.centre());
+    if (!gather.may_take(low, high) || is_beside(gather.search().area, *entry.leaf)) continue;
+    gather.takes_unseen(high) ? entry.leaf->take_unseen(gather) : entry.leaf->search(gather);
+  }
+}
+
+void PlaceIndex::search_best(Gather& gather) const {
+  struct Promise {
+    float low;
+    float high;
+    const PlaceLeaf* leaf;
+  };
+  const bool nearest = gather.search().pick == Pick::kNearest;
+  const auto is_worse = [nearest](const Promise& one, const Promise& other) {
+    return nearest ? one.low > other.low : one.high < other.high;
+  };
+  std::vector<Promise> promises;
+  for (const Entry& entry : entries_) {
+    const Promise promise{entry.box.nearest_chord2(gather.centre()), entry.box.farthest_chord2(gather.centre()),
+                          entry.leaf.get()};
+    if (gather.may_take(promise.low, promise.high)) promises.push_back(promise);
+  }
+  std::ranges::make_heap(promises, is_worse);
+  while (!promises.empty() && gather.may_take(promises.front().low, promises.front().high)) {
+    std::ranges::pop_heap(promises, is_worse);
+    if (!is_beside(gather.search().area, *promises.back().leaf)) promises.back().leaf->search(gather);
+    promises.pop_back();
+  }
+}
+
+void PlaceIndex::for_each(const std::function<void(const PlaceKey&)>& visit) const {
+  for (const Entry& entry : entries_)
+    for (std::size_t i = 0; i < entry.leaf->size(); ++i) visit(entry.leaf->key(i));
+}
+
+}  // namespace earshot::geo

@@ -1,0 +1,178 @@
+#include "geo/place_index.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include <gtest/gtest.h>
+
+#include "tests/support/seed.hpp"
+#include "tests/unit/geo/geo_world.hpp"
+
+namespace earshot::geo {
+namespace {
+
+PlaceIndex index_of(std::vector<PlaceKey> members) {
+  std::ranges::sort(members);
+  return PlaceIndex(members);
+}
+
+std::vector<Found> search(const PlaceIndex& index, const Search& wanted) {
+  Gather gather(wanted);
+  index.search(gather);
+  return std::move(gather).finish();
+}
+
+// Everybody within, the nearest first.
+std::vector<Found> brute_force(const std::vector<PlaceKey>& members, const Area& area) {
+  std::vector<Found> found;
+  for (const PlaceKey& member : members)
+    if (const auto distance = area.distance_within_m(decode(member.place)))
+      found.push_back({*distance, member.place, member.slot, 0});
+  std::ranges::sort(found, {}, &Found::distance_m);
+  return found;
+}
+
+std::vector<MemberSlot> slots_of(const std::vector<Found>& found) {
+  std::vector<MemberSlot> slots;
+  for (const Found& one : found) slots.push_back(one.slot);
+  std::ranges::sort(slots);
+  return slots;
+}
+
+std::vector<double> distances_of(const std::vector<Found>& found) {
+  std::vector<double> distances;
+  for (const Found& one : found) distances.push_back(one.distance_m);
+  return distances;
+}
+
+// Compares every kind of search with what looking at everybody says. Who is chosen among equals is open: distances are
+// compared.
+void check_all_picks(const std::vector<PlaceKey>& members, const PlaceIndex& index, const Area& area,
+                     std::size_t count) {
+  std::vector<Found> all = brute_force(members, area);
+  const auto found = search(index, {area});
+  ASSERT_EQ(slots_of(found), slots_of(all));
+  ASSERT_EQ(distances_of(found), distances_of(all));
+  ASSERT_EQ(slots_of(search(index, {area, Pick::kAll, SIZE_MAX, false, false})), slots_of(all));
+
+  const auto any = search(index, {area, Pick::kAny, count});
+  ASSERT_EQ(any.size(), std::min(count, all.size()));
+  const auto right = slots_of(all);
+  for (const MemberSlot slot : slots_of(any)) ASSERT_TRUE(std::ranges::binary_search(right, slot));
+
+  const std::size_t best = std::min(count, all.size());
+  std::vector<double> distances = distances_of(all);
+  ASSERT_EQ(distances_of(search(index, {area, Pick::kNearest, count})),
+            std::vector(distances.begin(), distances.begin() + static_cast<std::ptrdiff_t>(best)));
+  std::ranges::reverse(distances);
+  ASSERT_EQ(distances_of(search(index, {area, Pick::kFarthest, count})),
+            std::vector(distances.begin(), distances.begin() + static_cast<std::ptrdiff_t>(best)));
+}
+
+TEST(PlaceIndex, FindsWhatLookingAtEverybodyFinds) {
+  Random random(tests::seed_of_test());
+  for (int round = 0; round < 400; ++round) {
+    SCOPED_TRACE("round " + std::to_string(round));
+    const Area area = tests::any_area(random, tests::any_point(random));
+    const auto members = tests::members_around(random, area, random.between(1, 1'000));
+    check_all_picks(members, index_of(members), area, random.between(0, 50));
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST(PlaceIndex, StaysRightWhileMembersComeMoveAndGo) {
+  Random random(tests::seed_of_test());
+  for (int round = 0; round < 20; ++round) {
+    SCOPED_TRACE("round " + std::to_string(round));
+    const Area area = tests::any_area(random, tests::any_point(random));
+    auto members = tests::members_around(random, area, 600);
+    PlaceIndex index;
+    std::map<MemberSlot, Geohash> there;
+    for (int step = 0; step < 5'000; ++step) {
+      const PlaceKey& one = members[random.below(members.size())];
+      const auto at = there.find(one.slot);
+      // Grows, then shrinks.
+      if (at == there.end()) {
+        if (step > 3'000 && random.chance(0.7)) continue;
+        index.insert(one);
+        there[one.slot] = one.place;
+      } else if (random.chance(step > 3'000 ? 0.8 : 0.2)) {
+        index.erase({at->second, one.slot});
+        there.erase(at);
+      } else {
+        const Geohash to = members[random.below(members.size())].place;
+        index.move({at->second, one.slot}, {to, one.slot});
+        at->second = to;
+      }
+    }
+    std::vector<PlaceKey> left;
+    for (const auto& [slot, place] : there) left.push_back({place, slot});
+    ASSERT_EQ(index.size(), left.size());
+    check_all_picks(left, index, area, 20);
+    std::ranges::sort(left);
+    std::vector<PlaceKey> visited;
+    index.for_each([&](const PlaceKey& key) { visited.push_back(key); });
+    ASSERT_EQ(visited, left);
+    for (const PlaceKey& key : left) index.erase(key);
+    ASSERT_TRUE(index.empty());
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST(PlaceIndex, AMillionMembersAtOnePointCostFewDistances) {
+  std::vector<PlaceKey> members;
+  const Geohash place = encode({116.4, 39.9});
+  for (MemberSlot slot = 0; slot < 1'000'000; ++slot) members.push_back({place, slot});
+  PlaceIndex index = index_of(members);
+  const Area area = *Area::circle({116.4, 39.9}, 1'000, "radius");
+  EXPECT_EQ(search(index, {area, Pick::kNearest, 20}).size(), 20u);
+  EXPECT_EQ(search(index, {area, Pick::kAny, 20}).size(), 20u);
+  EXPECT_EQ(search(index, {area, Pick::kAll, SIZE_MAX, false, false}).size(), 1'000'000u);
+  index.move({place, 500'000}, {encode({116.4001, 39.9}), 500'000});
+  EXPECT_EQ(search(index, {area, Pick::kFarthest, 1}).front().slot, 500'000u);
+}
+
+TEST(PlaceIndex, EqualDistancesAreAllFound) {
+  std::vector<PlaceKey> members;
+  const Point centre = decode(encode({0, 0}));
+  const double step = 360.0 / (1 << 26);
+  for (int i = 1; i <= 100; ++i)
+    for (const double turn : {1.0, -1.0})
+      members.push_back(
+          {encode({centre.longitude + turn * step * i, centre.latitude}), static_cast<MemberSlot>(members.size())});
+  const PlaceIndex index = index_of(members);
+  const Area area = *Area::circle(centre, distance_m(centre, decode(members[99].place)) + 1e-9, "radius");
+  EXPECT_EQ(search(index, {area}).size(), 100u);
+}
+
+// 1 000 km long and a metre high: nearly all leaves that the circle around it touches lie beside it.
+TEST(PlaceIndex, ALongNarrowBoxHoldsThoseOnItsLine) {
+  Random random(tests::seed_of_test());
+  for (const bool is_high : {false, true}) {
+    const Point centre{100, 45};
+    std::vector<PlaceKey> members;
+    for (MemberSlot slot = 0; slot < 5'000; ++slot) {
+      const bool on_line = slot % 50 == 0;
+      Point point{tests::uniform(random, 95, 105), tests::uniform(random, 41, 49)};
+      if (on_line) (is_high ? point.longitude : point.latitude) = is_high ? 100 : 45;
+      members.push_back({encode(point), slot});
+    }
+    const Area area = is_high ? *Area::box(centre, 2, 1'000'000, "box") : *Area::box(centre, 1'000'000, 2, "box");
+    check_all_picks(members, index_of(members), area, 7);
+  }
+}
+
+TEST(PlaceIndex, AMemberTakesLittleMemory) {
+  Random random(1);
+  PlaceIndex grown;
+  std::vector<PlaceKey> members;
+  for (MemberSlot slot = 0; slot < 50'000; ++slot) {
+    members.push_back({encode({tests::uniform(random, 116, 117), tests::uniform(random, 39, 40)}), slot});
+    grown.insert(members.back());
+  }
+  EXPECT_LT(grown.bytes() / grown.size(), 45u);
+  EXPECT_LT(index_of(members).bytes() / members.size(), 36u);
+}
+
+}  // namespace
+}  // namespace earshot::geo
