@@ -42,6 +42,7 @@ Result<Name<Tag>> Name<Tag>::parse(std::string_view text, std::string_view field
 
 template class Name<UserTag>;
 template class Name<DeviceTag>;
+template class Name<LayerTag>;
 
 std::string MessageId::to_string() const {
   char text[33];
@@ -64,6 +65,11 @@ Result<MessageId> MessageId::parse(std::string_view hex) {
 ShardId shard_of(std::string_view key, std::uint16_t shard_count) {
   EARSHOT_INVARIANT(shard_count > 0, "a cluster has at least one shard");
   return ShardId(static_cast<std::uint16_t>(checksum_of(key) % shard_count));
+}
+
+ShardId shard_of(const LayerId& layer, std::string_view member, std::uint16_t shard_count) {
+  EARSHOT_INVARIANT(shard_count > 0, "a cluster has at least one shard");
+  return ShardId(static_cast<std::uint16_t>(checksum_of(member, checksum_of(layer.text())) % shard_count));
 }
 
 }  // namespace earshot

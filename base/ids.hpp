@@ -59,8 +59,10 @@ class Name {
 
 using UserId = Name<struct UserTag>;
 using DeviceId = Name<struct DeviceTag>;
+using LayerId = Name<struct LayerTag>;  // a named set of positions
 extern template class Name<UserTag>;
 extern template class Name<DeviceTag>;
+extern template class Name<LayerTag>;
 
 // 128 random bits chosen by the sender; identifies a message everywhere and for ever.
 struct MessageId {
@@ -75,6 +77,8 @@ struct MessageId {
 // The shard that owns a user's mailbox, groups and positions: xxh3(key) % shard_count.
 ShardId shard_of(std::string_view key, std::uint16_t shard_count);
 inline ShardId shard_of(const UserId& user, std::uint16_t shard_count) { return shard_of(user.text(), shard_count); }
+// Of a member's position: every layer is spread over all shards.
+ShardId shard_of(const LayerId& layer, std::string_view member, std::uint16_t shard_count);
 
 }  // namespace earshot
 

@@ -78,6 +78,11 @@ inline constexpr std::size_t kClientOutboxMessagesMax = 1 << 20;               /
 inline constexpr std::size_t kClientOutboxBytesMax = 256 << 20;  // their bodies, which it keeps in memory too
 inline constexpr std::size_t kClientDeliveriesMax = 16;          // batches of a server that a client has not taken in
 
+// ---- positions
+inline constexpr std::size_t kMemberBytesMax = 256;     // any bytes; with a layer's name they fit an LMDB key
+inline constexpr std::size_t kPositionsPageMax = 4096;  // positions that a shard reads in one step of a scan
+inline constexpr std::size_t kLayersMax = 65'536;       // layers that one shard has members of: then kOverloaded
+
 // ---- shards
 inline constexpr std::size_t kEntryBytesMax = 8 << 20;           // one raft entry (a command batch)
 inline constexpr std::size_t kEntryCommandsMax = 4096;           // commands in one raft entry

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -36,8 +38,20 @@ struct ReplayResult {
 struct StatusResult {  // of RemoveDeviceCommand, DropParkedCommand and SetPolicyCommand
   Status status;
 };
+enum class PositionOutcome : std::uint8_t {
+  kAdded,      // it had none
+  kChanged,    // it is elsewhere now
+  kUnchanged,  // it was there already
+  kSkipped,    // the condition does not hold
+};
+struct PositionsResult {
+  Result<std::vector<PositionOutcome>> outcomes;  // one per item
+};
+struct ClearedResult {  // of ClearPositionsCommand and ClearLayerCommand
+  Result<std::uint64_t> members;
+};
 using CommandResult = std::variant<SendResult, LoginResult, AckResult, TransferResult, ConfirmResult, TouchResult,
-                                   AttemptsResult, ReplayResult, StatusResult>;
+                                   AttemptsResult, ReplayResult, StatusResult, PositionsResult, ClearedResult>;
 
 // A message that a batch put into a mailbox, for the live sessions of its user.
 struct NewMessage {
@@ -57,6 +71,22 @@ struct RemovedDevice {
   DeviceId device;
 };
 
+// A member is elsewhere, or nowhere.
+struct Move {
+  LayerId layer;
+  std::string member;
+  std::optional<double> score;  // none: it was cleared, or has expired
+  std::uint64_t version = 0;
+  bool operator==(const Move&) const = default;
+};
+
+// Nobody whose position is older is in the layer any more.
+struct ClearedLayer {
+  LayerId layer;
+  std::uint64_t version = 0;
+  bool operator==(const ClearedLayer&) const = default;
+};
+
 // What applying one entry caused. The same on every replica; only the leader acts on it.
 struct Effects {
   std::vector<CommandResult> results;
@@ -64,6 +94,8 @@ struct Effects {
   std::vector<ShardId> outbox_targets;  // shards for which outbox records were written, each once, ascending
   std::vector<EndedMessages> ended;     // ascending in each mailbox
   std::vector<RemovedDevice> removed_devices;
+  std::vector<Move> moves;  // by ascending version, as the next; both together are one order
+  std::vector<ClearedLayer> cleared_layers;
   std::uint64_t dropped = 0;  // copies that found no room (or no place) in a mailbox, or were lost: never silent
   std::uint64_t damaged =
       0;  // damaged records met: this replica may now differ from its peers and must be seeded again

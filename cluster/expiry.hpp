@@ -1,15 +1,13 @@
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <vector>
+#include <string>
+#include <string_view>
 
-#include "base/error.hpp"
-#include "base/ids.hpp"
+#include "cluster/expiry_index.hpp"
 #include "schema/records.hpp"
 #include "storage/keys.hpp"
-#include "storage/shard_state.hpp"
 
 namespace earshot::cluster {
 
@@ -23,32 +21,14 @@ struct EndRules {
 // is cleared away nobody sees it.
 std::optional<LostReason> ended_reason(const MailboxRecord& record, const EndRules& rules);
 
-// Which messages end when, in the order of time. Holds only the next moment in memory. A damaged mark ends nothing and
-// is dropped: whoever reads its message still sees when that ends.
-class ExpiryIndex {
- public:
-  explicit ExpiryIndex(storage::ShardState& state) : state_(state) {}
-
-  Status load() { return find_next(); }
-
-  void add(const storage::keys::Expiry& expiry);
-  void remove(const storage::keys::Expiry& expiry);
-  // Those that are due, earliest first, at most `count_max`.
-  [[nodiscard]] std::vector<storage::keys::Expiry> due(std::uint64_t tick_ms, std::size_t count_max);
-
-  // When the next message ends; 0: none does. True after refresh(), which an entry's changes need.
-  [[nodiscard]] std::uint64_t next_ms() const { return next_ms_; }
-  void refresh(std::uint64_t tick_ms);
-
-  [[nodiscard]] std::uint64_t damaged_met() const { return damaged_met_; }
-
- private:
-  Status find_next();
-
-  storage::ShardState& state_;
-  std::uint64_t next_ms_ = 0;
-  bool is_stale_ = false;
-  std::uint64_t damaged_met_ = 0;
+struct MessageExpiries {
+  using Mark = storage::keys::Expiry;
+  static constexpr std::string_view kFirstKey = "E";
+  static std::string key_of(const Mark& mark) { return storage::keys::expiry(mark); }
+  static Mark mark_of(std::string_view key) { return storage::keys::expiry_of(key); }
+  static std::string end_of(std::uint64_t at_ms) { return storage::keys::expiries_to(at_ms); }
 };
+// A damaged mark ends nothing and is dropped: whoever reads its message still sees when that ends.
+using MessageExpiryIndex = ExpiryIndex<MessageExpiries>;
 
 }  // namespace earshot::cluster

@@ -90,7 +90,7 @@ struct Retention::Front {
   }
 };
 
-Retention::Retention(storage::ShardState& state, Mailboxes& mailboxes, Policies& policies, ExpiryIndex& expiries,
+Retention::Retention(storage::ShardState& state, Mailboxes& mailboxes, Policies& policies, MessageExpiryIndex& expiries,
                      const MachineLimits& limits, const MachineFaults& faults)
     : state_(state),
       mailboxes_(mailboxes),

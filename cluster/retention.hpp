@@ -21,7 +21,7 @@ namespace earshot::cluster {
 // The work of one call is bounded; what is left is done by the next tick, append or round of the sweep.
 class Retention {
  public:
-  Retention(storage::ShardState& state, Mailboxes& mailboxes, Policies& policies, ExpiryIndex& expiries,
+  Retention(storage::ShardState& state, Mailboxes& mailboxes, Policies& policies, MessageExpiryIndex& expiries,
             const MachineLimits& limits, const MachineFaults& faults);
 
   // At every tick: the messages that are due.
@@ -49,7 +49,7 @@ class Retention {
   storage::ShardState& state_;
   Mailboxes& mailboxes_;
   Policies& policies_;
-  ExpiryIndex& expiries_;
+  MessageExpiryIndex& expiries_;
   std::size_t expiries_per_entry_max_;
   std::size_t trims_per_append_max_;
   MachineFaults faults_;

@@ -15,6 +15,7 @@
 #include "cluster/outbox.hpp"
 #include "cluster/parked.hpp"
 #include "cluster/policies.hpp"
+#include "cluster/positions.hpp"
 #include "cluster/retention.hpp"
 #include "cluster/sweep.hpp"
 #include "storage/keys.hpp"
@@ -28,6 +29,11 @@ SendAnswer held(ErrorCode code, std::string field, std::string detail) {
 
 Error wrong_shard(const UserId& user) {
   return Error{ErrorCode::kUnavailable, "shard", "user " + user.text() + " belongs to another shard",
+               limits::kRetryAfterMs};
+}
+
+Error wrong_shard(const LayerId& layer) {
+  return Error{ErrorCode::kUnavailable, "shard", "a member of layer " + layer.text() + " belongs to another shard",
                limits::kRetryAfterMs};
 }
 
@@ -55,6 +61,7 @@ class Machine final : public ShardMachine {
         devices_(state, mailboxes_, cursors_, parked_),
         outbox_(state, limits),
         inbound_(state),
+        positions_(state, limits),
         sweep_({state, mailboxes_, policies_, retention_, cursors_, devices_, lanes_, outbox_}, shard, shard_count,
                limits) {}
 
@@ -83,6 +90,15 @@ class Machine final : public ShardMachine {
   Result<std::vector<ParkedMessage>> parked(const UserId& user, const DeviceId& device, Sequence after,
                                             std::uint32_t limit, std::size_t bytes_max) override;
   Result<Explanation> explain(const UserId& user, Sequence sequence, MessageId id) override;
+  Result<std::optional<Position>> position(const LayerId& layer, std::string_view member) override {
+    return positions_.find(layer, member, head_.tick_ms);
+  }
+  Result<PositionPage> positions(const std::string& from, std::size_t limit) override {
+    return positions_.scan(from, std::min(limit, limits::kPositionsPageMax), head_.tick_ms);
+  }
+  Result<std::vector<LayerSize>> layers(const LayerId& after, std::size_t limit) override {
+    return positions_.layers(after, limit);
+  }
   [[nodiscard]] std::uint64_t next_due_ms() const override;
   Result<std::vector<OutboxRecord>> outbox(ShardId target, std::uint64_t first, std::uint32_t limit,
                                            std::size_t bytes_max) override {
@@ -96,7 +112,7 @@ class Machine final : public ShardMachine {
   [[nodiscard]] Epoch epoch() const override { return head_.epoch; }
   [[nodiscard]] std::size_t unflushed_bytes() const override {
     return state_.overlay_bytes() + lanes_.dirty_bytes() + mailboxes_.dirty_bytes() + cursors_.dirty_bytes() +
-           policies_.dirty_bytes();
+           policies_.dirty_bytes() + positions_.dirty_bytes();
   }
   [[nodiscard]] Result<std::uint64_t> digest() override;
 
@@ -122,6 +138,9 @@ class Machine final : public ShardMachine {
   CommandResult run(ReplayCommand& command, Effects& effects);
   CommandResult run(DropParkedCommand& command, Effects& effects);
   CommandResult run(SetPolicyCommand& command, Effects& effects);
+  CommandResult run(SetPositionsCommand& command, Effects& effects);
+  CommandResult run(ClearPositionsCommand& command, Effects& effects);
+  CommandResult run(ClearLayerCommand& command, Effects& effects);
 
   SendAnswer take(const SendCommand& command, SendItem& item, Lanes::Visit& lane, Effects& effects);
   SendAnswer refuse(Lanes::Visit& lane, MessageId id, Error error) const;
@@ -133,9 +152,13 @@ class Machine final : public ShardMachine {
   [[nodiscard]] std::uint64_t later_by(std::uint64_t span_ms) const;
 
   [[nodiscard]] bool is_ours(const UserId& user) const { return shard_of(user, shard_count_) == shard_; }
+  [[nodiscard]] bool is_ours(const LayerId& layer, std::string_view member) const {
+    return shard_of(layer, member, shard_count_) == shard_;
+  }
   [[nodiscard]] std::uint64_t damaged_met() const {
     return lanes_.damaged_met() + mailboxes_.damaged_met() + cursors_.damaged_met() + policies_.damaged_met() +
-           retention_.damaged_met() + expiries_.damaged_met() + parked_.damaged_met() + sweep_.damaged_met();
+           retention_.damaged_met() + expiries_.damaged_met() + parked_.damaged_met() + sweep_.damaged_met() +
+           positions_.damaged_met();
   }
   void write_back();
 
@@ -150,13 +173,14 @@ class Machine final : public ShardMachine {
   Lanes lanes_;
   Mailboxes mailboxes_;
   Policies policies_;
-  ExpiryIndex expiries_;
+  MessageExpiryIndex expiries_;
   Retention retention_;
   Cursors cursors_;
   Parked parked_;
   Devices devices_;
   Outbox outbox_;
   Inbound inbound_;
+  Positions positions_;
   Sweep sweep_;
 };
 
@@ -173,6 +197,7 @@ Status Machine::load() {
   if (auto loaded = expiries_.load(); !loaded.has_value()) return loaded;
   if (auto loaded = sweep_.load(); !loaded.has_value()) return loaded;
   if (auto loaded = outbox_.load(); !loaded.has_value()) return loaded;
+  if (auto loaded = positions_.load(); !loaded.has_value()) return loaded;
   return inbound_.load();
 }
 
@@ -195,11 +220,13 @@ Effects Machine::apply(LogIndex index, Term term, std::string_view entry) {
   if (batch->tick_ms != 0) {
     if (!faults_.shows_what_is_due) retention_.end_due(head_.tick_ms, effects);
     sweep_.step(previous_ms, head_.tick_ms, effects);
+    positions_.step(head_.tick_ms, head_.position_version, effects);
   }
   for (Command& command : batch->commands) {
     effects.results.push_back(std::visit([&](auto& each) { return run(each, effects); }, command));
   }
   expiries_.refresh(head_.tick_ms);
+  positions_.refresh(head_.tick_ms);
   effects.damaged = damaged_met() - std::exchange(damaged_told_, damaged_met());
   auto& targets = effects.outbox_targets;
   std::sort(targets.begin(), targets.end());
@@ -392,6 +419,26 @@ CommandResult Machine::run(SetPolicyCommand& command, Effects&) {
   return StatusResult{};
 }
 
+CommandResult Machine::run(SetPositionsCommand& command, Effects& effects) {
+  for (const auto& item : command.items) {
+    if (!is_ours(command.layer, item.member)) return PositionsResult{fail(wrong_shard(command.layer))};
+    if (item.ttl_ms != 0 && head_.now_ms == 0)  // counted from no known time, it would end at the first tick
+      return PositionsResult{
+          fail(Error{ErrorCode::kUnavailable, "ttlMs", "the shard does not know the time yet", limits::kRetryAfterMs})};
+  }
+  return PositionsResult{positions_.set(command, head_.tick_ms, head_.now_ms, head_.position_version, effects)};
+}
+
+CommandResult Machine::run(ClearPositionsCommand& command, Effects& effects) {
+  for (const std::string& member : command.members)
+    if (!is_ours(command.layer, member)) return ClearedResult{fail(wrong_shard(command.layer))};
+  return ClearedResult{positions_.clear(command, head_.tick_ms, head_.position_version, effects)};
+}
+
+CommandResult Machine::run(ClearLayerCommand& command, Effects& effects) {
+  return ClearedResult{positions_.clear_layer(command.layer, head_.position_version, effects)};
+}
+
 Result<std::vector<ParkedMessage>> Machine::parked(const UserId& user, const DeviceId& device, Sequence after,
                                                    std::uint32_t limit, std::size_t bytes_max) {
   const auto rules = rules_for_reading(user);
@@ -417,8 +464,10 @@ Result<Explanation> Machine::explain(const UserId& user, Sequence sequence, Mess
 
 std::uint64_t Machine::next_due_ms() const {
   if (head_.tick_ms == 0) return 0;
-  const std::uint64_t sweep_ms = std::max(sweep_.next_due_ms(), head_.tick_ms);
-  return expiries_.next_ms() == 0 ? sweep_ms : std::min(sweep_ms, expiries_.next_ms());
+  std::uint64_t due_ms = std::max(sweep_.next_due_ms(), head_.tick_ms);
+  for (const std::uint64_t next_ms : {expiries_.next_ms(), positions_.next_due_ms(head_.tick_ms)})
+    if (next_ms != 0) due_ms = std::min(due_ms, next_ms);
+  return due_ms;
 }
 
 void Machine::write_back() {
@@ -426,6 +475,7 @@ void Machine::write_back() {
   mailboxes_.write_back();
   cursors_.write_back();
   policies_.write_back();
+  positions_.write_back();
   sweep_.write_back();
   outbox_.write_back();
   inbound_.write_back();

@@ -12,6 +12,7 @@
 #include "cluster/effects.hpp"
 #include "cluster/machine_faults.hpp"
 #include "cluster/machine_limits.hpp"
+#include "cluster/positions.hpp"
 #include "schema/commands.hpp"
 #include "schema/messages.hpp"
 #include "storage/log_types.hpp"
@@ -28,6 +29,7 @@ namespace earshot::cluster {
 //  * mailbox sequences are contiguous; a message is stored with the shard's time, and its time to live is counted from
 //    there.
 //  * a cursor never goes back, never passes the mailbox's last sequence.
+//  * a member's position is the last one that was set; every change of any has a version of its own, ascending.
 //  * neither the tick nor the time goes back. Only the tick ends anything; the time, which goes on while a leader is
 //    not sure enough of its clock for a tick, says when something happened.
 //
@@ -69,6 +71,13 @@ class ShardMachine {
   // By sequence, or when that is 0 by id among the newest. kNotFound(sequence, id). What live sessions know of it, and
   // the node, is for the caller to fill in.
   virtual Result<Explanation> explain(const UserId& user, Sequence sequence, MessageId id) = 0;
+
+  // Where a member is now; nothing: nowhere. kCorrupt: it is not known.
+  virtual Result<std::optional<Position>> position(const LayerId& layer, std::string_view member) = 0;
+  // All positions of the shard, page by page; see Positions::scan().
+  virtual Result<PositionPage> positions(const std::string& from, std::size_t limit) = 0;
+  // Layers that have members here, with names greater than `after`, ascending.
+  virtual Result<std::vector<LayerSize>> layers(const LayerId& after, std::size_t limit) = 0;
 
   // Wall-clock ms from which an entry with a tick, and no command, has something to do: messages due, or a round
   // through the records. 0: never. Cheap.

@@ -29,6 +29,9 @@ struct Command {
     replay @8 :ParkedChange;
     dropParked @9 :ParkedChange;
     setPolicy @10 :SetPolicy;
+    setPositions @11 :SetPositions;
+    clearPositions @12 :ClearPositions;
+    clearLayer @13 :Text;
   }
 }
 
@@ -110,4 +113,27 @@ struct SetPolicy {
   user @0 :Text;                # "": the default of every mailbox of the shard
   policy @1 :Broker.Policy;
   inherit @2 :Bool;             # the mailbox follows the default again
+}
+
+struct SetPositions {           # of members of this shard
+  layer @0 :Text;
+  condition @1 :PositionCondition;
+  items @2 :List(Item);
+
+  struct Item {
+    member @0 :Data;
+    score @1 :Float64;          # as in PositionRecord
+    ttlMs @2 :UInt64;           # 0: it stays
+  }
+}
+
+enum PositionCondition {
+  always @0;
+  ifNew @1;                     # only who has none in the layer
+  ifExists @2;                  # only who has one
+}
+
+struct ClearPositions {
+  layer @0 :Text;
+  members @1 :List(Data);
 }

@@ -74,6 +74,22 @@ std::size_t words_of(const SetPolicyCommand& set) {
          flat::words_of<schema::Policy>();
 }
 
+std::size_t words_of(const SetPositionsCommand& set) {
+  std::size_t words = flat::words_of<schema::SetPositions>() + flat::words_of_text(set.layer.text().size()) +
+                      flat::words_of_list<schema::SetPositions::Item>(set.items.size());
+  for (const auto& item : set.items) words += flat::words_of_data(item.member.size());
+  return words;
+}
+
+std::size_t words_of(const ClearPositionsCommand& clear) {
+  std::size_t words =
+      flat::words_of<schema::ClearPositions>() + flat::words_of_text(clear.layer.text().size()) + clear.members.size();
+  for (const std::string& member : clear.members) words += flat::words_of_data(member.size());
+  return words;
+}
+
+std::size_t words_of(const ClearLayerCommand& clear) { return flat::words_of_text(clear.layer.text().size()); }
+
 std::size_t words_of(const Command& command) {
   return std::visit([](const auto& value) { return words_of(value); }, command);
 }
@@ -173,6 +189,29 @@ void write(const SetPolicyCommand& from, schema::Command::Builder command) {
   to.setUser(flat::text(from.user.text()));
   if (from.policy) codec::write(*from.policy, to.initPolicy());
   to.setInherit(!from.policy);
+}
+
+void write(const SetPositionsCommand& from, schema::Command::Builder command) {
+  auto to = command.initSetPositions();
+  to.setLayer(flat::text(from.layer.text()));
+  to.setCondition(static_cast<schema::PositionCondition>(from.condition));
+  auto items = to.initItems(static_cast<capnp::uint>(from.items.size()));
+  for (capnp::uint i = 0; i < items.size(); ++i) {
+    items[i].setMember(flat::data(from.items[i].member));
+    items[i].setScore(from.items[i].score);
+    items[i].setTtlMs(from.items[i].ttl_ms);
+  }
+}
+
+void write(const ClearPositionsCommand& from, schema::Command::Builder command) {
+  auto to = command.initClearPositions();
+  to.setLayer(flat::text(from.layer.text()));
+  auto members = to.initMembers(static_cast<capnp::uint>(from.members.size()));
+  for (capnp::uint i = 0; i < members.size(); ++i) members.set(i, flat::data(from.members[i]));
+}
+
+void write(const ClearLayerCommand& from, schema::Command::Builder command) {
+  command.setClearLayer(flat::text(from.layer.text()));
 }
 
 // ---- reading. An entry that cannot be read stops its node, for ever. Therefore only what keeps memory safe and names
@@ -286,6 +325,29 @@ SetPolicyCommand read(schema::SetPolicy::Reader from, Fields& fields) {
   return set;
 }
 
+SetPositionsCommand read(schema::SetPositions::Reader from, Fields& fields) {
+  SetPositionsCommand set;
+  set.layer = fields.layer(from.getLayer(), "layer");
+  set.condition = static_cast<PositionCondition>(from.getCondition());
+  fields.require(set.condition <= PositionCondition::kIfExists, "condition", "is unknown");
+  for (auto item : from.getItems()) {
+    set.items.push_back(
+        {fields.data(item.getMember(), limits::kMemberBytesMax, "member"), item.getScore(), item.getTtlMs()});
+    if (!fields.ok()) break;
+  }
+  return set;
+}
+
+ClearPositionsCommand read(schema::ClearPositions::Reader from, Fields& fields) {
+  ClearPositionsCommand clear;
+  clear.layer = fields.layer(from.getLayer(), "layer");
+  for (auto member : from.getMembers()) {
+    clear.members.push_back(fields.data(member, limits::kMemberBytesMax, "members"));
+    if (!fields.ok()) break;
+  }
+  return clear;
+}
+
 Result<Command> read(schema::Command::Reader from) {
   Fields fields(Fields::Source::kStored);
   Command command;
@@ -303,6 +365,11 @@ Result<Command> read(schema::Command::Reader from) {
     case schema::Command::REPLAY: command = read_change<ReplayCommand>(from.getReplay(), fields); break;
     case schema::Command::DROP_PARKED: command = read_change<DropParkedCommand>(from.getDropParked(), fields); break;
     case schema::Command::SET_POLICY: command = read(from.getSetPolicy(), fields); break;
+    case schema::Command::SET_POSITIONS: command = read(from.getSetPositions(), fields); break;
+    case schema::Command::CLEAR_POSITIONS: command = read(from.getClearPositions(), fields); break;
+    case schema::Command::CLEAR_LAYER:
+      command = ClearLayerCommand{fields.layer(from.getClearLayer(), "clearLayer")};
+      break;
     default:
       return fail(ErrorCode::kUnsupportedVersion, "command",
                   "command " + std::to_string(static_cast<std::uint16_t>(from.which())) +

@@ -121,8 +121,37 @@ struct SetPolicyCommand {
   bool operator==(const SetPolicyCommand&) const = default;
 };
 
+enum class PositionCondition : std::uint16_t { kAlways = 0, kIfNew = 1, kIfExists = 2 };
+
+// Where members are. Any member may stand in it twice: the later place is where it is.
+struct SetPositionsCommand {
+  LayerId layer;
+  PositionCondition condition = PositionCondition::kAlways;
+  struct Item {
+    std::string member;
+    double score = 0;  // as in PositionRecord
+    std::uint64_t ttl_ms = 0;
+    bool operator==(const Item&) const = default;
+  };
+  std::vector<Item> items;
+  bool operator==(const SetPositionsCommand&) const = default;
+};
+
+struct ClearPositionsCommand {
+  LayerId layer;
+  std::vector<std::string> members;
+  bool operator==(const ClearPositionsCommand&) const = default;
+};
+
+// The shard's part of a layer.
+struct ClearLayerCommand {
+  LayerId layer;
+  bool operator==(const ClearLayerCommand&) const = default;
+};
+
 using Command = std::variant<SendCommand, LoginCommand, AckCommand, TransferCommand, ConfirmCommand, TouchCommand,
-                             AttemptsCommand, RemoveDeviceCommand, ReplayCommand, DropParkedCommand, SetPolicyCommand>;
+                             AttemptsCommand, RemoveDeviceCommand, ReplayCommand, DropParkedCommand, SetPolicyCommand,
+                             SetPositionsCommand, ClearPositionsCommand, ClearLayerCommand>;
 
 // One Raft entry.
 struct CommandBatch {

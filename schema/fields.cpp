@@ -52,6 +52,8 @@ UserId Fields::user_or_none(capnp::Text::Reader text, std::string_view field) {
 
 DeviceId Fields::device(capnp::Text::Reader text, std::string_view field) { return name<DeviceId>(text, field); }
 
+LayerId Fields::layer(capnp::Text::Reader text, std::string_view field) { return name<LayerId>(text, field); }
+
 std::string Fields::text_or_none(capnp::Text::Reader text, std::string_view field) {
   const std::string_view bytes = flat::view(text);
   if (bytes.empty()) return {};

@@ -39,6 +39,7 @@ class Fields {
   UserId user(capnp::Text::Reader text, std::string_view field);
   UserId user_or_none(capnp::Text::Reader text, std::string_view field);
   DeviceId device(capnp::Text::Reader text, std::string_view field);
+  LayerId layer(capnp::Text::Reader text, std::string_view field);
   // "" or a text that keeps the rule of names.
   std::string text_or_none(capnp::Text::Reader text, std::string_view field);
   std::string text(capnp::Text::Reader text, std::size_t bytes_max, std::string_view field);

@@ -111,6 +111,19 @@ struct InboundHead {            # the stream of one origin shard into this one
   last @1 :UInt64;              # the last number taken
 }
 
+struct PositionRecord {         # where a member of a layer is; both are in the key
+  score @0 :Float64;            # a geohash of 52 bits; or any number, which is no place on Earth
+  version @1 :UInt64;           # ascends with every change that the shard makes to any position; never used again
+  expiresAtMs @2 :UInt64;       # 0: never
+}
+
+struct LayerHead {              # this shard's part of a layer
+  members @0 :UInt64;           # who are in it
+  dead @1 :UInt64;              # records that stand there still though the layer was cleared after them
+  clearedThrough @2 :UInt64;    # the version from which backwards they are dead
+  sweptThrough @3 :Data;        # the member up to which the dead are gone
+}
+
 struct ShardHead {              # one per shard, written with every flush
   appliedIndex @0 :UInt64;
   appliedTerm @1 :UInt64;
@@ -118,6 +131,7 @@ struct ShardHead {              # one per shard, written with every flush
   epoch @3 :UInt64;             # the shard's life; a restore begins a new one
   nextProducer @4 :UInt64;      # counter for producer ids
   nowMs @5 :UInt64;             # the newest time that an entry told, with a tick or without
+  positionVersion @6 :UInt64;   # the newest that was given to a position
 }
 
 struct ShardSums {              # what a shard has on disk, counted; written with every flush

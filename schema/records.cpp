@@ -183,6 +183,20 @@ static Result<InboundHead> read(schema::InboundHead::Reader from) {
   return InboundHead{Epoch(from.getEpoch()), from.getLast()};
 }
 
+static Result<PositionRecord> read(schema::PositionRecord::Reader from) {
+  return PositionRecord{from.getScore(), from.getVersion(), from.getExpiresAtMs()};
+}
+
+static Result<LayerHead> read(schema::LayerHead::Reader from) {
+  Fields fields(Fields::Source::kStored);
+  LayerHead head;
+  head.members = from.getMembers();
+  head.dead = from.getDead();
+  head.cleared_through = from.getClearedThrough();
+  head.swept_through = fields.data(from.getSweptThrough(), limits::kMemberBytesMax, "sweptThrough");
+  return fields.finish(std::move(head));
+}
+
 static Result<ShardHead> read(schema::ShardHead::Reader from) {
   Fields fields(Fields::Source::kStored);
   ShardHead head;
@@ -192,6 +206,7 @@ static Result<ShardHead> read(schema::ShardHead::Reader from) {
   head.epoch = Epoch(fields.positive(from.getEpoch(), "epoch"));
   head.next_producer = fields.positive(from.getNextProducer(), "nextProducer");
   head.now_ms = from.getNowMs();
+  head.position_version = from.getPositionVersion();
   return fields.finish(head);
 }
 
@@ -347,6 +362,25 @@ std::string encode(const InboundHead& head) {
   return writer.take();
 }
 
+std::string encode(const PositionRecord& position) {
+  flat::Writer writer(flat::words_of<schema::PositionRecord>());
+  auto root = writer.initRoot<schema::PositionRecord>();
+  root.setScore(position.score);
+  root.setVersion(position.version);
+  root.setExpiresAtMs(position.expires_at_ms);
+  return writer.take();
+}
+
+std::string encode(const LayerHead& head) {
+  flat::Writer writer(flat::words_of<schema::LayerHead>() + flat::words_of_data(head.swept_through.size()));
+  auto root = writer.initRoot<schema::LayerHead>();
+  root.setMembers(head.members);
+  root.setDead(head.dead);
+  root.setClearedThrough(head.cleared_through);
+  root.setSweptThrough(flat::data(head.swept_through));
+  return writer.take();
+}
+
 std::string encode(const ShardHead& head) {
   flat::Writer writer(flat::words_of<schema::ShardHead>());
   auto root = writer.initRoot<schema::ShardHead>();
@@ -354,6 +388,7 @@ std::string encode(const ShardHead& head) {
   root.setAppliedTerm(head.applied_term.value);
   root.setTickMs(head.tick_ms);
   root.setNowMs(head.now_ms);
+  root.setPositionVersion(head.position_version);
   root.setEpoch(head.epoch.value);
   root.setNextProducer(head.next_producer);
   return writer.take();
@@ -394,6 +429,14 @@ Result<OutboxHead> decode_outbox_head(std::string_view bytes) {
 Result<InboundHead> decode_inbound_head(std::string_view bytes) {
   return codec::decode<schema::InboundHead, InboundHead>(bytes, "inboundHead");
 }
+Result<PositionRecord> decode_position_record(std::string_view bytes) {
+  return codec::decode<schema::PositionRecord, PositionRecord>(bytes, "positionRecord");
+}
+
+Result<LayerHead> decode_layer_head(std::string_view bytes) {
+  return codec::decode<schema::LayerHead, LayerHead>(bytes, "layerHead");
+}
+
 Result<ShardHead> decode_shard_head(std::string_view bytes) {
   return codec::decode<schema::ShardHead, ShardHead>(bytes, "shardHead");
 }

@@ -122,13 +122,30 @@ struct InboundHead {  // the stream of one origin shard into this one
   bool operator==(const InboundHead&) const = default;
 };
 
+// Where a member of a layer is; both are in the key.
+struct PositionRecord {
+  double score = 0;                 // a geohash of 52 bits; or any number, which is no place on Earth
+  std::uint64_t version = 0;        // ascends with every change that the shard makes to any position; never used again
+  std::uint64_t expires_at_ms = 0;  // 0: never
+  bool operator==(const PositionRecord&) const = default;
+};
+
+struct LayerHead {                    // a shard's part of a layer
+  std::uint64_t members = 0;          // who are in it
+  std::uint64_t dead = 0;             // records that stand there still though the layer was cleared after them
+  std::uint64_t cleared_through = 0;  // the version from which backwards they are dead
+  std::string swept_through;          // the member up to which the dead are gone; "": none is yet
+  bool operator==(const LayerHead&) const = default;
+};
+
 struct ShardHead {  // one per shard, written with every flush
   LogIndex applied_index;
   Term applied_term;
   std::uint64_t tick_ms = 0;
   Epoch epoch{1};
   std::uint64_t next_producer = 1;
-  std::uint64_t now_ms = 0;  // the newest time that an entry told, with a tick or without
+  std::uint64_t now_ms = 0;            // the newest time that an entry told, with a tick or without
+  std::uint64_t position_version = 0;  // the newest that was given to a position
   bool operator==(const ShardHead&) const = default;
 };
 
@@ -142,6 +159,8 @@ std::string encode(const LaneRecord& lane);
 std::string encode(const OutboxRecord& record);
 std::string encode(const OutboxHead& head);
 std::string encode(const InboundHead& head);
+std::string encode(const PositionRecord& position);
+std::string encode(const LayerHead& head);
 std::string encode(const ShardHead& head);
 
 Result<MailboxRecord> decode_mailbox_record(std::string_view bytes);
@@ -156,6 +175,8 @@ Result<LaneRecord> decode_lane_record(std::string_view bytes);
 Result<OutboxRecord> decode_outbox_record(std::string_view bytes);
 Result<OutboxHead> decode_outbox_head(std::string_view bytes);
 Result<InboundHead> decode_inbound_head(std::string_view bytes);
+Result<PositionRecord> decode_position_record(std::string_view bytes);
+Result<LayerHead> decode_layer_head(std::string_view bytes);
 Result<ShardHead> decode_shard_head(std::string_view bytes);
 
 }  // namespace earshot

@@ -93,6 +93,53 @@ std::string parked(const UserId& user, const DeviceId& device, Sequence sequence
 
 std::string policy(const UserId& user) { return user.empty() ? std::string("P") : of_name('P', user.text(), 0); }
 
+std::string position(const LayerId& layer, std::string_view member) {
+  std::string key = of_name('G', layer.text(), member.size());
+  key.append(member);
+  return key;
+}
+
+std::string positions_from(const LayerId& layer) { return of_name('G', layer.text(), 0); }
+
+std::string positions_to(const LayerId& layer) {
+  std::string key = positions_from(layer);
+  key.back() = '\1';
+  return key;
+}
+
+LayerId layer_of(std::string_view key) {
+  const std::size_t end = key.find('\0');
+  return key.size() < 2 || end == std::string_view::npos ? LayerId() : LayerId::trusted(key.substr(1, end - 1));
+}
+
+std::string_view member_of(std::string_view position_key) {
+  const std::size_t end = position_key.find('\0');
+  return end == std::string_view::npos ? std::string_view() : position_key.substr(end + 1);
+}
+
+std::string position_expiry(const PositionExpiry& expiry) {
+  std::string key = of_number('X', expiry.at_ms, 8);
+  key.append(expiry.layer.text());
+  key.push_back('\0');
+  key.append(expiry.member);
+  return key;
+}
+
+PositionExpiry position_expiry_of(std::string_view key) {
+  constexpr std::size_t kBefore = 1 + 8;
+  if (key.size() <= kBefore) return {};
+  const std::string_view names = key.substr(kBefore);
+  const std::size_t end = names.find('\0');
+  if (end == std::string_view::npos) return {};
+  return {read_big_endian(key, 1), LayerId::trusted(names.substr(0, end)), std::string(names.substr(end + 1))};
+}
+
+std::string position_expiries_to(std::uint64_t at_ms) {
+  return at_ms == UINT64_MAX ? std::string("Y") : of_number('X', at_ms + 1, 8);
+}
+
+std::string layer_head(const LayerId& layer) { return of_name('Y', layer.text(), 0); }
+
 std::string forgotten_producer(ProducerId producer) { return of_number('F', producer.value, 8); }
 
 ProducerId producer_of(std::string_view forgotten_producer_key) {

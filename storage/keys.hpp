@@ -8,7 +8,8 @@
 
 // Keys of a shard's state. On disk every key is preceded by the shard (2 bytes, big-endian), so that one shard is one
 // contiguous range: it can be counted, digested, streamed and dropped by itself. Integers are big-endian so that bytes
-// sort as numbers; a name ends with a zero byte, which no name contains, so that no user's range runs into another's.
+// sort as numbers; a name ends with a zero byte, which no name contains, so that no user's range runs into another's. A
+// member of a layer may be any bytes: nothing stands behind it.
 //
 //   H user 0                        -> schema::MailboxHead
 //   M user 0 sequence(8)            -> schema::MailboxRecord
@@ -17,6 +18,9 @@
 //   K user 0 device 0 sequence(8)   -> schema::ParkedRecord
 //   P                               -> schema::PolicyRecord of every mailbox without its own
 //   P user 0                        -> schema::PolicyRecord
+//   G layer 0 member                -> schema::PositionRecord
+//   X expires(8) layer 0 member     -> nothing: the position ends when the tick reaches it
+//   Y layer 0                       -> schema::LayerHead
 //   L producer(8)                   -> schema::LaneRecord
 //   F producer(8)                   -> nothing: will never be used again, to be told to the shards
 //   O target(2) number(8)           -> schema::OutboxRecord
@@ -50,6 +54,24 @@ Expiry expiry_of(std::string_view expiry_key);
 std::string expiries_to(std::uint64_t at_ms);
 std::string parked(const UserId& user, const DeviceId& device, Sequence sequence);
 std::string policy(const UserId& user);  // of nobody: the one of every mailbox without its own
+std::string position(const LayerId& layer, std::string_view member);
+// Bounds [from, to) of all positions of a layer.
+std::string positions_from(const LayerId& layer);
+std::string positions_to(const LayerId& layer);
+// The layer that a position or a layer's head belongs to, and the member.
+LayerId layer_of(std::string_view key);
+std::string_view member_of(std::string_view position_key);
+struct PositionExpiry {
+  std::uint64_t at_ms = 0;
+  LayerId layer;
+  std::string member;
+  auto operator<=>(const PositionExpiry&) const = default;
+};
+std::string position_expiry(const PositionExpiry& expiry);
+PositionExpiry position_expiry_of(std::string_view key);
+// The first key behind all of them up to and with at_ms.
+std::string position_expiries_to(std::uint64_t at_ms);
+std::string layer_head(const LayerId& layer);
 std::string lane(ProducerId producer);
 std::string forgotten_producer(ProducerId producer);
 // The producer at the end of a key of a forgotten one.

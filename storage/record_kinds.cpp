@@ -29,6 +29,7 @@ constexpr std::array kKinds = {
     RecordKind{'D', "sums", false, &check<decode_shard_sums>},
     RecordKind{'E', "expiry marks", false, &check_empty},
     RecordKind{'F', "forgotten producers", kAtStart, &check_empty},
+    RecordKind{'G', "positions", false, &check<decode_position_record>},
     RecordKind{'H', "mailbox heads", kAtStart, &check<decode_mailbox_head>},
     RecordKind{'I', "inbound heads", kAtStart, &check<decode_inbound_head>},
     RecordKind{'K', "parked messages", false, &check<decode_parked_record>},
@@ -39,6 +40,8 @@ constexpr std::array kKinds = {
     RecordKind{'S', "shard heads", kAtStart, &check<decode_shard_head>},
     RecordKind{'T', "outbox heads", kAtStart, &check<decode_outbox_head>},
     RecordKind{'W', "sweep heads", kAtStart, &check<decode_sweep_head>},
+    RecordKind{'X', "position expiry marks", false, &check_empty},
+    RecordKind{'Y', "layer heads", kAtStart, &check<decode_layer_head>},
 };
 constexpr RecordKind kUnknown;
 

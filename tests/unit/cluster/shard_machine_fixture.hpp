@@ -204,6 +204,15 @@ inline std::string describe(const CommandResult& result) {
     std::string operator()(const StatusResult& r) const {
       return "status " + (r.status.has_value() ? "ok" : describe(r.status.error()));
     }
+    std::string operator()(const PositionsResult& r) const {
+      if (!r.outcomes.has_value()) return "positions " + describe(r.outcomes.error());
+      std::string text = "positions";
+      for (const PositionOutcome outcome : *r.outcomes) text += " " + std::to_string(static_cast<int>(outcome));
+      return text;
+    }
+    std::string operator()(const ClearedResult& r) const {
+      return "cleared " + (r.members.has_value() ? std::to_string(*r.members) : describe(r.members.error()));
+    }
     static std::string list_of(const std::vector<Sequence>& sequences) {
       std::string text;
       for (const Sequence sequence : sequences) text += " " + std::to_string(sequence.value);
@@ -220,6 +229,11 @@ inline std::string describe(const Effects& effects) {
   for (const auto target : effects.outbox_targets) text += "outbox to " + std::to_string(target.value) + "\n";
   for (const auto& [user, range] : effects.ended) text += user.text() + " " + describe(range) + "\n";
   for (const auto& [user, gone] : effects.removed_devices) text += "removed " + user.text() + "/" + gone.text() + "\n";
+  for (const Move& move : effects.moves)
+    text += move.layer.text() + "/" + move.member + (move.score ? " to " + std::to_string(*move.score) : " gone") +
+            " by " + std::to_string(move.version) + "\n";
+  for (const auto& [layer, version] : effects.cleared_layers)
+    text += layer.text() + " cleared by " + std::to_string(version) + "\n";
   if (effects.dropped > 0) text += "dropped " + std::to_string(effects.dropped) + "\n";
   if (effects.damaged > 0) text += "damaged " + std::to_string(effects.damaged) + "\n";
   return text;

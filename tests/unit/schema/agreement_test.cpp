@@ -8,6 +8,8 @@
 
 #include "base/error.hpp"
 #include "schema/broker.capnp.h"
+#include "schema/command.capnp.h"
+#include "schema/commands.hpp"
 #include "schema/errors.capnp.h"
 #include "schema/messages.hpp"
 #include "schema/record.capnp.h"
@@ -62,6 +64,16 @@ TEST(Agreement, StartsAndCausesHaveTheSameNumbers) {
             static_cast<std::uint16_t>(OutboxCause::kForgetProducers));
   EXPECT_EQ(static_cast<std::uint16_t>(schema::Cause::LOST), static_cast<std::uint16_t>(OutboxCause::kLost));
   EXPECT_EQ(capnp::Schema::from<schema::Cause>().getEnumerants().size(), 3u);
+}
+
+TEST(Agreement, PositionConditionsHaveTheSameNumbers) {
+  const auto same = [](schema::PositionCondition a, PositionCondition b) {
+    return static_cast<std::uint16_t>(a) == static_cast<std::uint16_t>(b);
+  };
+  EXPECT_TRUE(same(schema::PositionCondition::ALWAYS, PositionCondition::kAlways));
+  EXPECT_TRUE(same(schema::PositionCondition::IF_NEW, PositionCondition::kIfNew));
+  EXPECT_TRUE(same(schema::PositionCondition::IF_EXISTS, PositionCondition::kIfExists));
+  EXPECT_EQ(capnp::Schema::from<schema::PositionCondition>().getEnumerants().size(), 3u);
 }
 
 TEST(Agreement, ProtocolRangeIsTheSchemas) {

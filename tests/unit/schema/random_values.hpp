@@ -153,8 +153,14 @@ class RandomValues {
   }
   InboundHead inbound_head() { return {Epoch(number()), number()}; }
   ShardHead shard_head() {
-    return {LogIndex(number()), Term(number()), number(), Epoch(positive()), positive(), number()};
+    return {LogIndex(number()), Term(number()), number(), Epoch(positive()), positive(), number(), number()};
   }
+
+  LayerId layer() { return LayerId::trusted(name()); }
+  std::string member() { return bytes(limits::kMemberBytesMax); }
+  double score() { return coin() ? static_cast<double>(random.below(std::uint64_t{1} << 52)) : -0.5 * random.next(); }
+  PositionRecord position_record() { return {score(), number(), number()}; }
+  LayerHead layer_head() { return {number(), number(), number(), member()}; }
 
   SendItem send_item() {
     SendItem item{outgoing(), std::nullopt};
@@ -166,7 +172,7 @@ class RandomValues {
     return item;
   }
   Command command() {
-    switch (random.below(11)) {
+    switch (random.below(14)) {
       case 0: {
         SendCommand send{ProducerId(number()), user(), device(), {}};
         for (std::size_t i = random.below(6); i > 0; --i) send.items.push_back(send_item());
@@ -204,6 +210,17 @@ class RandomValues {
       case 7: return ReplayCommand{user(), device(), ascending(0, 9)};
       case 8: return DropParkedCommand{user(), device(), ascending(0, 9)};
       case 9: return SetPolicyCommand{coin() ? user() : UserId{}, coin() ? std::optional(policy()) : std::nullopt};
+      case 10: {
+        SetPositionsCommand set{layer(), PositionCondition(random.below(3)), {}};
+        for (std::size_t i = random.below(5); i > 0; --i) set.items.push_back({member(), score(), number()});
+        return set;
+      }
+      case 11: {
+        ClearPositionsCommand clear{layer(), {}};
+        for (std::size_t i = random.below(5); i > 0; --i) clear.members.push_back(member());
+        return clear;
+      }
+      case 12: return ClearLayerCommand{layer()};
       default: return ConfirmCommand{ShardId(static_cast<std::uint16_t>(number())), number()};
     }
   }

@@ -55,6 +55,8 @@ const std::vector<Kind>& kinds() {
       kind("parkedRecord", &V::parked_record, &decode_parked_record),
       kind("policyRecord", &V::policy, &decode_policy_record),
       kind("sweepHead", &V::sweep_head, &decode_sweep_head),
+      kind("positionRecord", &V::position_record, &decode_position_record),
+      kind("layerHead", &V::layer_head, &decode_layer_head),
       kind("laneRecord", &V::lane_record, &decode_lane_record),
       kind("outboxRecord", &V::outbox_record, &decode_outbox_record),
       kind("outboxHead", &V::outbox_head, &decode_outbox_head),
@@ -229,6 +231,8 @@ TEST(Records, RefuseMoreThanTheirBoundsHold) {
   EXPECT_EQ(field_of(cursor, decode_cursor_record, [](auto& r) { r.above.push_back(r.above.back().next()); }), "above");
   EXPECT_EQ(field_of(cursor, decode_cursor_record, [](auto& r) { r.attempts.emplace_back(); }), "attempts");
   EXPECT_EQ(field_of(cursor, decode_cursor_record, [](auto& r) { r.marks.emplace_back(); }), "marks");
+  EXPECT_EQ(field_of(LayerHead{}, decode_layer_head, [](auto& r) { r.swept_through.assign(257, 'x'); }),
+            "sweptThrough");
   EXPECT_EQ(field_of(SweepHead{}, decode_sweep_head, [](auto& r) { r.position.assign(512, 'x'); }), "position");
   OutboxRecord forget{OutboxCause::kForgetProducers};
   forget.producers.resize(limits::kSweepRecordsPerEntryMax);

@@ -45,20 +45,45 @@ TEST(Keys, PartsAreReadBack) {
   EXPECT_EQ(target_of(outbox_head(ShardId(0xabcd))), ShardId(0xabcd));
 }
 
+LayerId layer(std::string_view text) { return LayerId::trusted(text); }
+
+TEST(Keys, AMemberMayBeAnyBytes) {
+  for (const std::string& member : {std::string("ada"), std::string("\0a\xff\0", 4), std::string(256, '\xff')}) {
+    const std::string key = position(layer("people"), member);
+    EXPECT_EQ(layer_of(key), layer("people"));
+    EXPECT_EQ(member_of(key), member);
+    EXPECT_GE(key, positions_from(layer("people")));
+    EXPECT_LT(key, positions_to(layer("people")));
+    for (const char* other : {"people!", "peopl", "peoplf"}) {
+      const std::string beside = position(layer(other), member);
+      EXPECT_FALSE(beside >= positions_from(layer("people")) && beside < positions_to(layer("people"))) << other;
+    }
+    const PositionExpiry expiry{0x0102030405060708, layer("people"), member};
+    EXPECT_EQ(position_expiry_of(position_expiry(expiry)), expiry);
+    EXPECT_LT(position_expiry(expiry), position_expiries_to(expiry.at_ms));
+    EXPECT_GT(position_expiry(expiry), position_expiries_to(expiry.at_ms - 1));
+  }
+  EXPECT_EQ(layer_of(layer_head(layer("people"))), layer("people"));
+}
+
 TEST(Keys, KindsDoNotCollide) {
-  const std::set<std::string> all = {
-      mailbox_head(user("u")), message(user("u"), Sequence(1)), cursor(user("u"), device("d")), lane(ProducerId(1)),
-      outbox(ShardId(1), 1),   outbox_head(ShardId(1)),         inbound_head(ShardId(1)),       shard_head()};
-  EXPECT_EQ(all.size(), 8u);
+  const std::set<std::string> all = {mailbox_head(user("u")),        message(user("u"), Sequence(1)),
+                                     cursor(user("u"), device("d")), lane(ProducerId(1)),
+                                     outbox(ShardId(1), 1),          outbox_head(ShardId(1)),
+                                     inbound_head(ShardId(1)),       shard_head(),
+                                     position(layer("l"), "m"),      position_expiry({1, layer("l"), "m"}),
+                                     layer_head(layer("l"))};
+  EXPECT_EQ(all.size(), 11u);
   std::set<char> kinds;
   for (const std::string& key : all) kinds.insert(key.front());
-  EXPECT_EQ(kinds.size(), 8u);
+  EXPECT_EQ(kinds.size(), 11u);
 }
 
 TEST(Keys, LongestNamesFitLmdb) {
   const std::string name(128, 'n');
   EXPECT_LE(2 + cursor(user(name), device(name)).size(), 511u);
   EXPECT_LE(2 + message(user(name), Sequence(1)).size(), 511u);
+  EXPECT_LE(2 + position_expiry({1, layer(name), std::string(256, 'm')}).size(), 511u);
 }
 
 TEST(Keys, DamagedKeysReadAsNoneAndNeverCrash) {
