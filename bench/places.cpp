@@ -37,7 +37,7 @@ std::vector<geo::PlaceKey> members(bool clustered) {
       point.latitude += normal(random) * 300 / kDegreeM;
       point.longitude += normal(random) * 300 / kDegreeM / std::cos(point.latitude * 0.0174532925);
     }
-    members.push_back({geo::encode(point), static_cast<geo::MemberSlot>(i)});
+    members.push_back({geo::encode(point), static_cast<geo::MemberHandle>(i)});
   }
   std::ranges::sort(members);
   return members;
@@ -103,7 +103,7 @@ void Move(benchmark::State& state) {
     geo::PlaceKey& one = all[random.below(all.size())];
     geo::Point point = geo::decode(one.place);
     point.latitude = std::min(point.latitude + (uniform(random) - 0.5) * 100 / kDegreeM, geo::kLatitudeMax);
-    const geo::PlaceKey to{geo::encode(point), one.slot};
+    const geo::PlaceKey to{geo::encode(point), one.handle};
     if (to != one) index.move(one, to);
     one = to;
   }

@@ -32,15 +32,15 @@ Gather::Gather(const Search& search) : search_(search), near_enough_(upper_limit
   if (!search.area.is_box() && !measures) surely_within_ = lower_limit(search.area.reach_m());
 }
 
-void Gather::offer(float chord2, Geohash place, MemberSlot slot) {
+void Gather::offer(float chord2, Geohash place, MemberHandle handle) {
   if (!may_take(chord2, chord2) || is_full()) return;
-  if (takes_unseen(chord2)) return take_unseen(place, slot);
+  if (takes_unseen(chord2)) return take_unseen(place, handle);
   if (place != last_place_) {
     last_place_ = place;
     last_distance_m_ = search_.area.distance_within_m(decode(place));
   }
   if (!last_distance_m_) return;
-  const Found found{*last_distance_m_, place, slot, source_};
+  const Found found{*last_distance_m_, place, handle};
   chooses() ? keep_best(found) : found_.push_back(found);
 }
 

@@ -13,8 +13,8 @@
 
 namespace earshot::geo {
 
-// How a cell names a member: its place in the cell's own table.
-using MemberSlot = std::uint32_t;
+// How whoever keeps members knows one: any number that no other of them has.
+using MemberHandle = std::uint64_t;
 
 // Which of those within the area.
 enum class Pick : std::uint8_t {
@@ -35,8 +35,7 @@ struct Search {
 struct Found {
   double distance_m = 0;
   Geohash place;
-  MemberSlot slot = 0;
-  std::uint32_t source = 0;  // as told to Gather::begin_source()
+  MemberHandle handle = 0;
 };
 
 // What a search has found so far, and hence what it need not look at. Whoever has members offers them with the square
@@ -52,9 +51,6 @@ class Gather {
  public:
   explicit Gather(const Search& search);
 
-  // What is offered from here on is found there.
-  void begin_source(std::uint32_t source) { source_ = source; }
-
   [[nodiscard]] const Search& search() const { return search_; }
   // The centre, in single precision.
   [[nodiscard]] const std::array<float, 3>& centre() const { return centre_; }
@@ -65,8 +61,8 @@ class Gather {
   // Whether all of them will be, and without a look at their distance.
   [[nodiscard]] bool takes_unseen(float high) const { return high < surely_within_; }
 
-  void offer(float chord2, Geohash place, MemberSlot slot);
-  void take_unseen(Geohash place, MemberSlot slot) { found_.push_back({0, place, slot, source_}); }
+  void offer(float chord2, Geohash place, MemberHandle handle);
+  void take_unseen(Geohash place, MemberHandle handle) { found_.push_back({0, place, handle}); }
 
   // In the order asked for.
   std::vector<Found> finish() &&;
@@ -79,7 +75,6 @@ class Gather {
 
   const Search search_;
   std::array<float, 3> centre_{};
-  std::uint32_t source_ = 0;
   float near_enough_;         // beyond this square nothing is taken
   float far_enough_ = 0;      // nor short of this
   float surely_within_ = -1;  // short of this all are taken unseen

@@ -75,21 +75,21 @@ std::size_t PlaceLeaf::lower_bound(const PlaceKey& key) const {
 void PlaceLeaf::insert(std::size_t at, const PlaceKey& key) {
   const UnitVector vector = unit_vector(decode(key.place));
   open_gap(places_, at, size_, key.place.value);
-  open_gap(slots_, at, size_, key.slot);
+  open_gap(handles_, at, size_, key.handle);
   for (std::size_t i = 0; i < vectors_.size(); ++i) open_gap(vectors_[i], at, size_, static_cast<float>(vector[i]));
   ++size_;
 }
 
 void PlaceLeaf::erase(std::size_t at) {
   close_gap(places_, at, size_);
-  close_gap(slots_, at, size_);
+  close_gap(handles_, at, size_);
   for (Column& column : vectors_) close_gap(column, at, size_);
   --size_;
 }
 
 void PlaceLeaf::move_tail(std::size_t from, PlaceLeaf& to) {
   copy_tail(places_, from, size_, to.places_, to.size_);
-  copy_tail(slots_, from, size_, to.slots_, to.size_);
+  copy_tail(handles_, from, size_, to.handles_, to.size_);
   for (std::size_t i = 0; i < vectors_.size(); ++i) copy_tail(vectors_[i], from, size_, to.vectors_[i], to.size_);
   to.size_ += size_ - from;
   size_ = from;
@@ -109,11 +109,11 @@ void PlaceLeaf::search(Gather& gather) const {
   Column chords;
   chords2(vectors_, gather.centre(), chords);
   for (std::size_t i = 0; i < size_; ++i)
-    if (gather.may_take(chords[i], chords[i])) gather.offer(chords[i], Geohash(places_[i]), slots_[i]);
+    if (gather.may_take(chords[i], chords[i])) gather.offer(chords[i], Geohash(places_[i]), handles_[i]);
 }
 
 void PlaceLeaf::take_unseen(Gather& gather) const {
-  for (std::size_t i = 0; i < size_ && !gather.is_full(); ++i) gather.take_unseen(Geohash(places_[i]), slots_[i]);
+  for (std::size_t i = 0; i < size_ && !gather.is_full(); ++i) gather.take_unseen(Geohash(places_[i]), handles_[i]);
 }
 
 }  // namespace earshot::geo

@@ -8,10 +8,10 @@
 
 namespace earshot::geo {
 
-// What a member stands in a cell by: in the order of places, members of one place in the order of their slots.
+// What a member stands in a cell by: in the order of places, members of one place in the order of their handles.
 struct PlaceKey {
   Geohash place;
-  MemberSlot slot = 0;
+  MemberHandle handle = 0;
 
   auto operator<=>(const PlaceKey&) const = default;
 };
@@ -34,7 +34,7 @@ class PlaceLeaf {
 
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool is_full() const { return size_ == kMembersMax; }
-  [[nodiscard]] PlaceKey key(std::size_t i) const { return {Geohash(places_[i]), slots_[i]}; }
+  [[nodiscard]] PlaceKey key(std::size_t i) const { return {Geohash(places_[i]), handles_[i]}; }
   [[nodiscard]] PlaceKey first() const { return key(0); }
   [[nodiscard]] PlaceKey last() const { return key(size_ - 1); }
   // Of the first that is not less.
@@ -57,7 +57,7 @@ class PlaceLeaf {
   using Column = std::array<float, kMembersMax>;
 
   std::array<std::uint64_t, kMembersMax> places_{};
-  std::array<MemberSlot, kMembersMax> slots_{};
+  std::array<MemberHandle, kMembersMax> handles_{};
   std::array<Column, 3> vectors_{};  // unused ones are zeros, or whatever stood there
   std::size_t size_ = 0;
 };

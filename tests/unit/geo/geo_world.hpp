@@ -64,7 +64,7 @@ inline std::vector<geo::PlaceKey> members_around(Random& random, const geo::Area
     } else if (i > 0 && random.chance(0.3)) {
       point = geo::decode(members[random.below(i)].place);
     }
-    members.push_back({geo::encode(point), static_cast<geo::MemberSlot>(i)});
+    members.push_back({geo::encode(point), static_cast<geo::MemberHandle>(i)});
   }
   return members;
 }

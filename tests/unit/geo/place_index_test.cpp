@@ -27,16 +27,16 @@ std::vector<Found> brute_force(const std::vector<PlaceKey>& members, const Area&
   std::vector<Found> found;
   for (const PlaceKey& member : members)
     if (const auto distance = area.distance_within_m(decode(member.place)))
-      found.push_back({*distance, member.place, member.slot, 0});
+      found.push_back({*distance, member.place, member.handle});
   std::ranges::sort(found, {}, &Found::distance_m);
   return found;
 }
 
-std::vector<MemberSlot> slots_of(const std::vector<Found>& found) {
-  std::vector<MemberSlot> slots;
-  for (const Found& one : found) slots.push_back(one.slot);
-  std::ranges::sort(slots);
-  return slots;
+std::vector<MemberHandle> handles_of(const std::vector<Found>& found) {
+  std::vector<MemberHandle> handles;
+  for (const Found& one : found) handles.push_back(one.handle);
+  std::ranges::sort(handles);
+  return handles;
 }
 
 std::vector<double> distances_of(const std::vector<Found>& found) {
@@ -51,14 +51,14 @@ void check_all_picks(const std::vector<PlaceKey>& members, const PlaceIndex& ind
                      std::size_t count) {
   std::vector<Found> all = brute_force(members, area);
   const auto found = search(index, {area});
-  ASSERT_EQ(slots_of(found), slots_of(all));
+  ASSERT_EQ(handles_of(found), handles_of(all));
   ASSERT_EQ(distances_of(found), distances_of(all));
-  ASSERT_EQ(slots_of(search(index, {area, Pick::kAll, SIZE_MAX, false, false})), slots_of(all));
+  ASSERT_EQ(handles_of(search(index, {area, Pick::kAll, SIZE_MAX, false, false})), handles_of(all));
 
   const auto any = search(index, {area, Pick::kAny, count});
   ASSERT_EQ(any.size(), std::min(count, all.size()));
-  const auto right = slots_of(all);
-  for (const MemberSlot slot : slots_of(any)) ASSERT_TRUE(std::ranges::binary_search(right, slot));
+  const auto right = handles_of(all);
+  for (const MemberHandle handle : handles_of(any)) ASSERT_TRUE(std::ranges::binary_search(right, handle));
 
   const std::size_t best = std::min(count, all.size());
   std::vector<double> distances = distances_of(all);
@@ -87,26 +87,26 @@ TEST(PlaceIndex, StaysRightWhileMembersComeMoveAndGo) {
     const Area area = tests::any_area(random, tests::any_point(random));
     auto members = tests::members_around(random, area, 600);
     PlaceIndex index;
-    std::map<MemberSlot, Geohash> there;
+    std::map<MemberHandle, Geohash> there;
     for (int step = 0; step < 5'000; ++step) {
       const PlaceKey& one = members[random.below(members.size())];
-      const auto at = there.find(one.slot);
+      const auto at = there.find(one.handle);
       // Grows, then shrinks.
       if (at == there.end()) {
         if (step > 3'000 && random.chance(0.7)) continue;
         index.insert(one);
-        there[one.slot] = one.place;
+        there[one.handle] = one.place;
       } else if (random.chance(step > 3'000 ? 0.8 : 0.2)) {
-        index.erase({at->second, one.slot});
+        index.erase({at->second, one.handle});
         there.erase(at);
       } else {
         const Geohash to = members[random.below(members.size())].place;
-        index.move({at->second, one.slot}, {to, one.slot});
+        index.move({at->second, one.handle}, {to, one.handle});
         at->second = to;
       }
     }
     std::vector<PlaceKey> left;
-    for (const auto& [slot, place] : there) left.push_back({place, slot});
+    for (const auto& [handle, place] : there) left.push_back({place, handle});
     ASSERT_EQ(index.size(), left.size());
     check_all_picks(left, index, area, 20);
     std::ranges::sort(left);
@@ -122,14 +122,14 @@ TEST(PlaceIndex, StaysRightWhileMembersComeMoveAndGo) {
 TEST(PlaceIndex, AMillionMembersAtOnePointCostFewDistances) {
   std::vector<PlaceKey> members;
   const Geohash place = encode({116.4, 39.9});
-  for (MemberSlot slot = 0; slot < 1'000'000; ++slot) members.push_back({place, slot});
+  for (MemberHandle handle = 0; handle < 1'000'000; ++handle) members.push_back({place, handle});
   PlaceIndex index = index_of(members);
   const Area area = *Area::circle({116.4, 39.9}, 1'000, "radius");
   EXPECT_EQ(search(index, {area, Pick::kNearest, 20}).size(), 20u);
   EXPECT_EQ(search(index, {area, Pick::kAny, 20}).size(), 20u);
   EXPECT_EQ(search(index, {area, Pick::kAll, SIZE_MAX, false, false}).size(), 1'000'000u);
   index.move({place, 500'000}, {encode({116.4001, 39.9}), 500'000});
-  EXPECT_EQ(search(index, {area, Pick::kFarthest, 1}).front().slot, 500'000u);
+  EXPECT_EQ(search(index, {area, Pick::kFarthest, 1}).front().handle, 500'000u);
 }
 
 TEST(PlaceIndex, EqualDistancesAreAllFound) {
@@ -139,7 +139,7 @@ TEST(PlaceIndex, EqualDistancesAreAllFound) {
   for (int i = 1; i <= 100; ++i)
     for (const double turn : {1.0, -1.0})
       members.push_back(
-          {encode({centre.longitude + turn * step * i, centre.latitude}), static_cast<MemberSlot>(members.size())});
+          {encode({centre.longitude + turn * step * i, centre.latitude}), static_cast<MemberHandle>(members.size())});
   const PlaceIndex index = index_of(members);
   const Area area = *Area::circle(centre, distance_m(centre, decode(members[99].place)) + 1e-9, "radius");
   EXPECT_EQ(search(index, {area}).size(), 100u);
@@ -151,11 +151,11 @@ TEST(PlaceIndex, ALongNarrowBoxHoldsThoseOnItsLine) {
   for (const bool is_high : {false, true}) {
     const Point centre{100, 45};
     std::vector<PlaceKey> members;
-    for (MemberSlot slot = 0; slot < 5'000; ++slot) {
-      const bool on_line = slot % 50 == 0;
+    for (MemberHandle handle = 0; handle < 5'000; ++handle) {
+      const bool on_line = handle % 50 == 0;
       Point point{tests::uniform(random, 95, 105), tests::uniform(random, 41, 49)};
       if (on_line) (is_high ? point.longitude : point.latitude) = is_high ? 100 : 45;
-      members.push_back({encode(point), slot});
+      members.push_back({encode(point), handle});
     }
     const Area area = is_high ? *Area::box(centre, 2, 1'000'000, "box") : *Area::box(centre, 1'000'000, 2, "box");
     check_all_picks(members, index_of(members), area, 7);
@@ -166,8 +166,8 @@ TEST(PlaceIndex, AMemberTakesLittleMemory) {
   Random random(1);
   PlaceIndex grown;
   std::vector<PlaceKey> members;
-  for (MemberSlot slot = 0; slot < 50'000; ++slot) {
-    members.push_back({encode({tests::uniform(random, 116, 117), tests::uniform(random, 39, 40)}), slot});
+  for (MemberHandle handle = 0; handle < 50'000; ++handle) {
+    members.push_back({encode({tests::uniform(random, 116, 117), tests::uniform(random, 39, 40)}), handle});
     grown.insert(members.back());
   }
   EXPECT_LT(grown.bytes() / grown.size(), 45u);

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "geo/area.hpp"
+#include "geo/geohash.hpp"
+#include "places/cell_port.hpp"
+
+namespace earshot::places {
+
+// How crowded cells are. Less than a quarter of the most for four together, or a cell that has split would merge again
+// at once.
+struct CellLimits {
+  std::size_t members_max = 8192;  // more: it splits into four
+  std::size_t merged_max = 2048;   // four that have fewer together become one
+};
+
+// Which cells a layer has: a quadtree of those that somebody is in. Its leaves are cells with members, behind ports; a
+// cell above them has none of its own. Thread: its layer's.
+//
+// Where a cell has split, how many members each child took is known only when it tells: until then it neither splits
+// again nor merges.
+class CellTree {
+ public:
+  using LeafId = std::uint64_t;  // of one life of a cell; never used again
+  // Makes a cell that waits for so many fills, and tells filled() then what it tells.
+  using MakeCell = std::function<std::shared_ptr<CellPort>(const geo::Cell&, LeafId, std::size_t fills)>;
+
+  CellTree(const CellLimits& limits, MakeCell make) : limits_(limits), make_(std::move(make)) {}
+  ~CellTree() { end(nullptr); }
+  CellTree(const CellTree&) = delete;
+  CellTree& operator=(const CellTree&) = delete;
+
+  // The cell for a place, made if nobody is there yet.
+  CellPort& leaf_for(geo::Geohash place);
+  // One member more, or one fewer: after the cell was told.
+  void came(geo::Geohash place);
+  void went(geo::Geohash place);
+  void filled(LeafId leaf, std::size_t members);
+
+  // The cells to ask for everybody within the area; see geo::cover().
+  [[nodiscard]] std::vector<CellPort*> leaves_within(const geo::Area& area) const;
+  [[nodiscard]] std::size_t leaves() const { return leaves_; }
+  // Every cell ends, and lets go of `members` then.
+  void end(const std::shared_ptr<const void>& members);
+
+ private:
+  using NodeId = std::uint32_t;
+  static constexpr NodeId kNone = UINT32_MAX;
+
+  struct Node {
+    geo::Cell cell;
+    NodeId parent = kNone;
+    std::array<NodeId, 4> children{kNone, kNone, kNone, kNone};
+    std::shared_ptr<CellPort> port;  // a leaf's
+    LeafId leaf = 0;
+    std::int64_t members = 0;  // of a leaf; while it is not counted, what came and went since it was made
+    bool is_counted = true;
+  };
+
+  NodeId add_node(const geo::Cell& cell, NodeId parent, std::size_t fills, bool is_leaf);
+  void drop_node(NodeId id);
+  void make_leaf(Node& node, std::size_t fills, bool is_counted);
+  [[nodiscard]] NodeId find_leaf(geo::Geohash place) const;  // kNone: nobody is there
+  void settle(NodeId leaf);
+  void split(NodeId leaf);
+  void merge_children(NodeId parent);
+  [[nodiscard]] bool should_merge(const Node& parent) const;
+  void prune(NodeId leaf);
+  void collect(NodeId from, const geo::Area& area, std::vector<CellPort*>& leaves) const;
+
+  const CellLimits limits_;
+  const MakeCell make_;
+  std::vector<Node> nodes_;
+  std::vector<NodeId> free_;
+  NodeId root_ = kNone;
+  LeafId last_leaf_ = 0;
+  std::size_t leaves_ = 0;
+};
+
+}  // namespace earshot::places

@@ -1,0 +1,69 @@
+#include "places/cell_view.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace earshot::places {
+
+CellView::CellView(const geo::Cell& cell, std::size_t fills, std::function<void(std::size_t)> filled)
+    : cell_(cell), fills_left_(fills), filled_(std::move(filled)) {}
+
+void CellView::handle(CellFill message) {
+  if (fill_.empty()) {
+    fill_ = std::move(message.members);
+  } else {
+    fill_.insert(fill_.end(), message.members.begin(), message.members.end());
+  }
+  if (--fills_left_ > 0) return;
+  std::ranges::sort(fill_);
+  index_ = geo::PlaceIndex(fill_);
+  filled_(fill_.size());
+  filled_ = nullptr;
+  fill_ = {};
+  for (Waiting& message : std::exchange(waiting_, {})) std::visit([this](auto& one) { run(one); }, message);
+}
+
+void CellView::run(CellChanges& message) {
+  for (const CellChange& change : message.changes) {
+    const geo::MemberHandle handle = change.member->handle();
+    if (change.from && change.to) {
+      index_.move({*change.from, handle}, {*change.to, handle});
+    } else if (change.from) {
+      index_.erase({*change.from, handle});
+    } else {
+      index_.insert({*change.to, handle});
+    }
+  }
+}
+
+void CellView::run(CellSearch& message) {
+  geo::Gather gather(message.nearby->search());
+  index_.search(gather);
+  std::vector<FoundMember> part;
+  for (const geo::Found& found : std::move(gather).finish())
+    part.push_back({MemberPtr::of(found.handle), found.place, found.distance_m});
+  message.nearby->add(std::move(part));
+}
+
+void CellView::run(CellSplit& message) {
+  std::array<CellFill, 4> parts;
+  index_.for_each([&](const geo::PlaceKey& key) {
+    for (unsigned which = 0; which < parts.size(); ++which)
+      if (cell_.child(which).holds(key.place)) return parts[which].members.push_back(key);
+  });
+  for (std::size_t which = 0; which < parts.size(); ++which) message.children[which]->post(std::move(parts[which]));
+  index_ = {};
+  is_over_ = true;
+}
+
+void CellView::run(CellMerge& message) {
+  CellFill fill;
+  fill.members.reserve(index_.size());
+  index_.for_each([&](const geo::PlaceKey& key) { fill.members.push_back(key); });
+  message.parent->post(std::move(fill));
+  index_ = {};
+  is_over_ = true;
+}
+
+}  // namespace earshot::places

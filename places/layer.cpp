@@ -1,0 +1,84 @@
+#include "places/layer.hpp"
+
+#include <utility>
+
+namespace earshot::places {
+namespace {
+
+constexpr double kPlaces = 0x1p52;
+
+}  // namespace
+
+std::optional<geo::Geohash> place_of(double score) {
+  if (!(score >= 0 && score < kPlaces)) return std::nullopt;
+  return geo::Geohash(static_cast<std::uint64_t>(score));
+}
+
+Layer::Layer(const CellLimits& limits, std::uint16_t shard_count, CellTree::MakeCell make)
+    : tables_(std::make_shared<Tables>(shard_count)), tree_(limits, std::move(make)) {}
+
+Layer::~Layer() { tree_.end(tables_); }
+
+void Layer::take(ShardId shard, const std::vector<MemberMove>& moves) {
+  for (const MemberMove& move : moves) take_one(shard, move);
+}
+
+void Layer::take_one(ShardId shard, const MemberMove& move) {
+  MemberTable& table = (*tables_)[shard.value];
+  MemberPtr member = table.find(move.member);
+  if (member && move.version < member->version) return;
+  const auto from = member ? place_of(member->score) : std::nullopt;
+  if (!move.score) {
+    if (!member) return;
+    table.remove(move.member);
+    --size_;
+    return change(std::move(member), from, std::nullopt);
+  }
+  if (!member) {
+    member = table.add(move.member);
+    ++size_;
+  }
+  member->score = *move.score;
+  member->version = move.version;
+  change(std::move(member), from, place_of(*move.score));
+}
+
+void Layer::change(MemberPtr member, std::optional<geo::Geohash> from, std::optional<geo::Geohash> to) {
+  if (from == to) return;
+  CellPort* const left = from ? &tree_.leaf_for(*from) : nullptr;
+  CellPort* const entered = to ? &tree_.leaf_for(*to) : nullptr;
+  if (left == entered) return left->post(CellChanges{{CellChange{std::move(member), from, to}}});
+  if (left != nullptr) left->post(CellChanges{{CellChange{member, from, std::nullopt}}});
+  if (entered != nullptr) entered->post(CellChanges{{CellChange{std::move(member), std::nullopt, to}}});
+  // Only now: either may change which cells there are.
+  if (from) tree_.went(*from);
+  if (to) tree_.came(*to);
+}
+
+void Layer::cleared(ShardId shard, std::uint64_t version) {
+  MemberTable& table = (*tables_)[shard.value];
+  std::vector<MemberPtr> gone;
+  table.for_each([&](const MemberPtr& member) {
+    if (member->version <= version) gone.push_back(member);
+  });
+  for (MemberPtr& member : gone) {
+    table.remove(member->name());
+    --size_;
+    const auto from = place_of(member->score);
+    change(std::move(member), from, std::nullopt);
+  }
+}
+
+void Layer::search(const geo::Search& search, NearbyDone done) const {
+  const std::vector<CellPort*> cells = tree_.leaves_within(search.area);
+  if (cells.empty()) return done({});
+  const auto nearby = std::make_shared<Nearby>(search, cells.size(), std::move(done));
+  for (CellPort* const cell : cells) cell->post(CellSearch{nearby});
+}
+
+std::optional<double> Layer::score(ShardId shard, std::string_view member) const {
+  const MemberPtr found = (*tables_)[shard.value].find(member);
+  return found ? std::optional(found->score) : std::nullopt;
+}
+
+}  // namespace earshot::places

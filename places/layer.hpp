@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "geo/gather.hpp"
+#include "places/cell_tree.hpp"
+#include "places/member_table.hpp"
+#include "places/nearby.hpp"
+
+namespace earshot::places {
+
+// A member is elsewhere, or nowhere.
+struct MemberMove {
+  std::string member;
+  std::optional<double> score;  // none: it has left the layer
+  std::uint64_t version = 0;    // of its shard: an older one than what is known is no news
+};
+
+// The place that a score stands for; none: it is no place on Earth. As Redis, it takes a score for whole.
+std::optional<geo::Geohash> place_of(double score);
+
+// One layer's members, wherever they are, in the order in which tidings of them come in: each move is handed on to the
+// cells that it concerns before the next tiding is looked at, and so is each query. A query therefore sees every member
+// exactly once, where it was when the query came in, though the cells answer at their own pace: what one thread posts
+// to a cell is taken in its order.
+//
+// Members are kept by shard, since a shard may clear its part. Thread: its actor's.
+class Layer {
+ public:
+  Layer(const CellLimits& limits, std::uint16_t shard_count, CellTree::MakeCell make);
+  ~Layer();
+  Layer(const Layer&) = delete;
+  Layer& operator=(const Layer&) = delete;
+
+  void take(ShardId shard, const std::vector<MemberMove>& moves);
+  // Whoever of the shard's members has this version or an older one has left.
+  void cleared(ShardId shard, std::uint64_t version);
+  void filled(CellTree::LeafId leaf, std::size_t members) { tree_.filled(leaf, members); }
+
+  // Everybody within the area who is wanted.
+  void search(const geo::Search& search, NearbyDone done) const;
+  // Where one of the shard's members is; none: nowhere.
+  [[nodiscard]] std::optional<double> score(ShardId shard, std::string_view member) const;
+
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] std::size_t cells() const { return tree_.leaves(); }
+
+ private:
+  using Tables = std::vector<MemberTable>;
+  void take_one(ShardId shard, const MemberMove& move);
+  void change(MemberPtr member, std::optional<geo::Geohash> from, std::optional<geo::Geohash> to);
+
+  const std::shared_ptr<Tables> tables_;
+  CellTree tree_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace earshot::places

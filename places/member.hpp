@@ -1,0 +1,74 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+#include "geo/gather.hpp"
+
+namespace earshot::places {
+
+class MemberPtr;
+
+// One member of a layer, in one piece of memory with its name. The name never changes, so whoever holds a MemberPtr may
+// read it on any thread; where the member is belongs to its layer's thread alone.
+class Member {
+ public:
+  Member(const Member&) = delete;
+  Member& operator=(const Member&) = delete;
+
+  static MemberPtr make(std::string_view name);
+
+  [[nodiscard]] std::string_view name() const { return {reinterpret_cast<const char*>(this + 1), name_bytes_}; }
+  // How a cell knows it.
+  [[nodiscard]] geo::MemberHandle handle() const { return reinterpret_cast<std::uintptr_t>(this); }
+  // Memory that it takes, without the allocator's own.
+  [[nodiscard]] std::size_t bytes() const { return sizeof(Member) + name_bytes_; }
+
+  // ---- the layer's thread
+  double score = 0;
+  std::uint64_t version = 0;
+
+ private:
+  friend class MemberPtr;
+
+  explicit Member(std::uint32_t name_bytes) : name_bytes_(name_bytes) {}
+
+  std::atomic<std::uint32_t> holders_{0};
+  const std::uint32_t name_bytes_;
+  // The name follows.
+};
+
+// A share in a member, which lives as long as anybody has one.
+class MemberPtr {
+ public:
+  MemberPtr() = default;
+  explicit MemberPtr(Member* member) : member_(member) { hold(); }
+  // Precondition: the handle is that of a member which lives.
+  static MemberPtr of(geo::MemberHandle handle) { return MemberPtr(reinterpret_cast<Member*>(handle)); }
+  MemberPtr(const MemberPtr& other) : MemberPtr(other.member_) {}
+  MemberPtr(MemberPtr&& other) noexcept : member_(std::exchange(other.member_, nullptr)) {}
+  MemberPtr& operator=(MemberPtr other) noexcept {
+    std::swap(member_, other.member_);
+    return *this;
+  }
+  ~MemberPtr() { let_go(); }
+
+  Member& operator*() const { return *member_; }
+  Member* operator->() const { return member_; }
+  explicit operator bool() const { return member_ != nullptr; }
+
+ private:
+  void hold() {
+    if (member_ != nullptr) member_->holders_.fetch_add(1, std::memory_order_relaxed);
+  }
+  void let_go() {
+    if (member_ != nullptr && member_->holders_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy(member_);
+  }
+  static void destroy(Member* member);
+
+  Member* member_ = nullptr;
+};
+
+}  // namespace earshot::places

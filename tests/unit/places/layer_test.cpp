@@ -1,0 +1,219 @@
+#include "places/layer.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "tests/support/seed.hpp"
+#include "tests/unit/geo/geo_world.hpp"
+#include "tests/unit/places/places_world.hpp"
+
+namespace earshot::places {
+namespace {
+
+constexpr std::uint16_t kShards = 4;
+constexpr CellLimits kSmallCells{20, 8};
+const LayerId kLayer = LayerId::trusted("people");
+
+double score_at(const geo::Point& point) { return static_cast<double>(geo::encode(point).value); }
+
+class LayerTest : public testing::Test {
+ protected:
+  void move(const std::string& member, std::optional<double> score) {
+    const ShardId shard = shard_of(kLayer, member, kShards);
+    layer->take(shard, {{member, score, ++version_}});
+    score ? right[member] = *score : right.erase(member);
+  }
+  void clear(ShardId shard) {
+    layer->cleared(shard, version_);
+    std::erase_if(right, [&](const auto& one) { return shard_of(kLayer, one.first, kShards) == shard; });
+  }
+
+  // Of those who are there now, by looking at everybody: name and distance, the nearest first.
+  std::vector<std::pair<double, std::string>> brute_force(const geo::Area& area) const {
+    std::vector<std::pair<double, std::string>> found;
+    for (const auto& [member, score] : right) {
+      const auto place = place_of(score);
+      if (!place) continue;
+      if (const auto distance = area.distance_within_m(geo::decode(*place))) found.emplace_back(*distance, member);
+    }
+    std::ranges::sort(found);
+    return found;
+  }
+
+  // Asks now, and compares once every cell has answered: with who was there when it was asked.
+  struct Asked {
+    geo::Search search;
+    std::vector<std::pair<double, std::string>> right;
+    std::vector<std::pair<double, std::string>> found;
+    bool is_done = false;
+  };
+  std::shared_ptr<Asked> ask(const geo::Search& search) {
+    auto asked = std::make_shared<Asked>(Asked{search, brute_force(search.area), {}, false});
+    layer->search(search, [asked](std::vector<FoundMember> found) {
+      EXPECT_FALSE(asked->is_done);
+      asked->is_done = true;
+      for (const auto& one : found) asked->found.emplace_back(one.distance_m, std::string(one.member->name()));
+    });
+    return asked;
+  }
+  static void compare(Asked& asked) {
+    ASSERT_TRUE(asked.is_done);
+    const std::size_t count = std::min(asked.search.count_max, asked.right.size());
+    ASSERT_EQ(asked.found.size(), count);
+    auto right = asked.right;
+    switch (asked.search.pick) {
+      case geo::Pick::kAll: {
+        std::ranges::sort(asked.found);
+        ASSERT_EQ(asked.found, right);
+        return;
+      }
+      case geo::Pick::kAny: {
+        std::ranges::sort(asked.found);
+        ASSERT_TRUE(std::ranges::includes(right, asked.found));
+        return;
+      }
+      case geo::Pick::kFarthest: std::ranges::reverse(right); [[fallthrough]];
+      case geo::Pick::kNearest:
+        for (std::size_t i = 0; i < count; ++i) ASSERT_EQ(asked.found[i].first, right[i].first);
+    }
+  }
+
+  tests::CellsWorld world{1};
+  std::unique_ptr<Layer> layer = std::make_unique<Layer>(kSmallCells, kShards, world.maker());
+  std::map<std::string, double> right;
+
+ private:
+  std::uint64_t version_ = 0;
+};
+
+TEST_F(LayerTest, FindsMembersByNameAndByPlace) {
+  move("ada", score_at({13.361389, 38.115556}));
+  move("bea", score_at({15.087269, 37.502669}));
+  EXPECT_EQ(layer->score(shard_of(kLayer, "ada", kShards), "ada"), 3479099956230698);
+  EXPECT_EQ(layer->score(ShardId(0), "nobody"), std::nullopt);
+  const auto asked = ask({*geo::Area::circle({15, 37}, 200'000, "radius")});
+  EXPECT_FALSE(asked->is_done) << "it is the cells that answer";
+  world.settle(*layer);
+  compare(*asked);
+  ASSERT_EQ(asked->found.size(), 2u);
+  EXPECT_EQ(asked->found[0].second, "bea");
+  EXPECT_NEAR(asked->found[0].first, 56441.2578, 0.0001);  // Redis's documentation of GEORADIUS
+}
+
+TEST_F(LayerTest, NobodyIsFoundAtOnce) {
+  const auto asked = ask({*geo::Area::circle({15, 37}, 200'000, "radius")});
+  EXPECT_TRUE(asked->is_done);
+  compare(*asked);
+}
+
+TEST_F(LayerTest, AnOldTidingIsNoNews) {
+  const ShardId shard = shard_of(kLayer, "ada", kShards);
+  layer->take(shard, {{"ada", 7.0, 10}});
+  layer->take(shard, {{"ada", 8.0, 9}});
+  layer->take(shard, {{"ada", std::nullopt, 3}});
+  EXPECT_EQ(layer->score(shard, "ada"), 7.0);
+}
+
+TEST_F(LayerTest, AScoreThatIsNoPlaceIsKeptAndNotFoundByPlace) {
+  for (const double score : {-1.0, 0x1p52, std::nan(""), 1e300}) EXPECT_EQ(place_of(score), std::nullopt);
+  EXPECT_EQ(place_of(5.75), geo::Geohash(5)) << "as Redis reads it";
+  move("ada", -3.5), move("bea", 1e18);
+  EXPECT_EQ(layer->score(shard_of(kLayer, "ada", kShards), "ada"), -3.5);
+  EXPECT_EQ(layer->size(), 2u);
+  const auto asked = ask({*geo::Area::circle({0, 0}, 1e9, "radius")});
+  world.settle(*layer);
+  EXPECT_TRUE(asked->found.empty());
+}
+
+TEST_F(LayerTest, CrowdedCellsSplitAndDesertedOnesMerge) {
+  Random random(tests::seed_of_test());
+  for (int i = 0; i < 500; ++i)
+    move("member-" + std::to_string(i), score_at({tests::uniform(random, 116, 117), tests::uniform(random, 39, 40)}));
+  world.settle(*layer);
+  EXPECT_GT(layer->cells(), 500 / kSmallCells.members_max);
+  EXPECT_EQ(layer->cells(), world.alive());
+  for (int i = 5; i < 500; ++i) move("member-" + std::to_string(i), std::nullopt);
+  world.settle(*layer);
+  EXPECT_EQ(layer->cells(), 1u);
+  EXPECT_EQ(layer->cells(), world.alive());
+  for (int i = 0; i < 5; ++i) move("member-" + std::to_string(i), std::nullopt);
+  world.settle(*layer);
+  EXPECT_EQ(world.alive(), 0u) << "nobody is anywhere";
+}
+
+TEST_F(LayerTest, AMillionAtOnePointAreOneCellAtTheFinestLevel) {
+  for (int i = 0; i < 1'000; ++i) move("member-" + std::to_string(i), score_at({116.4, 39.9}));
+  world.settle(*layer);
+  EXPECT_EQ(layer->cells(), 1u);
+  const auto asked = ask({*geo::Area::circle({116.4, 39.9}, 10, "radius"), geo::Pick::kNearest, 20});
+  world.settle(*layer);
+  compare(*asked);
+  move("member-7", score_at({-116.4, -39.9}));
+  world.settle(*layer);
+  EXPECT_EQ(layer->cells(), 2u);
+}
+
+TEST_F(LayerTest, EndsWhileItsCellsHaveQueriesToAnswer) {
+  for (int i = 0; i < 100; ++i) move("member-" + std::to_string(i), score_at({116.4 + i * 0.01, 39.9}));
+  const auto asked = ask({*geo::Area::circle({117, 40}, 1e6, "radius")});
+  layer.reset();
+  while (world.step()) world.filled.clear();
+  compare(*asked);
+  EXPECT_EQ(world.alive(), 0u);
+}
+
+// Members hurry about while cells lag behind, split and merge: every query sees everybody once, where they were when it
+// was asked.
+TEST_F(LayerTest, EveryQuerySeesTheMomentItWasAsked) {
+  Random random(tests::seed_of_test());
+  for (int round = 0; round < 6; ++round) {
+    const geo::Point middle = tests::any_point(random);
+    const double spread_m = std::pow(10, tests::uniform(random, 1, 6));
+    std::vector<std::shared_ptr<Asked>> asked;
+    const auto somewhere = [&] {
+      return random.chance(0.9) ? tests::point_near(random, middle, spread_m * tests::uniform(random, 0, 1))
+                                : tests::any_point(random);
+    };
+    for (int step = 0; step < 3'000; ++step) {
+      const std::string member = "member-" + std::to_string(random.below(300));
+      const auto pick = random.below(100);
+      const bool grows = step / 1'000 % 2 == 0;
+      if (pick < 50) {
+        if (grows || right.contains(member)) move(member, score_at(somewhere()));
+      } else if (pick < 60 || (!grows && pick < 75)) {
+        move(member, std::nullopt);
+      } else if (pick < 62 && random.chance(0.1)) {
+        clear(ShardId(static_cast<std::uint16_t>(random.below(kShards))));
+      } else if (pick < 65) {
+        move(member, -1.0 * random.below(5));
+      } else if (pick < 85) {
+        const geo::Point centre = somewhere();
+        const double radius_m = spread_m * std::pow(10, tests::uniform(random, -2, 1));
+        const geo::Area area = random.chance(0.7) ? *geo::Area::circle(centre, radius_m, "radius")
+                                                  : *geo::Area::box(centre, radius_m, spread_m, "box");
+        const auto which = geo::Pick(random.below(4));
+        asked.push_back(ask({area, which, which == geo::Pick::kAll ? SIZE_MAX : 1 + random.below(30)}));
+      }
+      for (auto steps = random.below(4); steps > 0; --steps) world.step();
+      if (random.chance(0.3)) world.tell(*layer);
+    }
+    world.settle(*layer);
+    EXPECT_EQ(layer->cells(), world.alive());
+    EXPECT_EQ(layer->size(), right.size());
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      SCOPED_TRACE("round " + std::to_string(round) + ", query " + std::to_string(i));
+      compare(*asked[i]);
+      if (HasFatalFailure()) return;
+    }
+  }
+  EXPECT_GT(world.made, 100u) << "cells have split and merged";
+}
+
+}  // namespace
+}  // namespace earshot::places
