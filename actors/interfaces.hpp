@@ -9,7 +9,11 @@
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/type_id.hpp>
 
+#include "actors/places.hpp"
 #include "actors/ports.hpp"
+#include "places/cell_port.hpp"
+#include "places/cell_tree.hpp"
+#include "places/layer.hpp"
 #include "storage/log_types.hpp"
 #include "storage/shard_state.hpp"
 
@@ -24,13 +28,23 @@
 //                                               from shards, through SessionPort
 //                 SessionExplained              from other sessions, through SessionPort
 //                 TimerFired                    from its own timer
+//   layer         LayerMoves LayerCleared       from shards, through Places
+//                 NearbyQuestion ScoresQuestion SizeQuestion
+//                                               from whoever asks, through Places
+//                 LayerFilled                   from its cells
+//                 EndLayer                      from the node
+//   cell          CellChanges CellSearch CellSplit CellMerge CellEnd
+//                                               from its layer, through CellPort
+//                 CellFill                      from other cells, through CellPort
 //   shard         ShardSend ShardLogin ShardAck ShardFetch ShardHistory ShardManage ShardAttempts ShardRegister
 //                 ShardUnregister
 //                                               from sessions, through ShardInbox
+//                 ShardPositions                from whoever moves members, through ShardInbox
 //                 ShardTransfer ShardTransferred from other shards, through ShardInbox
 //                 LogPersisted                  from the log writer
 //                 StateFlushed                  from the state writer
-//                 GatherNow TimerFired          from itself
+//                 GatherNow ScanPositions TimerFired
+//                                               from itself
 //                 JoinShards StopShard DigestShard
 //                                               from the node
 //   log writer    LogWrites                     from shards
@@ -61,6 +75,30 @@ struct TimerFired {
 
 // To itself, behind the messages that wait already: what has arrived by then goes into one log entry.
 struct GatherNow {};
+
+// To itself: go on telling where everybody is.
+struct ScanPositions {};
+
+// Members of one shard are elsewhere, or nowhere, in the layer that this comes to.
+struct LayerMoves {
+  ShardId shard;
+  std::vector<places::MemberMove> moves;
+};
+
+// Members of one shard that have this version or an older one have left the layer.
+struct LayerCleared {
+  ShardId shard;
+  std::uint64_t version = 0;
+};
+
+// A cell has taken over from others, so many members.
+struct LayerFilled {
+  places::CellTree::LeafId leaf = 0;
+  std::size_t members = 0;
+};
+
+// The node stops: the layer ends, and its cells with it.
+struct EndLayer {};
 
 // One group's change to its log, for the next group commit. Answered by LogPersisted.
 struct LogWrites {
@@ -112,6 +150,21 @@ CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardManage))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardAttempts))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardRegister))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardUnregister))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardPositions))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ScanPositions))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::LayerMoves))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::LayerCleared))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::LayerFilled))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::EndLayer))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::NearbyQuestion))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ScoresQuestion))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::SizeQuestion))
+CAF_ADD_TYPE_ID(earshot, (earshot::places::CellChanges))
+CAF_ADD_TYPE_ID(earshot, (earshot::places::CellSearch))
+CAF_ADD_TYPE_ID(earshot, (earshot::places::CellSplit))
+CAF_ADD_TYPE_ID(earshot, (earshot::places::CellMerge))
+CAF_ADD_TYPE_ID(earshot, (earshot::places::CellFill))
+CAF_ADD_TYPE_ID(earshot, (earshot::places::CellEnd))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardTransfer))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardTransferred))
 
@@ -136,6 +189,21 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardManage)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardAttempts)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardRegister)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardUnregister)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardPositions)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ScanPositions)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::LayerMoves)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::LayerCleared)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::LayerFilled)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::EndLayer)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::NearbyQuestion)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ScoresQuestion)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::SizeQuestion)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::places::CellChanges)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::places::CellSearch)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::places::CellSplit)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::places::CellMerge)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::places::CellFill)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::places::CellEnd)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardTransfer)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardTransferred)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::TimerFired)

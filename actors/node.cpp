@@ -50,6 +50,7 @@ class NodeImpl final : public Node {
   [[nodiscard]] NodeSetup setup(const NodeConfig& config) const;
   void stop_sessions();
   void stop_shards();
+  void stop_places();
   void stop_writers();
 
   const Clock& clock_;
@@ -91,6 +92,7 @@ void NodeImpl::stop() {
   std::call_once(stopped_, [this] {
     stop_sessions();
     stop_shards();
+    stop_places();
     stop_writers();
     actors_->forget();
     system_.reset();
@@ -116,6 +118,12 @@ void NodeImpl::stop_shards() {
                 actors_->budgets().disk.is_full() ? ", the disk is full" : "");
   actors_->shards().for_each([](const caf::actor& shard) { caf::anon_send_exit(shard, caf::exit_reason::kill); });
   EARSHOT_INVARIANT(actors_->shards().wait_until_gone(kActorsEndMax), "a shard hangs");
+}
+
+void NodeImpl::stop_places() {
+  actors_->end_places();
+  EARSHOT_INVARIANT(actors_->places().layers().wait_until_gone(kActorsEndMax), "a layer hangs");
+  EARSHOT_INVARIANT(actors_->places().cells().wait_until_gone(kActorsEndMax), "a cell hangs");
 }
 
 // A writer that does not end sits in a system call; its thread cannot be ended, only the process can.

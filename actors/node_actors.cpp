@@ -65,7 +65,8 @@ class Openings {
 NodeActors::NodeActors(caf::actor_system& system, NodeSetup setup)
     : system_(system),
       setup_(std::move(setup)),
-      budgets_(std::make_shared<NodeBudgets>(setup_.config.overlay_bytes_max, limits::kLogQueueBytesMax)) {
+      budgets_(std::make_shared<NodeBudgets>(setup_.config.overlay_bytes_max, limits::kLogQueueBytesMax)),
+      places_(make_places(system, setup_.shard_count)) {
   if (setup_.disk_space == nullptr) return;
   budgets_->watch = std::make_shared<DiskWatch>(DiskWatch::Options{.reserve_bytes = setup_.config.disk_reserve_bytes},
                                                 *setup_.disk_space, *setup_.log_environment, *budgets_, *setup_.clock);
@@ -115,10 +116,10 @@ Status NodeActors::start(std::function<void(Status)> opened) {
   auto openings = std::make_shared<Openings>(setup_.shard_count, std::move(opened));
   for (std::uint16_t shard = 0; shard < setup_.shard_count; ++shard) {
     const auto seed = static_cast<std::uint32_t>(random.next());
-    shard_actors_.push_back(spawn_shard(
-        system_,
-        ShardSetup{shard_options(ShardId(shard), seed), setup_.state, std::move((*logs)[shard]), budgets_, setup_.clock,
-                   log_writer, state_writer, [openings](Status status) { openings->report(std::move(status)); }}));
+    shard_actors_.push_back(
+        spawn_shard(system_, ShardSetup{shard_options(ShardId(shard), seed), setup_.state, std::move((*logs)[shard]),
+                                        budgets_, setup_.clock, log_writer, state_writer, places_,
+                                        [openings](Status status) { openings->report(std::move(status)); }}));
     shards_->add(shard, shard_actors_.back());
   }
   return {};

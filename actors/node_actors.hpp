@@ -14,6 +14,7 @@
 #include "actors/counters.hpp"
 #include "actors/live_actors.hpp"
 #include "actors/node_faults.hpp"
+#include "actors/places.hpp"
 #include "actors/ports.hpp"
 #include "actors/shard.hpp"
 #include "base/clock.hpp"
@@ -61,11 +62,16 @@ class NodeActors {
   // As Broker::open_session.
   std::shared_ptr<SessionInbox> open_session(Identity identity, LoginRequest request,
                                              std::shared_ptr<ClientPort> client);
+  // The way to a shard, for whoever sets positions. After serve().
+  [[nodiscard]] const Router& router() const { return *router_; }
+
   // ---- a stop, in this order; each waits until the actors of the one before are gone
   // No session is opened from now on, nor behind the caller's back; those that live end.
   void end_sessions();
   // Shards refuse, flush, and end.
   void end_shards();
+  // Layers and their cells end.
+  void end_places() { places_->end(); }
   // Writers write what is queued, and end.
   void end_writers();
   // Every actor has ended: lets go of the last references to them, before their system goes.
@@ -73,6 +79,7 @@ class NodeActors {
 
   [[nodiscard]] LiveActors& sessions() const { return *sessions_; }
   [[nodiscard]] LiveActors& shards() const { return *shards_; }
+  [[nodiscard]] Places& places() const { return *places_; }
   [[nodiscard]] LiveActors& writers() const { return *writers_; }
   [[nodiscard]] const SessionCounters& counters() const { return *counters_; }
   [[nodiscard]] const NodeBudgets& budgets() const { return *budgets_; }
@@ -89,6 +96,7 @@ class NodeActors {
   const std::shared_ptr<LiveActors> sessions_ = LiveActors::make();
   const std::shared_ptr<LiveActors> shards_ = LiveActors::make();
   const std::shared_ptr<LiveActors> writers_ = LiveActors::make();
+  const std::shared_ptr<Places> places_;
   std::vector<caf::actor> shard_actors_;  // until serve()
   std::shared_ptr<const Router> router_;
   std::size_t entries_read_ = 0;

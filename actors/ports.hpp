@@ -1,13 +1,16 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "base/byte_budget.hpp"
 #include "base/error.hpp"
 #include "base/ids.hpp"
+#include "cluster/effects.hpp"
 #include "schema/commands.hpp"
 #include "schema/manage.hpp"
 #include "schema/messages.hpp"
@@ -253,6 +256,17 @@ struct ShardUnregister {
   DeviceId device;
 };
 
+// ---- whoever moves members → shard
+
+struct PositionsAnswer {
+  std::vector<cluster::PositionOutcome> outcomes;  // of a SetPositionsCommand, one per item
+  std::uint64_t members = 0;                       // of the others: how many had a position
+};
+struct ShardPositions {
+  std::variant<SetPositionsCommand, ClearPositionsCommand, ClearLayerCommand> command;  // of members of the shard
+  std::function<void(Result<PositionsAnswer>)> done;  // once, on the shard's thread: it only passes the answer on
+};
+
 // ---- shard → shard
 
 struct ShardTransfer {  // outbox records of one shard for another
@@ -276,6 +290,7 @@ class ShardInbox {
   virtual void post(ShardAttempts message) = 0;
   virtual void post(ShardRegister message) = 0;
   virtual void post(ShardUnregister message) = 0;
+  virtual void post(ShardPositions message) = 0;
   virtual void post(ShardTransfer message) = 0;
   virtual void post(ShardTransferred message) = 0;
 };

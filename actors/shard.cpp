@@ -53,9 +53,11 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void handle(ShardAttempts message) override;
   void handle(ShardRegister message) override;
   void handle(ShardUnregister message) override { audience_->remove(message); }
+  void handle(ShardPositions message) override;
   void handle(ShardTransfer message) override;
   void handle(ShardTransferred message) override;
   void gather() override;
+  void scan_positions() override;
   void persisted(std::uint64_t ticket) override;
   void flushed() override;
   void wake() override;
@@ -126,6 +128,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   ShardReport report_{id_};
   FlushSchedule flush_;
   std::optional<OutboxDrain> drain_;
+  std::string positions_told_;  // up to where scan_positions() has come
 
   // Brought up by the replica, not acted on yet.
   std::vector<Applied> applied_;
@@ -163,6 +166,7 @@ Status ShardImpl::start(const ShardOptions& options, storage::LoadedLog log) {
   if (!replica.has_value()) return fail(std::move(replica.error()));
   replica_ = std::move(*replica);
   settle(now_ms);
+  host_.scan_soon();
   return {};
 }
 
@@ -223,6 +227,11 @@ std::optional<Error> ShardImpl::late_registration(const ShardRegister& message) 
   return producer == ProducerId() ? device_removed() : device_replaced();
 }
 
+void ShardImpl::handle(ShardPositions message) {
+  Command command = std::visit([](auto& one) { return Command(std::move(one)); }, message.command);
+  admit(std::move(command), PositionsWaiter{std::move(message.done)});
+}
+
 void ShardImpl::handle(ShardTransfer message) {
   if (router_ == nullptr) return;  // no way to answer yet; it is sent again
   const TransferWaiter waiter{message.command.origin, message.command.epoch};
@@ -255,7 +264,8 @@ std::optional<Error> ShardImpl::refusal(const Command& command) const {
   if (!leads_) return not_leader();
   if (budgets_->disk.is_log_full()) return storage_full();
   // The reserve is for what is under way, and for what is small or frees room: logins, acks, copies from other shards.
-  const bool adds = std::holds_alternative<SendCommand>(command) || std::holds_alternative<ReplayCommand>(command);
+  const bool adds = std::holds_alternative<SendCommand>(command) || std::holds_alternative<ReplayCommand>(command) ||
+                    std::holds_alternative<SetPositionsCommand>(command);
   if (budgets_->disk.is_tight() && adds) return storage_full();
   if (!batcher_.has_room()) return overloaded("the shard has as many requests waiting as it may");
   if (budgets_->overlay.is_full()) return overloaded("the node holds as much unflushed state as it may");
@@ -344,6 +354,23 @@ void ShardImpl::gather() {
   settle(now_ms);
 }
 
+// What changes meanwhile is told as well: whoever listens knows by the version which of the two is the newer one.
+void ShardImpl::scan_positions() {
+  auto page = machine_->positions(positions_told_, limits::kPositionsPageMax);
+  if (!page.has_value()) {
+    // Queries go on to say that they are partial.
+    spdlog::error("shard {}: positions cannot be read: {}", id_.value, page.error().to_string());
+    return;
+  }
+  std::vector<cluster::Move> moves;
+  moves.reserve(page->positions.size());
+  for (cluster::Position& position : page->positions)
+    moves.push_back({std::move(position.layer), std::move(position.member), position.score, position.version});
+  if (!moves.empty()) host_.tell_moves(std::move(moves), {});
+  positions_told_ = std::move(page->next);
+  positions_told_.empty() ? host_.tell_all_told() : host_.scan_soon();
+}
+
 void ShardImpl::persisted(std::uint64_t ticket) {
   EARSHOT_INVARIANT(log_writes_under_way_ > 0, "a completion belongs to a write");
   --log_writes_under_way_;
@@ -392,6 +419,9 @@ void ShardImpl::settle(std::uint64_t now_ms) {
 
 void ShardImpl::act_on_applied(std::uint64_t now_ms) {
   for (Applied& applied : applied_) {
+    cluster::Effects& effects = applied.effects;
+    if (!effects.moves.empty() || !effects.cleared_layers.empty())
+      host_.tell_moves(std::move(effects.moves), std::move(effects.cleared_layers));
     while (auto entry = waiters_.pop_through(applied.index)) {
       if (entry->index != applied.index || entry->term != applied.term) {
         refuse_entry(entry->waiters, entry->bytes, lost());

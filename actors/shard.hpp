@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "actors/node_faults.hpp"
 #include "actors/ports.hpp"
@@ -24,6 +25,12 @@ class ShardHost {
   // Calls gather() after the messages that wait in the actor's mailbox now: whatever has arrived by then goes into one
   // entry.
   virtual void gather_soon() = 0;
+  // Calls scan_positions() after the messages that wait in the actor's mailbox now.
+  virtual void scan_soon() = 0;
+  // Members are elsewhere, in the order of their versions. Before anybody is told that they are.
+  virtual void tell_moves(std::vector<cluster::Move> moves, std::vector<cluster::ClearedLayer> cleared) = 0;
+  // All positions that the shard keeps have been told.
+  virtual void tell_all_told() = 0;
 };
 
 struct ShardOptions {
@@ -42,6 +49,7 @@ struct ShardOptions {
 //  * At most entries_in_flight_max entries are submitted and not applied; meanwhile requests gather (the batch grows as
 //    the disk slows), within shard_pending_*_max: then Held / error kOverloaded with a retry-after.
 //  * A new leader announces itself, drains what its outbox holds, and serves from the committed state.
+//  * Whoever moves is told of before the answer; all positions are told after the start, page by page, while it serves.
 //  * Time goes into each batch, and a tick as long as the wall clock agrees with the monotonic one (TickSource).
 // Thread: its actor's.
 class Shard {
@@ -62,9 +70,11 @@ class Shard {
   virtual void handle(ShardAttempts message) = 0;
   virtual void handle(ShardRegister message) = 0;
   virtual void handle(ShardUnregister message) = 0;
+  virtual void handle(ShardPositions message) = 0;
   virtual void handle(ShardTransfer message) = 0;
   virtual void handle(ShardTransferred message) = 0;
   virtual void gather() = 0;
+  virtual void scan_positions() = 0;
   virtual void persisted(std::uint64_t ticket) = 0;
   virtual void flushed() = 0;
   virtual void wake() = 0;

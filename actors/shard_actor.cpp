@@ -37,6 +37,11 @@ class ShardActor final : public caf::event_based_actor, private ShardHost {
     gather_asked_ = true;
     send(this, GatherNow{});
   }
+  void scan_soon() override { send(this, ScanPositions{}); }
+  void tell_moves(std::vector<cluster::Move> moves, std::vector<cluster::ClearedLayer> cleared) override {
+    setup_->places->moved(setup_->options.id, std::move(moves), std::move(cleared));
+  }
+  void tell_all_told() override { setup_->places->all_told(setup_->options.id); }
   void wake_at(std::uint64_t monotonic_ms) override {
     wanted_at_ms_ = monotonic_ms;
     if (wanted_at_ms_ != 0) arm_timer();
@@ -86,9 +91,11 @@ caf::behavior ShardActor::make_behavior() {
       forward<ShardAttempts>(),
       forward<ShardRegister>(),
       forward<ShardUnregister>(),
+      forward<ShardPositions>(),
       forward<ShardTransfer>(),
       forward<ShardTransferred>(),
       [this](GatherNow) { gather(); },
+      [this](ScanPositions) { shard_->scan_positions(); },
       [this](const LogPersisted& message) {
         for (const auto ticket : message.tickets) shard_->persisted(ticket);
         quit_if_drained();
@@ -134,6 +141,7 @@ class ActorShardInbox final : public ShardInbox {
   void post(ShardAttempts message) override { caf::anon_send(shard_, std::move(message)); }
   void post(ShardRegister message) override { caf::anon_send(shard_, std::move(message)); }
   void post(ShardUnregister message) override { caf::anon_send(shard_, std::move(message)); }
+  void post(ShardPositions message) override { caf::anon_send(shard_, std::move(message)); }
   void post(ShardTransfer message) override { caf::anon_send(shard_, std::move(message)); }
   void post(ShardTransferred message) override { caf::anon_send(shard_, std::move(message)); }
 

@@ -6,6 +6,7 @@
 #include <caf/actor.hpp>
 #include <caf/fwd.hpp>
 
+#include "actors/places.hpp"
 #include "actors/ports.hpp"
 #include "actors/shard.hpp"
 
@@ -20,6 +21,7 @@ struct ShardSetup {
   const Clock* clock = nullptr;
   caf::actor log_writer;
   caf::actor state_writer;
+  std::shared_ptr<Places> places;
   // Called once, from the actor: whether the shard could be opened. After an error the actor has ended.
   std::function<void(Status)> opened;
 };

@@ -23,6 +23,16 @@ Result<ManageAnswer> manage_answer(cluster::CommandResult& result) {
   return ManageAnswer(Done{});
 }
 
+Result<PositionsAnswer> positions_answer(cluster::CommandResult& result) {
+  if (auto* set = std::get_if<cluster::PositionsResult>(&result)) {
+    if (!set->outcomes) return fail(std::move(set->outcomes.error()));
+    return PositionsAnswer{std::move(*set->outcomes), 0};
+  }
+  auto& members = as<cluster::ClearedResult>(result).members;
+  if (!members) return fail(std::move(members.error()));
+  return PositionsAnswer{{}, *members};
+}
+
 struct Answering {
   cluster::CommandResult& result;
   ShardId self;
@@ -49,6 +59,7 @@ struct Answering {
   void operator()(const AttemptsWaiter& waiter) const {
     if (waiter.from) waiter.from->post(AttemptsAnswered{waiter.request, {}});
   }
+  void operator()(const PositionsWaiter& waiter) const { waiter.done(positions_answer(result)); }
   void operator()(const NobodyWaits&) const {}
 };
 
@@ -68,6 +79,7 @@ struct Refusing {
   void operator()(const AttemptsWaiter& waiter) const {
     if (waiter.from) waiter.from->post(AttemptsAnswered{waiter.request, fail(error)});
   }
+  void operator()(const PositionsWaiter& waiter) const { waiter.done(fail(error)); }
   void operator()(const NobodyWaits&) const {}
 };
 

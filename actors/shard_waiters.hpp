@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <variant>
@@ -43,9 +44,12 @@ struct AttemptsWaiter {
   UserId user;
   DeviceId device;
 };
+struct PositionsWaiter {
+  std::function<void(Result<PositionsAnswer>)> done;
+};
 struct NobodyWaits {};  // our own confirmations and touches
-using Waiter =
-    std::variant<SendWaiter, LoginWaiter, AckWaiter, TransferWaiter, ManageWaiter, AttemptsWaiter, NobodyWaits>;
+using Waiter = std::variant<SendWaiter, LoginWaiter, AckWaiter, TransferWaiter, ManageWaiter, AttemptsWaiter,
+                            PositionsWaiter, NobodyWaits>;
 
 // Gives the waiter its command's result. `self` and `router` are for answers to other shards (which come in only when
 // there is one).

@@ -120,7 +120,8 @@ TEST_F(DiskFaults, HangingDiskLetsInNoMoreThanTheLimitsAndLosesNothing) {
   constexpr std::uint64_t kEach = tests::kSanitized ? 250 : 500;
   constexpr std::size_t kAdmittedMax =
       limits::kShardPendingBytesMax + limits::kEntriesInFlightMax * limits::kEntryBytesMax;
-  constexpr std::size_t kGrowthMax = kAdmittedMax * 3 / 2;  // little more than half of what is posted
+  // Three quarters of what is posted: 1.2 of it with mimalloc 2 and 1.7 with mimalloc 3 is what the allocator adds.
+  constexpr std::size_t kGrowthMax = kAdmittedMax * 2;
   auto io = kj::setupAsyncIo();
   const bool is_long = std::getenv("EARSHOT_LONG") != nullptr;
   const milliseconds hang(is_long ? 30'000 : 5'000);

@@ -110,11 +110,12 @@ void SimNode::crash() {
   if (actors_) {
     world_.note("node crashes", run_);
     const std::uint64_t commits = log_.model.commits() + state_.model.commits();
-    for (actors::LiveActors* actors : {&actors_->sessions(), &actors_->shards(), &actors_->writers()})
-      actors->for_each(kill);
+    const auto all = {&actors_->sessions(), &actors_->shards(), &actors_->places().layers(), &actors_->places().cells(),
+                      &actors_->writers()};
+    for (const actors::LiveActors* actors : all) actors->for_each(kill);
+    actors_->end_places();
     world_.drain_actors();
-    EARSHOT_INVARIANT(actors_->sessions().size() + actors_->shards().size() + actors_->writers().size() == 0,
-                      "a killed actor ends");
+    for (const actors::LiveActors* actors : all) EARSHOT_INVARIANT(actors->size() == 0, "a killed actor ends");
     EARSHOT_INVARIANT(commits == log_.model.commits() + state_.model.commits(), "a killed writer does not write");
   }
   close_disks(true);
@@ -148,11 +149,16 @@ void SimNode::stop(std::function<void()> stopped) {
   when_gone(actors_->sessions(), actors::kSessionsEndMsMax, [this, stopped = std::move(stopped)] {
     actors_->end_shards();
     when_gone(actors_->shards(), actors::kShardsDrainMsMax, [this, stopped] {
-      actors_->end_writers();
-      when_gone(actors_->writers(), actors::kActorsEndMsMax, [this, stopped] {
-        world_.note("node has stopped", run_);
-        close_disks(false);
-        stopped();
+      actors_->end_places();
+      when_gone(actors_->places().layers(), actors::kActorsEndMsMax, [this, stopped] {
+        when_gone(actors_->places().cells(), actors::kActorsEndMsMax, [this, stopped] {
+          actors_->end_writers();
+          when_gone(actors_->writers(), actors::kActorsEndMsMax, [this, stopped] {
+            world_.note("node has stopped", run_);
+            close_disks(false);
+            stopped();
+          });
+        });
       });
     });
   });

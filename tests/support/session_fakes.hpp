@@ -31,6 +31,7 @@ struct FakeShard final : ShardInbox {
     registers.push_back(std::move(message));
   }
   void post(ShardUnregister message) override { unregisters.push_back(std::move(message)), note("unregister"); }
+  void post(ShardPositions) override {}
   void post(ShardTransfer) override {}
   void post(ShardTransferred) override {}
   void note(std::string what) { log.push_back(std::move(what)); }

@@ -105,6 +105,7 @@ class RecordingShard final : public actors::ShardInbox {
   void post(actors::ShardAttempts) override {}
   void post(actors::ShardRegister) override {}
   void post(actors::ShardUnregister) override {}
+  void post(actors::ShardPositions) override {}
   void post(actors::ShardTransfer message) override { transfers.push_back(std::move(message.command)); }
   void post(actors::ShardTransferred message) override { answers.push_back(message); }
 

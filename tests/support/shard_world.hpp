@@ -51,7 +51,8 @@ class ShardWorld : private actors::ShardHost {
   // The process ends at once; what was not synced is gone.
   void crash() {
     shard_.reset(), store_.reset(), log_environment_.reset(), state_environment_.reset();
-    writes_.clear(), overlays_.clear(), gather_asked_ = false, wake_at_ms = 0;
+    writes_.clear(), overlays_.clear(), gather_asked_ = false, scan_asked_ = false, wake_at_ms = 0;
+    moves.clear(), cleared_layers.clear(), all_told = false;
   }
   void restart() { crash(), start(), settle(); }
 
@@ -71,6 +72,10 @@ class ShardWorld : private actors::ShardHost {
     if (!std::exchange(gather_asked_, false)) return false;
     shard_->gather();
     return true;
+  }
+  // Until all positions are told.
+  void scan() {
+    while (std::exchange(scan_asked_, false)) shard_->scan_positions();
   }
   // Until the log has nothing left to do.
   void settle() {
@@ -133,6 +138,9 @@ class ShardWorld : private actors::ShardHost {
   const UserId sender = user_in(kOther, 0);  // lives in another shard
   std::uint64_t wake_at_ms = 0;
   std::uint64_t requests = 0;
+  std::vector<cluster::Move> moves;  // as told
+  std::vector<cluster::ClearedLayer> cleared_layers;
+  bool all_told = false;
 
  private:
   void write_log(storage::LogWrite write) override { writes_.push_back(std::move(write)); }
@@ -145,6 +153,13 @@ class ShardWorld : private actors::ShardHost {
     gather_asked_ = true;
   }
 
+  void scan_soon() override { scan_asked_ = true; }
+  void tell_moves(std::vector<cluster::Move> told, std::vector<cluster::ClearedLayer> cleared) override {
+    moves.insert(moves.end(), told.begin(), told.end());
+    cleared_layers.insert(cleared_layers.end(), cleared.begin(), cleared.end());
+  }
+  void tell_all_told() override { all_told = true; }
+
   std::unique_ptr<storage::Environment> log_environment_;
   std::unique_ptr<storage::Environment> state_environment_;
   std::unique_ptr<storage::LogStore> store_;
@@ -152,6 +167,7 @@ class ShardWorld : private actors::ShardHost {
   std::deque<storage::LogWrite> writes_;
   std::deque<std::shared_ptr<const storage::FrozenOverlay>> overlays_;
   bool gather_asked_ = false;
+  bool scan_asked_ = false;
 };
 
 }  // namespace earshot::tests

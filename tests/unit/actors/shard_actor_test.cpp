@@ -1,6 +1,8 @@
 #include "actors/shard_actor.hpp"
 
 #include <chrono>
+#include <string>
+#include <vector>
 
 #include <caf/all.hpp>
 #include <gmock/gmock.h>
@@ -8,8 +10,10 @@
 
 #include "actors/interfaces.hpp"
 #include "actors/log_writer.hpp"
+#include "actors/places.hpp"
 #include "actors/state_writer.hpp"
 #include "actors/timer_ladder.hpp"
+#include "geo/geohash.hpp"
 #include "storage/log_store.hpp"
 #include "storage/model_environment.hpp"
 #include "storage/state_store.hpp"
@@ -47,6 +51,7 @@ class ShardActor : public testing::Test {
     shard.clock = &clock_;
     shard.log_writer = log_writer_;
     shard.state_writer = state_writer_;
+    shard.places = places_;
     shard.opened = [](const Status& status) { EXPECT_TRUE(status); };
     shard_ = spawn_shard(system_, std::move(shard));
     inbox_ = shard_inbox(shard_);
@@ -58,6 +63,7 @@ class ShardActor : public testing::Test {
   ~ShardActor() override {
     caf::anon_send(shard_, StopShard{});
     run();
+    places_->end();
     caf::anon_send(log_writer_, StopWriter{});
     caf::anon_send(state_writer_, StopWriter{});
     run();
@@ -94,6 +100,7 @@ class ShardActor : public testing::Test {
   std::unique_ptr<storage::Environment> state_ = state_disk_.open();
   std::unique_ptr<storage::LogStore> log_ = std::move(storage::LogStore::open(*log_environment_).value());
   const std::shared_ptr<NodeBudgets> budgets_ = std::make_shared<NodeBudgets>();
+  const std::shared_ptr<Places> places_ = make_places(system_, tests::kShardCount);
   const UserId alice_ = tests::user_in(kShard);
   const UserId sender_ = tests::user_in(ShardId(2));
   const std::shared_ptr<tests::RecordingSession> port_ = std::make_shared<tests::RecordingSession>();
@@ -134,6 +141,31 @@ TEST_F(ShardActor, WhatAFullDiskHoldsUpIsWrittenByItselfWhenThereIsRoom) {
   EXPECT_THAT(port_->stored(), ElementsAre(0, 1));
   send(2);
   EXPECT_THAT(port_->stored(), ElementsAre(0, 1, 2));
+}
+
+TEST_F(ShardActor, APositionThatWasAnsweredIsSeenByTheNextQuestion) {
+  const LayerId layer = LayerId::trusted("people");
+  std::string member = "a";
+  while (shard_of(layer, member, tests::kShardCount) != kShard) member += "a";
+  const geo::Point there{13.361389, 38.115556};
+  bool is_asked = false;
+  std::vector<std::string> found;
+  const auto ask = [&](const Result<PositionsAnswer>& answer) {
+    ASSERT_TRUE(answer);
+    is_asked = true;
+    NearbyQuestion question;
+    question.centre = there;
+    question.area = [](const geo::Point& centre) { return geo::Area::circle(centre, 1, "radius"); };
+    question.done = [&](Result<NearbyAnswer> nearby) {
+      for (const auto& one : nearby->found) found.emplace_back(one.member->name());
+    };
+    places_->ask(layer, std::move(question));
+  };
+  const double score = static_cast<double>(geo::encode(there).value);
+  inbox_->post(ShardPositions{SetPositionsCommand{layer, PositionCondition::kAlways, {{member, score}}}, ask});
+  run();
+  ASSERT_TRUE(is_asked);
+  EXPECT_EQ(found, std::vector<std::string>{member});
 }
 
 }  // namespace

@@ -1,0 +1,163 @@
+#include "actors/layer_actor.hpp"
+
+#include <atomic>
+#include <optional>
+#include <utility>
+
+#include <caf/all.hpp>
+
+#include "actors/interfaces.hpp"
+#include "places/cell_view.hpp"
+#include "places/layer.hpp"
+
+namespace earshot::actors {
+namespace {
+
+class CellActor final : public caf::event_based_actor {
+ public:
+  CellActor(caf::actor_config& config, const geo::Cell& cell, std::size_t fills,
+            std::function<void(std::size_t)> filled)
+      : caf::event_based_actor(config), view_(std::in_place, cell, fills, std::move(filled)) {}
+
+  const char* name() const override { return "cell"; }
+
+ private:
+  template <class Message>
+  auto take() {
+    return [this](Message& message) {
+      view_->handle(std::move(message));
+      if (view_->is_over()) quit();
+    };
+  }
+  caf::behavior make_behavior() override {
+    return {take<places::CellChanges>(), take<places::CellSearch>(), take<places::CellSplit>(),
+            take<places::CellMerge>(),   take<places::CellFill>(),   take<places::CellEnd>()};
+  }
+  // What it waits for leads to other cells, and to its layer.
+  void on_exit() override { view_.reset(); }
+
+  std::optional<places::CellView> view_;
+};
+
+class ActorCellPort final : public places::CellPort {
+ public:
+  explicit ActorCellPort(caf::actor cell) : cell_(std::move(cell)) {}
+  void post(places::CellChanges message) override { caf::anon_send(cell_, std::move(message)); }
+  void post(places::CellSearch message) override { caf::anon_send(cell_, std::move(message)); }
+  void post(places::CellSplit message) override { caf::anon_send(cell_, std::move(message)); }
+  void post(places::CellMerge message) override { caf::anon_send(cell_, std::move(message)); }
+  void post(places::CellFill message) override { caf::anon_send(cell_, std::move(message)); }
+  void post(places::CellEnd message) override { caf::anon_send(cell_, std::move(message)); }
+
+ private:
+  const caf::actor cell_;
+};
+
+class LayerActor final : public caf::event_based_actor {
+ public:
+  LayerActor(caf::actor_config& config, LayerSetup setup)
+      : caf::event_based_actor(config),
+        setup_(std::move(setup)),
+        layer_(std::in_place, setup_.limits, setup_.shard_count,
+               [this](const geo::Cell& cell, places::CellTree::LeafId leaf, std::size_t fills) {
+                 return make_cell(cell, leaf, fills);
+               }) {}
+
+  const char* name() const override { return "layer"; }
+
+ private:
+  caf::behavior make_behavior() override;
+  // Its cells hold the way to it until they are full.
+  void on_exit() override {
+    layer_.reset();
+    setup_ = {};
+  }
+
+  std::shared_ptr<places::CellPort> make_cell(const geo::Cell& cell, places::CellTree::LeafId leaf, std::size_t fills);
+  void answer(NearbyQuestion& question) const;
+  void answer(const ScoresQuestion& question) const;
+  [[nodiscard]] Result<geo::Point> centre_of(const NearbyQuestion& question) const;
+  [[nodiscard]] std::optional<double> score(std::string_view member) const {
+    return layer_->score(shard_of(setup_.layer, member, setup_.shard_count), member);
+  }
+  // After each message of its owner.
+  void taken() {
+    ++taken_;
+    if (layer_->size() == 0 && setup_.owner->retire(setup_.layer, taken_)) quit();
+  }
+
+  LayerSetup setup_;
+  std::optional<places::Layer> layer_;
+  std::uint64_t taken_ = 0;
+};
+
+caf::behavior LayerActor::make_behavior() {
+  return {
+      [this](const LayerMoves& message) {
+        layer_->take(message.shard, message.moves);
+        taken();
+      },
+      [this](const LayerCleared& message) {
+        layer_->cleared(message.shard, message.version);
+        taken();
+      },
+      [this](NearbyQuestion& question) {
+        answer(question);
+        taken();
+      },
+      [this](const ScoresQuestion& question) {
+        answer(question);
+        taken();
+      },
+      [this](const SizeQuestion& question) {
+        question.done(layer_->size());
+        taken();
+      },
+      [this](const LayerFilled& message) { layer_->filled(message.leaf, message.members); },
+      [this](EndLayer) { quit(); },
+  };
+}
+
+std::shared_ptr<places::CellPort> LayerActor::make_cell(const geo::Cell& cell, places::CellTree::LeafId leaf,
+                                                        std::size_t fills) {
+  static std::atomic<LiveActors::Key> last{0};
+  auto filled = [layer = caf::actor_cast<caf::actor>(this), leaf](std::size_t members) {
+    caf::anon_send(layer, LayerFilled{leaf, members});
+  };
+  caf::actor actor =
+      home_system().spawn<CellActor>(cell, fills, fills > 0 ? std::function(std::move(filled)) : nullptr);
+  setup_.cells->add(++last, actor);
+  return std::make_shared<ActorCellPort>(std::move(actor));
+}
+
+Result<geo::Point> LayerActor::centre_of(const NearbyQuestion& question) const {
+  if (const auto* point = std::get_if<geo::Point>(&question.centre)) return *point;
+  const auto at = score(std::get<std::string>(question.centre));
+  const auto place = at ? places::place_of(*at) : std::nullopt;
+  if (!place) return fail(member_is_nowhere());
+  return geo::decode(*place);
+}
+
+void LayerActor::answer(NearbyQuestion& question) const {
+  const auto area = centre_of(question).and_then(question.area);
+  if (!area) return question.done(fail(area.error()));
+  const geo::Search search{*area, question.pick, question.count_max, question.with_distance, question.in_order};
+  layer_->search(search, [done = std::move(question.done)](std::vector<places::FoundMember> found) {
+    done(NearbyAnswer{std::move(found)});
+  });
+}
+
+void LayerActor::answer(const ScoresQuestion& question) const {
+  std::vector<std::optional<double>> scores;
+  scores.reserve(question.members.size());
+  for (const std::string& member : question.members) scores.push_back(score(member));
+  question.done(std::move(scores));
+}
+
+}  // namespace
+
+caf::actor spawn_layer(caf::actor_system& system, LayerSetup setup) {
+  return system.spawn<LayerActor>(std::move(setup));
+}
+
+}  // namespace earshot::actors

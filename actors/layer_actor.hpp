@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include <caf/actor.hpp>
+#include <caf/fwd.hpp>
+
+#include "actors/live_actors.hpp"
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "places/cell_tree.hpp"
+
+namespace earshot::actors {
+
+// Who knows which layers there are.
+class LayerOwner {
+ public:
+  virtual ~LayerOwner() = default;
+  // Nobody is in the layer after so many messages from its owner: whether it may end, since no more are on their way.
+  // From then on another one would be made.
+  virtual bool retire(const LayerId& layer, std::uint64_t messages) = 0;
+};
+
+struct LayerSetup {
+  LayerId layer;
+  std::uint16_t shard_count = 0;
+  places::CellLimits limits;
+  std::shared_ptr<LayerOwner> owner;
+  std::shared_ptr<LiveActors> cells;  // its cells are added to them
+};
+
+// One layer, with its cells as actors of their own. It ends when nobody is in it, or by EndLayer.
+caf::actor spawn_layer(caf::actor_system& system, LayerSetup setup);
+
+inline Error member_is_nowhere() { return Error{ErrorCode::kNotFound, "member", "it has no position in the layer"}; }
+
+}  // namespace earshot::actors

@@ -1,0 +1,187 @@
+#include "actors/places.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <map>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <caf/all.hpp>
+#include <gtest/gtest.h>
+
+#include "actors/node_system.hpp"
+#include "base/random.hpp"
+#include "geo/geohash.hpp"
+#include "tests/support/seed.hpp"
+#include "tests/unit/geo/geo_world.hpp"
+
+namespace earshot::actors {
+namespace {
+
+constexpr std::uint16_t kShards = 4;
+const LayerId kPeople = LayerId::trusted("people");
+const LayerId kCars = LayerId::trusted("cars");
+
+double score_at(const geo::Point& point) { return static_cast<double>(geo::encode(point).value); }
+
+// Real actors on real threads.
+class PlacesTest : public testing::Test {
+ protected:
+  ~PlacesTest() override {
+    places->end();
+    EXPECT_TRUE(places->layers().wait_until_gone(std::chrono::seconds(30)));
+    EXPECT_TRUE(places->cells().wait_until_gone(std::chrono::seconds(30)));
+  }
+
+  ShardId shard_of_member(const LayerId& layer, const std::string& member) { return shard_of(layer, member, kShards); }
+  void move(const std::string& member, std::optional<double> score, const LayerId& layer = kPeople) {
+    places->moved(shard_of_member(layer, member), {{layer, member, score, ++version}}, {});
+  }
+  void tell_all() {
+    for (std::uint16_t n = 0; n < kShards; ++n) places->all_told(ShardId(n));
+  }
+
+  Result<NearbyAnswer> nearby(std::variant<geo::Point, std::string> centre, double radius_m,
+                              geo::Pick pick = geo::Pick::kAll, std::size_t count = SIZE_MAX,
+                              const LayerId& layer = kPeople) {
+    auto answered = std::make_shared<std::promise<Result<NearbyAnswer>>>();
+    NearbyQuestion question;
+    question.centre = std::move(centre);
+    question.area = [radius_m](const geo::Point& point) { return geo::Area::circle(point, radius_m, "radius"); };
+    question.pick = pick;
+    question.count_max = count;
+    question.done = [answered](Result<NearbyAnswer> answer) { answered->set_value(std::move(answer)); };
+    places->ask(layer, std::move(question));
+    return answered->get_future().get();
+  }
+  static std::vector<std::string> names_of(const Result<NearbyAnswer>& answer) {
+    std::vector<std::string> names;
+    for (const auto& found : answer->found) names.emplace_back(found.member->name());
+    return names;
+  }
+  std::size_t size_of(const LayerId& layer) {
+    std::promise<std::size_t> size;
+    places->ask(layer, SizeQuestion{[&](std::size_t members) { size.set_value(members); }});
+    return size.get_future().get();
+  }
+
+  SystemConfig config{2};
+  caf::actor_system system{config};
+  std::shared_ptr<Places> places = make_places(system, kShards, {100, 20});
+  std::atomic<std::uint64_t> version{0};
+};
+
+TEST_F(PlacesTest, WhatWasToldIsSeenByTheNextQuestion) {
+  tell_all();
+  for (int i = 0; i < 2'000; ++i) {
+    const geo::Point at{i % 360 - 180.0, i % 170 - 85.0};
+    move("ada", score_at(at));
+    const auto found = nearby(at, 1'000);
+    ASSERT_EQ(names_of(found), std::vector<std::string>{"ada"}) << i;
+    ASSERT_FALSE(found->is_partial);
+  }
+}
+
+TEST_F(PlacesTest, AroundAMemberNearestFirst) {
+  tell_all();
+  move("ada", score_at({10, 50})), move("bea", score_at({10.01, 50})), move("cy", score_at({10.005, 50}));
+  EXPECT_EQ(names_of(nearby(std::string("ada"), 1'000)), (std::vector<std::string>{"ada", "cy", "bea"}));
+  EXPECT_EQ(names_of(nearby(std::string("ada"), 1'000, geo::Pick::kNearest, 2)),
+            (std::vector<std::string>{"ada", "cy"}));
+  EXPECT_EQ(names_of(nearby(std::string("ada"), 1'000, geo::Pick::kFarthest, 1)), std::vector<std::string>{"bea"});
+  EXPECT_EQ(nearby(std::string("nobody"), 1'000).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(nearby(std::string("ada"), 1'000, geo::Pick::kAll, 1, kCars).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(nearby(geo::Point{10, 50}, -1).error().field, "radius");
+}
+
+TEST_F(PlacesTest, LayersDoNotMeetAndAClearedShardIsGone) {
+  tell_all();
+  for (int i = 0; i < 100; ++i) {
+    move("member-" + std::to_string(i), score_at({10 + i * 0.001, 50}));
+    move("member-" + std::to_string(i), score_at({20, 50}), kCars);
+  }
+  EXPECT_EQ(size_of(kPeople), 100u);
+  EXPECT_TRUE(nearby(geo::Point{10, 50}, 100'000, geo::Pick::kAll, SIZE_MAX, kCars)->found.empty());
+  // In one message: one leaves before its layer is cleared, one comes after that.
+  const ShardId shard = shard_of_member(kPeople, "member-7");
+  std::string late = "late";
+  while (shard_of_member(kPeople, late) != shard) late += "r";
+  const std::uint64_t first = version + 1;
+  version += 3;
+  places->moved(shard, {{kPeople, "member-7", std::nullopt, first}, {kPeople, late, score_at({10, 50}), first + 2}},
+                {{kPeople, first + 1}});
+  for (const std::string& name : names_of(nearby(geo::Point{10, 50}, 100'000)))
+    EXPECT_TRUE(name == late || shard_of_member(kPeople, name) != shard) << name;
+  EXPECT_EQ(size_of(kCars), 100u);
+}
+
+TEST_F(PlacesTest, ALayerWithoutMembersEndsAndComesAgain) {
+  tell_all();
+  for (int round = 0; round < 50; ++round) {
+    move("ada", score_at({10, 50}));
+    move("ada", std::nullopt);
+    EXPECT_EQ(size_of(kPeople), 0u);
+  }
+  move("bea", score_at({10, 50}));
+  EXPECT_EQ(size_of(kPeople), 1u);
+  move("bea", std::nullopt);
+  EXPECT_TRUE(places->layers().wait_until_gone(std::chrono::seconds(30)));
+  EXPECT_TRUE(places->cells().wait_until_gone(std::chrono::seconds(30)));
+}
+
+TEST_F(PlacesTest, AnswersArePartialUntilEveryShardHasToldAll) {
+  move("ada", score_at({10, 50}));
+  bool is_complete = false;
+  places->when_complete([&] { is_complete = true; });
+  EXPECT_TRUE(nearby(geo::Point{10, 50}, 100)->is_partial);
+  tell_all();
+  EXPECT_TRUE(is_complete);
+  EXPECT_FALSE(nearby(geo::Point{10, 50}, 100)->is_partial);
+  is_complete = false;
+  places->when_complete([&] { is_complete = true; });
+  EXPECT_TRUE(is_complete);
+}
+
+// Members hurry from place to place in a small area, some threads move them, others ask: whoever never leaves the
+// circle is never missing from it, and nobody is in an answer twice.
+TEST_F(PlacesTest, NobodyIsMissedOrSeenTwiceWhileAllMove) {
+  tell_all();
+  const std::uint64_t seed = tests::seed_of_test();
+  constexpr int kMovers = 2;
+  constexpr int kMembers = 400;  // of each mover
+  const geo::Point centre{116.4, 39.9};
+  std::atomic<bool> stops{false};
+  const auto name = [](int mover, int member) { return std::to_string(mover) + "-" + std::to_string(member); };
+  Random first(seed);
+  for (int mover = 0; mover < kMovers; ++mover)
+    for (int member = 0; member < kMembers; ++member)
+      move(name(mover, member), score_at(tests::point_near(first, centre, tests::uniform(first, 0, 900))));
+  std::vector<std::thread> movers;
+  for (int mover = 0; mover < kMovers; ++mover) {
+    movers.emplace_back([&, mover] {
+      Random random(seed + mover + 1);
+      std::uint64_t own = 1'000'000'000;
+      while (!stops) {
+        const std::string member = name(mover, static_cast<int>(random.below(kMembers)));
+        const double score = score_at(tests::point_near(random, centre, tests::uniform(random, 0, 900)));
+        places->moved(shard_of_member(kPeople, member), {{kPeople, member, score, ++own}}, {});
+        if (own % 64 == 0) size_of(kPeople);  // no faster than the layer
+      }
+    });
+  }
+  for (int i = 0; i < 1'000; ++i) {
+    auto names = names_of(nearby(centre, 1'000));
+    std::ranges::sort(names);
+    ASSERT_EQ(std::ranges::adjacent_find(names), names.end()) << "twice";
+    ASSERT_EQ(names.size(), static_cast<std::size_t>(kMovers * kMembers)) << "missed";
+  }
+  stops = true;
+  for (std::thread& mover : movers) mover.join();
+}
+
+}  // namespace
+}  // namespace earshot::actors

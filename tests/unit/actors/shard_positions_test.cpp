@@ -1,0 +1,108 @@
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/shard_world.hpp"
+
+namespace earshot::actors {
+namespace {
+
+using cluster::ClearedLayer;
+using cluster::Move;
+using enum cluster::PositionOutcome;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using tests::kShardCount;
+using tests::ShardWorld;
+
+const LayerId kPeople = LayerId::trusted("people");
+
+class ShardPositionsTest : public testing::Test {
+ protected:
+  struct Asked {
+    std::optional<Result<PositionsAnswer>> answer;
+    std::size_t moves_told = 0;  // by the time of the answer
+  };
+  template <class SomeCommand>
+  std::shared_ptr<Asked> ask(SomeCommand command) {
+    auto asked = std::make_shared<Asked>();
+    world->handle(ShardPositions{std::move(command), [this, asked](Result<PositionsAnswer> answer) {
+                                   asked->answer = std::move(answer);
+                                   asked->moves_told = world.moves.size() + world.cleared_layers.size();
+                                 }});
+    return asked;
+  }
+  static SetPositionsCommand set(std::vector<SetPositionsCommand::Item> items) {
+    return {kPeople, PositionCondition::kAlways, std::move(items)};
+  }
+  // The n-th member (from 0) whose position is the shard's.
+  static std::string member(std::size_t n) {
+    for (std::size_t i = 0;; ++i) {
+      std::string name = "member-" + std::to_string(i);
+      if (shard_of(kPeople, name, kShardCount) == ShardWorld::kShard && n-- == 0) return name;
+    }
+  }
+
+  ShardWorld world;
+  const std::string ada = member(0);
+  const std::string bea = member(1);
+};
+
+TEST_F(ShardPositionsTest, AMoveIsStoredThenToldThenAnswered) {
+  world.settle();
+  const auto asked = ask(set({{ada, 1}, {bea, 2}}));
+  world.gather();
+  EXPECT_FALSE(asked->answer) << "nothing is synced";
+  EXPECT_THAT(world.moves, IsEmpty());
+  world.settle();
+  ASSERT_TRUE(asked->answer && *asked->answer);
+  EXPECT_THAT((*asked->answer)->outcomes, ElementsAre(kAdded, kAdded));
+  EXPECT_EQ(asked->moves_told, 2u);
+  EXPECT_THAT(world.moves, ElementsAre(Move{kPeople, ada, 1, 1}, Move{kPeople, bea, 2, 2}));
+}
+
+TEST_F(ShardPositionsTest, ClearingIsToldAndCounted) {
+  ask(set({{ada, 1}, {bea, 2}}));
+  world.settle();
+  const auto cleared = ask(ClearPositionsCommand{kPeople, {ada}});
+  world.settle();
+  EXPECT_EQ((*cleared->answer)->members, 1u);
+  EXPECT_EQ(world.moves.back(), (Move{kPeople, ada, std::nullopt, 3}));
+  const auto layer = ask(ClearLayerCommand{kPeople});
+  world.settle();
+  EXPECT_EQ((*layer->answer)->members, 1u);
+  EXPECT_THAT(world.cleared_layers, ElementsAre(ClearedLayer{kPeople, 4}));
+  EXPECT_EQ(layer->moves_told, 4u);
+}
+
+TEST_F(ShardPositionsTest, AllPositionsAreToldAfterAStart) {
+  world.scan();
+  EXPECT_TRUE(world.all_told) << "there are none";
+  for (std::size_t n = 0; n < 20; ++n) ask(set({{member(n), 1.0 * n}}));
+  world.settle();
+  world.restart();
+  EXPECT_FALSE(world.all_told);
+  world.moves.clear();  // of the log, applied again
+  world.scan();
+  EXPECT_TRUE(world.all_told);
+  EXPECT_EQ(world.moves.size(), 20u);
+}
+
+TEST_F(ShardPositionsTest, NewPositionsAreRefusedWhenTheDiskIsNearlyFullAndClearingIsNot) {
+  ask(set({{ada, 1}}));
+  world.settle();
+  world.budgets->disk.set_tight(true);
+  const auto refused = ask(set({{bea, 1}}));
+  ASSERT_TRUE(refused->answer);
+  EXPECT_EQ(refused->answer->error().code, ErrorCode::kStorageFull);
+  const auto cleared = ask(ClearPositionsCommand{kPeople, {ada}});
+  world.settle();
+  EXPECT_EQ((*cleared->answer)->members, 1u);
+}
+
+}  // namespace
+}  // namespace earshot::actors
