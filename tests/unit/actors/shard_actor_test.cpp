@@ -157,7 +157,8 @@ TEST_F(ShardActor, APositionThatWasAnsweredIsSeenByTheNextQuestion) {
     question.centre = there;
     question.area = [](const geo::Point& centre) { return geo::Area::circle(centre, 1, "radius"); };
     question.done = [&](Result<NearbyAnswer> nearby) {
-      for (const auto& one : nearby->found) found.emplace_back(one.member->name());
+      const NearbyAnswer answered = std::move(nearby).value();
+      for (const auto& one : answered.found) found.emplace_back(one.member->name());
     };
     places_->ask(layer, std::move(question));
   };
