@@ -1,0 +1,53 @@
+#include "resp/reply_writer.hpp"
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace earshot::resp {
+namespace {
+
+std::string written(bool is_resp3, const std::function<void(ReplyWriter&)>& write) {
+  std::string to;
+  ReplyWriter writer(to);
+  writer.use_resp3(is_resp3);
+  write(writer);
+  return to;
+}
+
+TEST(ReplyWriter, WritesWhatBothProtocolsShare) {
+  for (const bool is_resp3 : {false, true}) {
+    EXPECT_EQ(written(is_resp3, [](auto& to) { to.simple("OK"); }), "+OK\r\n");
+    EXPECT_EQ(written(is_resp3, [](auto& to) { to.error("ERR no\r\nsuch"); }), "-ERR no  such\r\n");
+    EXPECT_EQ(written(is_resp3, [](auto& to) { to.integer(-7); }), ":-7\r\n");
+    EXPECT_EQ(written(is_resp3, [](auto& to) { to.bulk(std::string_view("a\0\r\n", 4)); }),
+              std::string("$4\r\na\0\r\n\r\n", 10));
+    EXPECT_EQ(written(is_resp3, [](auto& to) { to.array(2); }), "*2\r\n");
+    EXPECT_EQ(written(is_resp3, [](auto& to) { to.distance(166274.15156960033); }), "$11\r\n166274.1516\r\n");
+  }
+}
+
+TEST(ReplyWriter, WritesWhatDiffersAsEachProtocolHasIt) {
+  EXPECT_EQ(written(false, [](auto& to) { to.null(), to.null_array(); }), "$-1\r\n*-1\r\n");
+  EXPECT_EQ(written(true, [](auto& to) { to.null(), to.null_array(); }), "_\r\n_\r\n");
+  EXPECT_EQ(written(false, [](auto& to) { to.map(2); }), "*4\r\n");
+  EXPECT_EQ(written(true, [](auto& to) { to.map(2); }), "%2\r\n");
+  EXPECT_EQ(written(false, [](auto& to) { to.number(1.5); }), "$3\r\n1.5\r\n");
+  EXPECT_EQ(written(true, [](auto& to) { to.number(3479099956230698); }), ",3479099956230698\r\n");
+  EXPECT_EQ(written(true, [](auto& to) { to.number(-std::numeric_limits<double>::infinity()); }), ",-inf\r\n");
+}
+
+// Redis's documentation of GEOPOS.
+TEST(ReplyWriter, WritesCoordinatesWithoutZerosAtTheEnd) {
+  const auto text = [](double degrees) { return written(true, [&](auto& to) { to.coordinate(degrees); }); };
+  EXPECT_EQ(text(13.36138933897018433), ",13.36138933897018433\r\n");
+  EXPECT_EQ(text(2), ",2\r\n");
+  EXPECT_EQ(text(-0.0), ",0\r\n");
+  EXPECT_EQ(text(100), ",100\r\n");
+}
+
+}  // namespace
+}  // namespace earshot::resp
