@@ -17,6 +17,7 @@
 #include "app/load.hpp"
 #include "client/client.hpp"
 #include "client/memory_store.hpp"
+#include "memory.hpp"
 #include "tests/support/certificates.hpp"
 #include "tests/support/child_process.hpp"
 
@@ -64,14 +65,6 @@ app::LoadResult load(NodeProcess& node, std::uint32_t connections, std::uint32_t
   options.recipients = recipients;
   options.timeout_ms = 1'800'000;
   return must(app::run_load(options));
-}
-
-// Anonymous memory of a process, in bytes: what it holds itself, without the mapped pages of its files.
-double anonymous_bytes(int pid) {
-  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.rfind("RssAnon:", 0) == 0) return std::stod(line.substr(8)) * 1024;
-  throw std::runtime_error("no RssAnon");
 }
 
 double cpu_seconds(int pid) {

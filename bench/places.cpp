@@ -1,6 +1,7 @@
 // Members near a point, in the memory of one cell: what a query costs before anything travels.
 #include <algorithm>
-#include <cmath>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include <benchmark/benchmark.h>
@@ -8,37 +9,15 @@
 #include "base/random.hpp"
 #include "geo/cover.hpp"
 #include "geo/place_index.hpp"
+#include "people.hpp"
 
 namespace earshot {
 namespace {
 
-constexpr std::size_t kMembers = 1'000'000;
-constexpr double kDegreeM = 111'226;
-
-double uniform(Random& random) { return static_cast<double>(random.next() >> 11) * 0x1p-53; }
-
-// Box and Muller, 1958.
-double normal(Random& random) {
-  return std::sqrt(-2 * std::log(1 - uniform(random))) * std::cos(6.283185307179586 * uniform(random));
-}
-
-geo::Point somewhere(Random& random) { return {116.4 + uniform(random), 39.9 + uniform(random)}; }
-
-// Four of five members are around one of 20 spots, 300 m away in every direction.
 std::vector<geo::PlaceKey> members(bool clustered) {
-  Random random(1);
-  std::vector<geo::Point> spots(20);
-  std::ranges::generate(spots, [&] { return somewhere(random); });
   std::vector<geo::PlaceKey> members;
-  for (std::size_t i = 0; i < kMembers; ++i) {
-    geo::Point point = somewhere(random);
-    if (clustered && random.chance(0.8)) {
-      point = spots[random.below(spots.size())];
-      point.latitude += normal(random) * 300 / kDegreeM;
-      point.longitude += normal(random) * 300 / kDegreeM / std::cos(point.latitude * 0.0174532925);
-    }
-    members.push_back({geo::encode(point), static_cast<geo::MemberHandle>(i)});
-  }
+  for (const geo::Point& point : bench::people(clustered))
+    members.push_back({geo::encode(point), static_cast<geo::MemberHandle>(members.size())});
   std::ranges::sort(members);
   return members;
 }
@@ -93,7 +72,6 @@ BENCHMARK_CAPTURE(Near, near20_1km_clustered, geo::Pick::kNearest, 20, 1'000, tr
 BENCHMARK_CAPTURE(Near, all_1km_uniform, geo::Pick::kAll, SIZE_MAX, 1'000, false);
 BENCHMARK_CAPTURE(Near, any20_1km_uniform, geo::Pick::kAny, 20, 1'000, false);
 
-// Of about 50 m.
 void Move(benchmark::State& state) {
   auto all = members(true);
   all.resize(8'000);
@@ -101,9 +79,7 @@ void Move(benchmark::State& state) {
   Random random(3);
   for (auto _ : state) {
     geo::PlaceKey& one = all[random.below(all.size())];
-    geo::Point point = geo::decode(one.place);
-    point.latitude = std::min(point.latitude + (uniform(random) - 0.5) * 100 / kDegreeM, geo::kLatitudeMax);
-    const geo::PlaceKey to{geo::encode(point), one.handle};
+    const geo::PlaceKey to{geo::encode(bench::step_from(geo::decode(one.place), random)), one.handle};
     if (to != one) index.move(one, to);
     one = to;
   }

@@ -8,13 +8,6 @@ namespace {
 
 double doubt_at(double chord) { return 1.25e-7 + 2.5e-7 * chord; }
 
-// Whatever is no farther has a computed square of at most this.
-float upper_limit(double distance_m) {
-  const double chord = std::sqrt(chord2_of(distance_m));
-  const double limit = chord + doubt_at(chord);
-  return std::nextafter(static_cast<float>(limit * limit), std::numeric_limits<float>::infinity());
-}
-
 // Whatever is no nearer has a computed square of at least this; negative: so has everything.
 float lower_limit(double distance_m) {
   const double chord = std::sqrt(chord2_of(distance_m));
@@ -30,6 +23,18 @@ Gather::Gather(const Search& search) : search_(search), near_enough_(upper_limit
   if (search.count_max == 0) near_enough_ = -1;
   const bool measures = search.with_distance || search.in_order || chooses();
   if (!search.area.is_box() && !measures) surely_within_ = lower_limit(search.area.reach_m());
+}
+
+// Whatever is no farther has a computed square of at most this.
+float Gather::upper_limit(double distance_m) {
+  const double chord = std::sqrt(chord2_of(distance_m));
+  const double limit = chord + doubt_at(chord);
+  return std::nextafter(static_cast<float>(limit * limit), std::numeric_limits<float>::infinity());
+}
+
+std::optional<double> Gather::worst_m() const {
+  if (!chooses() || found_.size() < search_.count_max || found_.empty()) return std::nullopt;
+  return found_.front().distance_m;
 }
 
 void Gather::offer(float chord2, Geohash place, MemberHandle handle) {
@@ -64,7 +69,7 @@ void Gather::keep_best(const Found& found) {
 // From here on only who is better than the worst of those who are kept.
 void Gather::set_limit(double distance_m) {
   if (search_.pick == Pick::kNearest) {
-    near_enough_ = upper_limit(distance_m);
+    near_enough_ = std::min(near_enough_, upper_limit(distance_m));
   } else {
     far_enough_ = lower_limit(distance_m);
   }

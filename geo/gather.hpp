@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -52,6 +53,11 @@ class Gather {
   explicit Gather(const Search& search);
 
   [[nodiscard]] const Search& search() const { return search_; }
+  // With kNearest: as many as are wanted are known elsewhere, none of them farther than this.
+  void known_elsewhere(double distance_m) { near_enough_ = std::min(near_enough_, upper_limit(distance_m)); }
+  // As many as are wanted were found here; the distance of the worst of them. Nothing: fewer, or not chosen by
+  // distance.
+  [[nodiscard]] std::optional<double> worst_m() const;
   // The centre, in single precision.
   [[nodiscard]] const std::array<float, 3>& centre() const { return centre_; }
   // Enough: nothing that is offered any more will be taken.
@@ -68,6 +74,7 @@ class Gather {
   std::vector<Found> finish() &&;
 
  private:
+  static float upper_limit(double distance_m);
   [[nodiscard]] bool chooses() const { return search_.pick == Pick::kNearest || search_.pick == Pick::kFarthest; }
   [[nodiscard]] bool is_better(const Found& one, const Found& other) const;
   void keep_best(const Found& found);

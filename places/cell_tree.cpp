@@ -184,6 +184,10 @@ std::vector<CellPort*> CellTree::leaves_within(const geo::Area& area) const {
     asked.push_back(id);
     collect(id, area, leaves);
   }
+  const NodeId middle = find_leaf(geo::encode(area.centre()));
+  if (middle == kNone) return leaves;
+  const auto first = std::ranges::find(leaves, nodes_[middle].port.get());
+  if (first != leaves.end()) std::iter_swap(leaves.begin(), first);
   return leaves;
 }
 

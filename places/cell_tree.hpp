@@ -43,7 +43,8 @@ class CellTree {
   void went(geo::Geohash place);
   void filled(LeafId leaf, std::size_t members);
 
-  // The cells to ask for everybody within the area; see geo::cover().
+  // The cells to ask for everybody within the area; see geo::cover(). The one that holds its centre comes first, if
+  // there is one: what it finds may spare the others a search.
   [[nodiscard]] std::vector<CellPort*> leaves_within(const geo::Area& area) const;
   [[nodiscard]] std::size_t leaves() const { return leaves_; }
   // Every cell ends, and lets go of `members` then.

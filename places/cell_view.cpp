@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <utility>
 
 namespace earshot::places {
@@ -38,12 +39,16 @@ void CellView::run(CellChanges& message) {
 }
 
 void CellView::run(CellSearch& message) {
-  geo::Gather gather(message.nearby->search());
+  Nearby& nearby = *message.nearby;
+  const bool is_nearest = nearby.search().pick == geo::Pick::kNearest;
+  geo::Gather gather(nearby.search());
+  if (is_nearest && std::isfinite(nearby.enough_within_m())) gather.known_elsewhere(nearby.enough_within_m());
   index_.search(gather);
+  if (const auto worst_m = gather.worst_m(); is_nearest && worst_m) nearby.found_enough_within(*worst_m);
   std::vector<FoundMember> part;
   for (const geo::Found& found : std::move(gather).finish())
     part.push_back({MemberPtr::of(found.handle), found.place, found.distance_m});
-  message.nearby->add(std::move(part));
+  nearby.add(std::move(part));
 }
 
 void CellView::run(CellSplit& message) {

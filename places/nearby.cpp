@@ -19,6 +19,12 @@ void Nearby::add(std::vector<FoundMember> part) {
   finish();  // nobody else comes any more
 }
 
+void Nearby::found_enough_within(double distance_m) {
+  double known = enough_within_m();
+  while (distance_m < known && !enough_within_m_.compare_exchange_weak(known, distance_m, std::memory_order_relaxed)) {
+  }
+}
+
 void Nearby::finish() {
   const auto is_better = [farthest = search_.pick == geo::Pick::kFarthest](const auto& one, const auto& other) {
     return farthest ? one.distance_m > other.distance_m : one.distance_m < other.distance_m;

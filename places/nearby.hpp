@@ -1,7 +1,9 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <functional>
+#include <limits>
 #include <mutex>
 #include <vector>
 
@@ -30,6 +32,10 @@ class Nearby {
   [[nodiscard]] const geo::Search& search() const { return search_; }
   void add(std::vector<FoundMember> part);
 
+  // With Pick::kNearest: some cell has found as many as are wanted, none farther than this. Infinite: none has.
+  [[nodiscard]] double enough_within_m() const { return enough_within_m_.load(std::memory_order_relaxed); }
+  void found_enough_within(double distance_m);
+
  private:
   void finish();
 
@@ -38,6 +44,7 @@ class Nearby {
   std::vector<FoundMember> found_;
   std::size_t parts_left_;
   const NearbyDone done_;
+  std::atomic<double> enough_within_m_{std::numeric_limits<double>::infinity()};
 };
 
 }  // namespace earshot::places

@@ -170,8 +170,8 @@ TEST(PlaceIndex, AMemberTakesLittleMemory) {
     members.push_back({encode({tests::uniform(random, 116, 117), tests::uniform(random, 39, 40)}), handle});
     grown.insert(members.back());
   }
-  EXPECT_LT(grown.bytes() / grown.size(), 45u);
-  EXPECT_LT(index_of(members).bytes() / members.size(), 36u);
+  EXPECT_LT(grown.bytes() / grown.size(), 48u);
+  EXPECT_LT(index_of(members).bytes() / members.size(), 40u);
 }
 
 }  // namespace
