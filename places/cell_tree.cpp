@@ -18,7 +18,7 @@ unsigned child_towards(geo::Geohash place, int level) {
 
 void CellTree::end(const std::shared_ptr<const void>& members) {
   for (Node& node : nodes_)
-    if (node.port != nullptr) std::exchange(node.port, nullptr)->post(CellEnd{members});
+    if (node.port != nullptr) post_last(*std::exchange(node.port, nullptr), CellEnd{members});
   nodes_.clear();
   free_.clear();
   root_ = kNone;
@@ -119,7 +119,7 @@ void CellTree::split(NodeId leaf) {
   }
   Node& node = nodes_[leaf];
   node.children = children;
-  std::exchange(node.port, nullptr)->post(std::move(split));
+  post_last(*std::exchange(node.port, nullptr), std::move(split));
   node.leaf = 0;
   node.members = 0;
   --leaves_;
@@ -143,7 +143,7 @@ void CellTree::merge_children(NodeId parent) {
   make_leaf(nodes_[parent], children.size(), true);
   for (const NodeId child : children) {
     members += nodes_[child].members;
-    nodes_[child].port->post(CellMerge{nodes_[parent].port});
+    post_last(*nodes_[child].port, CellMerge{nodes_[parent].port});
     drop_node(child);
   }
   nodes_[parent].children.fill(kNone);
@@ -154,7 +154,7 @@ void CellTree::merge_children(NodeId parent) {
 
 // A leaf that nobody is in, and the cells above it that nobody is in then.
 void CellTree::prune(NodeId leaf) {
-  nodes_[leaf].port->post(CellEnd{});
+  post_last(*nodes_[leaf].port, CellEnd{});
   NodeId parent = nodes_[leaf].parent;
   for (NodeId gone = leaf;; gone = std::exchange(parent, nodes_[parent].parent)) {
     drop_node(gone);

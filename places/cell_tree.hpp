@@ -31,7 +31,12 @@ class CellTree {
   // Makes a cell that waits for so many fills, and tells filled() then what it tells.
   using MakeCell = std::function<std::shared_ptr<CellPort>(const geo::Cell&, LeafId, std::size_t fills)>;
 
-  CellTree(const CellLimits& limits, MakeCell make) : limits_(limits), make_(std::move(make)) {}
+  // Called before the tree tells a cell that it splits, merges or ends: what it has not been told of its members yet,
+  // it has to be told first.
+  using BeforeEnd = std::function<void(CellPort&)>;
+
+  CellTree(const CellLimits& limits, MakeCell make, BeforeEnd before_end)
+      : limits_(limits), make_(std::move(make)), before_end_(std::move(before_end)) {}
   ~CellTree() { end(nullptr); }
   CellTree(const CellTree&) = delete;
   CellTree& operator=(const CellTree&) = delete;
@@ -66,6 +71,12 @@ class CellTree {
 
   NodeId add_node(const geo::Cell& cell, NodeId parent, std::size_t fills, bool is_leaf);
   void drop_node(NodeId id);
+  // The last that this cell is told.
+  template <class Message>
+  void post_last(CellPort& cell, Message message) {
+    before_end_(cell);
+    cell.post(std::move(message));
+  }
   void make_leaf(Node& node, std::size_t fills, bool is_counted);
   [[nodiscard]] NodeId find_leaf(geo::Geohash place) const;  // kNone: nobody is there
   void settle(NodeId leaf);
@@ -77,6 +88,7 @@ class CellTree {
 
   const CellLimits limits_;
   const MakeCell make_;
+  const BeforeEnd before_end_;
   std::vector<Node> nodes_;
   std::vector<NodeId> free_;
   NodeId root_ = kNone;

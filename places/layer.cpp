@@ -15,12 +15,14 @@ std::optional<geo::Geohash> place_of(double score) {
 }
 
 Layer::Layer(const CellLimits& limits, std::uint16_t shard_count, CellTree::MakeCell make)
-    : tables_(std::make_shared<Tables>(shard_count)), tree_(limits, std::move(make)) {}
+    : tables_(std::make_shared<Tables>(shard_count)),
+      tree_(limits, std::move(make), [this](CellPort& cell) { tell(cell); }) {}
 
 Layer::~Layer() { tree_.end(tables_); }
 
 void Layer::take(ShardId shard, const std::vector<MemberMove>& moves) {
   for (const MemberMove& move : moves) take_one(shard, move);
+  tell_all();
 }
 
 void Layer::take_one(ShardId shard, const MemberMove& move) {
@@ -47,9 +49,9 @@ void Layer::change(MemberPtr member, std::optional<geo::Geohash> from, std::opti
   if (from == to) return;
   CellPort* const left = from ? &tree_.leaf_for(*from) : nullptr;
   CellPort* const entered = to ? &tree_.leaf_for(*to) : nullptr;
-  if (left == entered) return left->post(CellChanges{{CellChange{std::move(member), from, to}}});
-  if (left != nullptr) left->post(CellChanges{{CellChange{member, from, std::nullopt}}});
-  if (entered != nullptr) entered->post(CellChanges{{CellChange{std::move(member), std::nullopt, to}}});
+  if (left == entered) return gather(*left, {std::move(member), from, to});
+  if (left != nullptr) gather(*left, {member, from, std::nullopt});
+  if (entered != nullptr) gather(*entered, {std::move(member), std::nullopt, to});
   // Only now: either may change which cells there are.
   if (from) tree_.went(*from);
   if (to) tree_.came(*to);
@@ -67,6 +69,16 @@ void Layer::cleared(ShardId shard, std::uint64_t version) {
     const auto from = place_of(member->score);
     change(std::move(member), from, std::nullopt);
   }
+  tell_all();
+}
+
+void Layer::tell(CellPort& cell) {
+  if (auto changes = gathered_.extract(&cell)) cell.post(std::move(changes.mapped()));
+}
+
+void Layer::tell_all() {
+  for (auto& [cell, changes] : gathered_) cell->post(std::move(changes));
+  gathered_.clear();
 }
 
 void Layer::search(const geo::Search& search, NearbyDone done) const {

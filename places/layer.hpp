@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -26,10 +27,10 @@ struct MemberMove {
 // The place that a score stands for; none: it is no place on Earth. As Redis, it takes a score for whole.
 std::optional<geo::Geohash> place_of(double score);
 
-// One layer's members, wherever they are, in the order in which tidings of them come in: each move is handed on to the
-// cells that it concerns before the next tiding is looked at, and so is each query. A query therefore sees every member
-// exactly once, where it was when the query came in, though the cells answer at their own pace: what one thread posts
-// to a cell is taken in its order.
+// One layer's members, wherever they are, in the order in which tidings of them come in: each message is handed on
+// to the cells that it concerns before the next one is looked at, and so is each query. A query therefore sees every
+// member exactly once, where it was when the query came in, though the cells answer at their own pace: what one thread
+// posts to a cell is taken in its order.
 //
 // Members are kept by shard, since a shard may clear its part. Thread: its actor's.
 class Layer {
@@ -55,9 +56,14 @@ class Layer {
  private:
   using Tables = std::vector<MemberTable>;
   void take_one(ShardId shard, const MemberMove& move);
+  // Gathers what a message changes, so that each cell is told once.
+  void gather(CellPort& cell, CellChange change) { gathered_[&cell].changes.push_back(std::move(change)); }
+  void tell(CellPort& cell);
+  void tell_all();
   void change(MemberPtr member, std::optional<geo::Geohash> from, std::optional<geo::Geohash> to);
 
   const std::shared_ptr<Tables> tables_;
+  std::unordered_map<CellPort*, CellChanges> gathered_;  // empty between messages
   CellTree tree_;
   std::size_t size_ = 0;
 };

@@ -4,7 +4,9 @@
 #include <cmath>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -28,6 +30,16 @@ class LayerTest : public testing::Test {
     const ShardId shard = shard_of(kLayer, member, kShards);
     layer->take(shard, {{member, score, ++version_}});
     score ? right[member] = *score : right.erase(member);
+  }
+  // Several in one message, of one shard: the same member may be among them more than once.
+  void move_some(ShardId shard, const std::vector<std::pair<std::string, std::optional<double>>>& some) {
+    std::vector<MemberMove> moves;
+    for (const auto& [member, score] : some) {
+      if (shard_of(kLayer, member, kShards) != shard) continue;
+      moves.push_back({member, score, ++version_});
+      score ? right[member] = *score : right.erase(member);
+    }
+    layer->take(shard, moves);
   }
   void clear(ShardId shard) {
     layer->cleared(shard, version_);
@@ -188,6 +200,14 @@ TEST_F(LayerTest, EveryQuerySeesTheMomentItWasAsked) {
         if (grows || right.contains(member)) move(member, score_at(somewhere()));
       } else if (pick < 60 || (!grows && pick < 75)) {
         move(member, std::nullopt);
+      } else if (pick < 78 && random.chance(0.2)) {
+        std::vector<std::pair<std::string, std::optional<double>>> some;
+        for (int n = 0; n < 100; ++n) {
+          const bool stays = random.chance(grows ? 0.8 : 0.3);
+          some.emplace_back("member-" + std::to_string(random.below(300)),
+                            stays ? std::optional(score_at(somewhere())) : std::nullopt);
+        }
+        move_some(ShardId(static_cast<std::uint16_t>(random.below(kShards))), some);
       } else if (pick < 62 && random.chance(0.1)) {
         clear(ShardId(static_cast<std::uint16_t>(random.below(kShards))));
       } else if (pick < 65) {
