@@ -102,7 +102,7 @@ Cell cell_of(Geohash place, int level) {
 }
 
 Cell cell_of(const GeohashRange& range) {
-  const int bits_unlike = std::bit_width(range.low.value ^ range.high.value);
+  const int bits_unlike = static_cast<int>(std::bit_width(range.low.value ^ range.high.value));
   return cell_of(range.low, kLevelMax - (bits_unlike + 1) / 2);
 }
 
