@@ -1,6 +1,5 @@
 #include "actors/layer_actor.hpp"
 
-#include <atomic>
 #include <optional>
 #include <utility>
 
@@ -120,13 +119,12 @@ caf::behavior LayerActor::make_behavior() {
 
 std::shared_ptr<places::CellPort> LayerActor::make_cell(const geo::Cell& cell, places::CellTree::LeafId leaf,
                                                         std::size_t fills) {
-  static std::atomic<LiveActors::Key> last{0};
   auto filled = [layer = caf::actor_cast<caf::actor>(this), leaf](std::size_t members) {
     caf::anon_send(layer, LayerFilled{leaf, members});
   };
   caf::actor actor =
       home_system().spawn<CellActor>(cell, fills, fills > 0 ? std::function(std::move(filled)) : nullptr);
-  setup_.cells->add(++last, actor);
+  setup_.owner->add_cell(actor);
   return std::make_shared<ActorCellPort>(std::move(actor));
 }
 

@@ -6,17 +6,17 @@
 #include <caf/actor.hpp>
 #include <caf/fwd.hpp>
 
-#include "actors/live_actors.hpp"
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "places/cell_tree.hpp"
 
 namespace earshot::actors {
 
-// Who knows which layers there are.
+// Who knows which layers there are, and which cells. Thread-safe.
 class LayerOwner {
  public:
   virtual ~LayerOwner() = default;
+  virtual void add_cell(caf::actor cell) = 0;
   // Nobody is in the layer after so many messages from its owner: whether it may end, since no more are on their way.
   // From then on another one would be made.
   virtual bool retire(const LayerId& layer, std::uint64_t messages) = 0;
@@ -27,7 +27,6 @@ struct LayerSetup {
   std::uint16_t shard_count = 0;
   places::CellLimits limits;
   std::shared_ptr<LayerOwner> owner;
-  std::shared_ptr<LiveActors> cells;  // its cells are added to them
 };
 
 // One layer, with its cells as actors of their own. It ends when nobody is in it, or by EndLayer.

@@ -44,6 +44,7 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
   [[nodiscard]] LiveActors& cells() const override { return *cells_; }
 
   // LayerOwner
+  void add_cell(caf::actor cell) override { cells_->add(++last_cell_, std::move(cell)); }
   bool retire(const LayerId& layer, std::uint64_t messages) override;
 
  private:
@@ -72,7 +73,7 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
     if (has_ended_) return;
     Entry& entry = entries_[layer];
     if (!entry.actor) {
-      entry.actor = spawn_layer(system_, LayerSetup{layer, shard_count_, limits_, shared_from_this(), cells_});
+      entry.actor = spawn_layer(system_, LayerSetup{layer, shard_count_, limits_, shared_from_this()});
       layers_->add(++last_layer_, entry.actor);
     }
     post(entry, std::move(message));
@@ -92,6 +93,7 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
   std::shared_mutex mutex_;  // held alone to add and to drop layers
   std::unordered_map<LayerId, Entry> entries_;
   LiveActors::Key last_layer_ = 0;
+  std::atomic<LiveActors::Key> last_cell_{0};
   bool has_ended_ = false;
 
   std::atomic<std::size_t> shards_untold_;

@@ -41,7 +41,10 @@ void CellView::run(CellChanges& message) {
 void CellView::run(CellSearch& message) {
   Nearby& nearby = *message.nearby;
   const bool is_nearest = nearby.search().pick == geo::Pick::kNearest;
-  geo::Gather gather(nearby.search());
+  geo::Search part_search = nearby.search();
+  part_search.with_distance |= part_search.in_order;
+  part_search.in_order = false;  // that is for all parts together
+  geo::Gather gather(part_search);
   if (is_nearest && std::isfinite(nearby.enough_within_m())) gather.known_elsewhere(nearby.enough_within_m());
   index_.search(gather);
   if (const auto worst_m = gather.worst_m(); is_nearest && worst_m) nearby.found_enough_within(*worst_m);
