@@ -262,6 +262,8 @@ struct PositionsAnswer {
   std::vector<cluster::PositionOutcome> outcomes;  // of a SetPositionsCommand, one per item
   std::uint64_t members = 0;                       // of the others: how many had a position
 };
+// Names and conditions keep their limits: whoever posts it has checked them, since an entry that cannot be read stops
+// its node.
 struct ShardPositions {
   std::variant<SetPositionsCommand, ClearPositionsCommand, ClearLayerCommand> command;  // of members of the shard
   std::function<void(Result<PositionsAnswer>)> done;  // once, on the shard's thread: it only passes the answer on

@@ -22,7 +22,7 @@ struct VectorBox {
   std::array<float, 3> high{};
 
   // Bounds of the squares of the lines from `from` to what is within: no farther and no nearer than what
-  // PlaceLeaf::chords() computes for it, since both round in the same steps.
+  // PlaceLeaf::search() computes for it, since both round in the same steps.
   [[nodiscard]] float nearest_chord2(const std::array<float, 3>& from) const;
   [[nodiscard]] float farthest_chord2(const std::array<float, 3>& from) const;
 };
