@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "actors/helper.hpp"
+#include "actors/place_desk.hpp"
 #include "actors/ports.hpp"
 #include "base/config.hpp"
 
@@ -16,6 +17,8 @@ class Broker {
   // closed(), the inbox leads nowhere.
   virtual std::shared_ptr<SessionInbox> open_session(Identity identity, LoginRequest request,
                                                      std::shared_ptr<ClientPort> client) = 0;
+  // Where people are, for those who may ask about everybody. Null: this broker keeps no places.
+  virtual std::shared_ptr<const PlaceDesk> place_desk() { return nullptr; }
   // The calling thread helps to run the sessions, and what is behind them, until it destroys what this returns. Null:
   // they need no help.
   virtual std::unique_ptr<Help> help(Helper /*helper*/) { return nullptr; }

@@ -29,7 +29,7 @@
 //                 SessionExplained              from other sessions, through SessionPort
 //                 TimerFired                    from its own timer
 //   layer         LayerMoves LayerCleared       from shards, through Places
-//                 NearbyQuestion ScoresQuestion SizeQuestion
+//                 NearbyQuestion ScoresQuestion SizeQuestion RangeQuestion
 //                                               from whoever asks, through Places
 //                 LayerFilled                   from its cells
 //                 EndLayer                      from the node
@@ -159,6 +159,7 @@ CAF_ADD_TYPE_ID(earshot, (earshot::actors::EndLayer))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::NearbyQuestion))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ScoresQuestion))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::SizeQuestion))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::RangeQuestion))
 CAF_ADD_TYPE_ID(earshot, (earshot::places::CellChanges))
 CAF_ADD_TYPE_ID(earshot, (earshot::places::CellSearch))
 CAF_ADD_TYPE_ID(earshot, (earshot::places::CellSplit))
@@ -198,6 +199,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::EndLayer)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::NearbyQuestion)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ScoresQuestion)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::SizeQuestion)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::RangeQuestion)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::places::CellChanges)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::places::CellSearch)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::places::CellSplit)

@@ -112,6 +112,10 @@ caf::behavior LayerActor::make_behavior() {
         question.done(layer_->size());
         taken();
       },
+      [this](const RangeQuestion& question) {
+        question.done(layer_->range(question.range));
+        taken();
+      },
       [this](const LayerFilled& message) { layer_->filled(message.leaf, message.members); },
       [this](EndLayer) { quit(); },
   };
@@ -132,7 +136,7 @@ Result<geo::Point> LayerActor::centre_of(const NearbyQuestion& question) const {
   if (const auto* point = std::get_if<geo::Point>(&question.centre)) return *point;
   const auto at = score(std::get<std::string>(question.centre));
   const auto place = at ? places::place_of(*at) : std::nullopt;
-  if (!place) return fail(member_is_nowhere());
+  if (!place) return fail(layer_->size() == 0 ? nobody_is_there() : member_is_nowhere());
   return geo::decode(*place);
 }
 

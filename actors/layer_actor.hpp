@@ -33,5 +33,6 @@ struct LayerSetup {
 caf::actor spawn_layer(caf::actor_system& system, LayerSetup setup);
 
 inline Error member_is_nowhere() { return Error{ErrorCode::kNotFound, "member", "it has no position in the layer"}; }
+inline Error nobody_is_there() { return Error{ErrorCode::kNotFound, "layer", "nobody has a position in it"}; }
 
 }  // namespace earshot::actors

@@ -40,6 +40,7 @@ class NodeImpl final : public Node {
                                              std::shared_ptr<ClientPort> client) override {
     return actors_->open_session(std::move(identity), std::move(request), std::move(client));
   }
+  std::shared_ptr<const PlaceDesk> place_desk() override { return actors_->place_desk(); }
   std::unique_ptr<Help> help(Helper helper) override { return actors::help(*system_, std::move(helper)); }
   [[nodiscard]] NodeId id() const override { return directory_.identity.node; }
   [[nodiscard]] std::uint16_t shard_count() const override { return directory_.identity.shard_count; }

@@ -130,6 +130,7 @@ void NodeActors::serve() {
   inboxes.reserve(shard_actors_.size());
   for (const caf::actor& shard : shard_actors_) inboxes.push_back(shard_inbox(shard));
   router_ = std::make_shared<const Router>(std::move(inboxes));
+  place_desk_ = std::make_shared<const PlaceDesk>(router_, places_);
   for (const auto& shard : std::exchange(shard_actors_, {})) caf::anon_send(shard, JoinShards{router_});
 }
 
@@ -178,6 +179,7 @@ void NodeActors::end_writers() {
 
 void NodeActors::forget() {
   shard_actors_.clear();
+  place_desk_.reset();
   router_.reset();
 }
 

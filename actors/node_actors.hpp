@@ -14,6 +14,7 @@
 #include "actors/counters.hpp"
 #include "actors/live_actors.hpp"
 #include "actors/node_faults.hpp"
+#include "actors/place_desk.hpp"
 #include "actors/places.hpp"
 #include "actors/ports.hpp"
 #include "actors/shard.hpp"
@@ -62,8 +63,8 @@ class NodeActors {
   // As Broker::open_session.
   std::shared_ptr<SessionInbox> open_session(Identity identity, LoginRequest request,
                                              std::shared_ptr<ClientPort> client);
-  // The way to a shard, for whoever sets positions. After serve().
-  [[nodiscard]] const Router& router() const { return *router_; }
+  // After serve().
+  [[nodiscard]] std::shared_ptr<const PlaceDesk> place_desk() const { return place_desk_; }
 
   // ---- a stop, in this order; each waits until the actors of the one before are gone
   // No session is opened from now on, nor behind the caller's back; those that live end.
@@ -99,6 +100,7 @@ class NodeActors {
   const std::shared_ptr<Places> places_;
   std::vector<caf::actor> shard_actors_;  // until serve()
   std::shared_ptr<const Router> router_;
+  std::shared_ptr<const PlaceDesk> place_desk_;
   std::size_t entries_read_ = 0;
 
   // Held shared while a session is opened, alone when stopping begins.

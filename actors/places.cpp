@@ -14,6 +14,25 @@
 namespace earshot::actors {
 namespace {
 
+// What each layer says of itself. Whoever lets go of it last has the whole answer. Any thread.
+class LayerCensus {
+ public:
+  explicit LayerCensus(std::function<void(std::vector<LayerPopulation>)> done) : done_(std::move(done)) {}
+  ~LayerCensus() { done_(std::move(found_)); }
+  LayerCensus(const LayerCensus&) = delete;
+  LayerCensus& operator=(const LayerCensus&) = delete;
+
+  void add(LayerPopulation layer) {
+    const std::lock_guard lock(mutex_);
+    if (layer.members > 0) found_.push_back(std::move(layer));
+  }
+
+ private:
+  const std::function<void(std::vector<LayerPopulation>)> done_;
+  std::mutex mutex_;
+  std::vector<LayerPopulation> found_;
+};
+
 class PlacesImpl final : public Places, public LayerOwner, public std::enable_shared_from_this<PlacesImpl> {
  public:
   PlacesImpl(caf::actor_system& system, std::uint16_t shard_count, const places::CellLimits& limits)
@@ -37,6 +56,11 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
   void ask(const LayerId& layer, SizeQuestion question) override {
     if (!post_if_there(layer, question)) question.done(0);
   }
+  void ask(const LayerId& layer, RangeQuestion question) override {
+    if (!post_if_there(layer, question)) question.done({});
+  }
+  void ask_layers(std::function<void(std::vector<LayerPopulation>)> done) override;
+  [[nodiscard]] bool is_complete() const override { return shards_untold_.load(std::memory_order_acquire) == 0; }
   void when_complete(std::function<void()> then) override;
 
   void end() override;
@@ -79,10 +103,9 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
     post(entry, std::move(message));
   }
   static void answer_from_nobody(NearbyQuestion& question) {
-    if (std::holds_alternative<std::string>(question.centre)) return question.done(fail(member_is_nowhere()));
+    if (std::holds_alternative<std::string>(question.centre)) return question.done(fail(nobody_is_there()));
     question.done(NearbyAnswer{});
   }
-  [[nodiscard]] bool is_complete() const { return shards_untold_.load(std::memory_order_acquire) == 0; }
 
   caf::actor_system& system_;
   const std::uint16_t shard_count_;
@@ -138,6 +161,14 @@ void PlacesImpl::when_complete(std::function<void()> then) {
     if (!is_complete()) return waiting_.push_back(std::move(then));
   }
   then();
+}
+
+// Those that have become empty and not ended yet are left out by whoever is last to answer.
+void PlacesImpl::ask_layers(std::function<void(std::vector<LayerPopulation>)> done) {
+  const auto census = std::make_shared<LayerCensus>(std::move(done));
+  const std::shared_lock lock(mutex_);
+  for (auto& [layer, entry] : entries_)
+    post(entry, SizeQuestion{[census, layer = layer](std::size_t members) { census->add({layer, members}); }});
 }
 
 // Nobody is in the layer, and nothing is on its way to it: it may go. Else it has to take what comes.

@@ -79,9 +79,13 @@ inline constexpr std::size_t kClientOutboxBytesMax = 256 << 20;  // their bodies
 inline constexpr std::size_t kClientDeliveriesMax = 16;          // batches of a server that a client has not taken in
 
 // ---- positions
-inline constexpr std::size_t kMemberBytesMax = 256;     // any bytes; with a layer's name they fit an LMDB key
-inline constexpr std::size_t kPositionsPageMax = 4096;  // positions that a shard reads in one step of a scan
-inline constexpr std::size_t kLayersMax = 65'536;       // layers that one shard has members of: then kOverloaded
+inline constexpr std::size_t kMemberBytesMax = 256;           // any bytes; with a layer's name they fit an LMDB key
+inline constexpr std::size_t kPositionsPageMax = 4096;        // positions that a shard reads in one step of a scan
+inline constexpr std::size_t kPositionsPerCommandMax = 1024;  // positions that one command to a shard sets or clears
+inline constexpr std::size_t kPositionsBatchMax = 4096;       // positions that one call of a session sets or clears
+inline constexpr std::size_t kNearbyMembersMax = 1'000'000;   // members that one query may find
+inline constexpr std::size_t kNearbyAnswerMax = 10'000;       // members in one answer to a session
+inline constexpr std::size_t kLayersMax = 65'536;             // layers that one shard has members of: then kOverloaded
 
 // ---- shards
 inline constexpr std::size_t kEntryBytesMax = 8 << 20;           // one raft entry (a command batch)
@@ -162,6 +166,17 @@ inline constexpr std::uint64_t kCloseLingerMs = 1'000;  // for a closing connect
 inline constexpr int kKeepaliveIdleS = 60;              // a silent connection is probed after this …
 inline constexpr int kKeepaliveIntervalS = 15;          // … this often …
 inline constexpr int kKeepaliveProbes = 4;              // … and given up after so many without an answer
+
+// ---- Redis's protocol
+inline constexpr std::size_t kRespArgumentsMax = 64 << 10;      // of one request
+inline constexpr std::size_t kRespArgumentBytesMax = 64 << 10;  // of one argument
+inline constexpr std::size_t kRespRequestBytesMax = 8 << 20;    // all arguments of one request
+inline constexpr std::size_t kRespStrangerArgumentsMax = 10;    // of a request before the login, as in Redis …
+inline constexpr std::size_t kRespStrangerBytesMax = 16 << 10;  // … and of one argument
+inline constexpr std::size_t kRespCommandsInFlightMax = 1024;   // pipelined commands of a connection that are under way
+inline constexpr std::size_t kRespReplyBytesMax = 64 << 20;     // one reply; a longer one becomes an error
+inline constexpr std::size_t kRespSmallRequestBytes = 32
+                                                      << 10;  // what a connection has half read without asking for room
 
 // ---- who may
 // exp and nbf of a token, in seconds of the wall clock: the last of the year 9999.

@@ -297,6 +297,39 @@ void add_storage(Corpus& corpus) {
       corpus.add("storage", std::string(1, 2) + file.substr(place, kPageBytes), 1 + kPageBytes);
 }
 
+// One command of each kind, as clients send it and as somebody types it.
+void add_requests(Corpus& corpus) {
+  const std::vector<std::vector<std::string>> requests = {
+      {"GEOADD", "k", "NX", "CH", "13.361389", "38.115556", "a", "15.087269", "37.502669", "b"},
+      {"GEOSEARCH", "k", "FROMLONLAT", "15", "37", "BYBOX", "400", "200", "km", "ASC", "COUNT", "3", "ANY", "WITHDIST"},
+      {"GEOSEARCHSTORE", "to", "k", "FROMMEMBER", "a", "BYRADIUS", "1e3", "ft", "STOREDIST"},
+      {"GEORADIUS", "k", "15", "37", "inf", "mi", "WITHHASH", "WITHCOORD", "DESC"},
+      {"ZADD", "k", "XX", "-1.5", "a", "0x1f", "b"},
+      {"ZRANGE", "k", "(1", "+inf", "BYSCORE", "LIMIT", "0", "-1", "WITHSCORES"},
+      {"ZRANGE", "k", "+", "[a", "BYLEX", "REV"},
+      {"SCAN", "0", "MATCH", "a[^b-d]*\\?", "COUNT", "5", "TYPE", "zset"},
+      {"KEYS", "*[a-z]?"},
+      {"HELLO", "3", "AUTH", "alice", "secret", "SETNAME", "n"},
+      {"CLIENT", "SETINFO", "LIB-NAME", "x"},
+      {"COMMAND", "INFO", "geoadd", "client|id"},
+      {"nothing", "that", "there", "is"},
+  };
+  std::string all;
+  std::string typed;
+  for (const auto& words : requests) {
+    std::string request = "*" + std::to_string(words.size()) + "\r\n";
+    for (const std::string& word : words) {
+      request += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
+      typed += word + ' ';
+    }
+    typed += '\n';
+    all += request;
+    corpus.add("resp", 16, request);
+  }
+  corpus.add("resp", 2, all);
+  corpus.add("resp", 40, typed + "ECHO \"a\\x00\\n\" 'b\\'c'\r\n*0\r\nPING\r\n*1\r\n$x\r\n");
+}
+
 void make(const std::string& folder) {
   Corpus corpus(folder);
   tests::RandomValues values(kSeed);
@@ -313,6 +346,7 @@ void make(const std::string& folder) {
   for (int i = 0; i < 2; ++i)
     corpus.add("records", 12, encode(ShardSums{{{'m', {values.number(), values.number()}}, {'c', {1, 2}}}}));
   add_storage(corpus);
+  add_requests(corpus);
 }
 
 }  // namespace

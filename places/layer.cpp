@@ -93,4 +93,15 @@ std::optional<double> Layer::score(ShardId shard, std::string_view member) const
   return found ? std::optional(found->score) : std::nullopt;
 }
 
+std::vector<ScoredMember> Layer::range(const MemberRange& range) const {
+  std::vector<ScoredMember> wanted;
+  if (!range.wants) wanted.reserve(size_);
+  for (const MemberTable& table : *tables_) {
+    table.for_each([&](const MemberPtr& member) {
+      if (!range.wants || range.wants(member->score, member->name())) wanted.push_back({member, member->score});
+    });
+  }
+  return cut(std::move(wanted), range);
+}
+
 }  // namespace earshot::places

@@ -12,6 +12,7 @@
 #include "base/ids.hpp"
 #include "geo/gather.hpp"
 #include "places/cell_tree.hpp"
+#include "places/member_range.hpp"
 #include "places/member_table.hpp"
 #include "places/nearby.hpp"
 
@@ -49,6 +50,8 @@ class Layer {
   void search(const geo::Search& search, NearbyDone done) const;
   // Where one of the shard's members is; none: nowhere.
   [[nodiscard]] std::optional<double> score(ShardId shard, std::string_view member) const;
+  // Looks at every member: a layer has no order of its own.
+  [[nodiscard]] std::vector<ScoredMember> range(const MemberRange& range) const;
 
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] std::size_t cells() const { return tree_.leaves(); }

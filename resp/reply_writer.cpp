@@ -48,11 +48,22 @@ void ReplyWriter::bulk(std::string_view bytes) {
   to_ += kEnd;
 }
 
+void ReplyWriter::verbatim(std::string_view text) {
+  constexpr std::string_view kPlainText = "txt:";
+  if (!is_resp3_) return bulk(text);
+  header('=', static_cast<std::int64_t>(kPlainText.size() + text.size()));
+  to_ += kPlainText;
+  to_ += text;
+  to_ += kEnd;
+}
+
 void ReplyWriter::null() { to_ += is_resp3_ ? "_\r\n" : "$-1\r\n"; }
 
 void ReplyWriter::null_array() { to_ += is_resp3_ ? "_\r\n" : "*-1\r\n"; }
 
 void ReplyWriter::array(std::size_t replies) { header('*', static_cast<std::int64_t>(replies)); }
+
+void ReplyWriter::set(std::size_t replies) { header(is_resp3_ ? '~' : '*', static_cast<std::int64_t>(replies)); }
 
 void ReplyWriter::map(std::size_t entries) {
   is_resp3_ ? header('%', static_cast<std::int64_t>(entries)) : array(2 * entries);

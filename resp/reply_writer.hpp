@@ -22,10 +22,13 @@ class ReplyWriter {
   void error(std::string_view text);
   void integer(std::int64_t number);
   void bulk(std::string_view bytes);
+  // Text for people, which may have line ends.
+  void verbatim(std::string_view text);
   void null();
   void null_array();
-  // Followed by so many replies; a map by twice as many: key, value, key, value …
+  // Followed by so many replies, in a set none twice; a map by twice as many: key, value, key, value …
   void array(std::size_t replies);
+  void set(std::size_t replies);
   void map(std::size_t entries);
   // A score: the shortest text that Redis prints it as ("%.17g").
   void number(double value);

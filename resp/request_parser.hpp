@@ -9,15 +9,16 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/limits.hpp"
 
 // Redis's protocol, on the side of the server (https://redis.io/docs/latest/develop/reference/protocol-spec/).
 namespace earshot::resp {
 
 struct RequestLimits {
-  std::size_t arguments_max = 64 << 10;       // of one request
-  std::size_t argument_bytes_max = 64 << 10;  // of one argument
-  std::size_t request_bytes_max = 8 << 20;    // of all arguments of one request
-  std::size_t line_bytes_max = 64 << 10;      // of an inline command, as Redis has it
+  std::size_t arguments_max = limits::kRespArgumentsMax;           // of one request
+  std::size_t argument_bytes_max = limits::kRespArgumentBytesMax;  // of one argument
+  std::size_t request_bytes_max = limits::kRespRequestBytesMax;    // of all arguments of one request
+  std::size_t line_bytes_max = limits::kRespArgumentBytesMax;      // of an inline command, as Redis has it
 };
 
 // The words of a command, the command's name first; never empty. They stand in the parser's memory until it is fed or
@@ -31,6 +32,8 @@ class RequestParser {
  public:
   explicit RequestParser(const RequestLimits& limits = {}) : limits_(limits) {}
 
+  // For requests that begin later.
+  void set_limits(const RequestLimits& limits) { limits_ = limits; }
   void feed(std::string_view bytes);
   // The next request; nothing: more has to come. kInvalidArgument, with Redis's words for it, when the client breaks
   // the protocol or kTooLarge when it breaks a limit, which the text names: what follows cannot be understood, so the
@@ -54,7 +57,7 @@ class RequestParser {
   Result<std::optional<Request>> read_inline();
   Request finish();
 
-  const RequestLimits limits_;
+  RequestLimits limits_;
   std::string buffer_;
   std::size_t taken_ = 0;     // requests end here that were returned
   std::size_t cursor_ = 0;    // what stands before it was understood

@@ -35,6 +35,10 @@ TEST(ReplyWriter, WritesWhatDiffersAsEachProtocolHasIt) {
   EXPECT_EQ(written(true, [](auto& to) { to.null(), to.null_array(); }), "_\r\n_\r\n");
   EXPECT_EQ(written(false, [](auto& to) { to.map(2); }), "*4\r\n");
   EXPECT_EQ(written(true, [](auto& to) { to.map(2); }), "%2\r\n");
+  EXPECT_EQ(written(false, [](auto& to) { to.set(2); }), "*2\r\n");
+  EXPECT_EQ(written(true, [](auto& to) { to.set(2); }), "~2\r\n");
+  EXPECT_EQ(written(false, [](auto& to) { to.verbatim("a\n"); }), "$2\r\na\n\r\n");
+  EXPECT_EQ(written(true, [](auto& to) { to.verbatim("a\n"); }), "=6\r\ntxt:a\n\r\n");
   EXPECT_EQ(written(false, [](auto& to) { to.number(1.5); }), "$3\r\n1.5\r\n");
   EXPECT_EQ(written(true, [](auto& to) { to.number(3479099956230698); }), ",3479099956230698\r\n");
   EXPECT_EQ(written(true, [](auto& to) { to.number(-std::numeric_limits<double>::infinity()); }), ",-inf\r\n");

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "actors/place_views.hpp"
+#include "actors/ports.hpp"
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "cluster/effects.hpp"
+#include "schema/commands.hpp"
+
+namespace earshot::actors {
+
+// kInvalidArgument(member) when it is empty, kTooLarge(member) beyond kMemberBytesMax.
+Status check_member(std::string_view member);
+
+// Where gateways say and ask where people are. A change goes to the shards of those whom it is about, and is answered
+// when all of them have committed it and every later question sees it; questions go to the views.
+//
+// What is asked is checked whole before any of it is done. Across shards a change is not atomic: when one of them
+// refuses, others may have done their part, and so may a question see some of it done. What one thread asks for, each
+// shard does in that order. Thread-safe, and nothing waits; answers come once, on the thread of the last part.
+class PlaceDesk {
+ public:
+  template <class T>
+  using Done = std::function<void(Result<T>)>;
+  using Outcomes = std::vector<cluster::PositionOutcome>;
+
+  PlaceDesk(std::shared_ptr<const Router> router, std::shared_ptr<PlaceViews> views)
+      : router_(std::move(router)), views_(std::move(views)) {}
+
+  [[nodiscard]] PlaceViews& views() const { return *views_; }
+
+  // One outcome per item. kInvalidArgument(member, score, ttl), kTooLarge(member).
+  void set(SetPositionsCommand command, Done<Outcomes> done) const;
+  // How many of them had a position.
+  void clear(ClearPositionsCommand command, Done<std::uint64_t> done) const;
+  // How many of these layers anybody was in. One that is named twice counts once.
+  void clear_layers(const std::vector<LayerId>& layers, Done<std::uint64_t> done) const;
+  // Every layer.
+  void clear_all(Done<std::uint64_t> done) const;
+  // How many members each has, in order.
+  void count(const std::vector<LayerId>& layers, Done<std::vector<std::uint64_t>> done) const;
+  // Puts what a question finds into another layer, instead of whoever is there. How many that are.
+  void store(const LayerId& from, NearbyQuestion question, LayerId into,
+             std::function<double(const places::FoundMember&)> score, Done<std::uint64_t> done) const;
+
+ private:
+  void clear_layer(const LayerId& layer, Done<std::uint64_t> done) const;
+
+  const std::shared_ptr<const Router> router_;
+  const std::shared_ptr<PlaceViews> views_;
+};
+
+}  // namespace earshot::actors

@@ -1,0 +1,50 @@
+#include "resp/read_server.hpp"
+
+#include <optional>
+
+#include "resp/words.hpp"
+
+namespace earshot::resp {
+namespace {
+
+std::vector<std::string> lower_words_from(Request words, std::size_t first) {
+  std::vector<std::string> lower;
+  for (const std::string_view word : words.subspan(first)) lower.push_back(to_lower(word));
+  return lower;
+}
+
+std::optional<std::vector<std::string>> names_in(Request words) {
+  if (words.size() <= 2) return std::nullopt;
+  return words_from(words, 2);
+}
+
+}  // namespace
+
+Reading<Command> read_info(Request words) { return Info{lower_words_from(words, 1)}; }
+
+Reading<Command> read_command_count(Request /*words*/) { return CommandCount{}; }
+
+Reading<Command> read_command_docs(Request words) { return CommandDocs{names_in(words)}; }
+
+Reading<Command> read_command_info(Request words) { return CommandInfo{names_in(words)}; }
+
+Reading<Command> read_command_list(Request words) {
+  if (words.size() == 2) return CommandList{};
+  const bool is_filter = words.size() == 5 && is_word(words[2], "filterby") &&
+                         (is_word(words[3], "module") || is_word(words[3], "aclcat") || is_word(words[3], "pattern"));
+  if (!is_filter) return refuse(kSyntaxError);
+  return refuse("ERR COMMAND LIST FILTERBY is not supported by Earshot");
+}
+
+Reading<Command> read_config_get(Request words) { return ConfigGet{lower_words_from(words, 2)}; }
+
+Reading<Command> read_config_set(Request words) {
+  if (is_word(words[1], "set") && words.size() % 2 != 0) return refuse(kSyntaxError);
+  return refuse("ERR settings are in the node's configuration file and cannot be changed by a client");
+}
+
+Reading<Command> read_unsupported(Request words) {
+  return refuse("ERR " + to_upper(words[0]) + " " + to_upper(words[1]) + " is not supported by Earshot");
+}
+
+}  // namespace earshot::resp
