@@ -96,8 +96,10 @@ NodeExit run(const NodeConfig& config) {
   if (!node) return failed(NodeExit::kNoData, "the data cannot be opened", node.error());
   auto gateway = gateway::Gateway::start(config, **node);
   if (!gateway) return failed(NodeExit::kNotListening, "the gateway cannot start", gateway.error());
-  std::cout << "earshotd ready: clients " << address_of(config, (*gateway)->port()) << ", data " << config.data_dir
-            << ", node " << (*node)->id().value << ", shards " << (*node)->shard_count() << std::endl;
+  std::cout << "earshotd ready: clients " << address_of(config, (*gateway)->port());
+  if ((*gateway)->resp_port() != 0) std::cout << ", resp " << address_of(config, (*gateway)->resp_port());
+  std::cout << ", data " << config.data_dir << ", node " << (*node)->id().value << ", shards " << (*node)->shard_count()
+            << std::endl;
   const int signal = wait_to_stop(signals, **gateway);
   spdlog::info("stopping on signal {}", signal);
   // The door first: while it closes, sessions still answer what was asked.

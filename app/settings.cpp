@@ -18,6 +18,9 @@ const std::array kSettings{
             TextRule{&NodeConfig::client_address}},
     Setting{"client_port", "The port that clients connect to; 0 picks a free one.",
             NumberRule{&NodeConfig::client_port, 0, 65'535}},
+    Setting{"resp", "Serves Redis's geo commands too, in Redis's protocol.", FlagRule{&NodeConfig::resp}},
+    Setting{"resp_port", "The port that Redis's clients connect to, at client_address; 0 picks a free one.",
+            NumberRule{&NodeConfig::resp_port, 0, 65'535}},
     Setting{"tls_certificate",
             "PEM file with the node's certificate, then those between it and the root. Empty: no TLS; then on loopback "
             "addresses only.",

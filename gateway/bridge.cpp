@@ -31,7 +31,7 @@ void Bridge::post(PortId port, ClientEvent event) {
   });
 }
 
-void Bridge::post_socket(kj::AutoCloseFd socket) {
+void Bridge::post_socket(AcceptedSocket socket) {
   put([&](Taken& queue) { queue.sockets.push_back(std::move(socket)); });
 }
 

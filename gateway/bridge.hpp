@@ -11,6 +11,7 @@
 #include <kj/async.h>
 #include <kj/io.h>
 
+#include "actors/place_desk.hpp"
 #include "actors/ports.hpp"
 #include "base/error.hpp"
 
@@ -33,7 +34,25 @@ struct Answered {
 struct Closed {
   Error reason;
 };
-using ClientEvent = std::variant<LoggedIn, Answered, actors::Delivery, Closed>;
+
+// What a PlaceDesk and its views answer.
+using PlacesAnswer = std::variant<Result<actors::PlaceDesk::Outcomes>, Result<std::uint64_t>,
+                                  Result<std::vector<std::uint64_t>>, Result<actors::NearbyAnswer>, actors::Scores,
+                                  std::vector<places::ScoredMember>, std::vector<actors::LayerPopulation>>;
+struct PlacesAnswered {
+  actors::CallId call = 0;
+  PlacesAnswer answer;
+};
+struct PlacesComplete {};  // the node knows where everybody is
+
+using ClientEvent = std::variant<LoggedIn, Answered, actors::Delivery, Closed, PlacesAnswered, PlacesComplete>;
+
+// What a client speaks.
+enum class Protocol : std::uint8_t { kRpc, kResp };
+struct AcceptedSocket {
+  kj::AutoCloseFd fd;
+  Protocol protocol = Protocol::kRpc;
+};
 
 // The queue of one KJ thread, with a doorbell.
 //
@@ -55,7 +74,7 @@ class Bridge {
   struct Taken {
     std::vector<Event> events;              // in the order in which they were posted
     std::unordered_set<PortId> overflowed;  // ports that missed an event
-    std::vector<kj::AutoCloseFd> sockets;   // accepted connections for this thread
+    std::vector<AcceptedSocket> sockets;    // accepted connections for this thread
     bool actors_wait = false;               // for the thread's help
     bool stopping = false;
   };
@@ -66,7 +85,7 @@ class Bridge {
 
   // From any thread.
   void post(PortId port, ClientEvent event);
-  void post_socket(kj::AutoCloseFd socket);
+  void post_socket(AcceptedSocket socket);
   void post_stop();
   void post_actors_wait();
 

@@ -55,9 +55,11 @@ Result<Door> make_door(const NodeConfig& config, bool listens_on_loopback, const
 
 class ServingGateway final : public Gateway {
  public:
-  ServingGateway(Listener listener, Door door, const NodeConfig& config, actors::Broker& broker,
-                 const GatewayOptions& options)
+  // Without `resp` Redis's protocol is not served.
+  ServingGateway(Listener listener, std::optional<Listener> resp, Door door, const NodeConfig& config,
+                 actors::Broker& broker, const GatewayOptions& options)
       : port_(listener.port),
+        resp_port_(resp ? resp->port : std::uint16_t{0}),
         connections_max_(config.connections_max),
         logins_(std::move(door.authenticator), clock_of(options), std::move(door.exempt)),
         tls_(std::move(door.tls)),
@@ -73,17 +75,19 @@ class ServingGateway final : public Gateway {
           "login_throttle_exempt");
     for (std::uint32_t i = 0; i < config.gateway_threads; ++i)
       bridges_.push_back(std::make_shared<Bridge>(limits::kBridgeQueueItemsMax));
-    std::optional<Listener> listens(std::move(listener));  // the first thread does
+    std::vector<std::pair<Protocol, Listener>> listeners;  // of the first thread
+    listeners.emplace_back(Protocol::kRpc, std::move(listener));
+    if (resp) listeners.emplace_back(Protocol::kResp, std::move(*resp));
     for (std::uint32_t i = 0; i < config.gateway_threads; ++i) {
       RpcServer::Parts parts{broker,      logins_,
                              tls_.get(),  options,
                              bridges_[i], connections_,
                              answers_,    ReadingRoom::share_of(options.reading_bytes_max, config.gateway_threads),
-                             counters_,   std::nullopt,
-                             {}};
+                             counters_,   resp_port_,
+                             {},          {}};
       if (i == 0) {
-        std::swap(parts.listener, listens);
-        parts.take = [this](kj::AutoCloseFd socket) { take(kj::mv(socket)); };
+        std::swap(parts.listeners, listeners);
+        parts.take = [this](AcceptedSocket socket) { take(kj::mv(socket)); };
       }
       servers_.push_back(std::make_unique<RpcServer>(std::move(parts)));
     }
@@ -91,6 +95,7 @@ class ServingGateway final : public Gateway {
   ~ServingGateway() override { stop_servers(); }
 
   [[nodiscard]] std::uint16_t port() const override { return port_; }
+  [[nodiscard]] std::uint16_t resp_port() const override { return resp_port_; }
   [[nodiscard]] std::size_t connections() const override { return connections_; }
   [[nodiscard]] const GatewayCounters& counters() const override { return counters_; }
   void stop() override { stop_servers(); }
@@ -106,7 +111,7 @@ class ServingGateway final : public Gateway {
 
  private:
   // Thread: the one that accepts.
-  void take(kj::AutoCloseFd socket) {
+  void take(AcceptedSocket socket) {
     if (connections_ >= connections_max_) {
       if (counters_.connections_refused++ % kRefusalsPerLog == 0)
         spdlog::warn("a connection is refused: {} are open, as many as connections_max", connections_max_);
@@ -125,6 +130,7 @@ class ServingGateway final : public Gateway {
   static constexpr std::uint64_t kRefusalsPerLog = 1000;
 
   const std::uint16_t port_;
+  const std::uint16_t resp_port_;
   const std::size_t connections_max_;
   LoginDesk logins_;
   const std::unique_ptr<ServerTls> tls_;
@@ -154,11 +160,18 @@ Status Gateway::check(const NodeConfig& config) {
 Result<std::unique_ptr<Gateway>> Gateway::start(const NodeConfig& config, actors::Broker& broker,
                                                 const GatewayOptions& options) {
   if (auto fit = check(config); !fit) return fail(std::move(fit.error()));
-  auto listener = open_listener(config.client_address, config.client_port);
+  auto listener = open_listener(config.client_address, config.client_port, "client_port");
   if (!listener) return fail(std::move(listener.error()));
+  std::optional<Listener> resp;
+  if (config.resp && broker.place_desk() != nullptr) {
+    auto opened = open_listener(config.client_address, config.resp_port, "resp_port");
+    if (!opened) return fail(std::move(opened.error()));
+    resp = std::move(*opened);
+  }
   auto door = make_door(config, listener->loopback, clock_of(options));
   if (!door) return fail(std::move(door.error()));
-  return std::make_unique<ServingGateway>(std::move(*listener), std::move(*door), config, broker, options);
+  return std::make_unique<ServingGateway>(std::move(*listener), std::move(resp), std::move(*door), config, broker,
+                                          options);
 }
 
 }  // namespace earshot::gateway

@@ -26,7 +26,8 @@ struct GatewayOptions {
 };
 
 // The door of a node: listens for clients, speaks Cap'n Proto RPC with them on KJ threads of its own and hands what
-// they ask to their sessions. It decodes, checks limits and moves messages; it decides nothing about them.
+// they ask to their sessions; those who speak Redis's protocol, on another port, ask about places only. It decodes,
+// checks limits and moves messages; it decides nothing about them.
 //
 // Thread-safe. The broker must outlive it; what sessions still say after stop() is dropped.
 class Gateway {
@@ -34,13 +35,16 @@ class Gateway {
   // What start() would refuse in the configuration alone, before anything is opened or made for it.
   static Status check(const NodeConfig& config);
   // Listens and serves. kInvalidArgument(client_address, gateway_threads, auth, jwt_keys, tls_certificate, tls_key,
-  // login_throttle_exempt), kUnavailable(client_port) with the system's words when the address cannot be had.
+  // login_throttle_exempt), kUnavailable(client_port, resp_port) with the system's words when the address cannot be
+  // had.
   static Result<std::unique_ptr<Gateway>> start(const NodeConfig& config, actors::Broker& broker,
                                                 const GatewayOptions& options = {});
   virtual ~Gateway() = default;
 
   // The port that it listens on: the configured one, or the one the system picked for port 0.
   [[nodiscard]] virtual std::uint16_t port() const = 0;
+  // The same for Redis's protocol; 0: it is not served, since the configuration or the broker is without.
+  [[nodiscard]] virtual std::uint16_t resp_port() const = 0;
   [[nodiscard]] virtual std::size_t connections() const = 0;
   [[nodiscard]] virtual const GatewayCounters& counters() const = 0;
   // Reads certificate, key and token keys again. What cannot be used stays as it was, and the first reason is returned;

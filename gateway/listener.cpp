@@ -66,13 +66,13 @@ Result<bool> is_loopback(const std::string& address_text) {
   return address->loopback;
 }
 
-Result<Listener> open_listener(const std::string& address_text, std::uint16_t port) {
+Result<Listener> open_listener(const std::string& address_text, std::uint16_t port, std::string_view field) {
   auto address = parse_address(address_text, port);
   if (!address) return no_address(address_text);
   // Taken right after the failed call, before anything else can set errno.
   const auto unavailable = [&](const char* what) {
     const std::string why = std::generic_category().message(errno);
-    return fail(ErrorCode::kUnavailable, "client_port",
+    return fail(ErrorCode::kUnavailable, std::string(field),
                 std::string("cannot ") + what + " " + address_text + " port " + std::to_string(port) + ": " + why);
   };
   const int raw_fd = ::socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

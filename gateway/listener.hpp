@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include <kj/io.h>
 
@@ -20,9 +21,9 @@ struct Listener {
 Result<bool> is_loopback(const std::string& address);
 
 // Listens on an IPv4 or IPv6 literal (brackets allowed) or "localhost"; port 0 lets the system pick one.
-// kInvalidArgument(client_address) for what is no address; kUnavailable(client_port) with the system's words when it
-// cannot be had.
-Result<Listener> open_listener(const std::string& address, std::uint16_t port);
+// kInvalidArgument(client_address) for what is no address; kUnavailable(`field`) with the system's words when it cannot
+// be had.
+Result<Listener> open_listener(const std::string& address, std::uint16_t port, std::string_view field);
 
 // No delay for small answers, and probes that find peers which vanished without a word. Best effort: a connection works
 // without.

@@ -10,12 +10,15 @@
 
 #include "gateway/guarded_stream.hpp"
 #include "gateway/rpc_session.hpp"
+#include "gateway/served_connection.hpp"
 #include "transport/message_network.hpp"
 
 namespace earshot::gateway {
 
 // One client's connection: its socket, the RPC system on it and its session. KJ thread only.
-class RpcConnection final : public ConnectionControl, private capnp::BootstrapFactory<capnp::rpc::twoparty::VatId> {
+class RpcConnection final : public ServedConnection,
+                            public ConnectionControl,
+                            private capnp::BootstrapFactory<capnp::rpc::twoparty::VatId> {
  public:
   // The stream may be wrapped (TLS). It is closed when nobody has logged in by then. `over` is called once, when the
   // connection is to be destroyed: not by this call, and later than it may be destroyed.
@@ -25,10 +28,9 @@ class RpcConnection final : public ConnectionControl, private capnp::BootstrapFa
   RpcConnection(const RpcConnection&) = delete;
   RpcConnection& operator=(const RpcConnection&) = delete;
 
-  // Ends it in order: the client is told the reason. Without a session there is nobody to tell.
-  void end(const Error& reason);
-  // Looks after what has its time: calls without an answer, writes and messages that do not get on.
-  void check_times();
+  // Without a session there is nobody to tell.
+  void end(const Error& reason) override;
+  void check_times() override;
 
  private:
   capnp::Capability::Client createFor(capnp::rpc::twoparty::VatId::Reader client) override;

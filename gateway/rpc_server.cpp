@@ -10,6 +10,7 @@
 
 #include "base/limits.hpp"
 #include "gateway/acceptor.hpp"
+#include "gateway/resp_connection.hpp"
 #include "gateway/rpc_connection.hpp"
 #include "gateway/tls_handshake.hpp"
 
@@ -54,13 +55,13 @@ class Loop final : private kj::TaskSet::ErrorHandler {
   void run_soon();
   void run_actors();
   void handle_event(Bridge::Event event);
-  static void end_session(RpcSession& session, ErrorCode code, const char* why);
-  void open_connection(kj::AutoCloseFd socket);
+  static void end_session(EventTarget& session, ErrorCode code, const char* why);
+  void open_connection(AcceptedSocket socket);
   [[nodiscard]] kj::TimePoint login_due() const;
-  void begin_handshake(kj::AutoCloseFd socket);
+  void begin_handshake(AcceptedSocket socket);
   void handshake_failed(kj::Exception&& exception);
-  // With a stream that is ready for RPC, until the login is due.
-  void serve_connection(kj::Own<kj::AsyncIoStream> stream, kj::TimePoint login_due);
+  // With a stream that is ready for what the client speaks, until the login is due.
+  void serve_connection(Protocol protocol, kj::Own<kj::AsyncIoStream> stream, kj::TimePoint login_due);
   void close_connection(std::uint64_t id);
   kj::Promise<void> check_times();
   void stop();
@@ -70,10 +71,10 @@ class Loop final : private kj::TaskSet::ErrorHandler {
   kj::AsyncIoContext& io_;
   ReadingRoom reading_;
   SessionContext context_;
-  std::unordered_map<std::uint64_t, kj::Own<RpcConnection>> connections_;
+  std::unordered_map<std::uint64_t, kj::Own<ServedConnection>> connections_;
   std::uint64_t last_connection_ = 0;
-  kj::Own<Acceptor> acceptor_;
-  kj::Promise<void> accepting_ = nullptr;
+  std::vector<kj::Own<Acceptor>> acceptors_;
+  std::vector<kj::Promise<void>> accepting_;
   bool stopping_ = false;
   kj::Own<kj::PromiseFulfiller<void>> stopped_;
   RareLog failed_handshakes_{context_.timer};
@@ -90,6 +91,7 @@ Loop::Loop(RpcServer::Parts parts, kj::AsyncIoContext& io)
       io_(io),
       reading_(parts_.reading_bytes_max),
       context_{.broker = parts_.broker,
+               .desk = parts_.broker.place_desk(),
                .logins = parts_.logins,
                .bridge = parts_.bridge,
                .timer = io.provider->getTimer(),
@@ -97,11 +99,17 @@ Loop::Loop(RpcServer::Parts parts, kj::AsyncIoContext& io)
                .answers = parts_.answers,
                .reading = reading_,
                .counters = parts_.counters,
+               .connections = parts_.connections,
+               .resp_port = parts_.resp_port,
                .ports = {}},
       handshakes_(kj::heap<kj::TaskSet>(static_cast<kj::TaskSet::ErrorHandler&>(*this))),
       tasks_(*this) {
-  if (!parts_.listener) return;
-  acceptor_ = kj::heap<Acceptor>(io.unixEventPort, context_.timer, kj::mv(parts_.listener->fd), parts_.take);
+  for (auto& [protocol, listener] : parts_.listeners) {
+    acceptors_.push_back(kj::heap<Acceptor>(io.unixEventPort, context_.timer, kj::mv(listener.fd),
+                                            [this, protocol = protocol](kj::AutoCloseFd socket) {
+                                              parts_.take({kj::mv(socket), protocol});
+                                            }));
+  }
 }
 
 Loop::~Loop() noexcept(false) {
@@ -116,10 +124,10 @@ kj::Promise<void> Loop::run() {
   help_ = parts_.broker.help({[this] { run_soon(); }, [bridge = parts_.bridge] { bridge->post_actors_wait(); }});
   tasks_.add(listen_to_bridge());
   tasks_.add(check_times());
-  if (acceptor_.get() != nullptr) {
-    accepting_ = acceptor_->run().eagerlyEvaluate([](kj::Exception&& exception) {
+  for (auto& acceptor : acceptors_) {
+    accepting_.push_back(acceptor->run().eagerlyEvaluate([](kj::Exception&& exception) {
       spdlog::critical("the gateway accepts no more connections: {}", exception.getDescription().cStr());
-    });
+    }));
   }
   return kj::mv(paf.promise);
 }
@@ -146,7 +154,7 @@ void Loop::run_actors() {
 }
 
 void Loop::handle(Bridge::Taken taken) {
-  for (kj::AutoCloseFd& socket : taken.sockets) open_connection(kj::mv(socket));
+  for (AcceptedSocket& socket : taken.sockets) open_connection(kj::mv(socket));
   for (Bridge::Event& event : taken.events) handle_event(std::move(event));
   for (const PortId overflowed : taken.overflowed) {
     const auto port = context_.ports.find(overflowed);
@@ -165,7 +173,7 @@ void Loop::handle(Bridge::Taken taken) {
 void Loop::handle_event(Bridge::Event event) {
   const auto port = context_.ports.find(event.port);
   if (port == context_.ports.end()) return;
-  RpcSession& session = *port->second;
+  EventTarget& session = *port->second;
   KJ_IF_MAYBE (failure, kj::runCatchingExceptions([&] { session.handle(std::move(event.event)); })) {
     count(context_.counters.broken_events);
     spdlog::error("an event cannot be passed on to its client, whose session ends: {}",
@@ -174,13 +182,13 @@ void Loop::handle_event(Bridge::Event event) {
   }
 }
 
-void Loop::end_session(RpcSession& session, ErrorCode code, const char* why) {
+void Loop::end_session(EventTarget& session, ErrorCode code, const char* why) {
   KJ_IF_MAYBE (failure, kj::runCatchingExceptions([&] { session.end(Error{code, "", why, limits::kRetryAfterMs}); })) {
     spdlog::error("a session cannot be ended in order: {}", failure->getDescription().cStr());
   }
 }
 
-void Loop::open_connection(kj::AutoCloseFd socket) {
+void Loop::open_connection(AcceptedSocket socket) {
   if (stopping_) {
     --parts_.connections;
     return;
@@ -188,7 +196,7 @@ void Loop::open_connection(kj::AutoCloseFd socket) {
   // One that cannot be served (epoll may refuse its socket) must not end the listening to the bridge with it.
   const auto open = [&] {
     if (parts_.tls != nullptr) return begin_handshake(kj::mv(socket));
-    serve_connection(io_.lowLevelProvider->wrapSocketFd(kj::mv(socket), kSocketFlags), login_due());
+    serve_connection(socket.protocol, io_.lowLevelProvider->wrapSocketFd(kj::mv(socket.fd), kSocketFlags), login_due());
   };
   KJ_IF_MAYBE (failure, kj::runCatchingExceptions(open)) {
     --parts_.connections;
@@ -201,16 +209,18 @@ kj::TimePoint Loop::login_due() const {
 }
 
 // It counts as a connection, and its time is part of the time for the login.
-void Loop::begin_handshake(kj::AutoCloseFd socket) {
+void Loop::begin_handshake(AcceptedSocket socket) {
   const kj::TimePoint due = login_due();
-  auto stream = accept_tls(io_, kj::mv(socket), parts_.tls->context());
+  auto stream = accept_tls(io_, kj::mv(socket.fd), parts_.tls->context());
   auto too_late = context_.timer.atTime(due).then([this]() -> kj::Own<kj::AsyncIoStream> {
     count(context_.counters.login_timeouts);
     kj::throwFatalException(KJ_EXCEPTION(OVERLOADED, "no handshake in time"));
   });
   ++handshakes_under_way_;
   handshakes_->add(stream.exclusiveJoin(kj::mv(too_late))
-                       .then([this, due](kj::Own<kj::AsyncIoStream>&& ready) { serve_connection(kj::mv(ready), due); })
+                       .then([this, due, protocol = socket.protocol](kj::Own<kj::AsyncIoStream>&& ready) {
+                         serve_connection(protocol, kj::mv(ready), due);
+                       })
                        .then([this] { --handshakes_under_way_; },
                              [this](kj::Exception&& exception) { handshake_failed(kj::mv(exception)); }));
 }
@@ -222,10 +232,15 @@ void Loop::handshake_failed(kj::Exception&& exception) {
   if (failed_handshakes_.due()) spdlog::info("a TLS handshake failed: {}", exception.getDescription().cStr());
 }
 
-void Loop::serve_connection(kj::Own<kj::AsyncIoStream> stream, kj::TimePoint login_due) {
+void Loop::serve_connection(Protocol protocol, kj::Own<kj::AsyncIoStream> stream, kj::TimePoint login_due) {
   const std::uint64_t id = ++last_connection_;
   auto over = [this, id] { tasks_.add(kj::evalLater([this, id] { close_connection(id); })); };
-  connections_.emplace(id, kj::heap<RpcConnection>(context_, kj::mv(stream), login_due, std::move(over)));
+  kj::Own<ServedConnection> connection;
+  if (protocol == Protocol::kRpc)
+    connection = kj::heap<RpcConnection>(context_, kj::mv(stream), login_due, std::move(over));
+  else
+    connection = kj::heap<RespConnection>(context_, kj::mv(stream), login_due, std::move(over));
+  connections_.emplace(id, kj::mv(connection));
 }
 
 void Loop::close_connection(std::uint64_t id) {
@@ -248,8 +263,8 @@ kj::Promise<void> Loop::check_times() {
 void Loop::stop() {
   if (stopping_) return;
   stopping_ = true;
-  accepting_ = nullptr;
-  acceptor_ = nullptr;
+  accepting_.clear();
+  acceptors_.clear();
   handshakes_ = nullptr;  // nobody there to be told
   parts_.connections -= std::exchange(handshakes_under_way_, 0);
   const Error reason{ErrorCode::kUnavailable, "", "the node is shutting down", limits::kRetryAfterMs};

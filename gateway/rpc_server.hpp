@@ -4,8 +4,9 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "actors/broker.hpp"
 #include "base/byte_budget.hpp"
@@ -28,12 +29,13 @@ class RpcServer {
     const ServerTls* tls;  // of all threads; null: plaintext
     GatewayOptions options;
     std::shared_ptr<Bridge> bridge;
-    std::atomic<std::size_t>& connections;      // of all threads; counted up by whoever accepts, down here
-    ByteBudget& answers;                        // of all threads
-    std::size_t reading_bytes_max;              // of this one
-    GatewayCounters& counters;                  // of all threads
-    std::optional<Listener> listener;           // set in the thread that accepts
-    std::function<void(kj::AutoCloseFd)> take;  // where that thread puts what it accepts
+    std::atomic<std::size_t>& connections;                 // of all threads; counted up by whoever accepts, down here
+    ByteBudget& answers;                                   // of all threads
+    std::size_t reading_bytes_max;                         // of this one
+    GatewayCounters& counters;                             // of all threads
+    std::uint16_t resp_port = 0;                           // 0: Redis's protocol is not served
+    std::vector<std::pair<Protocol, Listener>> listeners;  // in the thread that accepts
+    std::function<void(AcceptedSocket)> take;              // where that thread puts what it accepts
   };
 
   explicit RpcServer(Parts parts);

@@ -18,31 +18,11 @@
 #include "base/byte_budget.hpp"
 #include "base/error.hpp"
 #include "gateway/bridge.hpp"
-#include "gateway/counters.hpp"
-#include "gateway/gateway.hpp"
-#include "gateway/login_desk.hpp"
-#include "gateway/reading_room.hpp"
 #include "gateway/refusal_meter.hpp"
+#include "gateway/session_context.hpp"
 #include "schema/wire.hpp"
 
 namespace earshot::gateway {
-
-class RpcSession;
-
-// What the sessions of one KJ thread share. Owned by the thread; sessions leave it before it goes.
-struct SessionContext {
-  actors::Broker& broker;
-  LoginDesk& logins;
-  std::shared_ptr<Bridge> bridge;
-  kj::Timer& timer;
-  GatewayOptions options;
-  ByteBudget& answers;   // what fetches and histories take of the node's memory
-  ReadingRoom& reading;  // of this thread
-  GatewayCounters& counters;
-  PortId last_port = 0;
-  std::unordered_map<PortId, RpcSession*> ports;  // where the events from the bridge go
-  std::size_t calls_in_flight = 0;                // of all sessions here; each may put one answer into the bridge
-};
 
 // What a session asks of its connection.
 class ConnectionControl {
@@ -69,7 +49,7 @@ class ConnectionControl {
 //  * The actor hears ClientGone exactly once, and not when it ended the session itself.
 //  * It outlives the connection only as long as the RPC system holds calls on it; detach() makes it inert.
 // KJ thread only.
-class RpcSession final : public kj::Refcounted, private kj::TaskSet::ErrorHandler {
+class RpcSession final : public kj::Refcounted, public EventTarget, private kj::TaskSet::ErrorHandler {
  public:
   RpcSession(SessionContext& context, ConnectionControl& control);
   ~RpcSession() noexcept(false) override = default;
@@ -88,9 +68,9 @@ class RpcSession final : public kj::Refcounted, private kj::TaskSet::ErrorHandle
   void logout();
 
   // ---- from the KJ thread around it
-  void handle(ClientEvent event);
+  void handle(ClientEvent event) override;
   // The gateway ends the session: tells the actor and the client.
-  void end(Error reason);
+  void end(Error reason) override;
   // Answers calls that have waited longer than call_timeout_ms.
   void expire_calls();
   // Ends the session when its token has ended.
@@ -125,6 +105,8 @@ class RpcSession final : public kj::Refcounted, private kj::TaskSet::ErrorHandle
   void handle_event(Answered event);
   void handle_event(actors::Delivery delivery);
   void handle_event(Closed event);
+  void handle_event(PlacesAnswered /*event*/) {}
+  void handle_event(PlacesComplete /*event*/) {}
 
   // Why no further call is taken now, if so.
   [[nodiscard]] std::optional<Error> refusal();

@@ -108,8 +108,9 @@ int ChildProcess::wait() {
 
 void NodeProcess::launch() {
   std::vector<std::string> command = options_.wrapper;
-  command.insert(command.end(), {earshotd_path(), "--data", options_.data, "--client-port",
-                                 std::to_string(options_.port), "--log-level", "warn"});
+  command.insert(command.end(),
+                 {earshotd_path(), "--data", options_.data, "--client-port", std::to_string(options_.port),
+                  "--resp-port", std::to_string(options_.resp_port), "--log-level", "warn"});
   command.insert(command.end(), options_.more.begin(), options_.more.end());
   process_ = std::make_unique<ChildProcess>(command);
 }
@@ -118,8 +119,13 @@ bool NodeProcess::wait_ready(int timeout_ms) {
   std::string line;
   while (process_->wait_output(timeout_ms) && process_->read_line(line)) {
     if (line.rfind("earshotd ready:", 0) != 0) continue;
-    const auto colon = line.find(':', line.find("clients "));
-    options_.port = static_cast<std::uint16_t>(std::stoi(line.substr(colon + 1)));
+    const auto port_behind = [&](const char* word) {
+      const auto place = line.find(word);
+      if (place == std::string::npos) return std::uint16_t{0};
+      return static_cast<std::uint16_t>(std::stoi(line.substr(line.find(':', place) + 1)));
+    };
+    options_.port = port_behind("clients ");
+    options_.resp_port = port_behind("resp ");
     return true;
   }
   return false;

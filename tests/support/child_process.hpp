@@ -45,6 +45,7 @@ struct NodeOptions {
   std::uint16_t port = 0;  // 0: the first start picks one, later starts take it again
   std::vector<std::string> more;
   std::vector<std::string> wrapper = {};  // a command that becomes the node's
+  std::uint16_t resp_port = 0;            // as `port`
 };
 
 // An earshotd on loopback that can be killed and started again on the same port and data.
@@ -64,6 +65,7 @@ class NodeProcess {
   int stop();
   [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(options_.port); }
   [[nodiscard]] std::uint16_t port() const { return options_.port; }
+  [[nodiscard]] std::uint16_t resp_port() const { return options_.resp_port; }
   [[nodiscard]] int pid() const { return process_->pid(); }
   [[nodiscard]] bool is_running() const { return process_ != nullptr; }
 

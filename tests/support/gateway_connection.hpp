@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -97,7 +99,9 @@ class ConnectionTest : public testing::Test {
   ByteBudget answers_{limits::kAnswersBytesMax};
   gateway::ReadingRoom reading_{limits::kReadingBytesMax};
   gateway::GatewayCounters counters_;
+  std::atomic<std::size_t> connections_{1};
   gateway::SessionContext context_{.broker = broker_,
+                                   .desk = nullptr,
                                    .logins = logins_,
                                    .bridge = std::make_shared<gateway::Bridge>(limits::kBridgeQueueItemsMax),
                                    .timer = timer_,
@@ -105,6 +109,7 @@ class ConnectionTest : public testing::Test {
                                    .answers = answers_,
                                    .reading = reading_,
                                    .counters = counters_,
+                                   .connections = connections_,
                                    .ports = {}};
 
  private:

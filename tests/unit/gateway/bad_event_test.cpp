@@ -219,22 +219,13 @@ TEST_F(BadEvent, AConnectionThatMissedAnEventIsClosedAndOthersAreServed) {
   std::atomic<std::size_t> connections{0};
   ByteBudget answers(limits::kAnswersBytesMax);
   GatewayCounters counters;
-  RpcServer server(RpcServer::Parts{*broker_,
-                                    logins,
-                                    nullptr,
-                                    {},
-                                    bridge,
-                                    connections,
-                                    answers,
-                                    limits::kReadingBytesMax,
-                                    counters,
-                                    std::nullopt,
-                                    {}});
+  RpcServer server(RpcServer::Parts{
+      *broker_, logins, nullptr, {}, bridge, connections, answers, limits::kReadingBytesMax, counters, 0, {}, {}});
   const auto dial = [&] {
     int ends[2];
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
     ++connections;
-    bridge->post_socket(kj::AutoCloseFd(ends[0]));
+    bridge->post_socket({kj::AutoCloseFd(ends[0])});
     constexpr unsigned kFlags = kj::LowLevelAsyncIoProvider::TAKE_OWNERSHIP |
                                 kj::LowLevelAsyncIoProvider::ALREADY_CLOEXEC |
                                 kj::LowLevelAsyncIoProvider::ALREADY_NONBLOCK;
@@ -262,7 +253,7 @@ TEST_F(BadEvent, AConnectionThatMissedAnEventIsClosedAndOthersAreServed) {
   }();
   // What comes into the bridge behind those events is a socket that cannot be served, which is no longer counted then.
   ++connections;
-  bridge->post_socket(kj::AutoCloseFd(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC)));
+  bridge->post_socket({kj::AutoCloseFd(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC))});
   run_until([&] { return connections == 1; });
   broker_->session(1)->client->answered(call, Result<Sequence>(Sequence(8)));
   EXPECT_EQ(wire::read(pending.wait(io_.waitScope)).value(), Sequence(8));

@@ -43,8 +43,8 @@ TEST(Start, ASocketThatCannotBeServedDoesNotDeafenItsThread) {
   ByteBudget answers(limits::kAnswersBytesMax);
   GatewayCounters counters;
   RpcServer server(RpcServer::Parts{
-      broker, logins, nullptr, {}, bridge, connections, answers, limits::kReadingBytesMax, counters, std::nullopt, {}});
-  bridge->post_socket(kj::AutoCloseFd(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC)));  // epoll takes no plain file
+      broker, logins, nullptr, {}, bridge, connections, answers, limits::kReadingBytesMax, counters, 0, {}, {}});
+  bridge->post_socket({kj::AutoCloseFd(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC))});  // epoll takes no plain file
   const auto give_up = std::chrono::steady_clock::now() + tests::kPatience;
   while (connections > 0 && std::chrono::steady_clock::now() < give_up) std::this_thread::yield();
   EXPECT_EQ(connections, 0u) << "nobody counts it any more";
