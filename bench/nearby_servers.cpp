@@ -1,0 +1,138 @@
+#include "nearby_servers.hpp"
+
+#include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "resp_request.hpp"
+
+namespace earshot::bench {
+namespace {
+
+constexpr auto kPatience = std::chrono::minutes(2);
+constexpr auto kBetweenTries = std::chrono::milliseconds(5);
+
+// "earshotd ready: clients ADDRESS:PORT, resp ADDRESS:PORT, data …": the second port.
+std::uint16_t resp_port(std::string_view line) {
+  constexpr std::string_view kBefore = ", resp ";
+  std::uint16_t port = 0;
+  if (const auto found = line.find(kBefore); found != std::string_view::npos) {
+    std::string_view address = line.substr(found + kBefore.size());
+    address = address.substr(0, address.find(','));
+    const std::size_t colon = address.rfind(':');
+    if (colon != std::string_view::npos)
+      std::from_chars(address.data() + colon + 1, address.data() + address.size(), port);
+  }
+  if (port == 0) throw std::runtime_error("no port of Redis's protocol in: " + std::string(line));
+  return port;
+}
+
+// Free a moment ago.
+std::uint16_t free_port() {
+  const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  const bool bound = ::bind(descriptor, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+                     ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+  ::close(descriptor);
+  if (!bound) throw std::runtime_error("no free port");
+  return ntohs(address.sin_port);
+}
+
+// Debian's redis-tools has the server too: redis-check-rdb is the same program, which looks at the name it is called
+// by.
+std::string redis_server(const std::string& directory) {
+  for (const char* program : {"/usr/bin/redis-server", "/usr/bin/redis-check-rdb"}) {
+    if (!std::filesystem::exists(program)) continue;
+    std::string link = directory + "/redis-server";
+    std::filesystem::create_symlink(program, link);
+    return link;
+  }
+  throw std::runtime_error("neither redis-server nor redis-tools is installed");
+}
+
+std::unique_ptr<Server> answering(std::unique_ptr<Server> server) {
+  wait_for_answer(server->port(), [](std::string& out) { RespRequest(out, 1).word("PING"); });
+  return server;
+}
+
+}  // namespace
+
+Server::Server(std::string directory, std::uint16_t port, Command command)
+    : directory_(std::move(directory)), port_(port), command_(std::move(command)) {
+  start();
+}
+
+Server::~Server() {
+  if (!process_) return;
+  process_.reset();
+  std::error_code ignored;
+  std::filesystem::remove_all(directory_, ignored);
+}
+
+void Server::start() {
+  process_ = std::make_unique<tests::ChildProcess>(command_(port_));
+  if (port_ != 0) return;
+  std::string line;
+  if (!process_->read_line(line)) throw std::runtime_error("the node ended before it was ready");
+  port_ = resp_port(line);
+}
+
+std::optional<int> Server::pid() const { return process_ ? std::optional(process_->pid()) : std::nullopt; }
+
+void Server::kill() {
+  process_->signal(SIGKILL);
+  process_->wait();
+}
+
+std::unique_ptr<Server> start_node(const std::string& directory) {
+  return answering(std::make_unique<Server>(directory, 0, [directory](std::uint16_t port) {
+    return std::vector<std::string>{tests::earshotd_path(), "--data",      directory,
+                                    "--client-port",        "0",           "--resp-port",
+                                    std::to_string(port),   "--log-level", "warn"};
+  }));
+}
+
+std::unique_ptr<Server> start_redis(const std::string& directory, bool synced) {
+  std::filesystem::create_directories(directory);
+  const std::string program = redis_server(directory);
+  const std::string settings = directory + "/redis.conf";
+  std::ofstream(settings) << "bind 127.0.0.1\ndir " << directory << "\nlogfile redis.log\nloglevel warning\nsave \"\"\n"
+                          << "appendonly " << (synced ? "yes" : "no") << "\nappendfsync always\n";
+  return answering(std::make_unique<Server>(directory, free_port(), [=](std::uint16_t port) {
+    return std::vector<std::string>{program, settings, "--port", std::to_string(port)};
+  }));
+}
+
+void wait_for_answer(std::uint16_t port, const MakeRequest& request, std::uint64_t strings_min) {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  RespLoad once;
+  once.port = port;
+  once.requests_max = 1;
+  for (std::string reason;; std::this_thread::sleep_for(kBetweenTries)) {
+    try {
+      const RespLoadResult result = run_load(once, request);
+      if (result.errors == 0 && result.strings >= strings_min) return;
+      reason = result.errors > 0 ? result.first_error : "an empty answer";
+    } catch (const std::runtime_error& error) {  // also std::system_error
+      reason = error.what();
+    }
+    if (std::chrono::steady_clock::now() > end) throw std::runtime_error("no answer in two minutes: " + reason);
+  }
+}
+
+}  // namespace earshot::bench
