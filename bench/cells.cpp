@@ -17,6 +17,7 @@
 
 #include "actors/node_system.hpp"
 #include "actors/places.hpp"
+#include "app/allocator.hpp"
 #include "base/random.hpp"
 #include "geo/geohash.hpp"
 #include "memory.hpp"
@@ -41,18 +42,19 @@ std::string name_of(std::size_t member) { return "member:" + std::to_string(memb
 class Crowd {
  public:
   explicit Crowd(std::vector<geo::Point> people) : people_(std::move(people)) {
+    const double before = anonymous_bytes(::getpid());
     std::vector<std::vector<cluster::Move>> moves(kShards);
     for (std::size_t member = 0; member < people_.size(); ++member) {
       std::string name = name_of(member);
       const ShardId shard = shard_of(kLayer, name, kShards);
       moves[shard.value].push_back({kLayer, std::move(name), score_of(people_[member]), ++version_});
     }
-    const double before = anonymous_bytes(::getpid());
     const auto begin = Clock::now();
     for (std::uint16_t shard = 0; shard < kShards; ++shard) tell(ShardId(shard), moves[shard]);
     found(people_.front(), 1'000'000, geo::Pick::kAny, 1).wait();
     load_s_ = seconds_since(begin);
-    std::this_thread::sleep_for(std::chrono::seconds(3));  // until the allocator has given back what messages took
+    moves = {};
+    std::this_thread::sleep_for(std::chrono::seconds(1));  // until actors have let go of the last messages
     member_bytes_ = (anonymous_bytes(::getpid()) - before) / static_cast<double>(people_.size());
   }
   ~Crowd() {
@@ -154,6 +156,7 @@ int main(int argc, char** argv) {
   CLI::App app("Measures the actors of layers and cells, with a million members.");
   int runs = 3;
   bool clustered = false;
+  earshot::app::keep_freed_memory(0);  // what members take is measured, not what the allocator keeps for others
   app.add_option("--runs", runs, "how often each rate is measured")->check(CLI::Range(1, 100));
   app.add_flag("--clustered", clustered, "four of five members around one of 20 spots, instead of evenly");
   CLI11_PARSE(app, argc, argv);

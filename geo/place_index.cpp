@@ -7,7 +7,9 @@ namespace earshot::geo {
 namespace {
 
 // Room for some who come later.
-constexpr std::size_t kFilledAtFirst = PlaceLeaf::kMembersMax * 3 / 4;
+constexpr std::size_t kFilledAtFirst = PlaceLeaf::kMembersMax * 7 / 8;
+// A leaf with more takes none over: that would make room for too few.
+constexpr std::size_t kSharedMax = PlaceLeaf::kMembersMax * 7 / 8;
 // Two leaves with fewer become one, which is then half full.
 constexpr std::size_t kMergedMax = PlaceLeaf::kMembersMax / 2;
 
@@ -37,7 +39,7 @@ std::size_t PlaceIndex::entry_of(const PlaceKey& key) const {
 }
 
 void PlaceIndex::add_leaf(std::size_t at, std::unique_ptr<PlaceLeaf> leaf) {
-  Entry entry{{}, {}, std::move(leaf)};
+  Entry entry{{}, {}, 0, std::move(leaf)};
   refresh(entry);
   entries_.insert(entries_.begin() + static_cast<std::ptrdiff_t>(at), std::move(entry));
 }
@@ -45,18 +47,47 @@ void PlaceIndex::add_leaf(std::size_t at, std::unique_ptr<PlaceLeaf> leaf) {
 void PlaceIndex::refresh(Entry& entry) {
   entry.first = entry.leaf->first();
   entry.box = entry.leaf->box();
+  entry.size = static_cast<std::uint32_t>(entry.leaf->size());
+}
+
+void PlaceIndex::insert_into(Entry& entry, const PlaceKey& key) {
+  PlaceLeaf& leaf = *entry.leaf;
+  const std::size_t at = leaf.lower_bound(key);
+  leaf.insert(at, key);
+  if (leaf.size() == 1) return refresh(entry);
+  entry.first = std::min(entry.first, key);
+  entry.box.include(leaf.vector(at));
+  ++entry.size;
+}
+
+// The box is looked for again only where the one who leaves may have held it open.
+void PlaceIndex::erase_from(Entry& entry, const PlaceKey& key) {
+  PlaceLeaf& leaf = *entry.leaf;
+  const std::size_t at = leaf.lower_bound(key);
+  const bool held_open = entry.box.is_at_edge(leaf.vector(at));
+  leaf.erase(at);
+  --entry.size;
+  if (leaf.size() == 0) return;
+  entry.first = leaf.first();
+  if (held_open) entry.box = leaf.box();
 }
 
 void PlaceIndex::insert(const PlaceKey& key) {
   ++size_;
-  if (entries_.empty()) entries_.push_back({key, {}, std::make_unique<PlaceLeaf>()});
+  if (entries_.empty()) entries_.push_back({key, {}, 0, std::make_unique<PlaceLeaf>()});
   std::size_t at = entry_of(key);
   if (entries_[at].leaf->is_full()) {
-    split(at);
+    make_room(at);
     at = entry_of(key);
   }
-  PlaceLeaf& leaf = *entries_[at].leaf;
-  leaf.insert(leaf.lower_bound(key), key);
+  insert_into(entries_[at], key);
+}
+
+// In a full leaf: the one before it takes some over, or it becomes two.
+void PlaceIndex::make_room(std::size_t at) {
+  if (at == 0 || entries_[at - 1].size > kSharedMax) return split(at);
+  entries_[at].leaf->move_head((entries_[at].size - entries_[at - 1].size) / 2, *entries_[at - 1].leaf);
+  refresh(entries_[at - 1]);
   refresh(entries_[at]);
 }
 
@@ -70,13 +101,11 @@ void PlaceIndex::split(std::size_t at) {
 
 void PlaceIndex::erase(const PlaceKey& key) {
   const std::size_t at = entry_of(key);
-  PlaceLeaf& leaf = *entries_[at].leaf;
-  leaf.erase(leaf.lower_bound(key));
+  erase_from(entries_[at], key);
   --size_;
-  if (leaf.size() == 0) {
+  if (entries_[at].size == 0) {
     entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(at));
   } else {
-    refresh(entries_[at]);
     if (at > 0) merge(at - 1);
     if (at + 1 < entries_.size()) merge(at);
   }
@@ -84,14 +113,19 @@ void PlaceIndex::erase(const PlaceKey& key) {
 
 // With the next, where both are nearly empty.
 void PlaceIndex::merge(std::size_t at) {
-  PlaceLeaf& next = *entries_[at + 1].leaf;
-  if (entries_[at].leaf->size() + next.size() > kMergedMax) return;
-  next.move_tail(0, *entries_[at].leaf);
+  if (entries_[at].size + entries_[at + 1].size > kMergedMax) return;
+  entries_[at + 1].leaf->move_tail(0, *entries_[at].leaf);
   refresh(entries_[at]);
   entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(at) + 1);
 }
 
+// Most moves are short: they stay in their leaf.
 void PlaceIndex::move(const PlaceKey& from, const PlaceKey& to) {
+  const std::size_t at = entry_of(from);
+  if (entry_of(to) == at && entries_[at].size > 1) {
+    erase_from(entries_[at], from);
+    return insert_into(entries_[at], to);
+  }
   erase(from);
   insert(to);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -10,7 +11,7 @@
 
 namespace earshot::geo {
 
-// The members of a cell, in the order of their places: leaves of up to 64, each with a box around its unit vectors. A
+// The members of a cell, in the order of their places: leaves of up to 63, each with a box around its unit vectors. A
 // search looks at boxes first, then at leaves, the most promising first, and stops when no box that is left can hold
 // anything better: the nearest 20 of 30 000 cost a few leaves.
 //
@@ -40,15 +41,19 @@ class PlaceIndex {
 
  private:
   struct Entry {
-    PlaceKey first;  // of the leaf
+    PlaceKey first;  // of the leaf, as the next two: neighbours are judged without a look at them
     VectorBox box;
+    std::uint32_t size = 0;
     std::unique_ptr<PlaceLeaf> leaf;
   };
 
   // Where the key stands or belongs. Precondition: there is a leaf.
   [[nodiscard]] std::size_t entry_of(const PlaceKey& key) const;
   void add_leaf(std::size_t at, std::unique_ptr<PlaceLeaf> leaf);
-  void refresh(Entry& entry);
+  static void insert_into(Entry& entry, const PlaceKey& key);
+  static void erase_from(Entry& entry, const PlaceKey& key);
+  static void refresh(Entry& entry);
+  void make_room(std::size_t at);
   void split(std::size_t at);
   void merge(std::size_t at);
   void search_all(Gather& gather) const;

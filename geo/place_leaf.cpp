@@ -15,7 +15,7 @@
 namespace earshot::geo {
 namespace {
 
-using Column = std::array<float, PlaceLeaf::kMembersMax>;
+using Column = std::array<float, PlaceLeaf::kMembersMax + 1>;
 
 EARSHOT_WIDE_VECTORS void chords2(const std::array<Column, 3>& vectors, const std::array<float, 3>& from, Column& out) {
   for (std::size_t i = 0; i < out.size(); ++i) {
@@ -41,7 +41,12 @@ void close_gap(std::array<T, kSize>& column, std::size_t at, std::size_t size) {
 }
 
 template <class T, std::size_t kSize>
-void copy_tail(const std::array<T, kSize>& from, std::size_t begin, std::size_t end, std::array<T, kSize>& to,
+void drop_head(std::array<T, kSize>& column, std::size_t count, std::size_t size) {
+  std::copy(column.begin() + count, column.begin() + size, column.begin());
+}
+
+template <class T, std::size_t kSize>
+void copy_part(const std::array<T, kSize>& from, std::size_t begin, std::size_t end, std::array<T, kSize>& to,
                std::size_t at) {
   std::copy(from.begin() + begin, from.begin() + end, to.begin() + at);
 }
@@ -56,6 +61,19 @@ float VectorBox::nearest_chord2(const std::array<float, 3>& from) const {
 float VectorBox::farthest_chord2(const std::array<float, 3>& from) const {
   const auto part = [&](std::size_t i) { return std::max(from[i] - low[i], high[i] - from[i]); };
   return chord2(part(0), part(1), part(2));
+}
+
+bool VectorBox::is_at_edge(const std::array<float, 3>& vector) const {
+  for (std::size_t i = 0; i < vector.size(); ++i)
+    if (vector[i] == low[i] || vector[i] == high[i]) return true;
+  return false;
+}
+
+void VectorBox::include(const std::array<float, 3>& vector) {
+  for (std::size_t i = 0; i < vector.size(); ++i) {
+    low[i] = std::min(low[i], vector[i]);
+    high[i] = std::max(high[i], vector[i]);
+  }
 }
 
 std::size_t PlaceLeaf::lower_bound(const PlaceKey& key) const {
@@ -88,11 +106,22 @@ void PlaceLeaf::erase(std::size_t at) {
 }
 
 void PlaceLeaf::move_tail(std::size_t from, PlaceLeaf& to) {
-  copy_tail(places_, from, size_, to.places_, to.size_);
-  copy_tail(handles_, from, size_, to.handles_, to.size_);
-  for (std::size_t i = 0; i < vectors_.size(); ++i) copy_tail(vectors_[i], from, size_, to.vectors_[i], to.size_);
+  copy_part(places_, from, size_, to.places_, to.size_);
+  copy_part(handles_, from, size_, to.handles_, to.size_);
+  for (std::size_t i = 0; i < vectors_.size(); ++i) copy_part(vectors_[i], from, size_, to.vectors_[i], to.size_);
   to.size_ += size_ - from;
   size_ = from;
+}
+
+void PlaceLeaf::move_head(std::size_t count, PlaceLeaf& to) {
+  copy_part(places_, 0, count, to.places_, to.size_);
+  copy_part(handles_, 0, count, to.handles_, to.size_);
+  for (std::size_t i = 0; i < vectors_.size(); ++i) copy_part(vectors_[i], 0, count, to.vectors_[i], to.size_);
+  to.size_ += count;
+  drop_head(places_, count, size_);
+  drop_head(handles_, count, size_);
+  for (Column& column : vectors_) drop_head(column, count, size_);
+  size_ -= count;
 }
 
 VectorBox PlaceLeaf::box() const {

@@ -25,12 +25,16 @@ struct VectorBox {
   // PlaceLeaf::search() computes for it, since both round in the same steps.
   [[nodiscard]] float nearest_chord2(const std::array<float, 3>& from) const;
   [[nodiscard]] float farthest_chord2(const std::array<float, 3>& from) const;
+  // Whether a vector within touches a side: without it, the box may be smaller.
+  [[nodiscard]] bool is_at_edge(const std::array<float, 3>& vector) const;
+  void include(const std::array<float, 3>& vector);
 };
 
-// A few members that are next to each other in their order, in columns. Its owner keeps the order. One thread.
+// Some members that are next to each other in their order, in columns. Its owner keeps the order. One thread.
 class PlaceLeaf {
  public:
-  static constexpr std::size_t kMembersMax = 64;
+  // With its size beside them it fits 1792 bytes, which allocators have a size for.
+  static constexpr std::size_t kMembersMax = 63;
 
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool is_full() const { return size_ == kMembersMax; }
@@ -40,11 +44,16 @@ class PlaceLeaf {
   // Of the first that is not less.
   [[nodiscard]] std::size_t lower_bound(const PlaceKey& key) const;
 
+  [[nodiscard]] std::array<float, 3> vector(std::size_t i) const {
+    return {vectors_[0][i], vectors_[1][i], vectors_[2][i]};
+  }
+
   // Precondition: not full, and `at` is the key's lower_bound().
   void insert(std::size_t at, const PlaceKey& key);
   void erase(std::size_t at);
-  // Moves the members from `from` on to the front of another, which is empty, or to its end.
+  // Moves the members from `from` on to the end of another, or the first so many.
   void move_tail(std::size_t from, PlaceLeaf& to);
+  void move_head(std::size_t count, PlaceLeaf& to);
 
   // Precondition: not empty.
   [[nodiscard]] VectorBox box() const;
@@ -54,7 +63,8 @@ class PlaceLeaf {
   void take_unseen(Gather& gather) const;
 
  private:
-  using Column = std::array<float, kMembersMax>;
+  static constexpr std::size_t kLanes = kMembersMax + 1;  // a number that vectors of any width divide
+  using Column = std::array<float, kLanes>;
 
   std::array<std::uint64_t, kMembersMax> places_{};
   std::array<MemberHandle, kMembersMax> handles_{};

@@ -21,6 +21,7 @@ Layer::Layer(const CellLimits& limits, std::uint16_t shard_count, CellTree::Make
 Layer::~Layer() { tree_.end(tables_); }
 
 void Layer::take(ShardId shard, const std::vector<MemberMove>& moves) {
+  for (const MemberMove& move : moves) (*tables_)[shard.value].expect(move.member);
   for (const MemberMove& move : moves) take_one(shard, move);
   tell_all();
 }

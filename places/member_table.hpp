@@ -19,6 +19,8 @@ class MemberTable {
     const auto found = members_.find(name);
     return found == members_.end() ? MemberPtr() : *found;
   }
+  // What find() will look at is on its way from memory when it does.
+  void expect(std::string_view name) const { members_.prefetch(name); }
   // Precondition: nobody has the name.
   MemberPtr add(std::string_view name) {
     MemberPtr member = Member::make(name);

@@ -21,8 +21,7 @@ const Overlay::Change* Overlay::find(std::string_view key) const {
 
 void Overlay::change(std::string_view key, std::optional<std::string_view> value) {
   const Wanted wanted{key, checksum_of(key)};
-  const auto found = index_.find(wanted);
-  Change* const change = found != index_.end() ? *found : make(wanted);
+  Change* const change = *index_.lazy_emplace(wanted, [&](const auto& put_there) { put_there(make(wanted)); });
   change->value_ = value ? keep(*value) : nullptr;
   change->value_bytes_ = value ? static_cast<std::uint32_t>(value->size()) : 0;
 }
@@ -33,7 +32,6 @@ Overlay::Change* Overlay::make(const Wanted& wanted) {
   change->hash_ = wanted.hash;
   change->key_bytes_ = static_cast<std::uint32_t>(wanted.key.size());
   std::memcpy(static_cast<char*>(place) + sizeof(Change), wanted.key.data(), wanted.key.size());
-  index_.insert(change);
   unordered_.push_back(change);
   bytes_ += sizeof(Change) + kPlacesBytes + wanted.key.size();
   return change;

@@ -7,8 +7,9 @@
 #include <optional>
 #include <set>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
+
+#include <absl/container/flat_hash_set.h>
 
 namespace earshot::storage {
 
@@ -75,8 +76,9 @@ class Overlay {
   struct Equal {
     using is_transparent = void;
     bool operator()(const Change* a, const Change* b) const { return a->key() == b->key(); }
-    bool operator()(const Wanted& wanted, const Change* b) const { return wanted.key == b->key(); }
-    bool operator()(const Change* a, const Wanted& wanted) const { return wanted.key == a->key(); }
+    bool operator()(const Change* a, const Wanted& wanted) const {
+      return a->hash_ == wanted.hash && wanted.key == a->key();
+    }
   };
 
   void change(std::string_view key, std::optional<std::string_view> value);
@@ -84,7 +86,7 @@ class Overlay {
   const char* keep(std::string_view value);
 
   std::pmr::monotonic_buffer_resource memory_;
-  std::pmr::unordered_set<Change*, Hash, Equal> index_{&memory_};
+  absl::flat_hash_set<Change*, Hash, Equal> index_;
   std::size_t bytes_ = 0;
 
   mutable std::mutex mutex_;  // of what a reader of the order may change
