@@ -9,6 +9,7 @@ namespace earshot::actors {
 struct NodeFaults {
   bool takes_altered_bodies = false;  // a session does not test the checksum of what it is sent
   bool takes_late_logins = false;     // logins have the order in which they arrive, whatever the client says
+  bool tells_moves_late = false;      // a shard answers a change of places before it tells of it
   cluster::MachineFaults machine;
   storage::StateFaults state;
 };

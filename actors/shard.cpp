@@ -37,6 +37,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
         budgets_(std::move(budgets)),
         clock_(clock),
         state_(environment, options.id, options.faults.state),
+        tells_moves_late_(options.faults.tells_moves_late),
         ticks_(clock, options.id),
         flush_(options.id, options.flush_interval_ms, options.overlay_flush_bytes) {}
   ~ShardImpl() override;
@@ -99,6 +100,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
 
   // Acts on what the replica's last call brought up: answers, pushes, drains, flushes, sets the timer.
   void settle(std::uint64_t now_ms);
+  void tell_moves(cluster::Effects& effects);
   void act_on_applied(std::uint64_t now_ms);
   void act_on_role(std::uint64_t now_ms);
   void begin_draining(std::uint64_t now_ms);
@@ -117,6 +119,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   const std::shared_ptr<NodeBudgets> budgets_;
   const Clock& clock_;
   storage::ShardState state_;
+  const bool tells_moves_late_;  // a planted bug
   std::unique_ptr<cluster::ShardMachine> machine_;
   std::unique_ptr<cluster::Replica> replica_;
   std::shared_ptr<const Router> router_;
@@ -417,11 +420,15 @@ void ShardImpl::settle(std::uint64_t now_ms) {
   set_timer();
 }
 
+// Before it is answered, so that whoever has the answer finds everybody where that says.
+void ShardImpl::tell_moves(cluster::Effects& effects) {
+  if (!effects.moves.empty() || !effects.cleared_layers.empty())
+    host_.tell_moves(std::move(effects.moves), std::move(effects.cleared_layers));
+}
+
 void ShardImpl::act_on_applied(std::uint64_t now_ms) {
   for (Applied& applied : applied_) {
-    cluster::Effects& effects = applied.effects;
-    if (!effects.moves.empty() || !effects.cleared_layers.empty())
-      host_.tell_moves(std::move(effects.moves), std::move(effects.cleared_layers));
+    if (!tells_moves_late_) tell_moves(applied.effects);
     while (auto entry = waiters_.pop_through(applied.index)) {
       if (entry->index != applied.index || entry->term != applied.term) {
         refuse_entry(entry->waiters, entry->bytes, lost());
@@ -435,6 +442,7 @@ void ShardImpl::act_on_applied(std::uint64_t now_ms) {
         answer(entry->waiters[i], std::move(results[i]), id_, router_.get());
       }
     }
+    if (tells_moves_late_) tell_moves(applied.effects);
     audience_->tell(applied.effects);
     report_.note(applied.effects);
     if (!drains()) continue;

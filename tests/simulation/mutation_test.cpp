@@ -50,6 +50,7 @@ INSTANTIATE_TEST_SUITE_P(
         Planted{"TrimsOneTooMany", [](PlantedBugs& bugs) { bugs.node.machine.trims_one_too_many = true; }},
         Planted{"ParkedWithoutCount", [](PlantedBugs& bugs) { bugs.node.machine.parks_without_count = true; }},
         Planted{"LateLoginWins", [](PlantedBugs& bugs) { bugs.node.takes_late_logins = true; }},
+        Planted{"MovesToldLate", [](PlantedBugs& bugs) { bugs.node.tells_moves_late = true; }},
         Planted{"ChecksumNotTested", [](PlantedBugs& bugs) { bugs.node.takes_altered_bodies = true; }}),
     [](const testing::TestParamInfo<Planted>& info) { return std::string(info.param.name); });
 

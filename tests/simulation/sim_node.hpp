@@ -54,6 +54,8 @@ class SimNode final : public Host {
     return actors_->open_session(std::move(identity), std::move(request), std::move(client));
   }
   [[nodiscard]] bool accepts() const override { return accepts_; }
+  // Precondition: it accepts.
+  [[nodiscard]] std::shared_ptr<const actors::PlaceDesk> place_desk() const { return actors_->place_desk(); }
   [[nodiscard]] const std::uint64_t& sleeps_until_ms() const override { return sleeps_until_ms_; }
 
   // ---- faults

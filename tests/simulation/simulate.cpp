@@ -30,7 +30,7 @@ int main(int argc, char** argv) {
   const auto goes_on = [&](std::uint64_t run) {
     return minutes > 0 ? std::chrono::steady_clock::now() - start < std::chrono::minutes(minutes) : run < seeds;
   };
-  std::uint64_t failures = 0, runs = 0, steps = 0, messages = 0, virtual_ms = 0, replays = 0;
+  std::uint64_t failures = 0, runs = 0, steps = 0, messages = 0, virtual_ms = 0, replays = 0, places = 0;
   std::uint64_t runs_with_replays = 0;
   std::array<std::uint64_t, kFaults> struck{};
   for (; goes_on(runs); ++runs) {
@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
     options.plain = plain;
     if (trace) options.trace = [](const std::string& line) { std::cout << line << '\n'; };
     const SimulationOutcome outcome = simulate(options);
+    places += outcome.places;
     steps += outcome.steps, messages += outcome.messages, virtual_ms += outcome.virtual_ms;
     replays += outcome.replays, runs_with_replays += outcome.replays > 0 ? 1 : 0;
     for (std::size_t i = 0; i < kFaults; ++i) struck[i] += outcome.struck[i];
@@ -53,7 +54,7 @@ int main(int argc, char** argv) {
     std::cout << (i == 0 ? "" : ", ") << name_of(static_cast<Fault>(i)) << " " << struck[i];
   std::cout << '\n'
             << runs << " seeds, " << failures << " failed; " << messages << " messages, " << replays << " replays in "
-            << runs_with_replays << " of them, " << steps << " steps, " << virtual_ms / 60'000 << " virtual minutes"
-            << std::endl;
+            << runs_with_replays << " of them, " << places << " answers about places, " << steps << " steps, "
+            << virtual_ms / 60'000 << " virtual minutes" << std::endl;
   return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

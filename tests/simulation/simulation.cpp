@@ -12,6 +12,7 @@
 #include "tests/simulation/network.hpp"
 #include "tests/simulation/server_end.hpp"
 #include "tests/simulation/sim_device.hpp"
+#include "tests/simulation/walkers.hpp"
 #include "tests/simulation/world.hpp"
 
 namespace earshot::simulation {
@@ -44,6 +45,8 @@ class Simulation {
       history_.lives().delivered(device, sequence);
     };
     if (!options.plain) add_life();
+    if (Random walkers(options.seed * 2 + 2); !options.plain && walkers.chance(0.5))
+      walkers_.emplace(world_, history_, node_, Random(walkers.next()));
     faults_.emplace(world_, node_, network_, history_, devices_);
   }
   ~Simulation() { devices_.clear(); }
@@ -53,8 +56,10 @@ class Simulation {
     for (const auto& device : devices_) device->start();
     faults_->start();
     if (caretaker_) caretaker_->start();
+    if (walkers_) walkers_->start();
     run_for(random_.between(5'000, 60'000));
     if (caretaker_) caretaker_->calm_down();
+    if (walkers_) walkers_->calm_down();
     faults_->calm_down();
     if (caretaker_) run_for(kLastRoundsMs);
     if (failed() || !come_to_rest()) return outcome();
@@ -220,6 +225,7 @@ class Simulation {
     outcome.messages = history_.messages().size();
     outcome.starts = node_.starts();
     outcome.replays = history_.lives().replays();
+    outcome.places = walkers_ ? walkers_->answered() : 0;
     outcome.struck = faults_->struck();
     return outcome;
   }
@@ -233,6 +239,7 @@ class Simulation {
   Network network_;
   std::vector<std::unique_ptr<SimDevice>> devices_;
   std::optional<Caretaker> caretaker_;
+  std::optional<Walkers> walkers_;
   std::optional<FaultInjector> faults_;
 };
 

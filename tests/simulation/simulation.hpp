@@ -28,6 +28,7 @@ struct SimulationOutcome {
   std::uint64_t messages = 0;  // accepted
   std::uint64_t starts = 0;    // of the node
   std::uint64_t replays = 0;   // of parked messages
+  std::uint64_t places = 0;    // questions about places that were answered
   std::array<std::uint64_t, kFaults> struck{};
 };
 

@@ -1,0 +1,211 @@
+#include "tests/simulation/walkers.hpp"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+namespace earshot::simulation {
+namespace {
+
+using Place = std::optional<geo::Geohash>;  // none: nowhere
+
+const LayerId kLayer = LayerId::trusted("walkers");
+const geo::Point kMiddle{116.4, 39.9};
+constexpr double kDegreesMax = 0.05;  // from there, either way
+constexpr double kRadiusMMax = 6'000;
+
+// From 0 to 1.
+double part(Random& random) { return static_cast<double>(random.between(0, 1'000'000)) / 1e6; }
+// A point about the middle.
+geo::Point somewhere(Random& random) {
+  const auto away = [&] { return kDegreesMax * (2 * part(random) - 1); };
+  const double longitude = kMiddle.longitude + away();
+  return {longitude, kMiddle.latitude + away()};
+}
+double score_of(geo::Geohash place) { return static_cast<double>(place.value); }
+
+}  // namespace
+
+struct Walkers::Crowd {
+  struct Walker {
+    std::string name;
+    std::vector<Place> steps{std::nullopt};  // in the order in which they were asked for
+    std::size_t answered = 0;                // the last of which that is known
+  };
+  // Which steps an answer may know of.
+  struct Known {
+    std::size_t from = 0;
+    std::size_t end = 0;
+  };
+
+  explicit Crowd(History& told) : history(told) {}
+
+  // One step more of each of these walkers; what is to be told once it is answered.
+  using Steps = std::vector<std::pair<std::size_t, std::size_t>>;
+  template <class Answer>
+  auto step_answered(Steps steps) {
+    return [weak = std::weak_ptr<Crowd>(self), steps = std::move(steps)](const Result<Answer>& answer) {
+      const auto crowd = weak.lock();
+      if (!crowd || !answer) return;
+      for (const auto& [walker, step] : steps)
+        crowd->walkers[walker].answered = std::max(crowd->walkers[walker].answered, step);
+      if (crowd->asks_at_once) crowd->ask_at_once();
+    };
+  }
+  Steps::value_type add_step(std::size_t walker, Place place) {
+    walkers[walker].steps.push_back(place);
+    return {walker, walkers[walker].steps.size() - 1};
+  }
+  [[nodiscard]] std::vector<std::size_t> answered_now() const {
+    std::vector<std::size_t> steps;
+    for (const Walker& walker : walkers) steps.push_back(walker.answered);
+    return steps;
+  }
+
+  // `asked` is answered_now() when the question was asked.
+  void check_places(const std::vector<std::size_t>& asked, bool is_complete, const actors::Scores& scores);
+  void check_circle(const std::vector<std::size_t>& asked, const geo::Area& area, const actors::NearbyAnswer& answer);
+
+  History& history;
+  std::weak_ptr<Crowd> self;
+  std::vector<Walker> walkers;
+  std::map<std::string, std::size_t, std::less<>> by_name;
+  bool asks_at_once = false;
+  std::function<void()> ask_at_once;
+  std::uint64_t questions_answered = 0;
+};
+
+void Walkers::Crowd::check_places(const std::vector<std::size_t>& asked, bool is_complete,
+                                  const actors::Scores& scores) {
+  ++questions_answered;
+  for (std::size_t i = 0; i < walkers.size(); ++i) {
+    const Walker& walker = walkers[i];
+    const Place seen = scores[i] ? Place(geo::Geohash(static_cast<std::uint64_t>(*scores[i]))) : std::nullopt;
+    if (!seen && !is_complete) continue;  // not found out yet
+    const auto known = walker.steps.begin() + static_cast<std::ptrdiff_t>(asked[i]);
+    if (std::find(known, walker.steps.end(), seen) == walker.steps.end())
+      history.violation(walker.name + " is seen where no step from " + std::to_string(asked[i]) + " to " +
+                        std::to_string(walker.steps.size() - 1) + " has led");
+  }
+}
+
+void Walkers::Crowd::check_circle(const std::vector<std::size_t>& asked, const geo::Area& area,
+                                  const actors::NearbyAnswer& answer) {
+  ++questions_answered;
+  const auto is_within = [&](const Place& place) { return place && area.distance_within_m(geo::decode(*place)); };
+  std::vector<std::size_t> times_found(walkers.size());
+  for (const auto& found : answer.found) {
+    const auto walker = by_name.find(found.member->name());
+    if (walker == by_name.end()) {
+      history.violation("somebody is found who never walked");
+      continue;
+    }
+    ++times_found[walker->second];
+    const auto& steps = walkers[walker->second].steps;
+    const auto known = steps.begin() + static_cast<std::ptrdiff_t>(asked[walker->second]);
+    if (std::find(known, steps.end(), Place(found.place)) == steps.end() || !is_within(found.place))
+      history.violation(walker->first + " is found where it is not");
+  }
+  for (std::size_t i = 0; i < walkers.size(); ++i) {
+    const auto& steps = walkers[i].steps;
+    const bool must_be_found = !answer.is_partial && std::all_of(steps.begin() + static_cast<std::ptrdiff_t>(asked[i]),
+                                                                 steps.end(), is_within);
+    if (times_found[i] > 1) history.violation(walkers[i].name + " is found twice");
+    if (times_found[i] == 0 && must_be_found) history.violation(walkers[i].name + " is missed");
+  }
+}
+
+Walkers::Walkers(World& world, History& history, SimNode& node, Random random)
+    : world_(world),
+      node_(node),
+      random_(random),
+      every_ms_(random_.between(5, 300)),
+      crowd_(std::make_shared<Crowd>(history)) {
+  crowd_->self = crowd_;
+  for (std::uint64_t i = 0, walkers = random_.between(1, 30); i < walkers; ++i) {
+    Crowd::Walker walker;
+    walker.name = "walker-" + std::to_string(i);
+    crowd_->by_name.emplace(walker.name, i);
+    crowd_->walkers.push_back(std::move(walker));
+  }
+  crowd_->asks_at_once = random_.chance(0.5);
+  crowd_->ask_at_once = [this] {
+    if (node_.accepts()) ask_places(*node_.place_desk());
+  };
+}
+
+Walkers::~Walkers() { crowd_->asks_at_once = false; }
+
+void Walkers::start() { act(); }
+
+std::uint64_t Walkers::answered() const { return crowd_->questions_answered; }
+
+void Walkers::act() {
+  if (node_.accepts()) {
+    const actors::PlaceDesk& desk = *node_.place_desk();
+    const std::uint64_t what = random_.below(100);
+    if (what < 35) {
+      ask_places(desk);
+    } else if (what < 60) {
+      ask_circle(desk);
+    } else if (walk_) {
+      what < 92 ? walk(desk) : what < 98 ? leave(desk) : clear_layer(desk);
+    }
+  }
+  world_.after(random_.between(1, every_ms_), [this] { act(); });
+}
+
+// One of them, or several at once.
+void Walkers::walk(const actors::PlaceDesk& desk) {
+  SetPositionsCommand command{kLayer, PositionCondition::kAlways, {}};
+  Crowd::Steps steps;
+  for (std::uint64_t i = 0, count = random_.chance(0.7) ? 1 : random_.between(1, 10); i < count; ++i) {
+    const std::size_t walker = random_.below(crowd_->walkers.size());
+    const geo::Geohash place = geo::encode(somewhere(random_));
+    command.items.push_back({crowd_->walkers[walker].name, score_of(place), 0});
+    steps.push_back(crowd_->add_step(walker, place));
+  }
+  world_.note("walkers walk", command.items.size());
+  desk.set(std::move(command), crowd_->step_answered<actors::PlaceDesk::Outcomes>(std::move(steps)));
+}
+
+void Walkers::leave(const actors::PlaceDesk& desk) {
+  const std::size_t walker = random_.below(crowd_->walkers.size());
+  world_.note("a walker leaves", walker);
+  auto answered = crowd_->step_answered<std::uint64_t>({crowd_->add_step(walker, std::nullopt)});
+  desk.clear({kLayer, {crowd_->walkers[walker].name}}, std::move(answered));
+}
+
+void Walkers::clear_layer(const actors::PlaceDesk& desk) {
+  Crowd::Steps steps;
+  for (std::size_t walker = 0; walker < crowd_->walkers.size(); ++walker)
+    steps.push_back(crowd_->add_step(walker, std::nullopt));
+  world_.note("all walkers leave");
+  desk.clear_layers({kLayer}, crowd_->step_answered<std::uint64_t>(std::move(steps)));
+}
+
+void Walkers::ask_places(const actors::PlaceDesk& desk) {
+  actors::ScoresQuestion question;
+  for (const auto& walker : crowd_->walkers) question.members.push_back(walker.name);
+  question.done = [weak = std::weak_ptr(crowd_), asked = crowd_->answered_now(),
+                   is_complete = desk.views().is_complete()](const actors::Scores& scores) {
+    if (const auto crowd = weak.lock()) crowd->check_places(asked, is_complete, scores);
+  };
+  desk.views().ask(kLayer, std::move(question));
+}
+
+void Walkers::ask_circle(const actors::PlaceDesk& desk) {
+  const geo::Point centre = somewhere(random_);
+  const auto area = geo::Area::circle(centre, kRadiusMMax * part(random_), "radius").value();
+  actors::NearbyQuestion question;
+  question.centre = centre;
+  question.area = [area](const geo::Point&) -> Result<geo::Area> { return area; };
+  question.in_order = random_.chance(0.5);
+  question.done = [weak = std::weak_ptr(crowd_), asked = crowd_->answered_now(),
+                   area](const Result<actors::NearbyAnswer>& answer) {
+    if (const auto crowd = weak.lock(); crowd && answer) crowd->check_circle(asked, area, *answer);
+  };
+  desk.views().ask(kLayer, std::move(question));
+}
+
+}  // namespace earshot::simulation

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "actors/place_desk.hpp"
+#include "geo/geohash.hpp"
+#include "tests/simulation/history.hpp"
+#include "tests/simulation/sim_node.hpp"
+#include "tests/simulation/world.hpp"
+
+namespace earshot::simulation {
+
+// Members of a layer who walk about, and somebody who asks where they are. Each step of a walker goes to a place of its
+// own, so that what an answer says tells which step it knows of. Holds promises 7 and 8 against every answer:
+//
+//  7  whoever asks after a step was answered sees that step, or a later one that was asked for; never an earlier one
+//  8  a circle has everybody within it once, and nobody else, or says that it does not know everybody yet
+//
+// Where a step was refused or lost its answer it may have been done or not.
+class Walkers {
+ public:
+  Walkers(World& world, History& history, SimNode& node, Random random);
+  ~Walkers();
+  Walkers(const Walkers&) = delete;
+  Walkers& operator=(const Walkers&) = delete;
+
+  void start();
+  // Nobody walks any more; questions go on.
+  void calm_down() { walk_ = false; }
+  // How many questions were answered.
+  [[nodiscard]] std::uint64_t answered() const;
+
+ private:
+  struct Crowd;
+  void act();
+  void walk(const actors::PlaceDesk& desk);
+  void leave(const actors::PlaceDesk& desk);
+  void clear_layer(const actors::PlaceDesk& desk);
+  void ask_places(const actors::PlaceDesk& desk);
+  void ask_circle(const actors::PlaceDesk& desk);
+
+  World& world_;
+  SimNode& node_;
+  Random random_;
+  const std::uint64_t every_ms_;
+  bool walk_ = true;
+  const std::shared_ptr<Crowd> crowd_;  // answers may come when the walkers are gone
+};
+
+}  // namespace earshot::simulation
