@@ -69,5 +69,8 @@ void add_parked_command(CLI::App& app, ExitCode& code);
 void add_explain_command(CLI::App& app, ExitCode& code);
 void add_policy_command(CLI::App& app, ExitCode& code);
 void add_verify_command(CLI::App& app, ExitCode& code);
+void add_locate_command(CLI::App& app, ExitCode& code);
+void add_nearby_command(CLI::App& app, ExitCode& code);
+void add_layers_command(CLI::App& app, ExitCode& code);
 
 }  // namespace earshot::app

@@ -13,7 +13,9 @@ int run(int argc, char** argv) {
       "earshot talks to an Earshot broker.\n\n"
       "  earshot listen --user bob\n"
       "  earshot send --user alice --to bob \"Within earshot?\"\n"
-      "  earshot history --user bob"};
+      "  earshot history --user bob\n"
+      "  earshot locate --user bob 116.4 39.9\n"
+      "  earshot nearby --user bob --radius 5km"};
   app.name("earshot");
   app.set_version_flag("--version", std::string("earshot ") + kVersion);
   app.require_subcommand(1);
@@ -27,6 +29,9 @@ int run(int argc, char** argv) {
   add_listen_command(app, code);
   add_history_command(app, code);
   add_inbox_command(app, code);
+  add_locate_command(app, code);
+  add_nearby_command(app, code);
+  add_layers_command(app, code);
   add_devices_command(app, code);
   add_parked_command(app, code);
   add_explain_command(app, code);

@@ -29,10 +29,12 @@ Status check_name(std::string_view text, std::string_view field) {
   if (text.size() > limits::kNameBytesMax)
     return refuse("has " + std::to_string(text.size()) + " bytes, the limit is " +
                   std::to_string(limits::kNameBytesMax));
-  if (!utf8::is_valid(text.begin(), text.end())) return refuse("is not valid UTF-8");
+  if (!is_utf8(text)) return refuse("is not valid UTF-8");
   if (has_control(text)) return refuse("contains a control character");
   return {};
 }
+
+bool is_utf8(std::string_view bytes) { return utf8::is_valid(bytes.begin(), bytes.end()); }
 
 template <class Tag>
 Result<Name<Tag>> Name<Tag>::parse(std::string_view text, std::string_view field) {

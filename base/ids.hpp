@@ -37,6 +37,7 @@ using LogIndex = Number<struct LogIndexTag>;             // Raft log index, from
 // The rule for every name that people or programs choose: 1..name_bytes_max bytes of valid UTF-8 without control
 // characters; else kInvalidArgument naming `field`.
 Status check_name(std::string_view text, std::string_view field);
+bool is_utf8(std::string_view bytes);
 
 // Checked names. Construction goes through parse(); a value that exists is valid.
 template <class Tag>

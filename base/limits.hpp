@@ -85,7 +85,10 @@ inline constexpr std::size_t kPositionsPerCommandMax = 1024;  // positions that 
 inline constexpr std::size_t kPositionsBatchMax = 4096;       // positions that one call of a session sets or clears
 inline constexpr std::size_t kNearbyMembersMax = 1'000'000;   // members that one query may find
 inline constexpr std::size_t kNearbyAnswerMax = 10'000;       // members in one answer to a session
-inline constexpr std::size_t kLayersMax = 65'536;             // layers that one shard has members of: then kOverloaded
+inline constexpr std::uint32_t kNearbyDeadlineMsDefault = 1'000;  // a question waits so long for a node that starts …
+inline constexpr std::uint32_t kNearbyDeadlineMsMax = 10'000;  // … or as long as it says, which is no longer than this
+inline constexpr std::size_t kLayersPageMax = 4096;            // layers in one answer to a session
+inline constexpr std::size_t kLayersMax = 65'536;              // layers that one shard has members of: then kOverloaded
 
 // ---- shards
 inline constexpr std::size_t kEntryBytesMax = 8 << 20;           // one raft entry (a command batch)

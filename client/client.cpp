@@ -166,19 +166,17 @@ std::future<Result<Batch>> Client::history(Sequence before, std::uint32_t limit)
 
 // ---- looking after mailboxes
 
-template <class T>
-void Client::manage(ManageRequest request, Answer<T> done) {
-  auto answer = [done = std::move(done)](Result<ManageAnswer> given) {
+namespace {
+
+// Takes an answer that may be of any kind for `done`, which wants one.
+template <class T, class Any>
+Answer<Any> only(Answer<T> done) {
+  return [done = std::move(done)](Result<Any> given) {
     if (!given) return done(fail(std::move(given.error())));
     if (auto* value = std::get_if<T>(&*given)) return done(std::move(*value));
     done(fail(ErrorCode::kInternal, "answer", "the server answered something else"));
   };
-  impl_->loop().post([engine = impl_->engine_, request = std::move(request), answer = std::move(answer)]() mutable {
-    engine->manage(std::move(request), std::move(answer));
-  });
 }
-
-namespace {
 
 // A promise as a callback: for the second form of each call.
 template <class T>
@@ -195,6 +193,14 @@ std::future<Result<T>> as_future(Call call) {
 }
 
 }  // namespace
+
+template <class T>
+void Client::manage(ManageRequest request, Answer<T> done) {
+  impl_->loop().post(
+      [engine = impl_->engine_, request = std::move(request), done = only<T, ManageAnswer>(std::move(done))]() mutable {
+        engine->manage(std::move(request), std::move(done));
+      });
+}
 
 void Client::devices(DevicesRequest request, Answer<std::vector<DeviceInfo>> done) {
   manage(std::move(request), std::move(done));
@@ -244,6 +250,59 @@ void Client::set_policy(SetPolicyRequest request, Answer<earshot::Done> done) {
 }
 std::future<Result<earshot::Done>> Client::set_policy(SetPolicyRequest request) {
   return as_future<earshot::Done>([&](auto done) { set_policy(std::move(request), done); });
+}
+
+// ---- where the members of layers are
+
+template <class T>
+void Client::places(PlacesRequest request, Answer<T> done) {
+  impl_->loop().post(
+      [engine = impl_->engine_, request = std::move(request), done = only<T, PlacesReply>(std::move(done))]() mutable {
+        engine->places(std::move(request), std::move(done));
+      });
+}
+
+void Client::set_positions(SetPositionsRequest request, Answer<PositionOutcomes> done) {
+  places(std::move(request), std::move(done));
+}
+std::future<Result<PositionOutcomes>> Client::set_positions(SetPositionsRequest request) {
+  return as_future<PositionOutcomes>([&](auto done) { set_positions(std::move(request), done); });
+}
+
+void Client::clear_positions(ClearPositionsRequest request, Answer<PositionsCleared> done) {
+  places(std::move(request), std::move(done));
+}
+std::future<Result<PositionsCleared>> Client::clear_positions(ClearPositionsRequest request) {
+  return as_future<PositionsCleared>([&](auto done) { clear_positions(std::move(request), done); });
+}
+
+void Client::clear_layer(ClearLayerRequest request, Answer<LayerCleared> done) {
+  places(std::move(request), std::move(done));
+}
+std::future<Result<LayerCleared>> Client::clear_layer(ClearLayerRequest request) {
+  return as_future<LayerCleared>([&](auto done) { clear_layer(std::move(request), done); });
+}
+
+void Client::nearby(NearbyRequest request, Answer<NearbyFound> done) { places(std::move(request), std::move(done)); }
+std::future<Result<NearbyFound>> Client::nearby(NearbyRequest request) {
+  return as_future<NearbyFound>([&](auto done) { nearby(std::move(request), done); });
+}
+
+void Client::positions(PositionsRequest request, Answer<Positions> done) {
+  places(std::move(request), std::move(done));
+}
+std::future<Result<Positions>> Client::positions(PositionsRequest request) {
+  return as_future<Positions>([&](auto done) { positions(std::move(request), done); });
+}
+
+void Client::distance(DistanceRequest request, Answer<Distance> done) { places(std::move(request), std::move(done)); }
+std::future<Result<Distance>> Client::distance(DistanceRequest request) {
+  return as_future<Distance>([&](auto done) { distance(std::move(request), done); });
+}
+
+void Client::layers(LayersRequest request, Answer<LayersPage> done) { places(std::move(request), std::move(done)); }
+std::future<Result<LayersPage>> Client::layers(LayersRequest request) {
+  return as_future<LayersPage>([&](auto done) { layers(std::move(request), done); });
 }
 
 Stats Client::stats() const {

@@ -19,6 +19,7 @@
 #include "client/store.hpp"
 #include "schema/manage.hpp"
 #include "schema/messages.hpp"
+#include "schema/places.hpp"
 
 // The library that an application links. docs/client.md is its guide; client/examples/ shows it at work.
 namespace earshot::client {
@@ -233,6 +234,32 @@ class Client {
   void set_policy(SetPolicyRequest request, Answer<earshot::Done> done);
   std::future<Result<earshot::Done>> set_policy(SetPolicyRequest request);
 
+  // Where the members of layers are. An empty layer is kDefaultLayer, an empty member the user itself. A user may set
+  // and clear its own position; all else needs a token with the role service or operator, kPermissionDenied otherwise.
+  // What was answered to a change is seen by every question that is asked after the answer. Nothing is kept or sent
+  // again by this library: kUnavailable when not connected, or when the connection is lost, and then a change may have
+  // been made or not; to make it again is safe. Each in two forms, as above.
+  //
+  // One outcome per item. The server names the item and the field at fault, and then sets none of them.
+  void set_positions(SetPositionsRequest request, Answer<PositionOutcomes> done);
+  std::future<Result<PositionOutcomes>> set_positions(SetPositionsRequest request);
+  void clear_positions(ClearPositionsRequest request, Answer<PositionsCleared> done);
+  std::future<Result<PositionsCleared>> clear_positions(ClearPositionsRequest request);
+  void clear_layer(ClearLayerRequest request, Answer<LayerCleared> done);
+  std::future<Result<LayerCleared>> clear_layer(ClearLayerRequest request);
+  // Who is within an area, and whether that is everybody (Completeness). kNotFound(centre.member). At most
+  // fetches_in_flight_max at once that want more than 128 members; a count of 0 wants all.
+  void nearby(NearbyRequest request, Answer<NearbyFound> done);
+  std::future<Result<NearbyFound>> nearby(NearbyRequest request);
+  // kUnavailable, as with the next two, when the node has just started and does not know yet.
+  void positions(PositionsRequest request, Answer<Positions> done);
+  std::future<Result<Positions>> positions(PositionsRequest request);
+  void distance(DistanceRequest request, Answer<Distance> done);
+  std::future<Result<Distance>> distance(DistanceRequest request);
+  // The layers that somebody is in, page by page: the next one is `after` the last name.
+  void layers(LayersRequest request, Answer<LayersPage> done);
+  std::future<Result<LayersPage>> layers(LayersRequest request = {});
+
   [[nodiscard]] Stats stats() const;
 
   // Logs out, stops, and returns when no handler runs any more nor will (called from a handler: after it). Idempotent.
@@ -243,6 +270,8 @@ class Client {
   explicit Client(std::unique_ptr<Impl> impl);
   template <class T>
   void manage(ManageRequest request, Answer<T> done);
+  template <class T>
+  void places(PlacesRequest request, Answer<T> done);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -291,6 +291,28 @@ void Connection::manage(ManageRequest request, Answer<ManageAnswer> done) {
   std::visit(Calls{session_, call}, request);
 }
 
+void Connection::places(PlacesRequest request, Answer<PlacesReply> done) {
+  const auto any = [](const auto& answer) -> Result<PlacesReply> {
+    return wire::read(answer).map([](auto&& value) { return PlacesReply(std::move(value)); });
+  };
+  const auto call = [&](auto message, const auto& parameters) {
+    wire::write(parameters, message);
+    ask<PlacesReply>(std::move(message), std::move(done), any);
+  };
+  struct Calls {
+    schema::Session::Client& session;
+    const decltype(call)& send;
+    void operator()(const SetPositionsRequest& one) const { send(session.setPositionsRequest(), one); }
+    void operator()(const ClearPositionsRequest& one) const { send(session.clearPositionsRequest(), one); }
+    void operator()(const ClearLayerRequest& one) const { send(session.clearLayerRequest(), one); }
+    void operator()(const NearbyRequest& one) const { send(session.nearbyRequest(), one); }
+    void operator()(const PositionsRequest& one) const { send(session.positionsRequest(), one); }
+    void operator()(const DistanceRequest& one) const { send(session.distanceRequest(), one); }
+    void operator()(const LayersRequest& one) const { send(session.layersRequest(), one); }
+  };
+  std::visit(Calls{session_, call}, request);
+}
+
 void Connection::logout(std::function<void()> done) {
   auto request = session_.logoutRequest();
   tasks_->add(request.send().then([done](auto) { done(); }, [done](kj::Exception&&) { done(); }));

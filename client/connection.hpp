@@ -36,6 +36,7 @@ class Connection final : public Link, private kj::TaskSet::ErrorHandler {
   void fetch(Sequence after, std::uint32_t limit, FetchCause cause, FetchDone done) override;
   void history(Sequence before, std::uint32_t limit, FetchDone done) override;
   void manage(ManageRequest request, Answer<ManageAnswer> done) override;
+  void places(PlacesRequest request, Answer<PlacesReply> done) override;
   void logout(std::function<void()> done) override;
   void detach() override;
 

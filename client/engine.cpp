@@ -416,6 +416,11 @@ void Engine::manage(ManageRequest request, Answer<ManageAnswer> done) {
   link_->manage(std::move(request), with_bodies ? tested(std::move(done)) : std::move(done));
 }
 
+void Engine::places(PlacesRequest request, Answer<PlacesReply> done) {
+  if (state_ != State::kOpen) return done(fail(ErrorCode::kUnavailable, "", "not connected"));
+  link_->places(std::move(request), std::move(done));
+}
+
 // One timer for everything that waits for a time; an earlier time asks for another one.
 void Engine::arm() {
   std::uint64_t at = 0;

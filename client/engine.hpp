@@ -48,6 +48,7 @@ class Engine final : public std::enable_shared_from_this<Engine>, private LinkEv
   void fetch(Sequence after, std::uint32_t limit, FetchDone done);
   void history(Sequence before, std::uint32_t limit, FetchDone done);
   void manage(ManageRequest request, Answer<ManageAnswer> done);
+  void places(PlacesRequest request, Answer<PlacesReply> done);
   // Logs out and calls `done` when the store has nothing more to do for this client.
   void shut_down(std::function<void()> done);
 

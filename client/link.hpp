@@ -41,6 +41,7 @@ class Link {
   virtual void fetch(Sequence after, std::uint32_t limit, FetchCause cause, FetchDone done) = 0;
   virtual void history(Sequence before, std::uint32_t limit, FetchDone done) = 0;
   virtual void manage(ManageRequest request, Answer<ManageAnswer> done) = 0;
+  virtual void places(PlacesRequest request, Answer<PlacesReply> done) = 0;
   // Ends the session in order, then calls `done`, answered or not.
   virtual void logout(std::function<void()> done) = 0;
 

@@ -244,6 +244,27 @@ void add_answers(Corpus& corpus, tests::RandomValues& values) {
   corpus.add("wire", 26, root<schema::FetchAnswer>([&](auto to) { wire::write(Result<Batch>(values.batch()), to); }));
 }
 
+void add_places(Corpus& corpus) {
+  using Session = schema::Session;
+  const LayerId layer = LayerId::trusted("taxis");
+  const geo::Point point{116.4, 39.9};
+  const auto add = [&]<class Root>(std::size_t kind, const auto& value) {
+    corpus.add("wire", kind, root<Root>([&](auto to) { wire::write(value, to); }));
+  };
+  add.operator()<Session::SetPositionsParams>(27, SetPositionsRequest{layer, {{"7", point, 1'000}}, {}});
+  add.operator()<Session::ClearPositionsParams>(28, ClearPositionsRequest{layer, {"7", ""}});
+  NearbyRequest nearby;
+  nearby.centre = point;
+  nearby.area = Box{3'000, 2'000};
+  add.operator()<Session::NearbyParams>(30, nearby);
+  add.operator()<Session::PositionsParams>(31, PositionsRequest{layer, {"7", ""}});
+  const geo::Geohash place = geo::encode(point);
+  const NearbyFound found{{{"7", 12.5, point, place}, {"\xff", {}, {}, {}}}, Completeness::kTruncated};
+  add.operator()<schema::NearbyAnswer>(37, Result<NearbyFound>(found));
+  add.operator()<schema::PositionsAnswer>(38, Result<Positions>(Positions{{Position{point, place}, std::nullopt}}));
+  add.operator()<schema::LayersAnswer>(40, Result<LayersPage>(LayersPage{{{layer, 3}}, true}));
+}
+
 // An LMDB file as small as one with a big value, free pages and two tables can be.
 std::string small_lmdb_file() {
   const tests::TemporaryDirectory directory;
@@ -343,6 +364,7 @@ void make(const std::string& folder) {
   add_store_values(corpus, values);
   add_conversation(corpus, values);
   add_answers(corpus, values);
+  add_places(corpus);
   for (int i = 0; i < 2; ++i)
     corpus.add("records", 12, encode(ShardSums{{{'m', {values.number(), values.number()}}, {'c', {1, 2}}}}));
   add_storage(corpus);

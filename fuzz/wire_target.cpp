@@ -56,6 +56,20 @@ constexpr Read kReads[] = {
     read_root<schema::StatusAnswer>,
     read_root<schema::AckAnswer>,
     read_root<schema::FetchAnswer>,
+    read_root<schema::Session::SetPositionsParams>,
+    read_root<schema::Session::ClearPositionsParams>,
+    read_root<schema::Session::ClearLayerParams>,
+    read_root<schema::Session::NearbyParams>,
+    read_root<schema::Session::PositionsParams>,
+    read_root<schema::Session::DistanceParams>,
+    read_root<schema::Session::LayersParams>,
+    read_root<schema::SetPositionsAnswer>,
+    read_root<schema::ClearPositionsAnswer>,
+    read_root<schema::ClearLayerAnswer>,
+    read_root<schema::NearbyAnswer>,
+    read_root<schema::PositionsAnswer>,
+    read_root<schema::DistanceAnswer>,
+    read_root<schema::LayersAnswer>,
 };
 
 }  // namespace

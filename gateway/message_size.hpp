@@ -10,6 +10,7 @@
 #include "schema/broker.capnp.h"
 #include "schema/manage.hpp"
 #include "schema/messages.hpp"
+#include "schema/places.hpp"
 
 // How many words answers take on the wire, for hints that let one allocation do: without a hint the RPC system clears 8
 // KiB for every answer, with too small a one it grows.
@@ -53,6 +54,16 @@ inline std::size_t words_of(const DeviceFate& fate) {
   return kWordsOf<schema::DeviceFate> + words_of_bytes(fate.device.text().size());
 }
 
+constexpr std::size_t kGeohashWords = kWordsOf<schema::Geohash> + words_of_bytes(11);
+
+inline std::size_t words_of(const NearbyMember& member) {
+  return kWordsOf<schema::NearbyMember> + words_of_bytes(member.member.size()) +
+         (member.point ? kWordsOf<schema::Point> : 0) + (member.geohash ? kGeohashWords : 0);
+}
+inline std::size_t words_of(const LayerInfo& layer) {
+  return kWordsOf<schema::LayerInfo> + words_of_bytes(layer.layer.text().size());
+}
+
 template <class Item>
 std::size_t words_of(const std::vector<Item>& items) {
   std::size_t words = 2;  // the list's tag and what points to it
@@ -71,6 +82,23 @@ inline std::size_t words_of(const Done&) { return 0; }
 
 inline std::size_t words_of(const ManageAnswer& answer) {
   return std::visit([](const auto& one) { return words_of(one); }, answer);
+}
+
+inline std::size_t words_of(const PositionOutcomes& outcomes) { return 1 + outcomes.size() / 4; }
+inline std::size_t words_of(const PositionsCleared&) { return 0; }
+inline std::size_t words_of(const LayerCleared&) { return 0; }
+inline std::size_t words_of(const Distance&) { return 0; }
+
+inline std::size_t words_of(const NearbyFound& found) { return words_of(found.members); }
+
+inline std::size_t words_of(const Positions& positions) {
+  return 2 + positions.members.size() * (kWordsOf<schema::Position> + kWordsOf<schema::Point> + kGeohashWords);
+}
+
+inline std::size_t words_of(const LayersPage& page) { return words_of(page.layers); }
+
+inline std::size_t words_of(const PlacesReply& reply) {
+  return std::visit([](const auto& one) { return words_of(one); }, reply);
 }
 
 constexpr std::size_t kCapabilityWords = 1 + kWordsOf<capnp::rpc::CapDescriptor>;  // in a table of one

@@ -23,16 +23,12 @@ std::size_t words_of_answer(const Result<T>& answer) {
 }
 
 // The answer that a call expects, out of the one type that the session answers all of its kind in.
-template <class Value>
-Result<Value> answer_as(Result<ManageAnswer>&& answer) {
+template <class Value, class Any>
+Result<Value> answer_as(Result<Any>&& answer) {
   if (!answer) return fail(std::move(answer.error()));
+  if constexpr (std::is_same_v<Value, Done>) return Done{};
   if (auto* value = std::get_if<Value>(&*answer)) return std::move(*value);
   return fail(ErrorCode::kInternal, "", "the session gave the answer of another call");
-}
-template <>
-Result<Done> answer_as<Done>(Result<ManageAnswer>&& answer) {
-  if (!answer) return fail(std::move(answer.error()));
-  return Done{};
 }
 
 void write_answer(const auto& answer, auto to) { wire::write(answer, to); }
@@ -130,5 +126,26 @@ kj::Promise<void> SessionInterface::dropParked(DropParkedContext context) { retu
 kj::Promise<void> SessionInterface::explain(ExplainContext context) { return manage<Explanation>(context); }
 kj::Promise<void> SessionInterface::policy(PolicyContext context) { return manage<PolicyInfo>(context); }
 kj::Promise<void> SessionInterface::setPolicy(SetPolicyContext context) { return manage<Done>(context); }
+
+template <class Value, class Context>
+kj::Promise<void> SessionInterface::places(Context context) {
+  auto request = wire::read(context.getParams());
+  context.releaseParams();
+  auto answer = session_->places(std::move(request).map([](auto one) { return PlacesRequest(std::move(one)); }));
+  return write_when_answered(
+      answer.then([](Result<PlacesReply>&& given) { return answer_as<Value>(std::move(given)); }), context);
+}
+
+kj::Promise<void> SessionInterface::setPositions(SetPositionsContext context) {
+  return places<PositionOutcomes>(context);
+}
+kj::Promise<void> SessionInterface::clearPositions(ClearPositionsContext context) {
+  return places<PositionsCleared>(context);
+}
+kj::Promise<void> SessionInterface::clearLayer(ClearLayerContext context) { return places<LayerCleared>(context); }
+kj::Promise<void> SessionInterface::nearby(NearbyContext context) { return places<NearbyFound>(context); }
+kj::Promise<void> SessionInterface::positions(PositionsContext context) { return places<Positions>(context); }
+kj::Promise<void> SessionInterface::distance(DistanceContext context) { return places<Distance>(context); }
+kj::Promise<void> SessionInterface::layers(LayersContext context) { return places<LayersPage>(context); }
 
 }  // namespace earshot::gateway

@@ -43,11 +43,21 @@ class SessionInterface final : public schema::Session::Server {
   kj::Promise<void> explain(ExplainContext context) override;
   kj::Promise<void> policy(PolicyContext context) override;
   kj::Promise<void> setPolicy(SetPolicyContext context) override;
+  kj::Promise<void> setPositions(SetPositionsContext context) override;
+  kj::Promise<void> clearPositions(ClearPositionsContext context) override;
+  kj::Promise<void> clearLayer(ClearLayerContext context) override;
+  kj::Promise<void> nearby(NearbyContext context) override;
+  kj::Promise<void> positions(PositionsContext context) override;
+  kj::Promise<void> distance(DistanceContext context) override;
+  kj::Promise<void> layers(LayersContext context) override;
 
  private:
   // A call that looks after mailboxes; the answer holds a `Value`.
   template <class Value, class Context>
   kj::Promise<void> manage(Context context);
+  // A call about where members are; the same.
+  template <class Value, class Context>
+  kj::Promise<void> places(Context context);
 
   kj::Own<RpcSession> session_;
 };

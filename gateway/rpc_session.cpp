@@ -142,6 +142,8 @@ kj::Promise<Result<Welcome>> RpcSession::judge(LoginRequest request) {
     return Result<Welcome>(fail(std::move(identity.error())));
   }
   request.token.clear();  // no floor above needs it, and it is a secret
+  user_ = identity->user;
+  role_ = identity->role;
   expires_at_ms_ = identity->expires_at_ms;
   if (const std::uint64_t now_ms = context_.logins.clock().wall_ms(); expires_at_ms_ > now_ms)
     expires_at_ = context_.timer.now() + std::min(expires_at_ms_ - now_ms, kExpiryMsMax) * kj::MILLISECONDS;
@@ -259,6 +261,20 @@ Error RpcSession::refused(Error why) {
   return why;
 }
 
+// Their answers are the largest: without a bound of their own a client could have gigabytes read for it at once.
+std::optional<Error> RpcSession::refusal_of_large() {
+  if (fetches_in_flight_ >= limits::kFetchesInFlightMax)
+    return refused(overloaded("fetchesInFlight", "the limit is " + std::to_string(limits::kFetchesInFlightMax) +
+                                                     " calls with large answers"));
+  if (context_.answers.is_full()) {
+    count(context_.counters.answers_refused);
+    return refused(overloaded("", "the node has as many answers under way as it may"));
+  }
+  return std::nullopt;
+}
+
+void RpcSession::note_no_room() { refused(overloaded("", "")); }
+
 template <class T, class Waiter, class Message>
 kj::Promise<T> RpcSession::forward(Waiter waiter_of, Message message) {
   auto paf = kj::newPromiseAndFulfiller<T>();
@@ -329,15 +345,7 @@ kj::Promise<Result<ManageAnswer>> RpcSession::manage(Result<ManageRequest> reque
 template <class T, class Message>
 kj::Promise<Result<T>> RpcSession::forward_large(Message message) {
   if (auto why = refusal()) return Result<T>(fail(std::move(*why)));
-  // Their answers are the largest: without a bound of their own a client could have gigabytes read for it at once.
-  if (fetches_in_flight_ >= limits::kFetchesInFlightMax)
-    return Result<T>(
-        fail(refused(overloaded("fetchesInFlight", "the limit is " + std::to_string(limits::kFetchesInFlightMax) +
-                                                       " calls with large answers"))));
-  if (context_.answers.is_full()) {
-    count(context_.counters.answers_refused);
-    return Result<T>(fail(refused(overloaded("", "the node has as many answers under way as it may"))));
-  }
+  if (auto why = refusal_of_large()) return Result<T>(fail(std::move(*why)));
   ++fetches_in_flight_;
   ByteLease lease(context_.answers, limits::kBatchBytesMax);  // how much it will be only the answer tells
   const auto waiter = [&lease](auto fulfiller) { return PendingLarge<T>{kj::mv(fulfiller), std::move(lease)}; };
@@ -348,7 +356,9 @@ kj::Promise<Result<T>> RpcSession::forward_large(Message message) {
 
 void RpcSession::forget(std::map<actors::CallId, Pending>::iterator pending) {
   const auto& waiter = pending->second.waiter;
-  if (std::holds_alternative<PendingLarge<Batch>>(waiter) || std::holds_alternative<PendingLarge<ManageAnswer>>(waiter))
+  const auto* places = std::get_if<std::unique_ptr<PlacesCall>>(&waiter);
+  if (std::holds_alternative<PendingLarge<Batch>>(waiter) ||
+      std::holds_alternative<PendingLarge<ManageAnswer>>(waiter) || (places != nullptr && (*places)->is_large))
     --fetches_in_flight_;
   pending_.erase(pending);
   --context_.calls_in_flight;
@@ -374,11 +384,14 @@ void RpcSession::handle_event(Answered event) {
     void operator()(Fulfiller<Result<Sequence>>& fulfiller) { fulfiller->fulfill(take<Result<Sequence>>(answer)); }
     void operator()(PendingLarge<Batch>& pending) { self.fulfil(pending, take<Result<Batch>>(answer)); }
     void operator()(PendingLarge<ManageAnswer>& pending) { self.fulfil(pending, take<Result<ManageAnswer>>(answer)); }
+    void operator()(std::unique_ptr<PlacesCall>&) {
+      kj::throwFatalException(KJ_EXCEPTION(FAILED, "the session is not asked for places"));
+    }
   };
   const bool wholly_held = is_wholly_held(event.answer);
   std::visit(Fulfil{*this, event.answer}, found->second.waiter);
   forget(found);
-  if (wholly_held) refused(overloaded("", ""));
+  if (wholly_held) note_no_room();
 }
 
 // How much memory it takes only the answer tells; and it takes it until it is written.
@@ -398,6 +411,7 @@ void RpcSession::answer_with_error(Pending& pending, const Error& error) {
     void operator()(Fulfiller<Result<Sequence>>& fulfiller) { fulfiller->fulfill(fail(error)); }
     void operator()(PendingLarge<Batch>& pending) { pending.fulfiller->fulfill(fail(error)); }
     void operator()(PendingLarge<ManageAnswer>& pending) { pending.fulfiller->fulfill(fail(error)); }
+    void operator()(std::unique_ptr<PlacesCall>& call) { call->fulfiller->fulfill(fail(error)); }
   };
   std::visit(Fulfil{error}, pending.waiter);
 }

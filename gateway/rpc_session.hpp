@@ -19,6 +19,7 @@
 #include "base/error.hpp"
 #include "gateway/bridge.hpp"
 #include "gateway/refusal_meter.hpp"
+#include "gateway/rpc_places.hpp"
 #include "gateway/session_context.hpp"
 #include "schema/wire.hpp"
 
@@ -65,6 +66,7 @@ class RpcSession final : public kj::Refcounted, public EventTarget, private kj::
   kj::Promise<Result<Batch>> fetch(Result<FetchRequest> request);
   kj::Promise<Result<Batch>> history(Result<HistoryRequest> request);
   kj::Promise<Result<ManageAnswer>> manage(Result<ManageRequest> request);
+  kj::Promise<Result<PlacesReply>> places(Result<PlacesRequest> request);
   void logout();
 
   // ---- from the KJ thread around it
@@ -94,7 +96,7 @@ class RpcSession final : public kj::Refcounted, public EventTarget, private kj::
   };
   struct Pending {
     std::variant<PendingSend, Fulfiller<Status>, Fulfiller<Result<Sequence>>, PendingLarge<Batch>,
-                 PendingLarge<ManageAnswer>>
+                 PendingLarge<ManageAnswer>, std::unique_ptr<PlacesCall>>
         waiter;
     kj::TimePoint since;
   };
@@ -105,13 +107,22 @@ class RpcSession final : public kj::Refcounted, public EventTarget, private kj::
   void handle_event(Answered event);
   void handle_event(actors::Delivery delivery);
   void handle_event(Closed event);
-  void handle_event(PlacesAnswered /*event*/) {}
-  void handle_event(PlacesComplete /*event*/) {}
+
+  // ---- rpc_session_places.cpp: the desk is asked without the session's actor
+  void ask_places(actors::CallId id, PlacesCall& call);
+  void wait_for_places(actors::CallId id, std::uint32_t deadline_ms);
+  void waited_for_places(actors::CallId id);
+  void handle_event(PlacesAnswered event);
+  void handle_event(PlacesComplete event);
 
   // Why no further call is taken now, if so.
   [[nodiscard]] std::optional<Error> refusal();
   // A call is refused with kOverloaded. A client that does not heed it is cut off: then the reason changes.
   Error refused(Error why);
+  // The same for a call whose answer may be large.
+  [[nodiscard]] std::optional<Error> refusal_of_large();
+  // The node had no room for what was asked: that is a refusal, too.
+  void note_no_room();
   template <class T, class Waiter, class Message>
   kj::Promise<T> forward(Waiter waiter_of, Message message);
   // Its answer may be large.
@@ -139,6 +150,9 @@ class RpcSession final : public kj::Refcounted, public EventTarget, private kj::
   ConnectionControl* control_;                   // null once the connection is gone
   std::shared_ptr<actors::SessionInbox> inbox_;  // null: there is no session, or it has ended
   PortId port_ = 0;
+  UserId user_;  // once it has logged in
+  Role role_ = Role::kUser;
+  bool waits_for_places_ = false;
   std::uint64_t expires_at_ms_ = 0;                         // of the token, wall clock; 0: never
   kj::TimePoint expires_at_ = kj::origin<kj::TimePoint>();  // the same by the clock that nobody sets
   State state_ = State::kNew;

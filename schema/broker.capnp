@@ -130,6 +130,31 @@ interface Session {
 
   setPolicy @14 (user :Text, all :Bool, policy :Policy, inherit :Bool) -> StatusAnswer;
   # Operators only. With `all`: the default of all mailboxes. With `inherit`: the mailbox follows the default again.
+
+  # Below: where the members of a layer are. `layer` "" is the layer "people"; a member "" is the session's own user. A user
+  # may set and clear its own position; all else needs the role service or operator, permissionDenied otherwise. What was
+  # answered to a change is seen by every question that is asked after the answer, on any connection.
+
+  setPositions @15 (layer :Text, items :List(PositionItem), condition :SetCondition) -> SetPositionsAnswer;
+  # Answers when all are committed and synced, and every later question sees them. Nothing is set when a field breaks a
+  # rule. Another error may leave some of them set: to set them again is safe.
+
+  clearPositions @16 (layer :Text, members :List(Text)) -> ClearPositionsAnswer;
+
+  clearLayer @17 (layer :Text) -> ClearLayerAnswer;
+  # Takes everybody's position in it away.
+
+  nearby @18 (request :NearbyRequest) -> NearbyAnswer;
+  # The members within an area.
+
+  positions @19 (layer :Text, members :List(Text)) -> PositionsAnswer;
+  # Where these are. A node that has just started, and does not know yet where everybody is, waits for a second, then
+  # answers unavailable; so it does with the next two calls.
+
+  distance @20 (layer :Text, from :Text, to :Text) -> DistanceAnswer;
+
+  layers @21 (after :Text) -> LayersAnswer;
+  # The layers that somebody is in, in the order of their names: the first layersPageMax with a name greater than `after`.
 }
 
 enum Mode {
@@ -332,5 +357,143 @@ struct ExplainAnswer {
   union {
     explanation @0 :Explanation;
     error @1 :Errors.Error;
+  }
+}
+
+struct Point {                  # in degrees; what can be told is the square of the web's Mercator projection
+  longitude @0 :Float64;        # -180 to 180
+  latitude @1 :Float64;         # -85.05112878 to 85.05112878
+}
+
+struct Geohash {
+  value @0 :UInt64;             # 52 bits
+  text @1 :Text;                # the standard text of 11 characters
+}
+
+struct PositionItem {
+  member @0 :Text;              # of 1 to memberBytesMax bytes; "": the session's own user
+  point @1 :Point;              # kept as a geohash of 52 bits: to about 0.6 m at the equator
+  ttlMs @2 :UInt64;             # the position ends so long after it was set; 0: never
+}
+
+enum SetCondition {             # which of the items are set
+  always @0;
+  ifNew @1;                     # of members that have no position
+  ifExists @2;                  # of members that have one
+}
+
+enum PositionOutcome {
+  added @0;                     # it had no position
+  changed @1;                   # it is elsewhere now
+  unchanged @2;                 # it was there already
+  skipped @3;                   # the condition does not hold
+}
+
+struct SetPositionsAnswer {
+  union {
+    outcomes @0 :List(PositionOutcome);  # one per item, in order
+    error @1 :Errors.Error;
+  }
+}
+
+struct ClearPositionsAnswer {
+  union {
+    cleared @0 :UInt64;         # so many of the members had a position
+    error @1 :Errors.Error;
+  }
+}
+
+struct ClearLayerAnswer {
+  union {
+    existed @0 :Bool;           # somebody was in it
+    error @1 :Errors.Error;
+  }
+}
+
+struct NearbyRequest {
+  layer @0 :Text;
+  centre :union {
+    point @1 :Point;
+    member @2 :Text;            # where this one is; notFound(member) when that is nowhere
+  }
+  area :union {
+    radiusM @3 :Float64;        # everybody within this distance, the edge included
+    box :group {                # as wide as told at every latitude, with the centre in the middle
+      widthM @4 :Float64;
+      heightM @5 :Float64;
+    }
+  }
+  count @6 :UInt32;             # so many at most, and no more than nearbyAnswerMax; 0: nearbyAnswerMax
+  any @7 :Bool;                 # any of them when there are more; else the nearest, or with farthestFirst the farthest
+  order @8 :NearbyOrder;
+  withDistance @9 :Bool;
+  withPoint @10 :Bool;
+  withGeohash @11 :Bool;
+  deadlineMs @12 :UInt32;       # a node that does not know yet where everybody is waits so long, then answers in part;
+                                #   0: nearbyDeadlineMsDefault
+}
+
+enum NearbyOrder {
+  none @0;
+  nearestFirst @1;
+  farthestFirst @2;
+}
+
+struct NearbyMember {
+  member @0 :Text;
+  memberBytes @1 :Data;         # instead, when it is not valid UTF-8: over Redis's protocol a member may be any bytes
+  distanceM @2 :Float64 = nan;  # from the centre, in metres, as are the next two only when asked for
+  point @3 :Point;              # the middle of the geohash
+  geohash @4 :Geohash;
+}
+
+enum Completeness {
+  exact @0;                     # every member within the area, and none outside
+  truncated @1;                 # there are more than count or nearbyAnswerMax let through
+  partial @2;                   # the node does not know yet where everybody is: there may be more
+}
+
+struct NearbyAnswer {
+  union {
+    found :group {
+      members @0 :List(NearbyMember);
+      completeness @1 :Completeness;
+    }
+    error @2 :Errors.Error;
+  }
+}
+
+struct Position {
+  point @0 :Point;              # null: it has none
+  geohash @1 :Geohash;
+}
+
+struct PositionsAnswer {
+  union {
+    positions @0 :List(Position);  # one per member, in order
+    error @1 :Errors.Error;
+  }
+}
+
+struct DistanceAnswer {
+  union {
+    metres @0 :Float64;
+    none @1 :Void;              # one of them is nowhere
+    error @2 :Errors.Error;
+  }
+}
+
+struct LayerInfo {
+  name @0 :Text;
+  members @1 :UInt64;
+}
+
+struct LayersAnswer {
+  union {
+    found :group {
+      layers @0 :List(LayerInfo);
+      more @1 :Bool;            # there are layers after these
+    }
+    error @2 :Errors.Error;
   }
 }

@@ -4,6 +4,7 @@
 #include "schema/errors.capnp.h"
 #include "schema/manage.hpp"
 #include "schema/messages.hpp"
+#include "schema/places.hpp"
 
 // Conversions between the protocol's C++ types and their Cap'n Proto form, for the server's and the client's side
 // alike. Readers check every field against its rule and limit and name the field at fault, as it is spelled in
@@ -133,5 +134,51 @@ Result<Explanation> read(schema::ExplainAnswer::Reader from);
 
 void write(const Result<PolicyInfo>& from, schema::PolicyAnswer::Builder to);
 Result<PolicyInfo> read(schema::PolicyAnswer::Reader from);
+
+// ---- where members are (wire_places.cpp): parameters. An empty layer becomes the default one; an empty member stays.
+
+void write(const SetPositionsRequest& from, schema::Session::SetPositionsParams::Builder to);
+Result<SetPositionsRequest> read(schema::Session::SetPositionsParams::Reader from);
+
+void write(const ClearPositionsRequest& from, schema::Session::ClearPositionsParams::Builder to);
+Result<ClearPositionsRequest> read(schema::Session::ClearPositionsParams::Reader from);
+
+void write(const ClearLayerRequest& from, schema::Session::ClearLayerParams::Builder to);
+Result<ClearLayerRequest> read(schema::Session::ClearLayerParams::Reader from);
+
+void write(const NearbyRequest& from, schema::Session::NearbyParams::Builder to);
+Result<NearbyRequest> read(schema::Session::NearbyParams::Reader from);
+
+void write(const PositionsRequest& from, schema::Session::PositionsParams::Builder to);
+Result<PositionsRequest> read(schema::Session::PositionsParams::Reader from);
+
+void write(const DistanceRequest& from, schema::Session::DistanceParams::Builder to);
+Result<DistanceRequest> read(schema::Session::DistanceParams::Reader from);
+
+void write(const LayersRequest& from, schema::Session::LayersParams::Builder to);
+Result<LayersRequest> read(schema::Session::LayersParams::Reader from);
+
+// ---- where members are: answers
+
+void write(const Result<PositionOutcomes>& from, schema::SetPositionsAnswer::Builder to);
+Result<PositionOutcomes> read(schema::SetPositionsAnswer::Reader from);
+
+void write(const Result<PositionsCleared>& from, schema::ClearPositionsAnswer::Builder to);
+Result<PositionsCleared> read(schema::ClearPositionsAnswer::Reader from);
+
+void write(const Result<LayerCleared>& from, schema::ClearLayerAnswer::Builder to);
+Result<LayerCleared> read(schema::ClearLayerAnswer::Reader from);
+
+void write(const Result<NearbyFound>& from, schema::NearbyAnswer::Builder to);
+Result<NearbyFound> read(schema::NearbyAnswer::Reader from);
+
+void write(const Result<Positions>& from, schema::PositionsAnswer::Builder to);
+Result<Positions> read(schema::PositionsAnswer::Reader from);
+
+void write(const Result<Distance>& from, schema::DistanceAnswer::Builder to);
+Result<Distance> read(schema::DistanceAnswer::Reader from);
+
+void write(const Result<LayersPage>& from, schema::LayersAnswer::Builder to);
+Result<LayersPage> read(schema::LayersAnswer::Reader from);
 
 }  // namespace earshot::wire

@@ -1,11 +1,11 @@
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "base/limits.hpp"
 #include "schema/fields.hpp"
 #include "schema/flat.hpp"
+#include "schema/read_answer.hpp"
 #include "schema/record_codec.hpp"
 #include "schema/wire.hpp"
 
@@ -26,19 +26,6 @@ auto read_list(List from, std::size_t count_max, std::string_view field, Fields&
   values.reserve(from.size());
   for (auto element : from) values.push_back(read_one(element, fields));
   return values;
-}
-
-// What an answer holds: an error, or else the one value that it may, as `read_value` reads it.
-template <class Answer, class ReadValue>
-auto read_answer(Answer from, bool is_value, ReadValue read_value) {
-  using Value = std::invoke_result_t<ReadValue, Fields&>;
-  return guarded("answer", [&]() -> Result<Value> {
-    if (from.isError()) return fail(read(from.getError()));
-    if (!is_value) return fail(ErrorCode::kInternal, "answer", "an answer of an unknown kind");
-    Fields fields(Fields::Source::kWire);
-    Value value = read_value(fields);
-    return fields.finish(std::move(value));
-  });
 }
 
 // Parked messages that a call names. Any order, and repeats: the answer has its place for each.

@@ -37,6 +37,13 @@ TEST_F(Examples, HelloIsHeardOnceEachTime) {
   EXPECT_EQ(mailbox("bob").size(), 2u);
 }
 
+TEST_F(Examples, NearbyFindsWhoIsNear) {
+  start_node();
+  const auto nearby = run("nearby", {node().address()});
+  EXPECT_EQ(nearby.code, 0);
+  EXPECT_EQ(nearby.output, "alice is 0 m away\nbob is 853 m away\nthat is everybody\n");
+}
+
 TEST_F(Examples, OfflineKeepsWhatItWasToldAndSendsItLater) {
   start_node();
   node().kill();

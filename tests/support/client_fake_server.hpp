@@ -49,6 +49,8 @@ class FakeServer {
     bool deliver = true;       // push what is in the mailbox after a subscribe
     bool answer_sends = true;  // false: send calls wait for ever
     bool answer_acks = true;   // false: acks are taken, their answers do not come
+    // What calls about places are answered, of the call's kind; nothing: they wait for ever.
+    std::optional<Result<PlacesReply>> places;
   };
 
   struct StoredMessage {
@@ -70,6 +72,7 @@ class FakeServer {
     int repeats = 0;
     int logouts = 0;
     int delivers_returned = 0;
+    std::vector<PlacesRequest> places;
   };
 
   FakeServer() {
@@ -336,6 +339,14 @@ class FakeServer::SessionServer final : public schema::Session::Server {
     return kj::READY_NOW;
   }
 
+  kj::Promise<void> setPositions(SetPositionsContext context) override { return places<PositionOutcomes>(context); }
+  kj::Promise<void> clearPositions(ClearPositionsContext context) override { return places<PositionsCleared>(context); }
+  kj::Promise<void> clearLayer(ClearLayerContext context) override { return places<LayerCleared>(context); }
+  kj::Promise<void> nearby(NearbyContext context) override { return places<NearbyFound>(context); }
+  kj::Promise<void> positions(PositionsContext context) override { return places<Positions>(context); }
+  kj::Promise<void> distance(DistanceContext context) override { return places<Distance>(context); }
+  kj::Promise<void> layers(LayersContext context) override { return places<LayersPage>(context); }
+
   kj::Promise<void> logout(LogoutContext) override {
     const std::lock_guard lock(server_.mutex_);
     ++server_.seen_.logouts;
@@ -343,6 +354,15 @@ class FakeServer::SessionServer final : public schema::Session::Server {
   }
 
  private:
+  template <class Value, class Context>
+  kj::Promise<void> places(Context context) {
+    const std::lock_guard lock(server_.mutex_);
+    server_.seen_.places.emplace_back(wire::read(context.getParams()).value());
+    if (!server_.script_.places) return kj::NEVER_DONE;
+    wire::write(server_.script_.places->map([](const PlacesReply& reply) { return std::get<Value>(reply); }),
+                context.getResults());
+    return kj::READY_NOW;
+  }
   static kj::Exception failure(const Script& script) {
     return {kj::Exception::Type::FAILED, __FILE__, __LINE__, kj::heapString(script.fail.c_str())};
   }

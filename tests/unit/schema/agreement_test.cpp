@@ -12,6 +12,7 @@
 #include "schema/commands.hpp"
 #include "schema/errors.capnp.h"
 #include "schema/messages.hpp"
+#include "schema/places.hpp"
 #include "schema/record.capnp.h"
 #include "schema/records.hpp"
 
@@ -74,6 +75,27 @@ TEST(Agreement, PositionConditionsHaveTheSameNumbers) {
   EXPECT_TRUE(same(schema::PositionCondition::IF_NEW, PositionCondition::kIfNew));
   EXPECT_TRUE(same(schema::PositionCondition::IF_EXISTS, PositionCondition::kIfExists));
   EXPECT_EQ(capnp::Schema::from<schema::PositionCondition>().getEnumerants().size(), 3u);
+}
+
+TEST(Agreement, PlacesHaveTheSameNumbers) {
+  const auto same = [](auto a, auto b) { return static_cast<std::uint16_t>(a) == static_cast<std::uint16_t>(b); };
+  EXPECT_TRUE(same(schema::SetCondition::ALWAYS, PositionCondition::kAlways) &&
+              same(schema::SetCondition::IF_NEW, PositionCondition::kIfNew) &&
+              same(schema::SetCondition::IF_EXISTS, PositionCondition::kIfExists));
+  EXPECT_EQ(capnp::Schema::from<schema::SetCondition>().getEnumerants().size(), 3u);
+  EXPECT_TRUE(same(schema::PositionOutcome::ADDED, PositionOutcome::kAdded) &&
+              same(schema::PositionOutcome::CHANGED, PositionOutcome::kChanged) &&
+              same(schema::PositionOutcome::UNCHANGED, PositionOutcome::kUnchanged) &&
+              same(schema::PositionOutcome::SKIPPED, PositionOutcome::kSkipped));
+  EXPECT_EQ(capnp::Schema::from<schema::PositionOutcome>().getEnumerants().size(), 4u);
+  EXPECT_TRUE(same(schema::NearbyOrder::NONE, NearbyOrder::kNone) &&
+              same(schema::NearbyOrder::NEAREST_FIRST, NearbyOrder::kNearestFirst) &&
+              same(schema::NearbyOrder::FARTHEST_FIRST, NearbyOrder::kFarthestFirst));
+  EXPECT_EQ(capnp::Schema::from<schema::NearbyOrder>().getEnumerants().size(), 3u);
+  EXPECT_TRUE(same(schema::Completeness::EXACT, Completeness::kExact) &&
+              same(schema::Completeness::TRUNCATED, Completeness::kTruncated) &&
+              same(schema::Completeness::PARTIAL, Completeness::kPartial));
+  EXPECT_EQ(capnp::Schema::from<schema::Completeness>().getEnumerants().size(), 3u);
 }
 
 TEST(Agreement, ProtocolRangeIsTheSchemas) {

@@ -1,0 +1,234 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "actors/place_desk.hpp"
+#include "places/layer.hpp"
+
+namespace earshot::tests {
+
+// Where everybody is, in one map: shards that change it at once, and views that look at every member. What the real
+// ones answer, in the simplest way. Thread-safe.
+class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from_this<PlaceMap> {
+ public:
+  static constexpr std::uint16_t kShards = 4;
+
+  std::shared_ptr<const actors::PlaceDesk> desk() {
+    std::vector<std::shared_ptr<actors::ShardInbox>> shards;
+    for (std::uint16_t n = 0; n < kShards; ++n) shards.push_back(std::make_shared<Shard>(shared_from_this()));
+    return std::make_shared<actors::PlaceDesk>(std::make_shared<actors::Router>(std::move(shards)), shared_from_this());
+  }
+
+  void put(const std::string& layer, const std::string& member, double score) {
+    const std::lock_guard lock(mutex_);
+    layers_[LayerId::trusted(layer)][member] = score;
+  }
+  void put(const std::string& layer, const std::string& member, const geo::Point& point) {
+    put(layer, member, static_cast<double>(geo::encode(point).value));
+  }
+  [[nodiscard]] std::optional<double> score(const std::string& layer, const std::string& member) {
+    const std::lock_guard lock(mutex_);
+    return find(LayerId::trusted(layer), member);
+  }
+  // The time to live that a member was set with last.
+  [[nodiscard]] std::uint64_t ttl_ms(const std::string& member) {
+    const std::lock_guard lock(mutex_);
+    return ttls_ms_[member];
+  }
+  // Every change from now on fails with this.
+  void refuse_changes(Error why) {
+    const std::lock_guard lock(mutex_);
+    refusal_ = std::move(why);
+  }
+  // Answers wait until they are let go, if ever.
+  void hold_answers() {
+    const std::lock_guard lock(mutex_);
+    holds_ = true;
+  }
+  void let_go() {
+    std::vector<std::function<void()>> held;
+    {
+      const std::lock_guard lock(mutex_);
+      holds_ = false;
+      std::swap(held, held_);
+    }
+    for (const auto& answer : held) answer();
+  }
+  [[nodiscard]] std::size_t held() const {
+    const std::lock_guard lock(mutex_);
+    return held_.size();
+  }
+  // Before anybody asks.
+  void begin_incomplete() {
+    const std::lock_guard lock(mutex_);
+    is_complete_ = false;
+  }
+  void complete() {
+    std::vector<std::function<void()>> ready;
+    {
+      const std::lock_guard lock(mutex_);
+      is_complete_ = true;
+      std::swap(ready, waiting_);
+    }
+    for (const auto& then : ready) then();
+  }
+
+  // PlaceViews
+  void ask(const LayerId& layer, actors::NearbyQuestion question) override {
+    answer([done = question.done, found = search(layer, question)]() mutable { done(std::move(found)); });
+  }
+  void ask(const LayerId& layer, actors::ScoresQuestion question) override {
+    actors::Scores scores;
+    {
+      const std::lock_guard lock(mutex_);
+      for (const std::string& member : question.members) scores.push_back(find(layer, member));
+    }
+    answer([done = std::move(question.done), scores] { done(scores); });
+  }
+  void ask(const LayerId& layer, actors::SizeQuestion question) override {
+    std::size_t size = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto found = layers_.find(layer); found != layers_.end()) size = found->second.size();
+    }
+    answer([done = std::move(question.done), size] { done(size); });
+  }
+  void ask(const LayerId&, actors::RangeQuestion question) override { question.done({}); }
+  void ask_layers(std::function<void(std::vector<actors::LayerPopulation>)> done) override {
+    std::vector<actors::LayerPopulation> layers;
+    {
+      const std::lock_guard lock(mutex_);
+      for (const auto& [layer, members] : layers_)
+        if (!members.empty()) layers.insert(layers.begin(), {layer, members.size()});  // in any order
+    }
+    answer([done = std::move(done), layers] { done(layers); });
+  }
+  [[nodiscard]] bool is_complete() const override {
+    const std::lock_guard lock(mutex_);
+    return is_complete_;
+  }
+  void when_complete(std::function<void()> then) override {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!is_complete_) return waiting_.push_back(std::move(then));
+    }
+    then();
+  }
+
+ private:
+  struct Shard final : actors::ShardInbox {
+    explicit Shard(std::shared_ptr<PlaceMap> of) : map(std::move(of)) {}
+    void post(actors::ShardSend) override {}
+    void post(actors::ShardLogin) override {}
+    void post(actors::ShardAck) override {}
+    void post(actors::ShardFetch) override {}
+    void post(actors::ShardHistory) override {}
+    void post(actors::ShardManage) override {}
+    void post(actors::ShardAttempts) override {}
+    void post(actors::ShardRegister) override {}
+    void post(actors::ShardUnregister) override {}
+    void post(actors::ShardPositions message) override {
+      auto given = std::visit([this](auto& command) { return map->change(command); }, message.command);
+      map->answer([done = std::move(message.done), given = std::move(given)] { done(given); });
+    }
+    void post(actors::ShardTransfer) override {}
+    void post(actors::ShardTransferred) override {}
+
+    const std::shared_ptr<PlaceMap> map;
+  };
+
+  void answer(std::function<void()> how) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (holds_) return held_.push_back(std::move(how));
+    }
+    how();
+  }
+  std::optional<double> find(const LayerId& layer, const std::string& member) {
+    const auto& members = layers_[layer];
+    const auto found = members.find(member);
+    return found == members.end() ? std::nullopt : std::optional(found->second);
+  }
+
+  Result<actors::PositionsAnswer> change(const SetPositionsCommand& command) {
+    using enum cluster::PositionOutcome;
+    const std::lock_guard lock(mutex_);
+    if (refusal_) return fail(*refusal_);
+    actors::PositionsAnswer answer;
+    for (const auto& item : command.items) {
+      const auto before = find(command.layer, item.member);
+      const bool skipped = (command.condition == PositionCondition::kIfNew && before) ||
+                           (command.condition == PositionCondition::kIfExists && !before);
+      answer.outcomes.push_back(skipped ? kSkipped : !before ? kAdded : *before == item.score ? kUnchanged : kChanged);
+      if (skipped) continue;
+      layers_[command.layer][item.member] = item.score;
+      ttls_ms_[item.member] = item.ttl_ms;
+    }
+    return answer;
+  }
+  Result<actors::PositionsAnswer> change(const ClearPositionsCommand& command) {
+    const std::lock_guard lock(mutex_);
+    if (refusal_) return fail(*refusal_);
+    actors::PositionsAnswer answer;
+    for (const std::string& member : command.members) answer.members += layers_[command.layer].erase(member);
+    return answer;
+  }
+  Result<actors::PositionsAnswer> change(const ClearLayerCommand& command) {
+    const std::lock_guard lock(mutex_);
+    if (refusal_) return fail(*refusal_);
+    actors::PositionsAnswer answer;
+    answer.members = layers_[command.layer].size();
+    layers_.erase(command.layer);
+    return answer;
+  }
+
+  Result<actors::NearbyAnswer> search(const LayerId& layer, const actors::NearbyQuestion& question) {
+    const std::lock_guard lock(mutex_);
+    geo::Point centre;
+    if (const auto* member = std::get_if<std::string>(&question.centre)) {
+      const auto at = find(layer, *member);
+      if (!at) return fail(ErrorCode::kNotFound, "member", "");
+      centre = geo::decode(*places::place_of(*at));
+    } else {
+      centre = std::get<geo::Point>(question.centre);
+    }
+    auto area = question.area(centre);
+    if (!area) return fail(std::move(area.error()));
+    actors::NearbyAnswer answer;
+    answer.is_partial = !is_complete_;
+    for (const auto& [name, score] : layers_[layer]) {
+      const geo::Geohash place = *places::place_of(score);
+      const auto distance = area->distance_within_m(geo::decode(place));
+      if (distance) answer.found.push_back({places::Member::make(name), place, *distance});
+    }
+    if (question.pick == geo::Pick::kNearest)
+      std::ranges::sort(answer.found, {}, &places::FoundMember::distance_m);
+    else if (question.pick == geo::Pick::kFarthest)
+      std::ranges::sort(answer.found, std::ranges::greater(), &places::FoundMember::distance_m);
+    if (answer.found.size() > question.count_max) answer.found.resize(question.count_max);
+    if (question.pick == geo::Pick::kAny && question.in_order)
+      std::ranges::sort(answer.found, {}, &places::FoundMember::distance_m);
+    return answer;
+  }
+
+  mutable std::mutex mutex_;
+  std::map<LayerId, std::map<std::string, double>> layers_;
+  std::map<std::string, std::uint64_t> ttls_ms_;
+  std::optional<Error> refusal_;
+  bool holds_ = false;
+  std::vector<std::function<void()>> held_;
+  bool is_complete_ = true;
+  std::vector<std::function<void()>> waiting_;
+};
+
+}  // namespace earshot::tests
