@@ -18,6 +18,8 @@ struct SetPart {
 };
 
 Status check(const SetPositionsCommand& command) {
+  if (command.accepted && command.condition != PositionCondition::kAlways)
+    return fail(ErrorCode::kInvalidArgument, "accepted", "goes with no condition: what holds is known when committed");
   for (const auto& item : command.items) {
     if (auto fit = check_member(item.member); !fit) return fit;
     if (std::isnan(item.score)) return fail(ErrorCode::kInvalidArgument, "score", "is no number");
@@ -40,7 +42,7 @@ std::vector<std::pair<ShardId, SetPart>> parts_of(SetPositionsCommand command, s
       found->second = parts.size();
       is_new = true;
     }
-    if (is_new) parts.emplace_back(shard, SetPart{{command.layer, command.condition, {}}, {}});
+    if (is_new) parts.emplace_back(shard, SetPart{{command.layer, command.condition, {}, command.accepted}, {}});
     SetPart& part = parts[found->second].second;
     part.command.items.push_back(std::move(item));
     part.places.push_back(place);

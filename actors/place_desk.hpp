@@ -37,7 +37,8 @@ class PlaceDesk {
 
   [[nodiscard]] PlaceViews& views() const { return *views_; }
 
-  // One outcome per item. kInvalidArgument(member, score, ttl), kTooLarge(member).
+  // One outcome per item. kInvalidArgument(accepted, member, score, ttl), kTooLarge(member). With `accepted` it is
+  // answered, and seen by every later question, before it is committed: a node that dies meanwhile forgets it.
   void set(SetPositionsCommand command, Done<Outcomes> done) const;
   // How many of them had a position.
   void clear(ClearPositionsCommand command, Done<std::uint64_t> done) const;

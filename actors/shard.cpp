@@ -88,6 +88,9 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
 
   // A request on its way into the log; refused when it may not come in now.
   void admit(Command command, Waiter waiter);
+  void enter(Command command, Waiter waiter);
+  void set_ahead(SetPositionsCommand set, const std::function<void(Result<PositionsAnswer>)>& done);
+  void take_back(const AheadWaiter& ahead);
   [[nodiscard]] std::optional<Error> refusal(const Command& command) const;
   [[nodiscard]] std::optional<Error> read_refusal() const;
   [[nodiscard]] std::optional<Error> late_registration(const ShardRegister& message);
@@ -231,8 +234,38 @@ std::optional<Error> ShardImpl::late_registration(const ShardRegister& message) 
 }
 
 void ShardImpl::handle(ShardPositions message) {
+  if (auto* set = std::get_if<SetPositionsCommand>(&message.command); set != nullptr && set->accepted)
+    return set_ahead(std::move(*set), message.done);
   Command command = std::visit([](auto& one) { return Command(std::move(one)); }, message.command);
   admit(std::move(command), PositionsWaiter{std::move(message.done)});
+}
+
+// Told and answered at once: what is admitted gets into the log, or the node with all its views is gone.
+void ShardImpl::set_ahead(SetPositionsCommand set, const std::function<void(Result<PositionsAnswer>)>& done) {
+  std::vector<cluster::Move> moves;
+  AheadWaiter waiter{set.layer, {}};
+  for (const auto& item : set.items) {
+    moves.push_back({set.layer, item.member, item.score, 0, true, false});
+    waiter.members.push_back(item.member);
+  }
+  Command command(std::move(set));
+  if (const auto error = refusal(command)) return done(fail(*error));
+  PositionsAnswer answer{std::vector(moves.size(), cluster::PositionOutcome::kAccepted), 0};
+  enter(std::move(command), std::move(waiter));
+  host_.tell_moves(std::move(moves), {});
+  done(std::move(answer));
+}
+
+// It will not be: everybody is where the state says.
+void ShardImpl::take_back(const AheadWaiter& ahead) {
+  std::vector<cluster::Move> moves;
+  for (const std::string& member : ahead.members) {
+    const auto position = machine_->position(ahead.layer, member);
+    cluster::Move move{ahead.layer, member, std::nullopt, machine_->position_version(), false, true};
+    if (position && *position) move.score = (*position)->score, move.version = (*position)->version;
+    moves.push_back(std::move(move));
+  }
+  host_.tell_moves(std::move(moves), {});
 }
 
 void ShardImpl::handle(ShardTransfer message) {
@@ -285,6 +318,10 @@ std::optional<Error> ShardImpl::read_refusal() const {
 
 void ShardImpl::admit(Command command, Waiter waiter) {
   if (const auto error = refusal(command)) return refuse(waiter, *error);
+  enter(std::move(command), std::move(waiter));
+}
+
+void ShardImpl::enter(Command command, Waiter waiter) {
   const std::size_t bytes = size_of(command);
   budgets_->admitted.take(bytes);
   batcher_.add(std::move(command), std::move(waiter), bytes);
@@ -439,6 +476,9 @@ void ShardImpl::act_on_applied(std::uint64_t now_ms) {
       EARSHOT_INVARIANT(results.size() == entry->waiters.size(), "every command of an entry has its result");
       for (std::size_t i = 0; i < results.size(); ++i) {
         audience_->tell_result(entry->waiters[i], results[i]);
+        if (const auto* ahead = std::get_if<AheadWaiter>(&entry->waiters[i]);
+            ahead != nullptr && !std::get<cluster::PositionsResult>(results[i]).outcomes)
+          take_back(*ahead);
         answer(entry->waiters[i], std::move(results[i]), id_, router_.get());
       }
     }
@@ -476,7 +516,12 @@ void ShardImpl::begin_draining(std::uint64_t now_ms) {
 
 void ShardImpl::refuse_entry(const std::vector<Waiter>& waiters, std::size_t bytes, const Error& error) {
   budgets_->admitted.give_back(bytes);
-  for (const auto& waiter : waiters) refuse(waiter, error);
+  for (const auto& waiter : waiters) {
+    if (const auto* ahead = std::get_if<AheadWaiter>(&waiter))
+      take_back(*ahead);
+    else
+      refuse(waiter, error);
+  }
 }
 
 void ShardImpl::refuse_pending(const Error& error) {

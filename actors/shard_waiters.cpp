@@ -60,6 +60,7 @@ struct Answering {
     if (waiter.from) waiter.from->post(AttemptsAnswered{waiter.request, {}});
   }
   void operator()(const PositionsWaiter& waiter) const { waiter.done(positions_answer(result)); }
+  void operator()(const AheadWaiter&) const {}
   void operator()(const NobodyWaits&) const {}
 };
 
@@ -80,6 +81,7 @@ struct Refusing {
     if (waiter.from) waiter.from->post(AttemptsAnswered{waiter.request, fail(error)});
   }
   void operator()(const PositionsWaiter& waiter) const { waiter.done(fail(error)); }
+  void operator()(const AheadWaiter&) const {}
   void operator()(const NobodyWaits&) const {}
 };
 

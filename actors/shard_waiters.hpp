@@ -47,9 +47,13 @@ struct AttemptsWaiter {
 struct PositionsWaiter {
   std::function<void(Result<PositionsAnswer>)> done;
 };
+struct AheadWaiter {  // nobody waits: it was answered when it was accepted
+  LayerId layer;
+  std::vector<std::string> members;
+};
 struct NobodyWaits {};  // our own confirmations and touches
 using Waiter = std::variant<SendWaiter, LoginWaiter, AckWaiter, TransferWaiter, ManageWaiter, AttemptsWaiter,
-                            PositionsWaiter, NobodyWaits>;
+                            PositionsWaiter, AheadWaiter, NobodyWaits>;
 
 // Gives the waiter its command's result. `self` and `router` are for answers to other shards (which come in only when
 // there is one).

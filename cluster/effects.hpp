@@ -43,6 +43,7 @@ enum class PositionOutcome : std::uint8_t {
   kChanged,    // it is elsewhere now
   kUnchanged,  // it was there already
   kSkipped,    // the condition does not hold
+  kAccepted,   // it will be there: answered before it is known what that changes
 };
 struct PositionsResult {
   Result<std::vector<PositionOutcome>> outcomes;  // one per item
@@ -77,6 +78,8 @@ struct Move {
   std::string member;
   std::optional<double> score;  // none: it was cleared, or has expired
   std::uint64_t version = 0;
+  bool ahead = false;    // of the log, and without a version: accepted, not committed
+  bool settles = false;  // a move that was told ahead has its place in the log
   bool operator==(const Move&) const = default;
 };
 

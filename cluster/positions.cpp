@@ -17,6 +17,11 @@ bool is_over(const PositionRecord& record, std::uint64_t tick_ms) {
 
 bool is_dead(const PositionRecord& record, const LayerHead& head) { return record.version <= head.cleared_through; }
 
+void tell_set(const SetPositionsCommand& command, const SetPositionsCommand::Item& item, std::uint64_t version,
+              Effects& effects) {
+  effects.moves.push_back({command.layer, item.member, item.score, version, false, command.accepted});
+}
+
 }  // namespace
 
 Positions::Positions(storage::ShardState& state, const MachineLimits& limits)
@@ -79,7 +84,10 @@ PositionOutcome Positions::set_one(const SetPositionsCommand& command, const Set
       old.is_live != (command.condition == PositionCondition::kIfExists))
     return PositionOutcome::kSkipped;
   const bool stays = old.is_live && old.record->score == item.score;
-  if (stays && old.record->expires_at_ms == 0 && item.ttl_ms == 0) return PositionOutcome::kUnchanged;
+  if (stays && old.record->expires_at_ms == 0 && item.ttl_ms == 0) {
+    if (command.accepted) tell_set(command, item, old.record->version, effects);
+    return PositionOutcome::kUnchanged;
+  }
 
   PositionRecord record{item.score, ++version, 0};
   if (item.ttl_ms != 0) record.expires_at_ms = now_ms + std::min(item.ttl_ms, UINT64_MAX - now_ms);
@@ -89,7 +97,7 @@ PositionOutcome Positions::set_one(const SetPositionsCommand& command, const Set
   state_.put(keys::position(command.layer, item.member), encode(record));
   if (!old.is_counted) ++head.members;
   if (old.record && !old.is_counted) head.dead -= std::min<std::uint64_t>(head.dead, 1);
-  effects.moves.push_back({command.layer, item.member, item.score, record.version});
+  tell_set(command, item, record.version, effects);
   if (!old.is_live) return PositionOutcome::kAdded;
   return stays ? PositionOutcome::kUnchanged : PositionOutcome::kChanged;
 }

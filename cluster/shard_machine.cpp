@@ -90,6 +90,7 @@ class Machine final : public ShardMachine {
   Result<std::vector<ParkedMessage>> parked(const UserId& user, const DeviceId& device, Sequence after,
                                             std::uint32_t limit, std::size_t bytes_max) override;
   Result<Explanation> explain(const UserId& user, Sequence sequence, MessageId id) override;
+  [[nodiscard]] std::uint64_t position_version() const override { return head_.position_version; }
   Result<std::optional<Position>> position(const LayerId& layer, std::string_view member) override {
     return positions_.find(layer, member, head_.tick_ms);
   }

@@ -74,6 +74,8 @@ class ShardMachine {
 
   // Where a member is now; nothing: nowhere. kCorrupt: it is not known.
   virtual Result<std::optional<Position>> position(const LayerId& layer, std::string_view member) = 0;
+  // The newest version that was given to a position.
+  [[nodiscard]] virtual std::uint64_t position_version() const = 0;
   // All positions of the shard, page by page; see Positions::scan().
   virtual Result<PositionPage> positions(const std::string& from, std::size_t limit) = 0;
   // Layers that have members here, with names greater than `after`, ascending.

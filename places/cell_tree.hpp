@@ -17,7 +17,7 @@ namespace earshot::places {
 // at once.
 struct CellLimits {
   std::size_t members_max = 32'768;  // more: it splits into four
-  std::size_t merged_max = 8192;   // four that have fewer together become one
+  std::size_t merged_max = 8192;     // four that have fewer together become one
 };
 
 // Which cells a layer has: a quadtree of those that somebody is in. Its leaves are cells with members, behind ports; a

@@ -29,7 +29,13 @@ void Layer::take(ShardId shard, const std::vector<MemberMove>& moves) {
 void Layer::take_one(ShardId shard, const MemberMove& move) {
   MemberTable& table = (*tables_)[shard.value];
   MemberPtr member = table.find(move.member);
-  if (member && move.version < member->version) return;
+  if (move.ahead) ++ahead_[move.member];
+  if (move.settles) settle(move.member);
+  if (member && !move.ahead && move.version < member->version) return;
+  if (!move.ahead && is_ahead(move.member)) {
+    member->version = move.version;
+    return;
+  }
   const auto from = member ? place_of(member->score) : std::nullopt;
   if (!move.score) {
     if (!member) return;
@@ -42,8 +48,13 @@ void Layer::take_one(ShardId shard, const MemberMove& move) {
     ++size_;
   }
   member->score = *move.score;
-  member->version = move.version;
+  if (!move.ahead) member->version = move.version;
   change(std::move(member), from, place_of(*move.score));
+}
+
+void Layer::settle(const std::string& member) {
+  const auto found = ahead_.find(member);
+  if (found != ahead_.end() && --found->second == 0) ahead_.erase(found);
 }
 
 void Layer::change(MemberPtr member, std::optional<geo::Geohash> from, std::optional<geo::Geohash> to) {
@@ -62,7 +73,7 @@ void Layer::cleared(ShardId shard, std::uint64_t version) {
   MemberTable& table = (*tables_)[shard.value];
   std::vector<MemberPtr> gone;
   table.for_each([&](const MemberPtr& member) {
-    if (member->version <= version) gone.push_back(member);
+    if (member->version <= version && !is_ahead(std::string(member->name()))) gone.push_back(member);
   });
   for (MemberPtr& member : gone) {
     table.remove(member->name());

@@ -23,6 +23,10 @@ struct MemberMove {
   std::string member;
   std::optional<double> score;  // none: it has left the layer
   std::uint64_t version = 0;    // of its shard: an older one than what is known is no news
+  // Told before its shard has committed it, and without a version …
+  bool ahead = false;
+  // … until this one, which is the same: what comes in between is older, and changes nothing that is seen.
+  bool settles = false;
 };
 
 // The place that a score stands for; none: it is no place on Earth. As Redis, it takes a score for whole.
@@ -59,6 +63,9 @@ class Layer {
  private:
   using Tables = std::vector<MemberTable>;
   void take_one(ShardId shard, const MemberMove& move);
+  // Whether what its shard tells of the member is older than what was told ahead.
+  [[nodiscard]] bool is_ahead(const std::string& member) const { return !ahead_.empty() && ahead_.contains(member); }
+  void settle(const std::string& member);
   // Gathers what a message changes, so that each cell is told once.
   void gather(CellPort& cell, CellChange change) { gathered_[&cell].changes.push_back(std::move(change)); }
   void tell(CellPort& cell);
@@ -66,6 +73,7 @@ class Layer {
   void change(MemberPtr member, std::optional<geo::Geohash> from, std::optional<geo::Geohash> to);
 
   const std::shared_ptr<Tables> tables_;
+  std::unordered_map<std::string, std::size_t> ahead_;   // of members that moved ahead: how many moves are not settled
   std::unordered_map<CellPort*, CellChanges> gathered_;  // empty between messages
   CellTree tree_;
   std::size_t size_ = 0;

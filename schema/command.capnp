@@ -119,6 +119,7 @@ struct SetPositions {           # of members of this shard
   layer @0 :Text;
   condition @1 :PositionCondition;
   items @2 :List(Item);
+  accepted @3 :Bool;            # answered before it was committed: views know of it, and wait for its place in the log
 
   struct Item {
     member @0 :Data;

@@ -195,6 +195,7 @@ void write(const SetPositionsCommand& from, schema::Command::Builder command) {
   auto to = command.initSetPositions();
   to.setLayer(flat::text(from.layer.text()));
   to.setCondition(static_cast<schema::PositionCondition>(from.condition));
+  to.setAccepted(from.accepted);
   auto items = to.initItems(static_cast<capnp::uint>(from.items.size()));
   for (capnp::uint i = 0; i < items.size(); ++i) {
     items[i].setMember(flat::data(from.items[i].member));
@@ -330,6 +331,8 @@ SetPositionsCommand read(schema::SetPositions::Reader from, Fields& fields) {
   set.layer = fields.layer(from.getLayer(), "layer");
   set.condition = static_cast<PositionCondition>(from.getCondition());
   fields.require(set.condition <= PositionCondition::kIfExists, "condition", "is unknown");
+  set.accepted = from.getAccepted();
+  fields.require(!set.accepted || set.condition == PositionCondition::kAlways, "accepted", "goes with no condition");
   for (auto item : from.getItems()) {
     set.items.push_back(
         {fields.data(item.getMember(), limits::kMemberBytesMax, "member"), item.getScore(), item.getTtlMs()});

@@ -134,6 +134,7 @@ struct SetPositionsCommand {
     bool operator==(const Item&) const = default;
   };
   std::vector<Item> items;
+  bool accepted = false;  // answered before it was committed; with kAlways only
   bool operator==(const SetPositionsCommand&) const = default;
 };
 

@@ -31,6 +31,7 @@ struct Walkers::Crowd {
     std::string name;
     std::vector<Place> steps{std::nullopt};  // in the order in which they were asked for
     std::size_t answered = 0;                // the last of which that is known
+    std::size_t committed = 0;               // the last that is so for good
   };
   // Which steps an answer may know of.
   struct Known {
@@ -43,12 +44,15 @@ struct Walkers::Crowd {
   // One step more of each of these walkers; what is to be told once it is answered.
   using Steps = std::vector<std::pair<std::size_t, std::size_t>>;
   template <class Answer>
-  auto step_answered(Steps steps) {
-    return [weak = std::weak_ptr<Crowd>(self), steps = std::move(steps)](const Result<Answer>& answer) {
+  auto step_answered(Steps steps, bool only_accepted = false) {
+    return [weak = std::weak_ptr<Crowd>(self), steps = std::move(steps), only_accepted](const Result<Answer>& answer) {
       const auto crowd = weak.lock();
       if (!crowd || !answer) return;
-      for (const auto& [walker, step] : steps)
-        crowd->walkers[walker].answered = std::max(crowd->walkers[walker].answered, step);
+      for (const auto& [index, step] : steps) {
+        Walker& walker = crowd->walkers[index];
+        walker.answered = std::max(walker.answered, step);
+        if (!only_accepted) walker.committed = std::max(walker.committed, step);
+      }
       if (crowd->asks_at_once) crowd->ask_at_once();
     };
   }
@@ -60,6 +64,10 @@ struct Walkers::Crowd {
     std::vector<std::size_t> steps;
     for (const Walker& walker : walkers) steps.push_back(walker.answered);
     return steps;
+  }
+
+  void node_died() {
+    for (Walker& walker : walkers) walker.answered = walker.committed;
   }
 
   // `asked` is answered_now() when the question was asked.
@@ -120,6 +128,7 @@ Walkers::Walkers(World& world, History& history, SimNode& node, Random random)
       node_(node),
       random_(random),
       every_ms_(random_.between(5, 300)),
+      accepts_(random_.chance(0.5)),
       crowd_(std::make_shared<Crowd>(history)) {
   crowd_->self = crowd_;
   for (std::uint64_t i = 0, walkers = random_.between(1, 30); i < walkers; ++i) {
@@ -142,6 +151,7 @@ std::uint64_t Walkers::answered() const { return crowd_->questions_answered; }
 
 void Walkers::act() {
   if (node_.accepts()) {
+    if (std::exchange(node_starts_, node_.starts()) != node_.starts()) crowd_->node_died();
     const actors::PlaceDesk& desk = *node_.place_desk();
     const std::uint64_t what = random_.below(100);
     if (what < 35) {
@@ -165,8 +175,10 @@ void Walkers::walk(const actors::PlaceDesk& desk) {
     command.items.push_back({crowd_->walkers[walker].name, score_of(place), 0});
     steps.push_back(crowd_->add_step(walker, place));
   }
-  world_.note("walkers walk", command.items.size());
-  desk.set(std::move(command), crowd_->step_answered<actors::PlaceDesk::Outcomes>(std::move(steps)));
+  command.accepted = accepts_ && random_.chance(0.5);
+  world_.note(command.accepted ? "walkers walk, accepted" : "walkers walk", command.items.size());
+  auto answered = crowd_->step_answered<actors::PlaceDesk::Outcomes>(std::move(steps), command.accepted);
+  desk.set(std::move(command), std::move(answered));
 }
 
 void Walkers::leave(const actors::PlaceDesk& desk) {

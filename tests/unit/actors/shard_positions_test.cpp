@@ -65,6 +65,43 @@ TEST_F(ShardPositionsTest, AMoveIsStoredThenToldThenAnswered) {
   EXPECT_THAT(world.moves, ElementsAre(Move{kPeople, ada, 1, 1}, Move{kPeople, bea, 2, 2}));
 }
 
+TEST_F(ShardPositionsTest, AnAcceptedMoveIsToldAndAnsweredBeforeItIsStored) {
+  world.settle();
+  SetPositionsCommand command = set({{ada, 1}, {bea, 2}});
+  command.accepted = true;
+  const auto asked = ask(command);
+  ASSERT_TRUE(asked->answer && *asked->answer);
+  EXPECT_THAT((*asked->answer)->outcomes, ElementsAre(kAccepted, kAccepted));
+  EXPECT_EQ(asked->moves_told, 2u);
+  EXPECT_THAT(world.moves, ElementsAre(Move{kPeople, ada, 1, 0, true}, Move{kPeople, bea, 2, 0, true}));
+  world.moves.clear();
+  world.settle();
+  EXPECT_THAT(world.moves, ElementsAre(Move{kPeople, ada, 1, 1, false, true}, Move{kPeople, bea, 2, 2, false, true}))
+      << "each settles what was told ahead of it";
+}
+
+// Or it would be ahead for ever.
+TEST_F(ShardPositionsTest, AnAcceptedMoveThatChangesNothingIsSettled) {
+  ask(set({{ada, 1}}));
+  world.settle();
+  SetPositionsCommand command = set({{ada, 1}});
+  command.accepted = true;
+  ask(command);
+  world.settle();
+  EXPECT_EQ(world.moves.back(), (Move{kPeople, ada, 1, 1, false, true}));
+}
+
+TEST_F(ShardPositionsTest, AnAcceptedMoveThatIsRefusedIsNotTold) {
+  world.settle();
+  SetPositionsCommand command = set({{ada, 1}});
+  command.accepted = true;
+  world->stop();
+  const auto asked = ask(command);
+  ASSERT_TRUE(asked->answer);
+  EXPECT_EQ(asked->answer->error().code, ErrorCode::kUnavailable);
+  EXPECT_THAT(world.moves, IsEmpty());
+}
+
 TEST_F(ShardPositionsTest, ClearingIsToldAndCounted) {
   ask(set({{ada, 1}, {bea, 2}}));
   world.settle();

@@ -212,6 +212,7 @@ class RandomValues {
       case 9: return SetPolicyCommand{coin() ? user() : UserId{}, coin() ? std::optional(policy()) : std::nullopt};
       case 10: {
         SetPositionsCommand set{layer(), PositionCondition(random.below(3)), {}};
+        set.accepted = set.condition == PositionCondition::kAlways && coin();
         for (std::size_t i = random.below(5); i > 0; --i) set.items.push_back({member(), score(), number()});
         return set;
       }

@@ -1,0 +1,92 @@
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "places/layer.hpp"
+#include "tests/unit/places/places_world.hpp"
+
+// Moves that were told before their shard committed them.
+namespace earshot::places {
+namespace {
+
+const ShardId kShard(0);
+constexpr const char* kAda = "ada";
+
+class AheadTest : public testing::Test {
+ protected:
+  void ahead(double score) { layer.take(kShard, {{kAda, score, 0, true, false}}); }
+  void settled(std::optional<double> score, std::uint64_t version) {
+    layer.take(kShard, {{kAda, score, version, false, true}});
+  }
+  void committed(std::optional<double> score, std::uint64_t version) {
+    layer.take(kShard, {{kAda, score, version, false, false}});
+  }
+  std::optional<double> seen() { return layer.score(kShard, kAda); }
+
+  tests::CellsWorld world{1};
+  Layer layer{CellLimits{}, 1, world.maker()};
+};
+
+TEST_F(AheadTest, AMoveIsSeenBeforeItHasAVersion) {
+  ahead(1);
+  EXPECT_EQ(seen(), 1);
+  settled(1, 1);
+  EXPECT_EQ(seen(), 1);
+  committed(2, 2);
+  EXPECT_EQ(seen(), 2) << "nothing is ahead any more";
+}
+
+TEST_F(AheadTest, WhatIsOlderThanAMoveAheadIsNotSeenAgain) {
+  ahead(1);
+  ahead(2);
+  settled(1, 1);
+  EXPECT_EQ(seen(), 2) << "the first of two is settled";
+  settled(2, 2);
+  EXPECT_EQ(seen(), 2);
+}
+
+TEST_F(AheadTest, AChangeCommittedInBetweenIsOlder) {
+  committed(1, 1);
+  ahead(3);
+  committed(2, 2);  // asked for before
+  EXPECT_EQ(seen(), 3);
+  committed(std::nullopt, 3);  // as that
+  EXPECT_EQ(seen(), 3);
+  EXPECT_EQ(layer.size(), 1u);
+  settled(3, 4);
+  EXPECT_EQ(seen(), 3);
+  committed(std::nullopt, 5);
+  EXPECT_EQ(seen(), std::nullopt);
+}
+
+TEST_F(AheadTest, WhoIsAheadStaysWhenTheLayerIsCleared) {
+  committed(1, 1);
+  ahead(2);
+  layer.cleared(kShard, 2);
+  EXPECT_EQ(seen(), 2);
+  settled(2, 3);
+  layer.cleared(kShard, 3);
+  EXPECT_EQ(seen(), std::nullopt);
+}
+
+TEST_F(AheadTest, WhatIsTakenBackIsWhereTheShardSays) {
+  committed(1, 1);
+  ahead(2);
+  settled(1, 1);  // its shard has refused it
+  EXPECT_EQ(seen(), 1);
+  ahead(3);
+  settled(std::nullopt, 1);
+  EXPECT_EQ(seen(), std::nullopt);
+}
+
+// After a start the log is applied again, and nothing was told ahead.
+TEST_F(AheadTest, ASettledMoveIsAMove) {
+  settled(1, 1);
+  EXPECT_EQ(seen(), 1);
+}
+
+}  // namespace
+}  // namespace earshot::places
