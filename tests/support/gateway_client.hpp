@@ -17,7 +17,7 @@ class GatewayTest : public testing::Test {
  protected:
   void start(gateway::GatewayOptions options = {}) { start({}, options); }
   void start(NodeConfig config, gateway::GatewayOptions options = {}) {
-    config.client_port = 0;
+    config.client_port = config.resp_port = 0;
     auto started = gateway::Gateway::start(config, *broker_, options);
     ASSERT_TRUE(started) << started.error().to_string();
     gateway_ = std::move(*started);

@@ -116,6 +116,10 @@ class FakeBroker final : public actors::Broker {
     return session;
   }
 
+  // Before the gateway starts.
+  void keep_places(std::shared_ptr<const actors::PlaceDesk> desk) { desk_ = std::move(desk); }
+  std::shared_ptr<const actors::PlaceDesk> place_desk() override { return desk_; }
+
   // The session that was opened as number `index`, from 0; waits for it.
   std::shared_ptr<FakeSession> session(std::size_t index = 0) {
     std::unique_lock lock(mutex_);
@@ -131,6 +135,7 @@ class FakeBroker final : public actors::Broker {
  private:
   Login login_ = [](FakeSession& session) { session.client->logged_in(welcome_for(session.user)); };
   FakeSession::Handler handler_;
+  std::shared_ptr<const actors::PlaceDesk> desk_;
   mutable std::mutex mutex_;
   std::condition_variable opened_;
   std::vector<std::shared_ptr<FakeSession>> sessions_;
