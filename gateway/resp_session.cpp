@@ -54,7 +54,8 @@ RespSession::~RespSession() noexcept(false) {
 
 bool RespSession::takes_more() const {
   return !is_over_ && !held_ && !is_judged_ && slots_.size() < limits::kRespCommandsInFlightMax &&
-         bytes_under_way_ < limits::kCallBytesInFlightMax && ready_.bytes.size() < limits::kConnectionQueueBytesMax;
+         bytes_under_way_ < limits::kCallBytesInFlightMax &&
+         ready_.bytes.size() + bytes_behind_ < limits::kConnectionQueueBytesMax;
 }
 
 void RespSession::feed(std::string_view bytes) {
@@ -231,6 +232,7 @@ void RespSession::reply(Write write) {
     ready_.bytes += text;
     return;
   }
+  bytes_behind_ += text.size();
   slots_.push_back({resp::Ok{}, 0, is_resp3_, context_.timer.now(), {}, std::move(text)});
   ++context_.calls_in_flight;
 }
@@ -292,6 +294,7 @@ void RespSession::finish(Slot& slot, std::string reply) {
     --large_;
     slot.lease = ByteLease(context_.answers, reply.size());
   }
+  bytes_behind_ += reply.size();
   slot.reply = std::move(reply);
 }
 
@@ -300,6 +303,7 @@ void RespSession::flush() {
   while (!slots_.empty() && slots_.front().reply) {
     Slot& slot = slots_.front();
     ready_.bytes += *slot.reply;
+    bytes_behind_ -= slot.reply->size();
     if (slot.lease.bytes() > 0) ready_.leases.push_back(std::move(slot.lease));
     bytes_under_way_ -= slot.bytes;
     slots_.pop_front();

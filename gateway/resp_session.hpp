@@ -114,10 +114,11 @@ class RespSession final : public EventTarget, private kj::TaskSet::ErrorHandler 
   actors::CallId first_call_ = 1;  // of the first slot; the next have the next numbers
   std::optional<Held> held_;
   std::size_t bytes_under_way_ = 0;
-  std::size_t writes_ = 0;  // under way
-  std::size_t large_ = 0;   //
-  bool is_alone_ = false;   // one is under way that nothing passes
-  bool is_judged_ = false;  // a login is under way
+  std::size_t bytes_behind_ = 0;  // of replies that wait for earlier ones
+  std::size_t writes_ = 0;        // under way
+  std::size_t large_ = 0;         //
+  bool is_alone_ = false;         // one is under way that nothing passes
+  bool is_judged_ = false;        // a login is under way
   bool waits_for_places_ = false;
   bool is_logged_in_ = false;
   bool has_ended_ = false;  // its input
