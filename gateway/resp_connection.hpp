@@ -58,7 +58,8 @@ class RespConnection final : public ServedConnection, private RespControl {
   RespSession session_;
   kj::Own<ReadingRoom::Place> place_;  // while a large request is half read
   const kj::TimePoint began_at_;
-  kj::TimePoint read_at_;  // something
+  kj::TimePoint read_at_;                       // something
+  std::optional<kj::TimePoint> listens_since_;  // while it is read
   kj::TimePoint place_since_;
   kj::Own<kj::PromiseFulfiller<void>> resume_;  // while it is not read
   Replies writing_;                             // while a write is under way
