@@ -21,6 +21,7 @@ resp::RequestLimits stranger_limits() {
   resp::RequestLimits limits;
   limits.arguments_max = limits::kRespStrangerArgumentsMax;
   limits.argument_bytes_max = limits::kRespStrangerBytesMax;
+  limits.request_bytes_max = limits::kRespStrangerBytesMax;  // so that it never needs room for reading
   limits.line_bytes_max = limits::kRespStrangerBytesMax;
   return limits;
 }
