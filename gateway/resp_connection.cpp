@@ -48,18 +48,20 @@ RespConnection::RespConnection(SessionContext& context, kj::Own<kj::AsyncIoStrea
       writing_since_(began_at_),
       progress_at_(began_at_) {
   KJ_IF_MAYBE (fd, stream_->getFd()) socket_ = *fd;
-  if (!session_.is_logged_in()) {
-    login_timer_ = context_.timer.atTime(login_due)
-                       .then([this] {
-                         count(context_.counters.login_timeouts);
-                         close_now();
-                       })
-                       .eagerlyEvaluate(nullptr);
-  }
+  if (!session_.is_logged_in()) expect_login(login_due);
   reading_ = kj::evalLater([this] { return read(); }).eagerlyEvaluate([this](kj::Exception&&) { close_now(); });
 }
 
 RespConnection::~RespConnection() noexcept(false) { over_ = nullptr; }
+
+void RespConnection::expect_login(kj::TimePoint due) {
+  login_timer_ = context_.timer.atTime(due)
+                     .then([this] {
+                       count(context_.counters.login_timeouts);
+                       close_now();
+                     })
+                     .eagerlyEvaluate(nullptr);
+}
 
 resp::ClientFacts RespConnection::facts() {
   resp::ClientFacts facts;

@@ -38,8 +38,12 @@ class RespConnection final : public ServedConnection, private RespControl {
   auth::Origin origin() override { return origin_of(*stream_); }
   resp::ClientFacts facts() override;
   void logged_in() override { login_timer_ = nullptr; }
+  void logged_out() override {
+    expect_login(context_.timer.now() + context_.options.login_timeout_ms * kj::MILLISECONDS);
+  }
   void changed() override;
 
+  void expect_login(kj::TimePoint due);
   kj::Promise<void> read();
   kj::Promise<void> read_on();
   kj::Promise<void> write();

@@ -131,7 +131,7 @@ void RespSession::begin(resp::Command command, std::size_t bytes) {
   if (std::holds_alternative<resp::Reset>(command)) {
     is_resp3_ = false;
     name_.clear();
-    if (context_.logins.authenticator().keeps_secrets()) is_logged_in_ = false;
+    if (context_.logins.authenticator().keeps_secrets()) log_out();
   }
   if (const auto* name = std::get_if<resp::ClientSetName>(&command)) name_ = name->name;
   reply([&](resp::ReplyWriter& to) { write_server_reply(command, client_facts(), to); });
@@ -206,6 +206,12 @@ void RespSession::judge(const std::string& token, std::optional<resp::Hello> hel
   control_.logged_in();
   if (hello) return greet(*hello);
   reply([](resp::ReplyWriter& to) { to.simple("OK"); });
+}
+
+void RespSession::log_out() {
+  if (!std::exchange(is_logged_in_, false)) return;
+  parser_.set_limits(stranger_limits());
+  control_.logged_out();
 }
 
 void RespSession::greet(const resp::Hello& hello) {

@@ -28,7 +28,8 @@ class RespControl {
   virtual ~RespControl() noexcept(false) = default;
   virtual auth::Origin origin() = 0;      // where it comes from, for logins
   virtual resp::ClientFacts facts() = 0;  // of its addresses and times
-  virtual void logged_in() = 0;           // the login timeout no longer applies
+  virtual void logged_in() = 0;           // the login timeout no longer applies …
+  virtual void logged_out() = 0;          // … and begins anew
   // There are replies to take, or more requests would be.
   virtual void changed() = 0;
 };
@@ -95,6 +96,7 @@ class RespSession final : public EventTarget, private kj::TaskSet::ErrorHandler 
   void begin_login(const resp::Auth& auth, std::optional<resp::Hello> hello);
   void judge(const std::string& token, std::optional<resp::Hello> hello);
   void greet(const resp::Hello& hello);
+  void log_out();
   resp::ClientFacts client_facts();
   void write_info(const resp::Info& info, std::size_t layers, resp::ReplyWriter& to) const;
   void answer(actors::CallId call, PlacesAnswer answer);
