@@ -161,6 +161,9 @@ void PlaceDesk::store(const LayerId& from, NearbyQuestion question, LayerId into
                    done = std::move(done)](Result<NearbyAnswer> answer) {
     // Where nobody is, nothing is found.
     if (!answer && answer.error().field != "layer") return done(fail(std::move(answer.error())));
+    if (answer && answer->found.size() > limits::kNearbyMembersMax)
+      return done(fail(ErrorCode::kTooLarge, "members",
+                       "are more than " + std::to_string(limits::kNearbyMembersMax) + " within the area"));
     SetPositionsCommand command{into, PositionCondition::kAlways, {}};
     if (answer) {
       command.items.reserve(answer->found.size());

@@ -47,7 +47,8 @@ class PlaceDesk {
   void clear_all(Done<std::uint64_t> done) const;
   // How many members each has, in order.
   void count(const std::vector<LayerId>& layers, Done<std::vector<std::uint64_t>> done) const;
-  // Puts what a question finds into another layer, instead of whoever is there. How many that are.
+  // Puts what a question finds into another layer, instead of whoever is there. How many that are; kTooLarge(members)
+  // when there are more than kNearbyMembersMax.
   void store(const LayerId& from, NearbyQuestion question, LayerId into,
              std::function<double(const places::FoundMember&)> score, Done<std::uint64_t> done) const;
 
