@@ -1,4 +1,5 @@
 // What a client of Redis's protocol may have under way, keep in memory and be slow at.
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -131,6 +132,44 @@ TEST_F(RespBounds, AnArgumentAtTheLimitPassesAndOneByteMoreIsRefused) {
   EXPECT_TRUE(is_over());
 }
 
+TEST_F(RespBounds, ArgumentsPassAtTheLimitAndOneMoreIsRefused) {
+  RespPeer& client = connect();
+  const auto question = [](std::size_t arguments) {
+    std::string text = "*" + std::to_string(arguments) + "\r\n$6\r\nGEOPOS\r\n$6\r\npeople\r\n";
+    for (std::size_t i = 2; i < arguments; ++i) text += "$1\r\nx\r\n";
+    return text;
+  };
+  client.say(question(limits::kRespArgumentsMax));
+  const auto asked = places_->next_question();
+  EXPECT_EQ(std::get<ScoresQuestion>(asked.any).members.size(), limits::kRespArgumentsMax - 2);
+  finish(asked);
+  EXPECT_TRUE(client.hear().starts_with("*65534\r\n"));
+  client.say(question(limits::kRespArgumentsMax + 1));
+  EXPECT_EQ(client.hear(), "-ERR Protocol error: invalid multibulk length, the limit is 65536 arguments\r\n");
+  EXPECT_TRUE(is_over());
+}
+
+TEST_F(RespBounds, BytesOfARequestPassAtTheLimitAndOneMoreIsRefused) {
+  RespPeer& client = connect();
+  constexpr std::size_t kNames = limits::kRespRequestBytesMax / limits::kRespArgumentBytesMax;
+  const auto question = [&](std::size_t bytes) {
+    std::string text = "*" + std::to_string(kNames + 2) + "\r\n$6\r\nGEOPOS\r\n$6\r\npeople\r\n";
+    std::size_t left = bytes - 12;
+    for (std::size_t i = 0; i < kNames; ++i) {
+      const std::size_t name = std::min(left, limits::kRespArgumentBytesMax);
+      text += "$" + std::to_string(name) + "\r\n" + std::string(name, 'x') + "\r\n";
+      left -= name;
+    }
+    return text;
+  };
+  client.say(question(limits::kRespRequestBytesMax));
+  finish(places_->next_question());
+  EXPECT_EQ(client.hear().substr(0, 6), "*128\r\n");
+  client.say(question(limits::kRespRequestBytesMax + 1));
+  EXPECT_EQ(client.hear(), "-ERR Protocol error: too big request, the limit is 8388608 bytes of arguments\r\n");
+  EXPECT_TRUE(is_over());
+}
+
 // ---- room for reading
 
 TEST_F(RespBounds, HalfARequestAtTheLimitNeedsNoRoomAndOneByteMoreDoes) {
@@ -227,6 +266,25 @@ TEST_F(RespBounds, AReplyAtTheLimitPassesAndOneByteMoreIsAnError) {
   finish<FakePlaces::LayersQuestion>(places_->next_question(), layers(57));
   EXPECT_EQ(client.hear(), "-ERR the reply has more than 67108864 bytes: ask for less\r\n+PONG\r\n");
   EXPECT_EQ(answers_.used(), 0u);
+}
+
+TEST_F(RespBounds, ASearchMayFindAsManyAsTheLimitAndOneMoreIsAnError) {
+  RespPeer& client = connect();
+  const auto found = [](std::size_t members) {
+    actors::NearbyAnswer answer;
+    answer.found.assign(members, {places::Member::make("ada"), {}, 1});
+    return answer;
+  };
+  for (const std::size_t more : {0, 1}) {
+    client.say("GEOSEARCH people FROMLONLAT 13 38 BYRADIUS 9 km\r\n");
+    const auto asked = places_->next_question();
+    EXPECT_EQ(std::get<actors::NearbyQuestion>(asked.any).count_max, limits::kNearbyMembersMax + 1);
+    finish<actors::NearbyQuestion>(asked, found(limits::kNearbyMembersMax + more));
+    const std::string heard = client.hear();
+    EXPECT_TRUE(heard.starts_with(more == 0 ? "*1000000\r\n$3\r\nada\r\n"
+                                            : "-ERR more than 1000000 members are within the area"))
+        << heard.substr(0, 100);
+  }
 }
 
 TEST_F(RespBounds, TooManyCallsOfAThreadAreRefused) {
