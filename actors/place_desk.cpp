@@ -18,6 +18,7 @@ struct SetPart {
 };
 
 Status check(const SetPositionsCommand& command) {
+  if (command.layer.empty()) return fail(ErrorCode::kInvalidArgument, "layer", "must not be empty");
   for (const auto& item : command.items) {
     if (auto fit = check_member(item.member); !fit) return fit;
     if (std::isnan(item.score)) return fail(ErrorCode::kInvalidArgument, "score", "is no number");
@@ -84,7 +85,8 @@ void PlaceDesk::set(SetPositionsCommand command, Done<Outcomes> done) const {
 }
 
 void PlaceDesk::clear(ClearPositionsCommand command, Done<std::uint64_t> done) const {
-  // What cannot be a member's name has no position.
+  // What cannot be a member's name has no position, and where a layer has no name nobody is.
+  if (command.layer.empty()) command.members.clear();
   std::erase_if(command.members, [](const std::string& member) { return !check_member(member); });
   std::map<ShardId, std::vector<ClearPositionsCommand>> parts;
   std::size_t count = 0;
@@ -123,7 +125,8 @@ void PlaceDesk::clear_layer(const LayerId& layer, Done<std::uint64_t> done) cons
 }
 
 void PlaceDesk::clear_layers(const std::vector<LayerId>& layers, Done<std::uint64_t> done) const {
-  const std::set<LayerId> different(layers.begin(), layers.end());
+  std::set<LayerId> different(layers.begin(), layers.end());
+  different.erase(LayerId());  // nobody is there
   if (different.empty()) return done(0);
   const auto gathering = std::make_shared<Gathering<std::uint64_t>>(different.size(), 0, std::move(done));
   for (const LayerId& layer : different) {

@@ -25,7 +25,8 @@ Status check_member(std::string_view member);
 //
 // What is asked is checked whole before any of it is done. Across shards a change is not atomic: when one of them
 // refuses, others may have done their part, and so may a question see some of it done. What one thread asks for, each
-// shard does in that order. Thread-safe, and nothing waits; answers come once, on the thread of the last part.
+// shard does in that order. Nobody is in a layer without a name, and no shard is told of one. Thread-safe, and nothing
+// waits; answers come once, on the thread of the last part.
 class PlaceDesk {
  public:
   template <class T>
@@ -37,7 +38,7 @@ class PlaceDesk {
 
   [[nodiscard]] PlaceViews& views() const { return *views_; }
 
-  // One outcome per item. kInvalidArgument(member, score, ttl), kTooLarge(member).
+  // One outcome per item. kInvalidArgument(layer, member, score, ttl), kTooLarge(member).
   void set(SetPositionsCommand command, Done<Outcomes> done) const;
   // How many of them had a position.
   void clear(ClearPositionsCommand command, Done<std::uint64_t> done) const;

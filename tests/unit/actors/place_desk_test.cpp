@@ -113,7 +113,8 @@ TEST_F(PlaceDeskTest, AMemberThatStandsTwiceIsTakenInItsOrder) {
       if (item.member == "ada") scores.push_back(item.score);
       answer.outcomes.push_back(item.score == 2 ? PositionOutcome::kChanged : PositionOutcome::kAdded);
     }
-    if (part.shard == shard_in(kPeople, "ada")) EXPECT_EQ(scores, (std::vector<double>{0, 2}));
+    const bool is_adas = part.shard == shard_in(kPeople, "ada");
+    EXPECT_EQ(scores, is_adas ? std::vector<double>({0, 2}) : std::vector<double>());
     part.answer(std::move(answer));
   }
   EXPECT_EQ(**outcomes,
@@ -224,6 +225,27 @@ TEST_F(PlaceDeskTest, WhatCannotBeAMembersNameHasNoPosition) {
   desk->clear({kPeople, {"", "ada"}}, into(number));
   places->next_change().done();
   EXPECT_EQ(number->value(), 1u);
+}
+
+// An entry of a shard's log that names none cannot be read, and stops the node.
+TEST_F(PlaceDeskTest, WhereALayerHasNoNameNobodyIsAndNoShardIsTold) {
+  desk->clear({LayerId(), {"ada"}}, into(number));
+  EXPECT_EQ(places->changes(), 0u);
+  ASSERT_TRUE(number);
+  EXPECT_EQ(number->value(), 0u);
+  number.reset();
+  desk->clear_layers({LayerId()}, into(number));
+  EXPECT_EQ(places->changes(), 0u);
+  ASSERT_TRUE(number);
+  EXPECT_EQ(number->value(), 0u);
+  number.reset();
+  desk->clear_layers({LayerId(), kPeople}, into(number));
+  for (const auto& part : changes()) part.done();
+  EXPECT_EQ(number->value(), 1u);
+  desk->set({LayerId(), PositionCondition::kAlways, {{"ada", 1, 0}}}, into(outcomes));
+  EXPECT_EQ(places->changes(), 0u);
+  ASSERT_TRUE(outcomes);
+  EXPECT_EQ(outcomes->error().field, "layer");
 }
 
 TEST_F(PlaceDeskTest, LayersThatSomebodyWasInAreCountedOnce) {
