@@ -43,6 +43,30 @@ class RespProcess : public testing::Test {
   std::unique_ptr<tests::NodeProcess> node_;
 };
 
+// What such an entry of its log would do to a node, it would do again at each start.
+TEST_F(RespProcess, KeysThatNoLayerCanHaveHurtNobody) {
+  start_node();
+  RedisClient client = connect();
+  ASSERT_EQ(client.command({"GEOADD", "people", "1", "1", "ada"}).integer, 1);
+  for (const std::string& key :
+       {std::string(), std::string(129, 'x'), std::string("\xff"), std::string("a\nb"), std::string("a\0b", 3)}) {
+    EXPECT_TRUE(client.command({"GEOADD", key, "1", "1", "ada"}).is_error());
+    EXPECT_TRUE(client.command({"ZADD", key, "1", "ada"}).is_error());
+    EXPECT_TRUE(
+        client.command({"GEOSEARCHSTORE", key, "people", "FROMMEMBER", "ada", "BYRADIUS", "1", "m"}).is_error());
+    for (const Words& command :
+         {Words{"ZREM", key, "ada"}, {"DEL", key}, {"UNLINK", key, key}, {"EXISTS", key}, {"ZCARD", key}})
+      EXPECT_EQ(client.command(command), (Reply{Reply::Kind::kInteger, "0", 0, {}})) << command.front();
+    EXPECT_TRUE(client.command({"GEOSEARCH", key, "FROMLONLAT", "1", "1", "BYRADIUS", "1", "m"}).elements.empty());
+    EXPECT_TRUE(client.command({"ZRANGE", key, "0", "-1"}).elements.empty());
+    EXPECT_EQ(client.command({"TYPE", key}).text, "none");
+    EXPECT_EQ(client.command({"DEL", key, "nobody"}).integer, 0);
+  }
+  node().kill();
+  node().start();
+  EXPECT_EQ(connect().command({"ZCARD", "people"}).integer, 1);
+}
+
 // ---- killed
 
 // What one client asks for, one step after the other, and which steps were answered. Step n of a member puts it at n
@@ -249,6 +273,7 @@ TEST_F(RespProcess, AFullDiskRefusesChangesAndAnswersQuestions) {
     return static_cast<int>(std::stod(reply.elements.at(0).elements.at(0).text));
   };
   ASSERT_EQ(add(1).integer, 1);
+  ASSERT_EQ(client.command({"GEOADD", "cars", "5", "5", "taxi"}).integer, 1);
   disk.take(disk.free_bytes() - kReserve + (1 << 20));
   int at = 1;  // where it is
   Reply refused;
@@ -259,10 +284,11 @@ TEST_F(RespProcess, AFullDiskRefusesChangesAndAnswersQuestions) {
   }));
   EXPECT_TRUE(refused.text.starts_with("TRYAGAIN storageFull")) << refused;
   EXPECT_EQ(place(), at) << "what was refused has changed nothing";
-  EXPECT_TRUE(client.command({"ZREM", "people", "ada"}).is_error());
-  EXPECT_TRUE(client.command({"DEL", "people"}).is_error());
-  EXPECT_EQ(place(), at);
   EXPECT_EQ(client.command({"ZCARD", "people"}).integer, 1);
+  EXPECT_EQ(client.command({"GEOSEARCHSTORE", "there", "cars", "FROMLONLAT", "5", "5", "BYRADIUS", "9", "km"}).kind,
+            Reply::Kind::kError)
+      << "of two steps the second would be refused";
+  EXPECT_EQ(client.command({"DEL", "cars"}).integer, 1) << "what makes room goes on";
 
   disk.free();
   EXPECT_TRUE(tests::eventually([&] { return !add(77).is_error(); }));
