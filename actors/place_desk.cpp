@@ -20,6 +20,7 @@ struct SetPart {
 Status check(const SetPositionsCommand& command) {
   if (command.accepted && command.condition != PositionCondition::kAlways)
     return fail(ErrorCode::kInvalidArgument, "accepted", "goes with no condition: what holds is known when committed");
+  if (command.layer.empty()) return fail(ErrorCode::kInvalidArgument, "layer", "must not be empty");
   for (const auto& item : command.items) {
     if (auto fit = check_member(item.member); !fit) return fit;
     if (std::isnan(item.score)) return fail(ErrorCode::kInvalidArgument, "score", "is no number");
@@ -86,7 +87,8 @@ void PlaceDesk::set(SetPositionsCommand command, Done<Outcomes> done) const {
 }
 
 void PlaceDesk::clear(ClearPositionsCommand command, Done<std::uint64_t> done) const {
-  // What cannot be a member's name has no position.
+  // What cannot be a member's name has no position, and where a layer has no name nobody is.
+  if (command.layer.empty()) command.members.clear();
   std::erase_if(command.members, [](const std::string& member) { return !check_member(member); });
   std::map<ShardId, std::vector<ClearPositionsCommand>> parts;
   std::size_t count = 0;
@@ -125,7 +127,8 @@ void PlaceDesk::clear_layer(const LayerId& layer, Done<std::uint64_t> done) cons
 }
 
 void PlaceDesk::clear_layers(const std::vector<LayerId>& layers, Done<std::uint64_t> done) const {
-  const std::set<LayerId> different(layers.begin(), layers.end());
+  std::set<LayerId> different(layers.begin(), layers.end());
+  different.erase(LayerId());  // nobody is there
   if (different.empty()) return done(0);
   const auto gathering = std::make_shared<Gathering<std::uint64_t>>(different.size(), 0, std::move(done));
   for (const LayerId& layer : different) {
@@ -163,6 +166,9 @@ void PlaceDesk::store(const LayerId& from, NearbyQuestion question, LayerId into
                    done = std::move(done)](Result<NearbyAnswer> answer) {
     // Where nobody is, nothing is found.
     if (!answer && answer.error().field != "layer") return done(fail(std::move(answer.error())));
+    if (answer && answer->found.size() > limits::kNearbyMembersMax)
+      return done(fail(ErrorCode::kTooLarge, "members",
+                       "are more than " + std::to_string(limits::kNearbyMembersMax) + " within the area"));
     SetPositionsCommand command{into, PositionCondition::kAlways, {}};
     if (answer) {
       command.items.reserve(answer->found.size());

@@ -25,7 +25,8 @@ Status check_member(std::string_view member);
 //
 // What is asked is checked whole before any of it is done. Across shards a change is not atomic: when one of them
 // refuses, others may have done their part, and so may a question see some of it done. What one thread asks for, each
-// shard does in that order. Thread-safe, and nothing waits; answers come once, on the thread of the last part.
+// shard does in that order. Nobody is in a layer without a name, and no shard is told of one. Thread-safe, and nothing
+// waits; answers come once, on the thread of the last part.
 class PlaceDesk {
  public:
   template <class T>
@@ -37,7 +38,7 @@ class PlaceDesk {
 
   [[nodiscard]] PlaceViews& views() const { return *views_; }
 
-  // One outcome per item. kInvalidArgument(accepted, member, score, ttl), kTooLarge(member). With `accepted` it is
+  // One outcome per item. kInvalidArgument(layer, accepted, member, score, ttl), kTooLarge(member). With `accepted` it is
   // answered, and seen by every later question, before it is committed: a node that dies meanwhile forgets it.
   void set(SetPositionsCommand command, Done<Outcomes> done) const;
   // How many of them had a position.
@@ -48,7 +49,8 @@ class PlaceDesk {
   void clear_all(Done<std::uint64_t> done) const;
   // How many members each has, in order.
   void count(const std::vector<LayerId>& layers, Done<std::vector<std::uint64_t>> done) const;
-  // Puts what a question finds into another layer, instead of whoever is there. How many that are.
+  // Puts what a question finds into another layer, instead of whoever is there. How many that are; kTooLarge(members)
+  // when there are more than kNearbyMembersMax.
   void store(const LayerId& from, NearbyQuestion question, LayerId into,
              std::function<double(const places::FoundMember&)> score, Done<std::uint64_t> done) const;
 

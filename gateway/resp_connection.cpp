@@ -48,18 +48,20 @@ RespConnection::RespConnection(SessionContext& context, kj::Own<kj::AsyncIoStrea
       writing_since_(began_at_),
       progress_at_(began_at_) {
   KJ_IF_MAYBE (fd, stream_->getFd()) socket_ = *fd;
-  if (!session_.is_logged_in()) {
-    login_timer_ = context_.timer.atTime(login_due)
-                       .then([this] {
-                         count(context_.counters.login_timeouts);
-                         close_now();
-                       })
-                       .eagerlyEvaluate(nullptr);
-  }
+  if (!session_.is_logged_in()) expect_login(login_due);
   reading_ = kj::evalLater([this] { return read(); }).eagerlyEvaluate([this](kj::Exception&&) { close_now(); });
 }
 
 RespConnection::~RespConnection() noexcept(false) { over_ = nullptr; }
+
+void RespConnection::expect_login(kj::TimePoint due) {
+  login_timer_ = context_.timer.atTime(due)
+                     .then([this] {
+                       count(context_.counters.login_timeouts);
+                       close_now();
+                     })
+                     .eagerlyEvaluate(nullptr);
+}
 
 resp::ClientFacts RespConnection::facts() {
   resp::ClientFacts facts;
@@ -92,7 +94,9 @@ kj::Promise<void> RespConnection::read() {
 }
 
 kj::Promise<void> RespConnection::read_on() {
+  listens_since_ = context_.timer.now();
   return stream_->tryRead(buffer_.data(), 1, buffer_.size()).then([this](std::size_t bytes) -> kj::Promise<void> {
+    listens_since_.reset();
     if (bytes == 0) {
       session_.end_of_input();
       changed();
@@ -183,9 +187,10 @@ void RespConnection::check_times() {
   auto why = too_slow();
   if (why) {
     count(context_.counters.slow_readers);
-  } else if (session_.bytes_half_read() > 0 && ms_since(read_at_) >= context_.options.write_timeout_ms &&
-             session_.takes_more()) {
-    why = "has sent nothing of a request for " + std::to_string(ms_since(read_at_)) + " ms";
+  } else if (session_.bytes_half_read() > 0 && listens_since_ && session_.takes_more() &&
+             ms_since(*listens_since_) >= context_.options.write_timeout_ms) {
+    // Whoever waits for room to be read, or has replies to take first, is not slow.
+    why = "has sent nothing of a request for " + std::to_string(ms_since(*listens_since_)) + " ms";
     count(context_.counters.slow_senders);
   } else if (place_.get() != nullptr && context_.reading.is_pressed() &&
              ms_since(place_since_) >= context_.options.write_pressed_ms) {

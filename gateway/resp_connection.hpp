@@ -38,8 +38,12 @@ class RespConnection final : public ServedConnection, private RespControl {
   auth::Origin origin() override { return origin_of(*stream_); }
   resp::ClientFacts facts() override;
   void logged_in() override { login_timer_ = nullptr; }
+  void logged_out() override {
+    expect_login(context_.timer.now() + context_.options.login_timeout_ms * kj::MILLISECONDS);
+  }
   void changed() override;
 
+  void expect_login(kj::TimePoint due);
   kj::Promise<void> read();
   kj::Promise<void> read_on();
   kj::Promise<void> write();
@@ -58,7 +62,8 @@ class RespConnection final : public ServedConnection, private RespControl {
   RespSession session_;
   kj::Own<ReadingRoom::Place> place_;  // while a large request is half read
   const kj::TimePoint began_at_;
-  kj::TimePoint read_at_;  // something
+  kj::TimePoint read_at_;                       // something
+  std::optional<kj::TimePoint> listens_since_;  // while it is read
   kj::TimePoint place_since_;
   kj::Own<kj::PromiseFulfiller<void>> resume_;  // while it is not read
   Replies writing_;                             // while a write is under way

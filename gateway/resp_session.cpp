@@ -21,6 +21,7 @@ resp::RequestLimits stranger_limits() {
   resp::RequestLimits limits;
   limits.arguments_max = limits::kRespStrangerArgumentsMax;
   limits.argument_bytes_max = limits::kRespStrangerBytesMax;
+  limits.request_bytes_max = limits::kRespStrangerBytesMax;  // so that it never needs room for reading
   limits.line_bytes_max = limits::kRespStrangerBytesMax;
   return limits;
 }
@@ -54,7 +55,8 @@ RespSession::~RespSession() noexcept(false) {
 
 bool RespSession::takes_more() const {
   return !is_over_ && !held_ && !is_judged_ && slots_.size() < limits::kRespCommandsInFlightMax &&
-         bytes_under_way_ < limits::kCallBytesInFlightMax && ready_.bytes.size() < limits::kConnectionQueueBytesMax;
+         bytes_under_way_ < limits::kCallBytesInFlightMax &&
+         ready_.bytes.size() + bytes_behind_ < limits::kConnectionQueueBytesMax;
 }
 
 void RespSession::feed(std::string_view bytes) {
@@ -129,7 +131,7 @@ void RespSession::begin(resp::Command command, std::size_t bytes) {
   if (std::holds_alternative<resp::Reset>(command)) {
     is_resp3_ = false;
     name_.clear();
-    if (context_.logins.authenticator().keeps_secrets()) is_logged_in_ = false;
+    if (context_.logins.authenticator().keeps_secrets()) log_out();
   }
   if (const auto* name = std::get_if<resp::ClientSetName>(&command)) name_ = name->name;
   reply([&](resp::ReplyWriter& to) { write_server_reply(command, client_facts(), to); });
@@ -206,6 +208,12 @@ void RespSession::judge(const std::string& token, std::optional<resp::Hello> hel
   reply([](resp::ReplyWriter& to) { to.simple("OK"); });
 }
 
+void RespSession::log_out() {
+  if (!std::exchange(is_logged_in_, false)) return;
+  parser_.set_limits(stranger_limits());
+  control_.logged_out();
+}
+
 void RespSession::greet(const resp::Hello& hello) {
   if (!is_logged_in_) {
     return reply([](resp::ReplyWriter& to) {
@@ -231,6 +239,7 @@ void RespSession::reply(Write write) {
     ready_.bytes += text;
     return;
   }
+  bytes_behind_ += text.size();
   slots_.push_back({resp::Ok{}, 0, is_resp3_, context_.timer.now(), {}, std::move(text)});
   ++context_.calls_in_flight;
 }
@@ -292,6 +301,7 @@ void RespSession::finish(Slot& slot, std::string reply) {
     --large_;
     slot.lease = ByteLease(context_.answers, reply.size());
   }
+  bytes_behind_ += reply.size();
   slot.reply = std::move(reply);
 }
 
@@ -300,6 +310,7 @@ void RespSession::flush() {
   while (!slots_.empty() && slots_.front().reply) {
     Slot& slot = slots_.front();
     ready_.bytes += *slot.reply;
+    bytes_behind_ -= slot.reply->size();
     if (slot.lease.bytes() > 0) ready_.leases.push_back(std::move(slot.lease));
     bytes_under_way_ -= slot.bytes;
     slots_.pop_front();

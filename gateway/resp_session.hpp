@@ -28,7 +28,8 @@ class RespControl {
   virtual ~RespControl() noexcept(false) = default;
   virtual auth::Origin origin() = 0;      // where it comes from, for logins
   virtual resp::ClientFacts facts() = 0;  // of its addresses and times
-  virtual void logged_in() = 0;           // the login timeout no longer applies
+  virtual void logged_in() = 0;           // the login timeout no longer applies …
+  virtual void logged_out() = 0;          // … and begins anew
   // There are replies to take, or more requests would be.
   virtual void changed() = 0;
 };
@@ -95,6 +96,7 @@ class RespSession final : public EventTarget, private kj::TaskSet::ErrorHandler 
   void begin_login(const resp::Auth& auth, std::optional<resp::Hello> hello);
   void judge(const std::string& token, std::optional<resp::Hello> hello);
   void greet(const resp::Hello& hello);
+  void log_out();
   resp::ClientFacts client_facts();
   void write_info(const resp::Info& info, std::size_t layers, resp::ReplyWriter& to) const;
   void answer(actors::CallId call, PlacesAnswer answer);
@@ -114,10 +116,11 @@ class RespSession final : public EventTarget, private kj::TaskSet::ErrorHandler 
   actors::CallId first_call_ = 1;  // of the first slot; the next have the next numbers
   std::optional<Held> held_;
   std::size_t bytes_under_way_ = 0;
-  std::size_t writes_ = 0;  // under way
-  std::size_t large_ = 0;   //
-  bool is_alone_ = false;   // one is under way that nothing passes
-  bool is_judged_ = false;  // a login is under way
+  std::size_t bytes_behind_ = 0;  // of replies that wait for earlier ones
+  std::size_t writes_ = 0;        // under way
+  std::size_t large_ = 0;         //
+  bool is_alone_ = false;         // one is under way that nothing passes
+  bool is_judged_ = false;        // a login is under way
   bool waits_for_places_ = false;
   bool is_logged_in_ = false;
   bool has_ended_ = false;  // its input

@@ -28,14 +28,17 @@ class ConnectionTest : public testing::Test {
   // Begins to serve; what is returned is the client's end.
   kj::Own<kj::AsyncIoStream> serve() {
     auto pipe = kj::newTwoWayPipe();
+    serve<gateway::RpcConnection>(kj::mv(pipe.ends[0]));
+    return kj::mv(pipe.ends[1]);
+  }
+  template <class Connection>
+  void serve(kj::Own<kj::AsyncIoStream> stream) {
     auto over = [this] {
       is_over_ = true;
       own_->ending = kj::evalLater([this] { own_->connection = nullptr; }).eagerlyEvaluate(nullptr);
     };
-    own_->connection = kj::heap<gateway::RpcConnection>(
-        context_, kj::mv(pipe.ends[0]), timer_.now() + context_.options.login_timeout_ms * kj::MILLISECONDS,
-        std::move(over));
-    return kj::mv(pipe.ends[1]);
+    own_->connection = kj::heap<Connection>(
+        context_, kj::mv(stream), timer_.now() + context_.options.login_timeout_ms * kj::MILLISECONDS, std::move(over));
   }
   // A client that has logged in.
   TestClient& log_in() {
@@ -67,16 +70,22 @@ class ConnectionTest : public testing::Test {
     settle();
   }
 
-  // Whom tokens prove their holders to be: whom they name, until then.
+  // As when the gateway stops.
+  void end(const Error& reason) { own_->connection->end(reason); }
+  void hang_up() { own_->connection = nullptr; }
+
+  // Whom tokens prove their holders to be: whom they name, until then; "wrong" is none where they are secret.
   class Names final : public gateway::Authenticator {
    public:
-    explicit Names(const std::uint64_t& ends_at_ms) : ends_at_ms_(ends_at_ms) {}
+    explicit Names(const ConnectionTest& test) : test_(test) {}
     Result<Identity> authenticate(std::string_view token) override {
-      return Identity{UserId::trusted(std::string(token)), Role::kUser, ends_at_ms_};
+      if (test_.tokens_are_secret_ && token == "wrong") return fail(ErrorCode::kUnauthenticated, "token", "is wrong");
+      return Identity{UserId::trusted(std::string(token)), test_.tokens_role_, test_.tokens_end_at_ms_};
     }
+    [[nodiscard]] bool keeps_secrets() const override { return test_.tokens_are_secret_; }
 
    private:
-    const std::uint64_t& ends_at_ms_;
+    const ConnectionTest& test_;
   };
 
   // Behind pointers, since their destructors may throw and a test's may not.
@@ -86,8 +95,10 @@ class ConnectionTest : public testing::Test {
   kj::TimerImpl& timer_ = *owned_timer_;
   ManualClock clock_;
   std::uint64_t tokens_end_at_ms_ = 0;  // never
-  FakeSession::Handler handler_;        // what sessions do with what they are told; by default they remember it
-  bool welcomes_ = true;                // logins are answered at once
+  bool tokens_are_secret_ = false;      // logins may fail
+  Role tokens_role_ = Role::kUser;
+  FakeSession::Handler handler_;  // what sessions do with what they are told; by default they remember it
+  bool welcomes_ = true;          // logins are answered at once
   FakeBroker broker_{[this](FakeSession& session) {
                        if (welcomes_) session.client->logged_in(welcome_for(session.user));
                      },
@@ -95,7 +106,7 @@ class ConnectionTest : public testing::Test {
                        if (handler_) return handler_(session, message);
                        session.remember(std::move(message));
                      }};
-  gateway::LoginDesk logins_{std::make_unique<Names>(tokens_end_at_ms_), clock_};
+  gateway::LoginDesk logins_{std::make_unique<Names>(*this), clock_};
   ByteBudget answers_{limits::kAnswersBytesMax};
   gateway::ReadingRoom reading_{limits::kReadingBytesMax};
   gateway::GatewayCounters counters_;
@@ -124,7 +135,7 @@ class ConnectionTest : public testing::Test {
   }
 
   struct Own {
-    kj::Own<gateway::RpcConnection> connection;
+    kj::Own<gateway::ServedConnection> connection;
     kj::Promise<void> ending = nullptr;
     kj::Promise<void> listening = nullptr;
   };

@@ -98,6 +98,67 @@ TEST_F(PlacesTest, AroundAMemberNearestFirst) {
   EXPECT_EQ(nearby(geo::Point{10, 50}, -1).error().field, "radius");
 }
 
+TEST_F(PlacesTest, AMemberThatIsNowhereIsToldApartFromALayerWithoutMembers) {
+  tell_all();
+  EXPECT_EQ(nearby(std::string("ada"), 1'000).error().field, "layer") << "there is no such layer";
+  move("ada", score_at({10, 50}));
+  EXPECT_EQ(nearby(std::string("bea"), 1'000).error().field, "member");
+  EXPECT_EQ(nearby(std::string("bea"), 1'000).error().code, ErrorCode::kNotFound);
+  for (int i = 0; i < 50; ++i) {  // whether its actor has ended yet or not
+    move("ada", std::nullopt);
+    const auto answer = nearby(std::string("ada"), 1'000);
+    ASSERT_FALSE(answer);
+    EXPECT_EQ(answer.error().code, ErrorCode::kNotFound);
+    EXPECT_EQ(answer.error().field, "layer") << i;
+    move("ada", score_at({10, 50}));
+  }
+}
+
+TEST_F(PlacesTest, ARangeSeesWhatWasToldBefore) {
+  tell_all();
+  const auto range = [&](const places::MemberRange& wanted, const LayerId& layer) {
+    std::promise<std::vector<places::ScoredMember>> told;
+    places->ask(layer, RangeQuestion{wanted, [&](std::vector<places::ScoredMember> members) {
+                                       told.set_value(std::move(members));
+                                     }});
+    std::vector<std::string> names;
+    for (const auto& one : told.get_future().get()) names.emplace_back(one.member->name());
+    return names;
+  };
+  EXPECT_EQ(range({}, kPeople), std::vector<std::string>());
+  for (int i = 0; i < 200; ++i) {
+    move("ada", 2.0 * i), move("bea", 2.0 * i + 1);
+    ASSERT_EQ(range({}, kPeople), (std::vector<std::string>{"ada", "bea"})) << i;
+    move("ada", 2.0 * i + 3);
+    ASSERT_EQ(range({}, kPeople), (std::vector<std::string>{"bea", "ada"})) << i;
+  }
+  EXPECT_EQ(range({{}, -1, -1, false}, kPeople), std::vector<std::string>{"ada"});
+  EXPECT_EQ(range({}, kCars), std::vector<std::string>());
+}
+
+TEST_F(PlacesTest, LayersAreThoseThatSomebodyIsIn) {
+  tell_all();
+  const auto layers = [&] {
+    std::promise<std::map<std::string, std::size_t>> told;
+    places->ask_layers([&](std::vector<LayerPopulation> found) {
+      std::map<std::string, std::size_t> all;
+      for (const auto& one : found) EXPECT_TRUE(all.emplace(one.layer.text(), one.members).second) << "twice";
+      told.set_value(std::move(all));
+    });
+    return told.get_future().get();
+  };
+  using Layers = std::map<std::string, std::size_t>;
+  EXPECT_EQ(layers(), Layers()) << "asked of nobody, and answered";
+  move("ada", 1.0), move("bea", 2.0), move("taxi", 3.0, kCars);
+  EXPECT_EQ(layers(), (Layers{{"people", 2}, {"cars", 1}}));
+  for (int i = 0; i < 100; ++i) {  // it has no members, though its actor may not have ended
+    move("taxi", std::nullopt, kCars);
+    ASSERT_EQ(layers(), (Layers{{"people", 2}})) << i;
+    move("taxi", 3.0, kCars);
+    ASSERT_EQ(layers(), (Layers{{"people", 2}, {"cars", 1}})) << i;
+  }
+}
+
 TEST_F(PlacesTest, LayersDoNotMeetAndAClearedShardIsGone) {
   tell_all();
   for (int i = 0; i < 100; ++i) {

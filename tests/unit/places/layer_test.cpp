@@ -143,6 +143,35 @@ TEST_F(LayerTest, AScoreThatIsNoPlaceIsKeptAndNotFoundByPlace) {
   EXPECT_TRUE(asked->found.empty());
 }
 
+TEST_F(LayerTest, ARangeIsOfAllShardsAndOfThoseWhoAreWanted) {
+  Random random(tests::seed_of_test());
+  for (int i = 0; i < 300; ++i) move("member-" + std::to_string(random.below(200)), tests::uniform(random, -5, 5));
+  for (int i = 0; i < 50; ++i) move("member-" + std::to_string(random.below(200)), std::nullopt);
+  const auto names = [&](const MemberRange& range) {
+    std::vector<std::string> told;
+    for (const ScoredMember& one : layer->range(range)) {
+      EXPECT_EQ(one.score, right.at(std::string(one.member->name())));
+      told.emplace_back(one.member->name());
+    }
+    return told;
+  };
+  std::vector<std::pair<double, std::string>> sorted;
+  for (const auto& [name, score] : right) sorted.emplace_back(score, name);
+  std::ranges::sort(sorted);
+  std::vector<std::string> all;
+  for (const auto& [score, name] : sorted) all.push_back(name);
+  EXPECT_EQ(names({}), all);
+  EXPECT_EQ(names({{}, 3, 9, false}), std::vector<std::string>(all.begin() + 3, all.begin() + 10));
+  std::vector<std::string> few;
+  for (const auto& [score, name] : sorted)
+    if (score >= 0 && name < "member-5") few.insert(few.begin(), name);
+  const MemberRange wanted{[](double score, std::string_view name) { return score >= 0 && name < "member-5"; }, 0, -1,
+                           true};
+  EXPECT_EQ(names(wanted), few);
+  for (std::uint16_t n = 0; n < kShards; ++n) clear(ShardId(n));
+  EXPECT_EQ(names({}), std::vector<std::string>());
+}
+
 TEST_F(LayerTest, CrowdedCellsSplitAndDesertedOnesMerge) {
   Random random(tests::seed_of_test());
   for (int i = 0; i < 500; ++i)

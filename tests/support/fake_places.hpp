@@ -1,0 +1,169 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "actors/place_desk.hpp"
+
+namespace earshot::tests {
+
+// What a place desk stands on: shards and views that record what they are asked, and answer when the test does.
+// Thread-safe; answers come on the test's thread.
+class FakePlaces final : public actors::PlaceViews, public std::enable_shared_from_this<FakePlaces> {
+ public:
+  static constexpr std::uint16_t kShards = 4;
+
+  struct Change {
+    ShardId shard;
+    actors::ShardPositions positions;
+
+    [[nodiscard]] bool is_clear() const { return std::holds_alternative<ClearLayerCommand>(positions.command); }
+    [[nodiscard]] const SetPositionsCommand& set() const { return std::get<SetPositionsCommand>(positions.command); }
+    void answer(actors::PositionsAnswer given) const { positions.done(std::move(given)); }
+    void fail(Error error) const { positions.done(earshot::fail(std::move(error))); }
+    // Everybody is new, everything named was there.
+    void done() const {
+      if (const auto* command = std::get_if<SetPositionsCommand>(&positions.command))
+        return answer({std::vector(command->items.size(), cluster::PositionOutcome::kAdded), 0});
+      if (const auto* command = std::get_if<ClearPositionsCommand>(&positions.command))
+        return answer({{}, command->members.size()});
+      answer({{}, 1});
+    }
+  };
+  struct LayersQuestion {
+    std::function<void(std::vector<actors::LayerPopulation>)> done;
+  };
+  using AnyQuestion = std::variant<actors::NearbyQuestion, actors::ScoresQuestion, actors::SizeQuestion,
+                                   actors::RangeQuestion, LayersQuestion>;
+  struct Question {
+    LayerId layer;
+    AnyQuestion any;
+
+    template <class Asked, class Answer>
+    void answer(Answer given) const {
+      std::get<Asked>(any).done(std::move(given));
+    }
+    // Nobody is anywhere.
+    void done() const {
+      std::visit(
+          []<class Asked>(const Asked& asked) {
+            if constexpr (std::is_same_v<Asked, actors::ScoresQuestion>)
+              asked.done(actors::Scores(asked.members.size()));
+            else if constexpr (std::is_same_v<Asked, actors::NearbyQuestion>)
+              asked.done(actors::NearbyAnswer{});
+            else
+              asked.done({});
+          },
+          any);
+    }
+  };
+
+  std::shared_ptr<actors::PlaceDesk> desk() {
+    std::vector<std::shared_ptr<actors::ShardInbox>> shards;
+    for (std::uint16_t n = 0; n < kShards; ++n)
+      shards.push_back(std::make_shared<Shard>(ShardId(n), shared_from_this()));
+    return std::make_shared<actors::PlaceDesk>(std::make_shared<actors::Router>(std::move(shards)), shared_from_this());
+  }
+
+  // Those that were asked and not taken yet.
+  [[nodiscard]] std::size_t changes() const {
+    const std::lock_guard lock(mutex_);
+    return changes_.size();
+  }
+  [[nodiscard]] std::size_t questions() const {
+    const std::lock_guard lock(mutex_);
+    return questions_.size();
+  }
+  // The oldest of them; waits for it.
+  Change next_change() { return next(changes_); }
+  Question next_question() { return next(questions_); }
+
+  void set_complete(bool is_complete) {
+    std::vector<std::function<void()>> ready;
+    {
+      const std::lock_guard lock(mutex_);
+      is_complete_ = is_complete;
+      if (is_complete) std::swap(ready, waiting_);
+    }
+    for (const auto& then : ready) then();
+  }
+
+  // PlaceViews
+  void ask(const LayerId& layer, actors::NearbyQuestion question) override { record(layer, std::move(question)); }
+  void ask(const LayerId& layer, actors::ScoresQuestion question) override { record(layer, std::move(question)); }
+  void ask(const LayerId& layer, actors::SizeQuestion question) override { record(layer, std::move(question)); }
+  void ask(const LayerId& layer, actors::RangeQuestion question) override { record(layer, std::move(question)); }
+  void ask_layers(std::function<void(std::vector<actors::LayerPopulation>)> done) override {
+    record(LayerId(), LayersQuestion{std::move(done)});
+  }
+  [[nodiscard]] bool is_complete() const override {
+    const std::lock_guard lock(mutex_);
+    return is_complete_;
+  }
+  void when_complete(std::function<void()> then) override {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!is_complete_) return waiting_.push_back(std::move(then));
+    }
+    then();
+  }
+
+ private:
+  struct Shard final : actors::ShardInbox {
+    Shard(ShardId shard_id, std::shared_ptr<FakePlaces> places_of) : id(shard_id), places(std::move(places_of)) {}
+    void post(actors::ShardSend) override {}
+    void post(actors::ShardLogin) override {}
+    void post(actors::ShardAck) override {}
+    void post(actors::ShardFetch) override {}
+    void post(actors::ShardHistory) override {}
+    void post(actors::ShardManage) override {}
+    void post(actors::ShardAttempts) override {}
+    void post(actors::ShardRegister) override {}
+    void post(actors::ShardUnregister) override {}
+    void post(actors::ShardPositions message) override {
+      const std::lock_guard lock(places->mutex_);
+      places->changes_.push_back({id, std::move(message)});
+      places->arrived_.notify_all();
+    }
+    void post(actors::ShardTransfer) override {}
+    void post(actors::ShardTransferred) override {}
+
+    const ShardId id;
+    const std::shared_ptr<FakePlaces> places;
+  };
+
+  void record(const LayerId& layer, AnyQuestion any) {
+    const std::lock_guard lock(mutex_);
+    questions_.push_back({layer, std::move(any)});
+    arrived_.notify_all();
+  }
+  template <class T>
+  T next(std::deque<T>& from) {
+    std::unique_lock lock(mutex_);
+    if (!arrived_.wait_for(lock, std::chrono::seconds(20), [&] { return !from.empty(); }))
+      throw std::runtime_error("nothing was asked");
+    T first = std::move(from.front());
+    from.pop_front();
+    return first;
+  }
+
+  mutable std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::deque<Change> changes_;
+  std::deque<Question> questions_;
+  bool is_complete_ = true;
+  std::vector<std::function<void()>> waiting_;
+};
+
+}  // namespace earshot::tests

@@ -1,0 +1,389 @@
+#include "actors/place_desk.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/limits.hpp"
+#include "tests/support/fake_places.hpp"
+
+namespace earshot::actors {
+namespace {
+
+using cluster::PositionOutcome;
+using tests::FakePlaces;
+
+const LayerId kPeople = LayerId::trusted("people");
+const LayerId kCars = LayerId::trusted("cars");
+
+ShardId shard_in(const LayerId& layer, const std::string& member) {
+  return shard_of(layer, member, FakePlaces::kShards);
+}
+
+class PlaceDeskTest : public testing::Test {
+ protected:
+  template <class T>
+  PlaceDesk::Done<T> into(std::optional<Result<T>>& answer) {
+    return [&answer](Result<T> given) {
+      EXPECT_FALSE(answer) << "answered twice";
+      answer.emplace(std::move(given));
+    };
+  }
+  // What is said of items that are refused before anybody is told.
+  Error refusal(std::vector<SetPositionsCommand::Item> items) {
+    std::optional<Result<PlaceDesk::Outcomes>> answer;
+    desk->set({kPeople, PositionCondition::kAlways, std::move(items)}, into(answer));
+    EXPECT_EQ(places->changes(), 0u) << "all is checked before any of it is done";
+    if (!answer || *answer) return {};
+    return answer->error();
+  }
+  std::vector<FakePlaces::Change> changes() {
+    std::vector<FakePlaces::Change> all;
+    while (places->changes() > 0) all.push_back(places->next_change());
+    return all;
+  }
+  static std::vector<std::string> names(std::size_t count) {
+    std::vector<std::string> all;
+    for (std::size_t i = 0; i < count; ++i) all.push_back("member-" + std::to_string(i));
+    return all;
+  }
+  static SetPositionsCommand set_of(const std::vector<std::string>& members) {
+    SetPositionsCommand command{kPeople, PositionCondition::kIfNew, {}};
+    for (std::size_t i = 0; i < members.size(); ++i) command.items.push_back({members[i], static_cast<double>(i), i});
+    return command;
+  }
+  // Of one shard.
+  static std::vector<std::string> neighbours(std::size_t count) {
+    std::vector<std::string> all;
+    for (int i = 0; all.size() < count; ++i) {
+      std::string name = "member-" + std::to_string(i);
+      if (shard_in(kPeople, name) == ShardId(1)) all.push_back(std::move(name));
+    }
+    return all;
+  }
+
+  const std::shared_ptr<FakePlaces> places = std::make_shared<FakePlaces>();
+  const std::shared_ptr<PlaceDesk> desk = places->desk();
+  std::optional<Result<PlaceDesk::Outcomes>> outcomes;
+  std::optional<Result<std::uint64_t>> number;
+};
+
+// ---- set
+
+TEST_F(PlaceDeskTest, EachShardGetsItsOwnMembersAndOutcomesComeInTheOrderOfTheItems) {
+  const auto members = names(100);
+  desk->set(set_of(members), into(outcomes));
+  auto parts = changes();
+  ASSERT_EQ(parts.size(), FakePlaces::kShards);
+  std::ranges::reverse(parts);
+  std::size_t told = 0;
+  for (const auto& part : parts) {
+    EXPECT_FALSE(outcomes) << "all of them have to answer";
+    EXPECT_EQ(part.set().layer, kPeople);
+    EXPECT_EQ(part.set().condition, PositionCondition::kIfNew);
+    PositionsAnswer answer;
+    for (const auto& item : part.set().items) {
+      EXPECT_EQ(shard_in(kPeople, item.member), part.shard);
+      EXPECT_EQ(item.member, members[item.ttl_ms]);
+      EXPECT_EQ(item.score, static_cast<double>(item.ttl_ms));
+      answer.outcomes.push_back(static_cast<PositionOutcome>(item.ttl_ms % 4));
+      ++told;
+    }
+    part.answer(std::move(answer));
+  }
+  EXPECT_EQ(told, members.size());
+  ASSERT_TRUE(outcomes && *outcomes);
+  ASSERT_EQ((*outcomes)->size(), members.size());
+  for (std::size_t i = 0; i < members.size(); ++i) EXPECT_EQ((**outcomes)[i], static_cast<PositionOutcome>(i % 4)) << i;
+}
+
+TEST_F(PlaceDeskTest, AMemberThatStandsTwiceIsTakenInItsOrder) {
+  desk->set(set_of({"ada", "bea", "ada"}), into(outcomes));
+  for (const auto& part : changes()) {
+    std::vector<double> scores;
+    PositionsAnswer answer;
+    for (const auto& item : part.set().items) {
+      if (item.member == "ada") scores.push_back(item.score);
+      answer.outcomes.push_back(item.score == 2 ? PositionOutcome::kChanged : PositionOutcome::kAdded);
+    }
+    const bool is_adas = part.shard == shard_in(kPeople, "ada");
+    EXPECT_EQ(scores, is_adas ? std::vector<double>({0, 2}) : std::vector<double>());
+    part.answer(std::move(answer));
+  }
+  EXPECT_EQ(**outcomes,
+            (PlaceDesk::Outcomes{PositionOutcome::kAdded, PositionOutcome::kAdded, PositionOutcome::kChanged}));
+}
+
+TEST_F(PlaceDeskTest, OneCommandToAShardHoldsAsManyAsTheLimitAndOneMoreMakesAnother) {
+  const auto members = neighbours(limits::kPositionsPerCommandMax + 1);
+  desk->set(set_of({members.begin(), members.end() - 1}), into(outcomes));
+  auto parts = changes();
+  ASSERT_EQ(parts.size(), 1u);
+  parts[0].done();
+  outcomes.reset();
+  desk->set(set_of(members), into(outcomes));
+  parts = changes();
+  ASSERT_EQ(parts.size(), 2u);
+  EXPECT_EQ(parts[0].set().items.size(), limits::kPositionsPerCommandMax);
+  EXPECT_EQ(parts[1].set().items.front().member, members.back()) << "in their order";
+  parts[1].answer({{PositionOutcome::kSkipped}, 0});
+  parts[0].done();
+  ASSERT_EQ((*outcomes)->size(), members.size());
+  EXPECT_EQ((**outcomes).back(), PositionOutcome::kSkipped);
+  EXPECT_EQ((**outcomes).front(), PositionOutcome::kAdded);
+}
+
+TEST_F(PlaceDeskTest, TheFirstFailureIsTheAnswerWhenAllHaveAnswered) {
+  desk->set(set_of(names(100)), into(outcomes));
+  const auto parts = changes();
+  parts[0].done();
+  parts[2].fail({ErrorCode::kStorageFull, "disk", "is full", 0});
+  parts[1].fail({ErrorCode::kOverloaded, "", "later", 0});
+  EXPECT_FALSE(outcomes);
+  parts[3].done();
+  ASSERT_TRUE(outcomes);
+  EXPECT_EQ(outcomes->error().code, ErrorCode::kStorageFull);
+}
+
+TEST_F(PlaceDeskTest, OneAloneFailsAndSucceedsLikeMany) {
+  desk->set(set_of({"ada"}), into(outcomes));
+  const auto part = places->next_change();
+  EXPECT_EQ(part.shard, shard_in(kPeople, "ada"));
+  part.fail({ErrorCode::kOverloaded, "", "later", 0});
+  EXPECT_EQ(outcomes->error().code, ErrorCode::kOverloaded);
+  outcomes.reset();
+  desk->set(set_of({"ada"}), into(outcomes));
+  places->next_change().done();
+  EXPECT_EQ(**outcomes, PlaceDesk::Outcomes{PositionOutcome::kAdded});
+}
+
+TEST_F(PlaceDeskTest, NothingToSetIsDoneAtOnce) {
+  desk->set({kPeople, PositionCondition::kAlways, {}}, into(outcomes));
+  ASSERT_TRUE(outcomes && *outcomes);
+  EXPECT_TRUE((*outcomes)->empty());
+}
+
+TEST_F(PlaceDeskTest, MembersPassAtTheirLimitsAndNotBeyond) {
+  const std::string longest(limits::kMemberBytesMax, 'x');
+  EXPECT_EQ(refusal({{"ada", 1, 0}, {"", 1, 0}}).field, "member");
+  EXPECT_EQ(refusal({{"ada", 1, 0}, {"", 1, 0}}).code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(refusal({{longest + "x", 1, 0}}).code, ErrorCode::kTooLarge);
+  EXPECT_EQ(refusal({{longest + "x", 1, 0}}).field, "member");
+  EXPECT_EQ(refusal({{"ada", 1, 0}, {"bea", std::nan(""), 0}}).field, "score");
+  EXPECT_EQ(refusal({{"ada", 1, limits::kTtlMsMax + 1}, {"bea", 1, 0}}).field, "ttl");
+  desk->set({kPeople, PositionCondition::kAlways, {{longest, HUGE_VAL, limits::kTtlMsMax}}}, into(outcomes));
+  EXPECT_EQ(places->next_change().set().items.front().member, longest);
+}
+
+TEST_F(PlaceDeskTest, ANegativeZeroIsZeroForOneAndForMany) {
+  desk->set({kPeople, PositionCondition::kAlways, {{"ada", -0.0, 0}}}, into(outcomes));
+  std::optional<Result<PlaceDesk::Outcomes>> more;
+  desk->set({kPeople, PositionCondition::kAlways, {{"ada", -0.0, 0}, {"bea", -0.0, 0}, {"cy", -1, 0}}}, into(more));
+  for (const auto& part : changes()) {
+    for (const auto& item : part.set().items) EXPECT_EQ(std::signbit(item.score), item.member == "cy") << item.member;
+  }
+}
+
+// ---- clear
+
+TEST_F(PlaceDeskTest, ClearingAddsUpWhoHadAPosition) {
+  desk->clear({kPeople, names(100)}, into(number));
+  const auto parts = changes();
+  ASSERT_EQ(parts.size(), FakePlaces::kShards);
+  for (const auto& part : parts) {
+    const auto& command = std::get<ClearPositionsCommand>(part.positions.command);
+    for (const auto& member : command.members) EXPECT_EQ(shard_in(kPeople, member), part.shard);
+    EXPECT_FALSE(number);
+    part.done();
+  }
+  EXPECT_EQ(number->value(), 100u);
+}
+
+TEST_F(PlaceDeskTest, ClearingMoreThanFitOneCommandTakesSeveral) {
+  desk->clear({kPeople, neighbours(2 * limits::kPositionsPerCommandMax + 1)}, into(number));
+  const auto parts = changes();
+  ASSERT_EQ(parts.size(), 3u);
+  for (const auto& part : parts) {
+    EXPECT_LE(std::get<ClearPositionsCommand>(part.positions.command).members.size(), limits::kPositionsPerCommandMax);
+    part.done();
+  }
+  EXPECT_EQ(number->value(), 2 * limits::kPositionsPerCommandMax + 1);
+}
+
+TEST_F(PlaceDeskTest, WhatCannotBeAMembersNameHasNoPosition) {
+  desk->clear({kPeople, {"", std::string(limits::kMemberBytesMax + 1, 'x')}}, into(number));
+  EXPECT_EQ(places->changes(), 0u);
+  EXPECT_EQ(number->value(), 0u);
+  number.reset();
+  desk->clear({kPeople, {"", "ada"}}, into(number));
+  places->next_change().done();
+  EXPECT_EQ(number->value(), 1u);
+}
+
+// An entry of a shard's log that names none cannot be read, and stops the node.
+TEST_F(PlaceDeskTest, WhereALayerHasNoNameNobodyIsAndNoShardIsTold) {
+  desk->clear({LayerId(), {"ada"}}, into(number));
+  EXPECT_EQ(places->changes(), 0u);
+  ASSERT_TRUE(number);
+  EXPECT_EQ(number->value(), 0u);
+  number.reset();
+  desk->clear_layers({LayerId()}, into(number));
+  EXPECT_EQ(places->changes(), 0u);
+  ASSERT_TRUE(number);
+  EXPECT_EQ(number->value(), 0u);
+  number.reset();
+  desk->clear_layers({LayerId(), kPeople}, into(number));
+  for (const auto& part : changes()) part.done();
+  EXPECT_EQ(number->value(), 1u);
+  desk->set({LayerId(), PositionCondition::kAlways, {{"ada", 1, 0}}}, into(outcomes));
+  EXPECT_EQ(places->changes(), 0u);
+  ASSERT_TRUE(outcomes);
+  EXPECT_EQ(outcomes->error().field, "layer");
+}
+
+TEST_F(PlaceDeskTest, LayersThatSomebodyWasInAreCountedOnce) {
+  desk->clear_layers({kPeople, kCars, kPeople}, into(number));
+  const auto parts = changes();
+  ASSERT_EQ(parts.size(), 2u * FakePlaces::kShards);
+  std::map<LayerId, std::size_t> told;
+  for (const auto& part : parts) {
+    const auto& layer = std::get<ClearLayerCommand>(part.positions.command).layer;
+    ++told[layer];
+    // Of people, two shards have members; of cars, none.
+    part.answer({{}, layer == kPeople && part.shard.value < 2 ? 7u : 0u});
+  }
+  EXPECT_EQ(told[kPeople], FakePlaces::kShards);
+  EXPECT_EQ(number->value(), 1u);
+  number.reset();
+  desk->clear_layers({}, into(number));
+  EXPECT_EQ(number->value(), 0u);
+}
+
+TEST_F(PlaceDeskTest, ClearingAllIsOfTheLayersThatThereAre) {
+  desk->clear_all(into(number));
+  places->next_question().answer<FakePlaces::LayersQuestion>(std::vector<LayerPopulation>{{kPeople, 3}, {kCars, 1}});
+  const auto parts = changes();
+  ASSERT_EQ(parts.size(), 2u * FakePlaces::kShards);
+  for (const auto& part : parts) part.done();
+  EXPECT_EQ(number->value(), 2u);
+}
+
+TEST_F(PlaceDeskTest, SizesComeInTheOrderOfTheLayers) {
+  std::optional<Result<std::vector<std::uint64_t>>> sizes;
+  desk->count({kPeople, kCars, kPeople}, into(sizes));
+  std::vector<FakePlaces::Question> asked;
+  while (places->questions() > 0) asked.push_back(places->next_question());
+  ASSERT_EQ(asked.size(), 3u);
+  for (std::size_t i = 3; i-- > 0;) asked[i].answer<SizeQuestion>(i);
+  EXPECT_EQ(**sizes, (std::vector<std::uint64_t>{0, 1, 2}));
+}
+
+// ---- store
+
+class PlaceDeskStore : public PlaceDeskTest {
+ protected:
+  void store() {
+    NearbyQuestion question;
+    question.centre = geo::Point{1, 2};
+    desk->store(
+        kPeople, std::move(question), kCars, [](const places::FoundMember& one) { return one.distance_m; },
+        into(number));
+    const auto asked = places->next_question();
+    EXPECT_EQ(asked.layer, kPeople);
+    done = std::get<NearbyQuestion>(asked.any).done;
+  }
+  std::function<void(Result<NearbyAnswer>)> done;
+};
+
+TEST_F(PlaceDeskStore, PutsWhatIsFoundInsteadOfWhoIsThere) {
+  store();
+  NearbyAnswer answer;
+  for (int i = 0; i < 50; ++i)
+    answer.found.push_back({places::Member::make("member-" + std::to_string(i)), {}, 1.0 * i});
+  done(std::move(answer));
+  std::map<ShardId, bool> is_cleared;
+  std::size_t told = 0;
+  for (const auto& part : changes()) {
+    EXPECT_FALSE(number);
+    if (part.is_clear()) {
+      EXPECT_EQ(std::get<ClearLayerCommand>(part.positions.command).layer, kCars);
+      is_cleared[part.shard] = true;
+    } else {
+      EXPECT_EQ(part.set().layer, kCars);
+      EXPECT_EQ(part.set().condition, PositionCondition::kAlways);
+      EXPECT_TRUE(is_cleared[part.shard]) << "each shard is told to clear its part first";
+      for (const auto& item : part.set().items) {
+        EXPECT_EQ(item.member, "member-" + std::to_string(static_cast<int>(item.score)));
+        EXPECT_EQ(shard_in(kCars, item.member), part.shard);
+        ++told;
+      }
+    }
+    part.done();
+  }
+  EXPECT_EQ(is_cleared.size(), FakePlaces::kShards);
+  EXPECT_EQ(told, 50u);
+  EXPECT_EQ(number->value(), 50u);
+}
+
+TEST_F(PlaceDeskStore, WhereNobodyIsFoundTheTargetIsCleared) {
+  const auto is_cleared = [&](Result<NearbyAnswer> answer) {
+    number.reset();
+    store();
+    done(std::move(answer));
+    const auto parts = changes();
+    EXPECT_EQ(parts.size(), FakePlaces::kShards);
+    for (const auto& part : parts) {
+      EXPECT_TRUE(part.is_clear());
+      part.done();
+    }
+    EXPECT_EQ(number->value(), 0u);
+  };
+  is_cleared(NearbyAnswer{});
+  is_cleared(fail(ErrorCode::kNotFound, "layer", "nobody is in it"));
+}
+
+TEST_F(PlaceDeskStore, AroundAMemberThatIsNowhereNothingIsDone) {
+  store();
+  done(fail(ErrorCode::kNotFound, "member", "is nowhere"));
+  EXPECT_EQ(places->changes(), 0u);
+  EXPECT_EQ(number->error().field, "member");
+}
+
+TEST_F(PlaceDeskStore, AFailureOfEitherStepIsTheAnswer) {
+  for (const bool clearing_fails : {true, false}) {
+    number.reset();
+    store();
+    done(NearbyAnswer{{{places::Member::make("ada"), {}, 1}}});
+    for (const auto& part : changes())
+      part.is_clear() == clearing_fails ? part.fail({ErrorCode::kOverloaded, "", "later", 0}) : part.done();
+    EXPECT_EQ(number->error().code, ErrorCode::kOverloaded);
+  }
+}
+
+TEST_F(PlaceDeskStore, AsManyAsAQueryMayFindAreStoredAndOneMoreIsRefused) {
+  const auto answer = [](std::size_t members) {
+    NearbyAnswer answer;
+    answer.found.assign(members, {places::Member::make("ada"), {}, 1});
+    return answer;
+  };
+  store();
+  done(answer(limits::kNearbyMembersMax));
+  for (const auto& part : changes()) part.done();
+  EXPECT_EQ(number->value(), limits::kNearbyMembersMax);
+  number.reset();
+  store();
+  done(answer(limits::kNearbyMembersMax + 1));
+  EXPECT_EQ(places->changes(), 0u) << "nobody is left out in silence";
+  ASSERT_TRUE(number);
+  EXPECT_EQ(number->error().code, ErrorCode::kTooLarge);
+}
+
+}  // namespace
+}  // namespace earshot::actors
