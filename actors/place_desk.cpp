@@ -51,6 +51,10 @@ std::vector<std::pair<ShardId, SetPart>> parts_of(SetPositionsCommand command, s
   return parts;
 }
 
+Result<std::uint64_t> count_or_error(std::uint64_t count, const Result<std::uint64_t>& done) {
+  return done ? Result<std::uint64_t>(count) : done;
+}
+
 }  // namespace
 
 Status check_member(std::string_view member) {
@@ -175,14 +179,32 @@ void PlaceDesk::store(const LayerId& from, NearbyQuestion question, LayerId into
       for (const auto& found : answer->found)
         command.items.push_back({std::string(found.member->name()), score(found), 0});
     }
-    // Every shard clears its part before it sets any.
-    const auto both = std::make_shared<Gathering<std::uint64_t>>(2, command.items.size(), done);
-    const auto add_nothing = [](auto&, const auto&) {};
-    self.clear_layer(
-        into, [both, add_nothing](Result<std::uint64_t> cleared) { both->add(std::move(cleared), add_nothing); });
-    self.set(std::move(command), [both, add_nothing](Result<Outcomes> set) { both->add(std::move(set), add_nothing); });
+    if (!command.items.empty()) return self.replace(std::move(command), done);
+    self.clear_layer(into, [done](Result<std::uint64_t> cleared) { done(count_or_error(0, cleared)); });
   };
   views_->ask(from, std::move(question));
+}
+
+// Whoever is to go goes when those who come are there: what fails on the way has emptied nothing.
+void PlaceDesk::replace(SetPositionsCommand command, Done<std::uint64_t> done) const {
+  RangeQuestion question;
+  auto coming = std::make_shared<std::set<std::string, std::less<>>>();
+  for (const auto& item : command.items) coming->insert(item.member);
+  question.range.wants = [coming](double, std::string_view member) { return !coming->contains(member); };
+  const LayerId layer = command.layer;
+  question.done = [self = *this, command = std::move(command),
+                   done = std::move(done)](const std::vector<places::ScoredMember>& going) mutable {
+    ClearPositionsCommand rest{command.layer, {}};
+    rest.members.reserve(going.size());
+    for (const auto& one : going) rest.members.emplace_back(one.member->name());
+    const std::uint64_t coming = command.items.size();
+    self.set(std::move(command), [self, rest = std::move(rest), coming, done](Result<Outcomes> set) mutable {
+      if (!set) return done(fail(std::move(set.error())));
+      self.clear(std::move(rest),
+                 [coming, done](Result<std::uint64_t> cleared) { done(count_or_error(coming, cleared)); });
+    });
+  };
+  views_->ask(layer, std::move(question));
 }
 
 }  // namespace earshot::actors

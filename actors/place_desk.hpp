@@ -38,8 +38,8 @@ class PlaceDesk {
 
   [[nodiscard]] PlaceViews& views() const { return *views_; }
 
-  // One outcome per item. kInvalidArgument(layer, accepted, member, score, ttl), kTooLarge(member). With `accepted` it is
-  // answered, and seen by every later question, before it is committed: a node that dies meanwhile forgets it.
+  // One outcome per item. kInvalidArgument(layer, accepted, member, score, ttl), kTooLarge(member). With `accepted` it
+  // is answered, and seen by every later question, before it is committed: a node that dies meanwhile forgets it.
   void set(SetPositionsCommand command, Done<Outcomes> done) const;
   // How many of them had a position.
   void clear(ClearPositionsCommand command, Done<std::uint64_t> done) const;
@@ -56,6 +56,7 @@ class PlaceDesk {
 
  private:
   void clear_layer(const LayerId& layer, Done<std::uint64_t> done) const;
+  void replace(SetPositionsCommand command, Done<std::uint64_t> done) const;
 
   const std::shared_ptr<const Router> router_;
   const std::shared_ptr<PlaceViews> views_;

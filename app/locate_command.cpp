@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t kLineBytesMax = 4096;
 constexpr std::size_t kBatchItems = 1024;  // set by one call
-constexpr std::array kOutcomeNames = {"added", "changed", "unchanged", "skipped"};
+constexpr std::array kOutcomeNames = {"added", "changed", "unchanged", "skipped", "accepted"};
 
 struct LocateOptions {
   ConnectionOptions connection;
@@ -28,6 +28,7 @@ struct LocateOptions {
   bool remove = false;
   bool only_if_new = false;
   bool only_if_exists = false;
+  bool accepted = false;
 };
 
 const char* name_of(PositionOutcome outcome) { return kOutcomeNames.at(static_cast<std::size_t>(outcome)); }
@@ -113,16 +114,18 @@ class Loading {
     request_.items.clear();
     return {};
   }
+  // The last outcome is told where it was asked for.
+  [[nodiscard]] std::size_t told() const { return counts_.size() - (options_.accepted ? 0 : 1); }
   void tell() const {
     if (options_.connection.json) {
       nlohmann::ordered_json line;
-      for (std::size_t i = 0; i < counts_.size(); ++i) line[kOutcomeNames[i]] = counts_[i];
+      for (std::size_t i = 0; i < told(); ++i) line[kOutcomeNames[i]] = counts_[i];
       line["unreadLines"] = unread_;
       return print_line(line.dump());
     }
     if (options_.connection.quiet) return;
     std::string text;
-    for (std::size_t i = 0; i < counts_.size(); ++i)
+    for (std::size_t i = 0; i < told(); ++i)
       text += fmt::format("{}{} {}", i == 0 ? "" : ", ", counts_[i], kOutcomeNames[i]);
     if (unread_ > 0) text += fmt::format("; {} lines could not be read", unread_);
     print_line(text);
@@ -142,6 +145,7 @@ Result<SetPositionsRequest> request_of(const LocateOptions& options, LayerId lay
   request.layer = std::move(layer);
   if (options.only_if_new) request.condition = PositionCondition::kIfNew;
   if (options.only_if_exists) request.condition = PositionCondition::kIfExists;
+  request.accepted = options.accepted;
   PositionItem item;
   if (!options.ttl.empty()) {
     auto ttl = parse_duration(options.ttl, "ttl");
@@ -189,12 +193,16 @@ void add_locate_command(CLI::App& app, ExitCode& code) {
   auto* ttl = command->add_option("--ttl", options->ttl, "the position ends after so long (30m)");
   auto* fresh = command->add_flag("--only-if-new", options->only_if_new, "only members that have no position");
   auto* known = command->add_flag("--only-if-exists", options->only_if_exists, "only members that have one");
+  auto* accepted = command->add_flag("--accepted", options->accepted,
+                                     "answered at once; what is not synced yet is lost when the node dies");
   fresh->excludes(known);
+  accepted->excludes(fresh)->excludes(known);
   command->add_flag("--remove", options->remove, "take positions away")
       ->excludes(file)
       ->excludes(ttl)
       ->excludes(fresh)
-      ->excludes(known);
+      ->excludes(known)
+      ->excludes(accepted);
   command->callback([options, &code] { code = run_locate(*options); });
 }
 

@@ -11,8 +11,8 @@
 namespace earshot::gateway {
 namespace {
 
-constexpr double kLengthMaxM = 1e9;        // beyond anything on Earth; Redis takes infinity, too
-constexpr std::size_t kSmallCount = 1000;  // members that a small reply may tell of
+constexpr double kLengthMaxM = 1e9;       // beyond anything on Earth; Redis takes infinity, too
+constexpr std::size_t kSmallCount = 128;  // members that a small reply may tell of
 
 // The layer of a key that is only looked at: what cannot be a layer's name names none, and nobody is in it.
 LayerId layer_of(const std::string& key) { return LayerId::parse(key, "key").value_or(LayerId()); }

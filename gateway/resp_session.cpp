@@ -134,7 +134,7 @@ void RespSession::begin(resp::Command command, std::size_t bytes) {
     if (context_.logins.authenticator().keeps_secrets()) log_out();
   }
   if (const auto* name = std::get_if<resp::ClientSetName>(&command)) name_ = name->name;
-  reply([&](resp::ReplyWriter& to) { write_server_reply(command, client_facts(), to); });
+  reply([&](resp::ReplyWriter& to) { write_server_reply(command, client_facts(command), to); });
 }
 
 void RespSession::begin_places(resp::Command command, std::size_t bytes, Turn turn) {
@@ -244,8 +244,10 @@ void RespSession::reply(Write write) {
   ++context_.calls_in_flight;
 }
 
-resp::ClientFacts RespSession::client_facts() {
-  resp::ClientFacts facts = control_.facts();
+// Its addresses only for whoever asks: to find them out takes longer than most commands.
+resp::ClientFacts RespSession::client_facts(const resp::Command& command) {
+  resp::ClientFacts facts;
+  if (std::holds_alternative<resp::ClientInfo>(command)) facts = control_.facts();
   facts.connection = port_;
   facts.name = name_;
   facts.user = "default";

@@ -97,7 +97,7 @@ class RespSession final : public EventTarget, private kj::TaskSet::ErrorHandler 
   void judge(const std::string& token, std::optional<resp::Hello> hello);
   void greet(const resp::Hello& hello);
   void log_out();
-  resp::ClientFacts client_facts();
+  resp::ClientFacts client_facts(const resp::Command& command);
   void write_info(const resp::Info& info, std::size_t layers, resp::ReplyWriter& to) const;
   void answer(actors::CallId call, PlacesAnswer answer);
   void finish(Slot& slot, std::string reply);

@@ -100,7 +100,7 @@ struct Ask {
     desk.views().ask(layer, actors::ScoresQuestion{std::move(members), std::move(answered)});
   }
   void operator()(SetPositionsRequest& request) {
-    SetPositionsCommand command{std::move(request.layer), request.condition, {}};
+    SetPositionsCommand command{std::move(request.layer), request.condition, {}, request.accepted};
     command.items.reserve(request.items.size());
     for (PositionItem& item : request.items)
       command.items.push_back(
@@ -194,6 +194,7 @@ struct ReplyOf {
       case cluster::PositionOutcome::kChanged: return PositionOutcome::kChanged;
       case cluster::PositionOutcome::kUnchanged: return PositionOutcome::kUnchanged;
       case cluster::PositionOutcome::kSkipped: return PositionOutcome::kSkipped;
+      case cluster::PositionOutcome::kAccepted: return PositionOutcome::kAccepted;
     }
     invariant_broken("an outcome is one of those there are", __FILE__, __LINE__, "");
   }

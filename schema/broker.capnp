@@ -135,9 +135,11 @@ interface Session {
   # may set and clear its own position; all else needs the role service or operator, permissionDenied otherwise. What was
   # answered to a change is seen by every question that is asked after the answer, on any connection.
 
-  setPositions @15 (layer :Text, items :List(PositionItem), condition :SetCondition) -> SetPositionsAnswer;
+  setPositions @15 (layer :Text, items :List(PositionItem), condition :SetCondition, accepted :Bool)
+      -> SetPositionsAnswer;
   # Answers when all are committed and synced, and every later question sees them. Nothing is set when a field breaks a
-  # rule. Another error may leave some of them set: to set them again is safe.
+  # rule. Another error may leave some of them set: to set them again is safe. With `accepted` (and no condition) it
+  # answers at once: every later question sees them too, but a node that dies before they are synced forgets them.
 
   clearPositions @16 (layer :Text, members :List(Text)) -> ClearPositionsAnswer;
 
@@ -387,6 +389,7 @@ enum PositionOutcome {
   changed @1;                   # it is elsewhere now
   unchanged @2;                 # it was there already
   skipped @3;                   # the condition does not hold
+  accepted @4;                  # it will be there: what that changes is not known yet
 }
 
 struct SetPositionsAnswer {

@@ -27,6 +27,7 @@ struct SetPositionsRequest {
   LayerId layer;
   std::vector<PositionItem> items;  // at most positions_batch_max
   PositionCondition condition = PositionCondition::kAlways;
+  bool accepted = false;  // answered before they are committed; with kAlways only
   bool operator==(const SetPositionsRequest&) const = default;
 };
 struct ClearPositionsRequest {
@@ -85,6 +86,7 @@ enum class PositionOutcome : std::uint16_t {
   kChanged = 1,    // it is elsewhere now
   kUnchanged = 2,  // it was there already
   kSkipped = 3,    // the condition does not hold
+  kAccepted = 4,   // it will be there: what that changes is not known yet
 };
 using PositionOutcomes = std::vector<PositionOutcome>;  // one per item, in order
 

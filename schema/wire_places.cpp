@@ -139,6 +139,7 @@ void write(const SetPositionsRequest& from, schema::Session::SetPositionsParams:
   auto items = to.initItems(static_cast<capnp::uint>(from.items.size()));
   for (capnp::uint i = 0; i < items.size(); ++i) write(from.items[i], items[i]);
   to.setCondition(static_cast<schema::SetCondition>(from.condition));
+  to.setAccepted(from.accepted);
 }
 
 Result<SetPositionsRequest> read(schema::Session::SetPositionsParams::Reader from) {
@@ -154,6 +155,9 @@ Result<SetPositionsRequest> read(schema::Session::SetPositionsParams::Reader fro
     }
     request.condition = static_cast<PositionCondition>(from.getCondition());
     fields.require(request.condition <= PositionCondition::kIfExists, "condition", "is unknown to this server");
+    request.accepted = from.getAccepted();
+    fields.require(!request.accepted || request.condition == PositionCondition::kAlways, "accepted",
+                   "goes with no condition: whether one holds is known when the change is committed");
     return fields.finish(std::move(request));
   });
 }
@@ -282,7 +286,7 @@ Result<PositionOutcomes> read(schema::SetPositionsAnswer::Reader from) {
     outcomes.reserve(list.size());
     for (const auto one : list) {
       outcomes.push_back(static_cast<PositionOutcome>(one));
-      fields.require(outcomes.back() <= PositionOutcome::kSkipped, "outcomes", "is unknown to this client");
+      fields.require(outcomes.back() <= PositionOutcome::kAccepted, "outcomes", "is unknown to this client");
     }
     return outcomes;
   });

@@ -147,6 +147,7 @@ TEST_F(PlacesProcess, TheCommandsSetShowAndClear) {
   EXPECT_EQ(earshot("locate --user alice 116.4 39.9").output, "you: added\n");
   EXPECT_EQ(earshot("locate --user alice bob -73.9 40.7").output, "bob: added\n");
   EXPECT_EQ(earshot("locate --user alice bob 116.41 39.9 --only-if-new").output, "bob: skipped\n");
+  EXPECT_EQ(earshot("locate --user alice bob 116.42 39.9 --accepted").output, "bob: accepted\n");
   EXPECT_EQ(earshot("locate --user alice bob 116.41 39.9 --only-if-exists --ttl 1h").output, "bob: changed\n");
   EXPECT_EQ(earshot("locate --user alice carol 1 2 --only-if-exists --json").output,
             "{\"member\":\"carol\",\"outcome\":\"skipped\"}\n");

@@ -5,6 +5,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -299,36 +300,46 @@ class PlaceDeskStore : public PlaceDeskTest {
     EXPECT_EQ(asked.layer, kPeople);
     done = std::get<NearbyQuestion>(asked.any).done;
   }
+  // In the target, but for those who come.
+  void tell_who_is_there(const std::vector<std::string>& members) {
+    const auto asked = places->next_question();
+    EXPECT_EQ(asked.layer, kCars);
+    std::vector<places::ScoredMember> there;
+    for (const std::string& member : members) there.push_back({places::Member::make(member), 1});
+    std::get<RangeQuestion>(asked.any).done(std::move(there));
+  }
   std::function<void(Result<NearbyAnswer>)> done;
 };
 
-TEST_F(PlaceDeskStore, PutsWhatIsFoundInsteadOfWhoIsThere) {
+TEST_F(PlaceDeskStore, WhoIsThereGoesWhenThoseWhoComeAreThere) {
   store();
   NearbyAnswer answer;
   for (int i = 0; i < 50; ++i)
     answer.found.push_back({places::Member::make("member-" + std::to_string(i)), {}, 1.0 * i});
   done(std::move(answer));
-  std::map<ShardId, bool> is_cleared;
+  tell_who_is_there({"gone-1", "gone-2"});
   std::size_t told = 0;
   for (const auto& part : changes()) {
     EXPECT_FALSE(number);
-    if (part.is_clear()) {
-      EXPECT_EQ(std::get<ClearLayerCommand>(part.positions.command).layer, kCars);
-      is_cleared[part.shard] = true;
-    } else {
-      EXPECT_EQ(part.set().layer, kCars);
-      EXPECT_EQ(part.set().condition, PositionCondition::kAlways);
-      EXPECT_TRUE(is_cleared[part.shard]) << "each shard is told to clear its part first";
-      for (const auto& item : part.set().items) {
-        EXPECT_EQ(item.member, "member-" + std::to_string(static_cast<int>(item.score)));
-        EXPECT_EQ(shard_in(kCars, item.member), part.shard);
-        ++told;
-      }
+    EXPECT_EQ(part.set().layer, kCars);
+    EXPECT_EQ(part.set().condition, PositionCondition::kAlways);
+    for (const auto& item : part.set().items) {
+      EXPECT_EQ(item.member, "member-" + std::to_string(static_cast<int>(item.score)));
+      EXPECT_EQ(shard_in(kCars, item.member), part.shard);
+      ++told;
     }
     part.done();
   }
-  EXPECT_EQ(is_cleared.size(), FakePlaces::kShards);
   EXPECT_EQ(told, 50u);
+  std::set<std::string> gone;
+  for (const auto& part : changes()) {
+    EXPECT_FALSE(number);
+    const auto& clear = std::get<ClearPositionsCommand>(part.positions.command);
+    EXPECT_EQ(clear.layer, kCars);
+    gone.insert(clear.members.begin(), clear.members.end());
+    part.done();
+  }
+  EXPECT_EQ(gone, (std::set<std::string>{"gone-1", "gone-2"}));
   EXPECT_EQ(number->value(), 50u);
 }
 
@@ -356,15 +367,22 @@ TEST_F(PlaceDeskStore, AroundAMemberThatIsNowhereNothingIsDone) {
   EXPECT_EQ(number->error().field, "member");
 }
 
-TEST_F(PlaceDeskStore, AFailureOfEitherStepIsTheAnswer) {
-  for (const bool clearing_fails : {true, false}) {
-    number.reset();
-    store();
-    done(NearbyAnswer{{{places::Member::make("ada"), {}, 1}}});
-    for (const auto& part : changes())
-      part.is_clear() == clearing_fails ? part.fail({ErrorCode::kOverloaded, "", "later", 0}) : part.done();
-    EXPECT_EQ(number->error().code, ErrorCode::kOverloaded);
-  }
+TEST_F(PlaceDeskStore, WhereNobodyCanComeNobodyGoes) {
+  store();
+  done(NearbyAnswer{{{places::Member::make("ada"), {}, 1}}});
+  tell_who_is_there({"bea"});
+  for (const auto& part : changes()) part.fail({ErrorCode::kStorageFull, "", "later", 0});
+  EXPECT_EQ(places->changes(), 0u);
+  EXPECT_EQ(number->error().code, ErrorCode::kStorageFull);
+}
+
+TEST_F(PlaceDeskStore, AFailureOfTheLastStepIsTheAnswer) {
+  store();
+  done(NearbyAnswer{{{places::Member::make("ada"), {}, 1}}});
+  tell_who_is_there({"bea"});
+  for (const auto& part : changes()) part.done();
+  for (const auto& part : changes()) part.fail({ErrorCode::kOverloaded, "", "later", 0});
+  EXPECT_EQ(number->error().code, ErrorCode::kOverloaded);
 }
 
 TEST_F(PlaceDeskStore, AsManyAsAQueryMayFindAreStoredAndOneMoreIsRefused) {
@@ -375,6 +393,7 @@ TEST_F(PlaceDeskStore, AsManyAsAQueryMayFindAreStoredAndOneMoreIsRefused) {
   };
   store();
   done(answer(limits::kNearbyMembersMax));
+  tell_who_is_there({});
   for (const auto& part : changes()) part.done();
   EXPECT_EQ(number->value(), limits::kNearbyMembersMax);
   number.reset();

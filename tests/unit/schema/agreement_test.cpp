@@ -86,7 +86,8 @@ TEST(Agreement, PlacesHaveTheSameNumbers) {
   EXPECT_TRUE(same(schema::PositionOutcome::ADDED, PositionOutcome::kAdded) &&
               same(schema::PositionOutcome::CHANGED, PositionOutcome::kChanged) &&
               same(schema::PositionOutcome::UNCHANGED, PositionOutcome::kUnchanged) &&
-              same(schema::PositionOutcome::SKIPPED, PositionOutcome::kSkipped));
+              same(schema::PositionOutcome::SKIPPED, PositionOutcome::kSkipped) &&
+              same(schema::PositionOutcome::ACCEPTED, PositionOutcome::kAccepted));
   EXPECT_EQ(capnp::Schema::from<schema::PositionOutcome>().getEnumerants().size(), 4u);
   EXPECT_TRUE(same(schema::NearbyOrder::NONE, NearbyOrder::kNone) &&
               same(schema::NearbyOrder::NEAREST_FIRST, NearbyOrder::kNearestFirst) &&

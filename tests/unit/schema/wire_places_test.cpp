@@ -104,7 +104,10 @@ TEST(WirePlaces, ChangesNameTheItemAndTheFieldAtFault) {
     EXPECT_EQ(tell([&](auto p) { p.getItems()[1].getPoint().setLatitude(wrong); }), "items[1].point.latitude");
   EXPECT_EQ(tell([](auto p) { p.getItems()[1].setTtlMs(limits::kTtlMsMax + 1); }), "items[1].ttlMs");
   EXPECT_EQ(tell([](auto p) { p.setCondition(static_cast<schema::SetCondition>(3)); }), "condition");
+  EXPECT_EQ(tell([](auto p) { p.setAccepted(true); }), "accepted") << "there is a condition";
   SetPositionsRequest edge = some_positions();
+  edge.condition = PositionCondition::kAlways;
+  edge.accepted = true;
   edge.items[0].member = std::string(limits::kMemberBytesMax, 'x');
   edge.items[0].ttl_ms = limits::kTtlMsMax;
   edge.items[0].point = {180, 85.05112878};
@@ -208,7 +211,7 @@ void expect_whole(const Value& value) {
 
 TEST(WirePlaces, AnswersComeBackAsValueOrError) {
   using enum PositionOutcome;
-  expect_whole<schema::SetPositionsAnswer>(PositionOutcomes{kAdded, kChanged, kUnchanged, kSkipped});
+  expect_whole<schema::SetPositionsAnswer>(PositionOutcomes{kAdded, kChanged, kUnchanged, kSkipped, kAccepted});
   expect_whole<schema::ClearPositionsAnswer>(PositionsCleared{3});
   expect_whole<schema::ClearLayerAnswer>(LayerCleared{true});
   expect_whole<schema::ClearLayerAnswer>(LayerCleared{false});
