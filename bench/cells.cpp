@@ -32,6 +32,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::uint16_t kShards = 64;
 constexpr std::size_t kPageMembers = 4096;
 constexpr int kAskedAtOnce = 50;
+constexpr std::uint64_t kFreedMemoryKeptMs = 1'000;  // as in a node
 const LayerId kLayer = LayerId::trusted("people");
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
@@ -56,6 +57,7 @@ class Crowd {
     moves = {};
     std::this_thread::sleep_for(std::chrono::seconds(1));  // until actors have let go of the last messages
     member_bytes_ = (anonymous_bytes(::getpid()) - before) / static_cast<double>(people_.size());
+    app::keep_freed_memory(kFreedMemoryKeptMs);
   }
   ~Crowd() {
     places_->end();
