@@ -29,20 +29,27 @@ void Layer::take_one(ShardId shard, const MemberMove& move) {
   MemberTable& table = (*tables_)[shard.value];
   MemberPtr member = table.find(move.member);
   if (member && move.version < member->version) return;
-  const auto from = member ? place_of(member->score) : std::nullopt;
   if (!move.score) {
-    if (!member) return;
-    table.remove(move.member);
-    --size_;
-    return change(std::move(member), from, std::nullopt);
+    if (member) remove(table, std::move(member));
+    return;
   }
+  // A query that is under way goes by what the member was when it came in.
+  if (member && member->is_hidden() != move.is_hidden) remove(table, std::exchange(member, {}));
+  const auto from = member ? place_of(member->score) : std::nullopt;
   if (!member) {
-    member = table.add(move.member);
+    member = table.add(move.member, move.is_hidden);
     ++size_;
   }
   member->score = *move.score;
   member->version = move.version;
   change(std::move(member), from, place_of(*move.score));
+}
+
+void Layer::remove(MemberTable& table, MemberPtr member) {
+  table.remove(member->name());
+  --size_;
+  const auto from = place_of(member->score);
+  change(std::move(member), from, std::nullopt);
 }
 
 void Layer::change(MemberPtr member, std::optional<geo::Geohash> from, std::optional<geo::Geohash> to) {
@@ -63,12 +70,7 @@ void Layer::cleared(ShardId shard, std::uint64_t version) {
   table.for_each([&](const MemberPtr& member) {
     if (member->version <= version) gone.push_back(member);
   });
-  for (MemberPtr& member : gone) {
-    table.remove(member->name());
-    --size_;
-    const auto from = place_of(member->score);
-    change(std::move(member), from, std::nullopt);
-  }
+  for (MemberPtr& member : gone) remove(table, std::move(member));
   tell_all();
 }
 
@@ -88,8 +90,10 @@ void Layer::search(const geo::Search& search, NearbyDone done) const {
   for (CellPort* const cell : cells) cell->post(CellSearch{nearby});
 }
 
+MemberPtr Layer::find(ShardId shard, std::string_view member) const { return (*tables_)[shard.value].find(member); }
+
 std::optional<double> Layer::score(ShardId shard, std::string_view member) const {
-  const MemberPtr found = (*tables_)[shard.value].find(member);
+  const MemberPtr found = find(shard, member);
   return found ? std::optional(found->score) : std::nullopt;
 }
 

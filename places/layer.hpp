@@ -23,6 +23,7 @@ struct MemberMove {
   std::string member;
   std::optional<double> score;  // none: it has left the layer
   std::uint64_t version = 0;    // of its shard: an older one than what is known is no news
+  bool is_hidden = false;
 };
 
 // The place that a score stands for; none: it is no place on Earth. As Redis, it takes a score for whole.
@@ -48,7 +49,9 @@ class Layer {
 
   // Everybody within the area who is wanted.
   void search(const geo::Search& search, NearbyDone done) const;
-  // Where one of the shard's members is; none: nowhere.
+  // One of the shard's members; empty: it is nowhere.
+  [[nodiscard]] MemberPtr find(ShardId shard, std::string_view member) const;
+  // Where it is; none: nowhere.
   [[nodiscard]] std::optional<double> score(ShardId shard, std::string_view member) const;
   // Looks at every member: a layer has no order of its own.
   [[nodiscard]] std::vector<ScoredMember> range(const MemberRange& range) const;
@@ -59,6 +62,7 @@ class Layer {
  private:
   using Tables = std::vector<MemberTable>;
   void take_one(ShardId shard, const MemberMove& move);
+  void remove(MemberTable& table, MemberPtr member);
   // Gathers what a message changes, so that each cell is told once.
   void gather(CellPort& cell, CellChange change) { gathered_[&cell].changes.push_back(std::move(change)); }
   void tell(CellPort& cell);

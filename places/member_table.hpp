@@ -20,8 +20,8 @@ class MemberTable {
     return found == members_.end() ? MemberPtr() : *found;
   }
   // Precondition: nobody has the name.
-  MemberPtr add(std::string_view name) {
-    MemberPtr member = Member::make(name);
+  MemberPtr add(std::string_view name, bool is_hidden = false) {
+    MemberPtr member = Member::make(name, is_hidden);
     members_.insert(member);
     name_bytes_ += name.size();
     return member;
