@@ -165,7 +165,7 @@ void PlaceDesk::store(const LayerId& from, NearbyQuestion question, LayerId into
     if (answer) {
       command.items.reserve(answer->found.size());
       for (const auto& found : answer->found)
-        command.items.push_back({std::string(found.member->name()), score(found), 0});
+        command.items.push_back({std::string(found.member->name()), score(found), 0, found.member->is_hidden()});
     }
     // Every shard clears its part before it sets any.
     const auto both = std::make_shared<Gathering<std::uint64_t>>(2, command.items.size(), done);

@@ -365,7 +365,8 @@ void ShardImpl::scan_positions() {
   std::vector<cluster::Move> moves;
   moves.reserve(page->positions.size());
   for (cluster::Position& position : page->positions)
-    moves.push_back({std::move(position.layer), std::move(position.member), position.score, position.version});
+    moves.push_back(
+        {std::move(position.layer), std::move(position.member), position.score, position.version, position.hidden});
   if (!moves.empty()) host_.tell_moves(std::move(moves), {});
   positions_told_ = std::move(page->next);
   positions_told_.empty() ? host_.tell_all_told() : host_.scan_soon();

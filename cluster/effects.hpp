@@ -77,6 +77,7 @@ struct Move {
   std::string member;
   std::optional<double> score;  // none: it was cleared, or has expired
   std::uint64_t version = 0;
+  bool hidden = false;  // from every user but the member itself
   bool operator==(const Move&) const = default;
 };
 

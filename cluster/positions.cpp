@@ -79,9 +79,10 @@ PositionOutcome Positions::set_one(const SetPositionsCommand& command, const Set
       old.is_live != (command.condition == PositionCondition::kIfExists))
     return PositionOutcome::kSkipped;
   const bool stays = old.is_live && old.record->score == item.score;
-  if (stays && old.record->expires_at_ms == 0 && item.ttl_ms == 0) return PositionOutcome::kUnchanged;
+  const bool is_same = stays && old.record->hidden == item.hidden;
+  if (is_same && old.record->expires_at_ms == 0 && item.ttl_ms == 0) return PositionOutcome::kUnchanged;
 
-  PositionRecord record{item.score, ++version, 0};
+  PositionRecord record{item.score, ++version, 0, item.hidden};
   if (item.ttl_ms != 0) record.expires_at_ms = now_ms + std::min(item.ttl_ms, UINT64_MAX - now_ms);
   if (old.record && old.record->expires_at_ms != 0)
     expiries_.remove({old.record->expires_at_ms, command.layer, item.member});
@@ -89,7 +90,7 @@ PositionOutcome Positions::set_one(const SetPositionsCommand& command, const Set
   state_.put(keys::position(command.layer, item.member), encode(record));
   if (!old.is_counted) ++head.members;
   if (old.record && !old.is_counted) head.dead -= std::min<std::uint64_t>(head.dead, 1);
-  effects.moves.push_back({command.layer, item.member, item.score, record.version});
+  effects.moves.push_back({command.layer, item.member, item.score, record.version, record.hidden});
   if (!old.is_live) return PositionOutcome::kAdded;
   return stays ? PositionOutcome::kUnchanged : PositionOutcome::kChanged;
 }
@@ -208,7 +209,7 @@ Result<std::optional<Position>> Positions::find(const LayerId& layer, std::strin
   const auto record = decode_position_record(**bytes);
   if (!record) return fail(record.error());
   if (is_dead(*record, head) || is_over(*record, tick_ms)) return std::optional<Position>{};
-  return std::optional(Position{layer, std::string(member), record->score, record->version});
+  return std::optional(Position{layer, std::string(member), record->score, record->version, record->hidden});
 }
 
 Result<PositionPage> Positions::scan(const std::string& from, std::size_t limit, std::uint64_t tick_ms) {
@@ -232,7 +233,8 @@ Result<PositionPage> Positions::scan(const std::string& from, std::size_t limit,
     const auto record = value ? decode_position_record(*value) : fail(ErrorCode::kCorrupt, "positionRecord", "");
     // A damaged one is not served.
     if (!record || (head && is_dead(*record, *head)) || is_over(*record, tick_ms)) return true;
-    page.positions.push_back({*layer, std::string(keys::member_of(key)), record->score, record->version});
+    page.positions.push_back(
+        {*layer, std::string(keys::member_of(key)), record->score, record->version, record->hidden});
     return true;
   };
   if (auto scanned = state_.scan(from.empty() ? "G" : from, "H", visit); !scanned) return fail(scanned.error());

@@ -200,6 +200,7 @@ void write(const SetPositionsCommand& from, schema::Command::Builder command) {
     items[i].setMember(flat::data(from.items[i].member));
     items[i].setScore(from.items[i].score);
     items[i].setTtlMs(from.items[i].ttl_ms);
+    items[i].setHidden(from.items[i].hidden);
   }
 }
 
@@ -331,8 +332,8 @@ SetPositionsCommand read(schema::SetPositions::Reader from, Fields& fields) {
   set.condition = static_cast<PositionCondition>(from.getCondition());
   fields.require(set.condition <= PositionCondition::kIfExists, "condition", "is unknown");
   for (auto item : from.getItems()) {
-    set.items.push_back(
-        {fields.data(item.getMember(), limits::kMemberBytesMax, "member"), item.getScore(), item.getTtlMs()});
+    set.items.push_back({fields.data(item.getMember(), limits::kMemberBytesMax, "member"), item.getScore(),
+                         item.getTtlMs(), item.getHidden()});
     if (!fields.ok()) break;
   }
   return set;
