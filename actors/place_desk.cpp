@@ -177,7 +177,7 @@ void PlaceDesk::store(const LayerId& from, NearbyQuestion question, LayerId into
     if (answer) {
       command.items.reserve(answer->found.size());
       for (const auto& found : answer->found)
-        command.items.push_back({std::string(found.member->name()), score(found), 0});
+        command.items.push_back({std::string(found.member->name()), score(found), 0, found.member->is_hidden()});
     }
     if (!command.items.empty()) return self.replace(std::move(command), done);
     self.clear_layer(into, [done](Result<std::uint64_t> cleared) { done(count_or_error(0, cleared)); });

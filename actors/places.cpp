@@ -139,7 +139,7 @@ void PlacesImpl::moved(ShardId shard, std::vector<cluster::Move> moves, std::vec
     clear_until(move.version);
     LayerMoves& of_layer = by_layer[move.layer];
     of_layer.shard = shard;
-    of_layer.moves.push_back({std::move(move.member), move.score, move.version, move.ahead, move.settles});
+    of_layer.moves.push_back({std::move(move.member), move.score, move.version, move.hidden, move.ahead, move.settles});
   }
   clear_until(UINT64_MAX);
   for (auto& [layer, of_layer] : by_layer) post_always(layer, std::move(of_layer));

@@ -245,7 +245,7 @@ void ShardImpl::set_ahead(SetPositionsCommand set, const std::function<void(Resu
   std::vector<cluster::Move> moves;
   AheadWaiter waiter{set.layer, {}};
   for (const auto& item : set.items) {
-    moves.push_back({set.layer, item.member, item.score, 0, true, false});
+    moves.push_back({set.layer, item.member, item.score, 0, item.hidden, true, false});
     waiter.members.push_back(item.member);
   }
   Command command(std::move(set));
@@ -261,8 +261,9 @@ void ShardImpl::take_back(const AheadWaiter& ahead) {
   std::vector<cluster::Move> moves;
   for (const std::string& member : ahead.members) {
     const auto position = machine_->position(ahead.layer, member);
-    cluster::Move move{ahead.layer, member, std::nullopt, machine_->position_version(), false, true};
-    if (position && *position) move.score = (*position)->score, move.version = (*position)->version;
+    cluster::Move move{ahead.layer, member, std::nullopt, machine_->position_version(), false, false, true};
+    if (position && *position)
+      move.score = (*position)->score, move.version = (*position)->version, move.hidden = (*position)->hidden;
     moves.push_back(std::move(move));
   }
   host_.tell_moves(std::move(moves), {});
@@ -405,7 +406,8 @@ void ShardImpl::scan_positions() {
   std::vector<cluster::Move> moves;
   moves.reserve(page->positions.size());
   for (cluster::Position& position : page->positions)
-    moves.push_back({std::move(position.layer), std::move(position.member), position.score, position.version});
+    moves.push_back(
+        {std::move(position.layer), std::move(position.member), position.score, position.version, position.hidden});
   if (!moves.empty()) host_.tell_moves(std::move(moves), {});
   positions_told_ = std::move(page->next);
   positions_told_.empty() ? host_.tell_all_told() : host_.scan_soon();

@@ -25,6 +25,7 @@ struct LocateOptions {
   std::vector<std::string> place;  // MEMBER LON LAT, LON LAT, or with --remove members
   std::string file;
   std::string ttl;
+  bool hidden = false;
   bool remove = false;
   bool only_if_new = false;
   bool only_if_exists = false;
@@ -77,12 +78,12 @@ class Loading {
   ExitCode run() {
     std::ifstream file(options_.file);
     if (!file) return complain(ExitCode::kUsage, "cannot read " + options_.file);
-    std::uint64_t ttl_ms = 0;
-    if (!request_.items.empty()) ttl_ms = request_.items.front().ttl_ms;
+    PositionItem like;
+    if (!request_.items.empty()) like = std::move(request_.items.front());
     request_.items.clear();
     for (std::string line; std::getline(file, line);) {
       ++lines_;
-      take(line, ttl_ms);
+      take(line, like);
       if (request_.items.size() < kBatchItems) continue;
       if (auto sent = send(); !sent) return complain(sent.error());
     }
@@ -93,7 +94,7 @@ class Loading {
   }
 
  private:
-  void take(const std::string& line, std::uint64_t ttl_ms) {
+  void take(const std::string& line, const PositionItem& like) {
     auto place = line.size() > kLineBytesMax
                      ? fail(ErrorCode::kInvalidArgument, "line",
                             fmt::format("has {} bytes, the limit is {}", line.size(), kLineBytesMax))
@@ -103,7 +104,7 @@ class Loading {
       complain(ExitCode::kFailed,
                fmt::format("{}:{}: {} {}", options_.file, lines_, place.error().field, place.error().detail));
     } else if (std::optional<PlaceLine> found = std::move(place).value()) {
-      request_.items.push_back({std::move(found->member), found->point, ttl_ms});
+      request_.items.push_back({std::move(found->member), found->point, like.ttl_ms, like.hidden});
     }
   }
   Status send() {
@@ -139,7 +140,7 @@ class Loading {
   std::uint64_t unread_ = 0;
 };
 
-// With one item, which holds only the time to live when a file is to be read.
+// With one item, which holds only what is the same for all when a file is to be read.
 Result<SetPositionsRequest> request_of(const LocateOptions& options, LayerId layer) {
   SetPositionsRequest request;
   request.layer = std::move(layer);
@@ -147,6 +148,7 @@ Result<SetPositionsRequest> request_of(const LocateOptions& options, LayerId lay
   if (options.only_if_exists) request.condition = PositionCondition::kIfExists;
   request.accepted = options.accepted;
   PositionItem item;
+  item.hidden = options.hidden;
   if (!options.ttl.empty()) {
     auto ttl = parse_duration(options.ttl, "ttl");
     if (!ttl) return fail(std::move(ttl.error()));
@@ -191,6 +193,7 @@ void add_locate_command(CLI::App& app, ExitCode& code) {
   auto* file = command->add_option("--file", options->file,
                                    "many at once: tzdata's zone1970.tab, or lines of member,longitude,latitude");
   auto* ttl = command->add_option("--ttl", options->ttl, "the position ends after so long (30m)");
+  auto* hidden = command->add_flag("--hidden", options->hidden, "from every user but the member itself");
   auto* fresh = command->add_flag("--only-if-new", options->only_if_new, "only members that have no position");
   auto* known = command->add_flag("--only-if-exists", options->only_if_exists, "only members that have one");
   auto* accepted = command->add_flag("--accepted", options->accepted,
@@ -200,6 +203,7 @@ void add_locate_command(CLI::App& app, ExitCode& code) {
   command->add_flag("--remove", options->remove, "take positions away")
       ->excludes(file)
       ->excludes(ttl)
+      ->excludes(hidden)
       ->excludes(fresh)
       ->excludes(known)
       ->excludes(accepted);

@@ -89,6 +89,10 @@ inline constexpr std::uint32_t kNearbyDeadlineMsDefault = 1'000;  // a question 
 inline constexpr std::uint32_t kNearbyDeadlineMsMax = 10'000;  // … or as long as it says, which is no longer than this
 inline constexpr std::size_t kLayersPageMax = 4096;            // layers in one answer to a session
 inline constexpr std::size_t kLayersMax = 65'536;              // layers that one shard has members of: then kOverloaded
+inline constexpr std::uint32_t kPrecisionMMax = 100'000;       // of a layer's privacy: farther shows a region, no place
+inline constexpr std::uint32_t kDistanceStepMMax = 100'000;    // the same for the steps of its distances
+inline constexpr std::uint32_t kQueriesPerMinuteMax = 10'000;  // of one user; what shall be no limit is said by 0
+inline constexpr std::size_t kQueryBudgetsMax = 65'536;        // users whose questions are counted; the idlest go first
 
 // ---- shards
 inline constexpr std::size_t kEntryBytesMax = 8 << 20;           // one raft entry (a command batch)

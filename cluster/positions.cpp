@@ -19,7 +19,7 @@ bool is_dead(const PositionRecord& record, const LayerHead& head) { return recor
 
 void tell_set(const SetPositionsCommand& command, const SetPositionsCommand::Item& item, std::uint64_t version,
               Effects& effects) {
-  effects.moves.push_back({command.layer, item.member, item.score, version, false, command.accepted});
+  effects.moves.push_back({command.layer, item.member, item.score, version, item.hidden, false, command.accepted});
 }
 
 }  // namespace
@@ -84,12 +84,13 @@ PositionOutcome Positions::set_one(const SetPositionsCommand& command, const Set
       old.is_live != (command.condition == PositionCondition::kIfExists))
     return PositionOutcome::kSkipped;
   const bool stays = old.is_live && old.record->score == item.score;
-  if (stays && old.record->expires_at_ms == 0 && item.ttl_ms == 0) {
+  const bool is_same = stays && old.record->hidden == item.hidden;
+  if (is_same && old.record->expires_at_ms == 0 && item.ttl_ms == 0) {
     if (command.accepted) tell_set(command, item, old.record->version, effects);
     return PositionOutcome::kUnchanged;
   }
 
-  PositionRecord record{item.score, ++version, 0};
+  PositionRecord record{item.score, ++version, 0, item.hidden};
   if (item.ttl_ms != 0) record.expires_at_ms = now_ms + std::min(item.ttl_ms, UINT64_MAX - now_ms);
   if (old.record && old.record->expires_at_ms != 0)
     expiries_.remove({old.record->expires_at_ms, command.layer, item.member});
@@ -216,7 +217,7 @@ Result<std::optional<Position>> Positions::find(const LayerId& layer, std::strin
   const auto record = decode_position_record(**bytes);
   if (!record) return fail(record.error());
   if (is_dead(*record, head) || is_over(*record, tick_ms)) return std::optional<Position>{};
-  return std::optional(Position{layer, std::string(member), record->score, record->version});
+  return std::optional(Position{layer, std::string(member), record->score, record->version, record->hidden});
 }
 
 Result<PositionPage> Positions::scan(const std::string& from, std::size_t limit, std::uint64_t tick_ms) {
@@ -240,7 +241,8 @@ Result<PositionPage> Positions::scan(const std::string& from, std::size_t limit,
     const auto record = value ? decode_position_record(*value) : fail(ErrorCode::kCorrupt, "positionRecord", "");
     // A damaged one is not served.
     if (!record || (head && is_dead(*record, *head)) || is_over(*record, tick_ms)) return true;
-    page.positions.push_back({*layer, std::string(keys::member_of(key)), record->score, record->version});
+    page.positions.push_back(
+        {*layer, std::string(keys::member_of(key)), record->score, record->version, record->hidden});
     return true;
   };
   if (auto scanned = state_.scan(from.empty() ? "G" : from, "H", visit); !scanned) return fail(scanned.error());

@@ -45,6 +45,7 @@ struct Position {
   std::string member;
   double score = 0;
   std::uint64_t version = 0;
+  bool hidden = false;
   bool operator==(const Position&) const = default;
 };
 

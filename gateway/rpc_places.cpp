@@ -104,7 +104,7 @@ struct Ask {
     command.items.reserve(request.items.size());
     for (PositionItem& item : request.items)
       command.items.push_back(
-          {std::move(item.member), static_cast<double>(geo::encode(item.point).value), item.ttl_ms});
+          {std::move(item.member), static_cast<double>(geo::encode(item.point).value), item.ttl_ms, item.hidden});
     desk.set(std::move(command), std::move(answered));
   }
   void operator()(ClearPositionsRequest& request) {

@@ -36,15 +36,15 @@ void Layer::take_one(ShardId shard, const MemberMove& move) {
     member->version = move.version;
     return;
   }
-  const auto from = member ? place_of(member->score) : std::nullopt;
   if (!move.score) {
-    if (!member) return;
-    table.remove(move.member);
-    --size_;
-    return change(std::move(member), from, std::nullopt);
+    if (member) remove(table, std::move(member));
+    return;
   }
+  // A query that is under way goes by what the member was when it came in.
+  if (member && member->is_hidden() != move.is_hidden) remove(table, std::exchange(member, {}));
+  const auto from = member ? place_of(member->score) : std::nullopt;
   if (!member) {
-    member = table.add(move.member);
+    member = table.add(move.member, move.is_hidden);
     ++size_;
   }
   member->score = *move.score;
@@ -55,6 +55,13 @@ void Layer::take_one(ShardId shard, const MemberMove& move) {
 void Layer::settle(const std::string& member) {
   const auto found = ahead_.find(member);
   if (found != ahead_.end() && --found->second == 0) ahead_.erase(found);
+}
+
+void Layer::remove(MemberTable& table, MemberPtr member) {
+  table.remove(member->name());
+  --size_;
+  const auto from = place_of(member->score);
+  change(std::move(member), from, std::nullopt);
 }
 
 void Layer::change(MemberPtr member, std::optional<geo::Geohash> from, std::optional<geo::Geohash> to) {
@@ -73,14 +80,10 @@ void Layer::cleared(ShardId shard, std::uint64_t version) {
   MemberTable& table = (*tables_)[shard.value];
   std::vector<MemberPtr> gone;
   table.for_each([&](const MemberPtr& member) {
-    if (member->version <= version && !is_ahead(std::string(member->name()))) gone.push_back(member);
+    const bool stays = member->version > version || (!ahead_.empty() && is_ahead(std::string(member->name())));
+    if (!stays) gone.push_back(member);
   });
-  for (MemberPtr& member : gone) {
-    table.remove(member->name());
-    --size_;
-    const auto from = place_of(member->score);
-    change(std::move(member), from, std::nullopt);
-  }
+  for (MemberPtr& member : gone) remove(table, std::move(member));
   tell_all();
 }
 
@@ -100,8 +103,10 @@ void Layer::search(const geo::Search& search, NearbyDone done) const {
   for (CellPort* const cell : cells) cell->post(CellSearch{nearby});
 }
 
+MemberPtr Layer::find(ShardId shard, std::string_view member) const { return (*tables_)[shard.value].find(member); }
+
 std::optional<double> Layer::score(ShardId shard, std::string_view member) const {
-  const MemberPtr found = (*tables_)[shard.value].find(member);
+  const MemberPtr found = find(shard, member);
   return found ? std::optional(found->score) : std::nullopt;
 }
 

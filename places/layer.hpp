@@ -23,6 +23,7 @@ struct MemberMove {
   std::string member;
   std::optional<double> score;  // none: it has left the layer
   std::uint64_t version = 0;    // of its shard: an older one than what is known is no news
+  bool is_hidden = false;
   // Told before its shard has committed it, and without a version …
   bool ahead = false;
   // … until this one, which is the same: what comes in between is older, and changes nothing that is seen.
@@ -52,7 +53,9 @@ class Layer {
 
   // Everybody within the area who is wanted.
   void search(const geo::Search& search, NearbyDone done) const;
-  // Where one of the shard's members is; none: nowhere.
+  // One of the shard's members; empty: it is nowhere.
+  [[nodiscard]] MemberPtr find(ShardId shard, std::string_view member) const;
+  // Where it is; none: nowhere.
   [[nodiscard]] std::optional<double> score(ShardId shard, std::string_view member) const;
   // Looks at every member: a layer has no order of its own.
   [[nodiscard]] std::vector<ScoredMember> range(const MemberRange& range) const;
@@ -63,6 +66,7 @@ class Layer {
  private:
   using Tables = std::vector<MemberTable>;
   void take_one(ShardId shard, const MemberMove& move);
+  void remove(MemberTable& table, MemberPtr member);
   // Whether what its shard tells of the member is older than what was told ahead.
   [[nodiscard]] bool is_ahead(const std::string& member) const { return !ahead_.empty() && ahead_.contains(member); }
   void settle(const std::string& member);

@@ -11,16 +11,19 @@ namespace earshot::places {
 
 class MemberPtr;
 
-// One member of a layer, in one piece of memory with its name. The name never changes, so whoever holds a MemberPtr may
-// read it on any thread; where the member is belongs to its layer's thread alone.
+// One member of a layer, in one piece of memory with its name. The name never changes, nor whether it is hidden (who
+// begins or ends to be is another Member), so whoever holds a MemberPtr may read them on any thread; where the member
+// is belongs to its layer's thread alone.
 class Member {
  public:
   Member(const Member&) = delete;
   Member& operator=(const Member&) = delete;
 
-  static MemberPtr make(std::string_view name);
+  static MemberPtr make(std::string_view name, bool is_hidden = false);
 
   [[nodiscard]] std::string_view name() const { return {reinterpret_cast<const char*>(this + 1), name_bytes_}; }
+  // From every user but itself.
+  [[nodiscard]] bool is_hidden() const { return is_hidden_; }
   // How a cell knows it.
   [[nodiscard]] geo::MemberHandle handle() const { return reinterpret_cast<std::uintptr_t>(this); }
   // Memory that it takes, without the allocator's own.
@@ -33,10 +36,11 @@ class Member {
  private:
   friend class MemberPtr;
 
-  explicit Member(std::uint32_t name_bytes) : name_bytes_(name_bytes) {}
+  Member(std::uint32_t name_bytes, bool is_hidden) : name_bytes_(name_bytes & 0x7fffffff), is_hidden_(is_hidden) {}
 
   std::atomic<std::uint32_t> holders_{0};
-  const std::uint32_t name_bytes_;
+  const std::uint32_t name_bytes_ : 31;
+  const bool is_hidden_ : 1;
   // The name follows.
 };
 

@@ -22,8 +22,8 @@ class MemberTable {
   // What find() will look at is on its way from memory when it does.
   void expect(std::string_view name) const { members_.prefetch(name); }
   // Precondition: nobody has the name.
-  MemberPtr add(std::string_view name) {
-    MemberPtr member = Member::make(name);
+  MemberPtr add(std::string_view name, bool is_hidden = false) {
+    MemberPtr member = Member::make(name, is_hidden);
     members_.insert(member);
     name_bytes_ += name.size();
     return member;

@@ -376,6 +376,7 @@ struct PositionItem {
   member @0 :Text;              # of 1 to memberBytesMax bytes; "": the session's own user
   point @1 :Point;              # kept as a geohash of 52 bits: to about 0.6 m at the equator
   ttlMs @2 :UInt64;             # the position ends so long after it was set; 0: never
+  hidden @3 :Bool;              # from every user but the member itself, until it is set without this
 }
 
 enum SetCondition {             # which of the items are set

@@ -125,6 +125,7 @@ struct SetPositions {           # of members of this shard
     member @0 :Data;
     score @1 :Float64;          # as in PositionRecord
     ttlMs @2 :UInt64;           # 0: it stays
+    hidden @3 :Bool;
   }
 }
 

@@ -201,6 +201,7 @@ void write(const SetPositionsCommand& from, schema::Command::Builder command) {
     items[i].setMember(flat::data(from.items[i].member));
     items[i].setScore(from.items[i].score);
     items[i].setTtlMs(from.items[i].ttl_ms);
+    items[i].setHidden(from.items[i].hidden);
   }
 }
 
@@ -334,8 +335,8 @@ SetPositionsCommand read(schema::SetPositions::Reader from, Fields& fields) {
   set.accepted = from.getAccepted();
   fields.require(!set.accepted || set.condition == PositionCondition::kAlways, "accepted", "goes with no condition");
   for (auto item : from.getItems()) {
-    set.items.push_back(
-        {fields.data(item.getMember(), limits::kMemberBytesMax, "member"), item.getScore(), item.getTtlMs()});
+    set.items.push_back({fields.data(item.getMember(), limits::kMemberBytesMax, "member"), item.getScore(),
+                         item.getTtlMs(), item.getHidden()});
     if (!fields.ok()) break;
   }
   return set;

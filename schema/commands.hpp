@@ -131,6 +131,7 @@ struct SetPositionsCommand {
     std::string member;
     double score = 0;  // as in PositionRecord
     std::uint64_t ttl_ms = 0;
+    bool hidden = false;
     bool operator==(const Item&) const = default;
   };
   std::vector<Item> items;

@@ -21,6 +21,7 @@ struct PositionItem {
   std::string member;
   geo::Point point;
   std::uint64_t ttl_ms = 0;  // 0: never
+  bool hidden = false;       // from every user but the member itself
   bool operator==(const PositionItem&) const = default;
 };
 struct SetPositionsRequest {

@@ -115,6 +115,7 @@ struct PositionRecord {         # where a member of a layer is; both are in the 
   score @0 :Float64;            # a geohash of 52 bits; or any number, which is no place on Earth
   version @1 :UInt64;           # ascends with every change that the shard makes to any position; never used again
   expiresAtMs @2 :UInt64;       # 0: never
+  hidden @3 :Bool;              # from every user but the member itself
 }
 
 struct LayerHead {              # this shard's part of a layer

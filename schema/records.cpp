@@ -184,7 +184,7 @@ static Result<InboundHead> read(schema::InboundHead::Reader from) {
 }
 
 static Result<PositionRecord> read(schema::PositionRecord::Reader from) {
-  return PositionRecord{from.getScore(), from.getVersion(), from.getExpiresAtMs()};
+  return PositionRecord{from.getScore(), from.getVersion(), from.getExpiresAtMs(), from.getHidden()};
 }
 
 static Result<LayerHead> read(schema::LayerHead::Reader from) {
@@ -368,6 +368,7 @@ std::string encode(const PositionRecord& position) {
   root.setScore(position.score);
   root.setVersion(position.version);
   root.setExpiresAtMs(position.expires_at_ms);
+  root.setHidden(position.hidden);
   return writer.take();
 }
 

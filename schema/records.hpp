@@ -127,6 +127,7 @@ struct PositionRecord {
   double score = 0;                 // a geohash of 52 bits; or any number, which is no place on Earth
   std::uint64_t version = 0;        // ascends with every change that the shard makes to any position; never used again
   std::uint64_t expires_at_ms = 0;  // 0: never
+  bool hidden = false;              // from every user but the member itself
   bool operator==(const PositionRecord&) const = default;
 };
 

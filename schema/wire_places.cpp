@@ -59,6 +59,7 @@ void write(const PositionItem& from, schema::PositionItem::Builder to) {
   to.setMember(flat::text(from.member));
   write(from.point, to.initPoint());
   to.setTtlMs(from.ttl_ms);
+  to.setHidden(from.hidden);
 }
 
 // A call sets thousands: a fault says which item's it is.
@@ -69,6 +70,7 @@ PositionItem read_item(schema::PositionItem::Reader from, std::size_t index, Fie
   item.point = read_point(from.hasPoint(), from.getPoint(), "point", own);
   item.ttl_ms = from.getTtlMs();
   own.at_most(item.ttl_ms, limits::kTtlMsMax, "ttlMs");
+  item.hidden = from.getHidden();
   auto read = own.finish(std::move(item));
   if (!read) read.error().field = "items[" + std::to_string(index) + "]." + read.error().field;
   return fields.inner(std::move(read));

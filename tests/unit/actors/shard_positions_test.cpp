@@ -73,10 +73,11 @@ TEST_F(ShardPositionsTest, AnAcceptedMoveIsToldAndAnsweredBeforeItIsStored) {
   ASSERT_TRUE(asked->answer && *asked->answer);
   EXPECT_THAT((*asked->answer)->outcomes, ElementsAre(kAccepted, kAccepted));
   EXPECT_EQ(asked->moves_told, 2u);
-  EXPECT_THAT(world.moves, ElementsAre(Move{kPeople, ada, 1, 0, true}, Move{kPeople, bea, 2, 0, true}));
+  EXPECT_THAT(world.moves, ElementsAre(Move{kPeople, ada, 1, 0, false, true}, Move{kPeople, bea, 2, 0, false, true}));
   world.moves.clear();
   world.settle();
-  EXPECT_THAT(world.moves, ElementsAre(Move{kPeople, ada, 1, 1, false, true}, Move{kPeople, bea, 2, 2, false, true}))
+  EXPECT_THAT(world.moves,
+              ElementsAre(Move{kPeople, ada, 1, 1, false, false, true}, Move{kPeople, bea, 2, 2, false, false, true}))
       << "each settles what was told ahead of it";
 }
 
@@ -88,7 +89,7 @@ TEST_F(ShardPositionsTest, AnAcceptedMoveThatChangesNothingIsSettled) {
   command.accepted = true;
   ask(command);
   world.settle();
-  EXPECT_EQ(world.moves.back(), (Move{kPeople, ada, 1, 1, false, true}));
+  EXPECT_EQ(world.moves.back(), (Move{kPeople, ada, 1, 1, false, false, true}));
 }
 
 TEST_F(ShardPositionsTest, AnAcceptedMoveThatIsRefusedIsNotTold) {

@@ -87,6 +87,20 @@ TEST_F(ShardMachinePositions, AreSetChangedAndClearedAndOutliveARestart) {
   EXPECT_EQ(last_.moves.at(0).version, 8u) << "no version is given twice";
 }
 
+TEST_F(ShardMachinePositions, WhoIsHiddenIsSoUntilItIsSetAgainAndAcrossARestart) {
+  EXPECT_THAT(*set({{ada, 1, 0, true}, {bea, 2}}), ElementsAre(kAdded, kAdded));
+  EXPECT_THAT(last_.moves, ElementsAre(Move{kPeople, ada, 1, 1, true}, Move{kPeople, bea, 2, 2, false}));
+  EXPECT_THAT(*set({{ada, 1, 0, true}}), ElementsAre(kUnchanged));
+  EXPECT_THAT(last_.moves, IsEmpty());
+  replica().flush_and_reopen();
+  EXPECT_THAT(walk(),
+              testing::UnorderedElementsAre(Position{kPeople, ada, 1, 1, true}, Position{kPeople, bea, 2, 2, false}));
+  EXPECT_TRUE(replica()->position(kPeople, ada).value()->hidden);
+  EXPECT_THAT(*set({{ada, 1}, {bea, 3, 0, true}}), ElementsAre(kUnchanged, kChanged)) << "it is where it was";
+  EXPECT_THAT(last_.moves, ElementsAre(Move{kPeople, ada, 1, 3, false}, Move{kPeople, bea, 3, 4, true}))
+      << "and whoever looks hears that it is seen";
+}
+
 TEST_F(ShardMachinePositions, OnlyIfNewAndOnlyIfExists) {
   set({{ada, 1}});
   EXPECT_THAT(*set({{ada, 2}, {bea, 3}}, PositionCondition::kIfNew), ElementsAre(kSkipped, kAdded));

@@ -17,13 +17,11 @@ constexpr const char* kAda = "ada";
 
 class AheadTest : public testing::Test {
  protected:
-  void ahead(double score) { layer.take(kShard, {{kAda, score, 0, true, false}}); }
+  void ahead(double score) { layer.take(kShard, {{kAda, score, 0, false, true, false}}); }
   void settled(std::optional<double> score, std::uint64_t version) {
-    layer.take(kShard, {{kAda, score, version, false, true}});
+    layer.take(kShard, {{kAda, score, version, false, false, true}});
   }
-  void committed(std::optional<double> score, std::uint64_t version) {
-    layer.take(kShard, {{kAda, score, version, false, false}});
-  }
+  void committed(std::optional<double> score, std::uint64_t version) { layer.take(kShard, {{kAda, score, version}}); }
   std::optional<double> seen() { return layer.score(kShard, kAda); }
 
   tests::CellsWorld world{1};

@@ -104,6 +104,32 @@ class LayerTest : public testing::Test {
   std::uint64_t version_ = 0;
 };
 
+// Whether somebody is hidden is told of the place that was asked about, though it changes while cells answer.
+TEST_F(LayerTest, WhoIsHiddenIsSoWhereItWasHidden) {
+  const ShardId shard = shard_of(kLayer, "ada", kShards);
+  const double here = score_at({10, 50}), there = score_at({10.001, 50});
+  const auto ask_all = [this] {
+    auto told = std::make_shared<std::vector<std::pair<double, bool>>>();
+    layer->search({*geo::Area::circle({10, 50}, 1'000, "")}, [told](const std::vector<FoundMember>& found) {
+      for (const auto& one : found) told->emplace_back(static_cast<double>(one.place.value), one.member->is_hidden());
+    });
+    return told;
+  };
+  using Told = std::vector<std::pair<double, bool>>;
+  layer->take(shard, {{"ada", here, 1, true}});
+  const auto hidden = ask_all();
+  layer->take(shard, {{"ada", here, 2, false}});
+  const auto seen = ask_all();
+  layer->take(shard, {{"ada", there, 3, true}, {"ada", here, 2, false}});
+  const auto elsewhere = ask_all();
+  EXPECT_TRUE(layer->find(shard, "ada")->is_hidden());
+  world.settle(*layer);
+  EXPECT_EQ(*hidden, (Told{{here, true}}));
+  EXPECT_EQ(*seen, (Told{{here, false}}));
+  EXPECT_EQ(*elsewhere, (Told{{there, true}})) << "and an older tiding is no news";
+  EXPECT_EQ(layer->size(), 1u);
+}
+
 TEST_F(LayerTest, FindsMembersByNameAndByPlace) {
   move("ada", score_at({13.361389, 38.115556}));
   move("bea", score_at({15.087269, 37.502669}));

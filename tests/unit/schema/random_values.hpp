@@ -159,7 +159,7 @@ class RandomValues {
   LayerId layer() { return LayerId::trusted(name()); }
   std::string member() { return bytes(limits::kMemberBytesMax); }
   double score() { return coin() ? static_cast<double>(random.below(std::uint64_t{1} << 52)) : -0.5 * random.next(); }
-  PositionRecord position_record() { return {score(), number(), number()}; }
+  PositionRecord position_record() { return {score(), number(), number(), coin()}; }
   LayerHead layer_head() { return {number(), number(), number(), member()}; }
 
   SendItem send_item() {
@@ -213,7 +213,7 @@ class RandomValues {
       case 10: {
         SetPositionsCommand set{layer(), PositionCondition(random.below(3)), {}};
         set.accepted = set.condition == PositionCondition::kAlways && coin();
-        for (std::size_t i = random.below(5); i > 0; --i) set.items.push_back({member(), score(), number()});
+        for (std::size_t i = random.below(5); i > 0; --i) set.items.push_back({member(), score(), number(), coin()});
         return set;
       }
       case 11: {

@@ -74,6 +74,16 @@ TEST(Codecs, GiveBackEveryFieldFromAnyAddress) {
       ASSERT_TRUE(kind.returns(values, static_cast<std::size_t>(round % 9))) << kind.name << ", round " << round;
 }
 
+// Before there was `hidden` a record had three words: without the fourth it is a position that everybody may see.
+TEST(Codecs, APositionOfTheTimeBeforeHiddenOnesIsSeen) {
+  const PositionRecord record{1.5, 7, 9, true};
+  std::string bytes = encode(record);
+  ASSERT_EQ(bytes.size(), 8u + 8 + 4 * 8) << "the segment's size, the root's pointer, its words";
+  bytes[4] = 4, bytes[12] = 3;
+  bytes.resize(bytes.size() - 8);
+  EXPECT_EQ(decode_position_record(bytes).value(), (PositionRecord{1.5, 7, 9, false}));
+}
+
 TEST(Codecs, WriteOneSegmentInPlace) {
   // A second segment would mean that the size was foretold too small and the message was copied.
   RandomValues values(seed_of_test());

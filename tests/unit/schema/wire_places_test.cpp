@@ -44,7 +44,7 @@ const double kNan = std::numeric_limits<double>::quiet_NaN();
 const double kInfinity = std::numeric_limits<double>::infinity();
 
 SetPositionsRequest some_positions() {
-  return {kTaxis, {{"7", kBeijing, 60'000}, {"", {-180, -85.05112878}, 0}}, PositionCondition::kIfNew};
+  return {kTaxis, {{"7", kBeijing, 60'000}, {"", {-180, -85.05112878}, 0, true}}, PositionCondition::kIfNew};
 }
 NearbyRequest some_question() {
   NearbyRequest request;
