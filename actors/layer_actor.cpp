@@ -76,8 +76,8 @@ class LayerActor final : public caf::event_based_actor {
   void answer(NearbyQuestion& question) const;
   void answer(const ScoresQuestion& question) const;
   [[nodiscard]] Result<geo::Point> centre_of(const NearbyQuestion& question) const;
-  [[nodiscard]] std::optional<double> score(std::string_view member) const {
-    return layer_->score(shard_of(setup_.layer, member, setup_.shard_count), member);
+  [[nodiscard]] places::MemberPtr find(std::string_view member) const {
+    return layer_->find(shard_of(setup_.layer, member, setup_.shard_count), member);
   }
   // After each message of its owner.
   void taken() {
@@ -134,8 +134,8 @@ std::shared_ptr<places::CellPort> LayerActor::make_cell(const geo::Cell& cell, p
 
 Result<geo::Point> LayerActor::centre_of(const NearbyQuestion& question) const {
   if (const auto* point = std::get_if<geo::Point>(&question.centre)) return *point;
-  const auto at = score(std::get<std::string>(question.centre));
-  const auto place = at ? places::place_of(*at) : std::nullopt;
+  const auto member = find(std::get<std::string>(question.centre));
+  const auto place = member ? places::place_of(member->score) : std::nullopt;
   if (!place) return fail(layer_->size() == 0 ? nobody_is_there() : member_is_nowhere());
   return geo::decode(*place);
 }
@@ -152,7 +152,11 @@ void LayerActor::answer(NearbyQuestion& question) const {
 void LayerActor::answer(const ScoresQuestion& question) const {
   std::vector<std::optional<double>> scores;
   scores.reserve(question.members.size());
-  for (const std::string& member : question.members) scores.push_back(score(member));
+  for (const std::string& name : question.members) {
+    const auto member = find(name);
+    const bool is_told = member && (!question.sees || question.sees(*member));
+    scores.push_back(is_told ? std::optional(member->score) : std::nullopt);
+  }
   question.done(std::move(scores));
 }
 

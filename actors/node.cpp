@@ -26,12 +26,13 @@ constexpr std::chrono::milliseconds kActorsEndMax{kActorsEndMsMax};
 
 class NodeImpl final : public Node {
  public:
-  NodeImpl(const NodeConfig& config, const Clock& clock, storage::DataDirectory directory)
+  NodeImpl(const NodeConfig& config, const Clock& clock, storage::DataDirectory directory,
+           std::shared_ptr<const places::PlaceVisibility> visibility)
       : clock_(clock),
         directory_(std::move(directory)),
         system_config_(config.scheduler_threads),
         system_(std::in_place, system_config_),
-        actors_(std::in_place, *system_, setup(config)) {}
+        actors_(std::in_place, *system_, setup(config, std::move(visibility))) {}
   ~NodeImpl() override { stop(); }
 
   Status open();
@@ -48,7 +49,8 @@ class NodeImpl final : public Node {
   void stop() override;
 
  private:
-  [[nodiscard]] NodeSetup setup(const NodeConfig& config) const;
+  [[nodiscard]] NodeSetup setup(const NodeConfig& config,
+                                std::shared_ptr<const places::PlaceVisibility> visibility) const;
   void stop_sessions();
   void stop_shards();
   void stop_places();
@@ -62,7 +64,7 @@ class NodeImpl final : public Node {
   std::once_flag stopped_;
 };
 
-NodeSetup NodeImpl::setup(const NodeConfig& config) const {
+NodeSetup NodeImpl::setup(const NodeConfig& config, std::shared_ptr<const places::PlaceVisibility> visibility) const {
   NodeSetup setup;
   setup.config = config;
   setup.id = id();
@@ -73,6 +75,7 @@ NodeSetup NodeImpl::setup(const NodeConfig& config) const {
   setup.disk_space = directory_.space.get();
   setup.clock = &clock_;
   setup.seed = Random::from_system().next();
+  setup.visibility = std::move(visibility);
   return setup;
 }
 
@@ -135,13 +138,14 @@ void NodeImpl::stop_writers() {
 
 }  // namespace
 
-Result<std::unique_ptr<Node>> Node::start(const NodeConfig& config, const Clock& clock) {
+Result<std::unique_ptr<Node>> Node::start(const NodeConfig& config, const Clock& clock,
+                                          std::shared_ptr<const places::PlaceVisibility> visibility) {
   auto directory = storage::DataDirectory::open(config.data_dir, config.shard_count, Random::from_system().next());
   if (!directory.has_value()) return fail(std::move(directory.error()));
   if (directory->sums_were_counted) {
     spdlog::info("{} was made before records were counted: they are from now on", config.data_dir);
   }
-  auto node = std::make_unique<NodeImpl>(config, clock, std::move(*directory));
+  auto node = std::make_unique<NodeImpl>(config, clock, std::move(*directory), std::move(visibility));
   if (auto opened = node->open(); !opened.has_value()) return fail(std::move(opened.error()));
   return node;
 }

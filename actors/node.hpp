@@ -8,6 +8,7 @@
 #include "base/config.hpp"
 #include "base/error.hpp"
 #include "base/ids.hpp"
+#include "places/sight.hpp"
 
 namespace earshot::actors {
 
@@ -17,7 +18,9 @@ class Node : public Broker {
  public:
   // Opens (or makes) the data directory, applies the logs again and serves. Errors as DataDirectory::open, and
   // kCorrupt.
-  static Result<std::unique_ptr<Node>> start(const NodeConfig& config, const Clock& clock);
+  // `visibility` says which users may see which members; none: everybody everybody.
+  static Result<std::unique_ptr<Node>> start(const NodeConfig& config, const Clock& clock,
+                                             std::shared_ptr<const places::PlaceVisibility> visibility = nullptr);
   [[nodiscard]] virtual NodeId id() const = 0;
   [[nodiscard]] virtual std::uint16_t shard_count() const = 0;
   [[nodiscard]] virtual const SessionCounters& counters() const = 0;  // what its sessions have done since it started

@@ -12,6 +12,7 @@
 #include "actors/session_actor.hpp"
 #include "actors/shard_actor.hpp"
 #include "actors/state_writer.hpp"
+#include "base/checksum.hpp"
 #include "base/random.hpp"
 
 namespace earshot::actors {
@@ -130,7 +131,11 @@ void NodeActors::serve() {
   inboxes.reserve(shard_actors_.size());
   for (const caf::actor& shard : shard_actors_) inboxes.push_back(shard_inbox(shard));
   router_ = std::make_shared<const Router>(std::move(inboxes));
-  place_desk_ = std::make_shared<const PlaceDesk>(router_, places_);
+  // Another one after each start: members are shown elsewhere in the cells of the grid that they are in.
+  const std::uint64_t secret = checksum_of("shown places", setup_.seed);
+  auto for_users =
+      std::make_shared<PrivateViews>(places_, places_->privacy_table(), *setup_.clock, secret, setup_.visibility);
+  place_desk_ = std::make_shared<const PlaceDesk>(router_, places_, std::move(for_users));
   for (const auto& shard : std::exchange(shard_actors_, {})) caf::anon_send(shard, JoinShards{router_});
 }
 

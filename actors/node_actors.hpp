@@ -20,6 +20,7 @@
 #include "actors/shard.hpp"
 #include "base/clock.hpp"
 #include "base/config.hpp"
+#include "places/sight.hpp"
 #include "storage/disk_space.hpp"
 #include "storage/log_store.hpp"
 
@@ -41,6 +42,7 @@ struct NodeSetup {
   storage::DiskSpace* disk_space = nullptr;         // none: only failed writes tell that the disk is full
   const Clock* clock = nullptr;
   std::uint64_t seed = 0;
+  std::shared_ptr<const places::PlaceVisibility> visibility;  // none: every user may see every member
   // The writers block in commits, so they have threads of their own; a simulation runs everything on one thread.
   bool writers_have_threads = true;
   NodeFaults faults;  // for mutation tests only

@@ -164,6 +164,14 @@ void PlaceDesk::count(const std::vector<LayerId>& layers, Done<std::vector<std::
   }
 }
 
+void PlaceDesk::set_privacy(SetLayerPrivacyCommand command, Done<std::uint64_t> done) const {
+  const ShardId shard = shard_of(command.layer.text(), router_->shard_count());
+  router_->shard(shard).post(
+      ShardPositions{std::move(command), [done = std::move(done)](Result<PositionsAnswer> answer) {
+                       done(std::move(answer).map([](PositionsAnswer&&) { return std::uint64_t{0}; }));
+                     }});
+}
+
 void PlaceDesk::store(const LayerId& from, NearbyQuestion question, LayerId into,
                       std::function<double(const places::FoundMember&)> score, Done<std::uint64_t> done) const {
   question.done = [self = *this, into = std::move(into), score = std::move(score),

@@ -10,6 +10,7 @@
 
 #include "actors/place_views.hpp"
 #include "actors/ports.hpp"
+#include "actors/private_views.hpp"
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "cluster/effects.hpp"
@@ -33,10 +34,14 @@ class PlaceDesk {
   using Done = std::function<void(Result<T>)>;
   using Outcomes = std::vector<cluster::PositionOutcome>;
 
-  PlaceDesk(std::shared_ptr<const Router> router, std::shared_ptr<PlaceViews> views)
-      : router_(std::move(router)), views_(std::move(views)) {}
+  PlaceDesk(std::shared_ptr<const Router> router, std::shared_ptr<PlaceViews> views,
+            std::shared_ptr<PrivateViews> private_views)
+      : router_(std::move(router)), views_(std::move(views)), private_views_(std::move(private_views)) {}
 
+  // For those who may ask about everybody.
   [[nodiscard]] PlaceViews& views() const { return *views_; }
+  // For users.
+  [[nodiscard]] PrivateViews& private_views() const { return *private_views_; }
 
   // One outcome per item. kInvalidArgument(layer, accepted, member, score, ttl), kTooLarge(member). With `accepted` it
   // is answered, and seen by every later question, before it is committed: a node that dies meanwhile forgets it.
@@ -49,6 +54,8 @@ class PlaceDesk {
   void clear_all(Done<std::uint64_t> done) const;
   // How many members each has, in order.
   void count(const std::vector<LayerId>& layers, Done<std::vector<std::uint64_t>> done) const;
+  // Answered with 0, once every later question goes by it.
+  void set_privacy(SetLayerPrivacyCommand command, Done<std::uint64_t> done) const;
   // Puts what a question finds into another layer, instead of whoever is there. How many that are; kTooLarge(members)
   // when there are more than kNearbyMembersMax.
   void store(const LayerId& from, NearbyQuestion question, LayerId into,
@@ -60,6 +67,7 @@ class PlaceDesk {
 
   const std::shared_ptr<const Router> router_;
   const std::shared_ptr<PlaceViews> views_;
+  const std::shared_ptr<PrivateViews> private_views_;
 };
 
 }  // namespace earshot::actors

@@ -10,6 +10,7 @@
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
+#include "base/layer_privacy.hpp"
 #include "geo/area.hpp"
 #include "geo/gather.hpp"
 #include "places/member_range.hpp"
@@ -20,11 +21,13 @@ namespace earshot::actors {
 struct NearbyAnswer {
   std::vector<places::FoundMember> found;
   bool is_partial = false;  // the node started a moment ago, and does not know yet where everybody is
+  bool is_cut = false;      // for a user only: there may be more, though there are fewer than were wanted
 };
 using Scores = std::vector<std::optional<double>>;  // none: that member is nowhere
 struct LayerPopulation {
   LayerId layer;
   std::size_t members = 0;
+  std::optional<LayerPrivacy> privacy;  // none: it has none of its own
 };
 
 // Each is answered once, on the thread that has the answer: that only passes it on.
@@ -41,6 +44,7 @@ struct NearbyQuestion {
 struct ScoresQuestion {
   std::vector<std::string> members;
   std::function<void(Scores)> done;
+  std::function<bool(const places::Member&)> sees = nullptr;  // others are told of as nowhere; none: everybody is seen
 };
 struct SizeQuestion {
   std::function<void(std::size_t)> done;

@@ -39,7 +39,11 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
       : system_(system), shard_count_(shard_count), limits_(limits), shards_untold_(shard_count) {}
 
   void moved(ShardId shard, std::vector<cluster::Move> moves, std::vector<cluster::ClearedLayer> cleared) override;
+  void privacies(const std::vector<cluster::PrivacyChange>& changes) override {
+    for (const auto& [layer, privacy] : changes) privacies_->set(layer, privacy);
+  }
   void all_told(ShardId shard) override;
+  [[nodiscard]] std::shared_ptr<const places::PrivacyTable> privacy_table() const override { return privacies_; }
 
   void ask(const LayerId& layer, NearbyQuestion question) override {
     if (!is_complete()) {
@@ -110,6 +114,7 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
   caf::actor_system& system_;
   const std::uint16_t shard_count_;
   const places::CellLimits limits_;
+  const std::shared_ptr<places::PrivacyTable> privacies_ = std::make_shared<places::PrivacyTable>();
   const std::shared_ptr<LiveActors> layers_ = LiveActors::make();
   const std::shared_ptr<LiveActors> cells_ = LiveActors::make();
 
@@ -168,7 +173,9 @@ void PlacesImpl::ask_layers(std::function<void(std::vector<LayerPopulation>)> do
   const auto census = std::make_shared<LayerCensus>(std::move(done));
   const std::shared_lock lock(mutex_);
   for (auto& [layer, entry] : entries_)
-    post(entry, SizeQuestion{[census, layer = layer](std::size_t members) { census->add({layer, members}); }});
+    post(entry, SizeQuestion{[census, layer = layer, privacy = privacies_->own(layer)](std::size_t members) {
+           census->add({layer, members, privacy});
+         }});
 }
 
 // Nobody is in the layer, and nothing is on its way to it: it may go. Else it has to take what comes.

@@ -11,6 +11,7 @@
 #include "base/ids.hpp"
 #include "cluster/effects.hpp"
 #include "places/cell_tree.hpp"
+#include "places/privacy_table.hpp"
 
 namespace earshot::actors {
 
@@ -20,8 +21,13 @@ class Places : public PlaceViews {
  public:
   // ---- from shards, each in the order of its versions
   virtual void moved(ShardId shard, std::vector<cluster::Move> moves, std::vector<cluster::ClearedLayer> cleared) = 0;
+  // Of layers whose names belong to the shard: all before its positions, then each that changes.
+  virtual void privacies(const std::vector<cluster::PrivacyChange>& changes) = 0;
   // The shard has told all positions that it keeps.
   virtual void all_told(ShardId shard) = 0;
+
+  // What layers show to users.
+  [[nodiscard]] virtual std::shared_ptr<const places::PrivacyTable> privacy_table() const = 0;
 
   // ---- from the node
   // Layers and cells end; what is told or asked from then on leads nowhere, and no question is answered.

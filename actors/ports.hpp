@@ -265,7 +265,8 @@ struct PositionsAnswer {
 // Names and conditions keep their limits: whoever posts it has checked them, since an entry that cannot be read stops
 // its node.
 struct ShardPositions {
-  std::variant<SetPositionsCommand, ClearPositionsCommand, ClearLayerCommand> command;  // of members of the shard
+  // Of members of the shard, or of a layer whose name belongs to it.
+  std::variant<SetPositionsCommand, ClearPositionsCommand, ClearLayerCommand, SetLayerPrivacyCommand> command;
   std::function<void(Result<PositionsAnswer>)> done;  // once, on the shard's thread: it only passes the answer on
 };
 

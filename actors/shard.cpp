@@ -397,6 +397,7 @@ void ShardImpl::gather() {
 
 // What changes meanwhile is told as well: whoever listens knows by the version which of the two is the newer one.
 void ShardImpl::scan_positions() {
+  if (positions_told_.empty()) host_.tell_privacies(machine_->privacies());
   auto page = machine_->positions(positions_told_, limits::kPositionsPageMax);
   if (!page.has_value()) {
     // Queries go on to say that they are partial.
@@ -468,6 +469,7 @@ void ShardImpl::tell_moves(cluster::Effects& effects) {
 void ShardImpl::act_on_applied(std::uint64_t now_ms) {
   for (Applied& applied : applied_) {
     if (!tells_moves_late_) tell_moves(applied.effects);
+    if (!effects.privacies.empty()) host_.tell_privacies(std::move(effects.privacies));
     while (auto entry = waiters_.pop_through(applied.index)) {
       if (entry->index != applied.index || entry->term != applied.term) {
         refuse_entry(entry->waiters, entry->bytes, lost());

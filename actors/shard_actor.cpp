@@ -41,6 +41,7 @@ class ShardActor final : public caf::event_based_actor, private ShardHost {
   void tell_moves(std::vector<cluster::Move> moves, std::vector<cluster::ClearedLayer> cleared) override {
     setup_->places->moved(setup_->options.id, std::move(moves), std::move(cleared));
   }
+  void tell_privacies(std::vector<cluster::PrivacyChange> changes) override { setup_->places->privacies(changes); }
   void tell_all_told() override { setup_->places->all_told(setup_->options.id); }
   void wake_at(std::uint64_t monotonic_ms) override {
     wanted_at_ms_ = monotonic_ms;

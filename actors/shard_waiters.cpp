@@ -28,6 +28,10 @@ Result<PositionsAnswer> positions_answer(cluster::CommandResult& result) {
     if (!set->outcomes) return fail(std::move(set->outcomes.error()));
     return PositionsAnswer{std::move(*set->outcomes), 0};
   }
+  if (auto* set = std::get_if<cluster::StatusResult>(&result)) {
+    if (!set->status) return fail(std::move(set->status.error()));
+    return PositionsAnswer{};
+  }
   auto& members = as<cluster::ClearedResult>(result).members;
   if (!members) return fail(std::move(members.error()));
   return PositionsAnswer{{}, *members};

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -148,18 +149,41 @@ ExitCode run_nearby(const NearbyOptions& options) {
 struct LayersOptions {
   ConnectionOptions connection;
   std::string clear;
+  std::string privacy;  // the layer whose privacy is shown, or set
+  std::optional<std::uint32_t> precision_m;
+  std::optional<std::uint32_t> step_m;
+  std::optional<std::uint32_t> queries;
+  bool inherit = false;
 };
+
+std::string privacy_text(const LayerPrivacyInfo& info) {
+  const auto& [precision_m, step_m, queries] = info.privacy;
+  std::string text = precision_m == 0 ? "exact places" : fmt::format("places to {} m", precision_m);
+  text += step_m == 0 ? ", exact distances" : fmt::format(", distances to {} m", step_m);
+  text += queries == 0 ? ", any number of questions" : fmt::format(", {} questions a minute", queries);
+  return text + (info.inherited ? " (as by default)" : "");
+}
+
+nlohmann::ordered_json json_of(const LayerPrivacyInfo& info) {
+  return {{"precisionM", info.privacy.precision_m},
+          {"distanceStepM", info.privacy.distance_step_m},
+          {"queriesPerMinute", info.privacy.queries_per_minute},
+          {"inherited", info.inherited}};
+}
 
 ExitCode list_layers(client::Client& client, const LayersOptions& options) {
   const bool json = options.connection.json;
-  if (!json) print_line(fmt::format("{:<32} {:>10}", "layer", "members"));
+  if (!json) print_line(fmt::format("{:<32} {:>10}  {}", "layer", "members", "users are shown others by"));
   LayersRequest request;
   for (;;) {
     auto page = ask_patiently(options.connection, [&] { return client.layers(request); });
     if (!page) return complain(page.error());
     for (const LayerInfo& one : page->layers) {
-      print_line(json ? nlohmann::ordered_json{{"layer", one.layer.text()}, {"members", one.members}}.dump()
-                      : fmt::format("{:<32} {:>10}", one.layer.text(), one.members));
+      print_line(json ? nlohmann::ordered_json{{"layer", one.layer.text()},
+                                               {"members", one.members},
+                                               {"privacy", json_of(one.privacy)}}
+                            .dump()
+                      : fmt::format("{:<32} {:>10}  {}", one.layer.text(), one.members, privacy_text(one.privacy)));
     }
     if (!page->more || page->layers.empty()) return ExitCode::kDone;
     request.after = page->layers.back().layer.text();
@@ -176,7 +200,39 @@ ExitCode clear_layer(client::Client& client, const LayersOptions& options, const
   return ExitCode::kDone;
 }
 
+// Shows it, after it has been set if it is to be: what is not said of it stays as it is.
+ExitCode set_privacy(client::Client& client, const LayersOptions& options, const LayerId& layer) {
+  const auto ask = [&] {
+    return ask_patiently(options.connection, [&] { return client.layer_privacy(LayerPrivacyRequest{layer}); });
+  };
+  auto info = ask();
+  if (!info) return complain(info.error());
+  if (options.precision_m || options.step_m || options.queries || options.inherit) {
+    SetLayerPrivacyRequest request{layer, std::nullopt};
+    const LayerPrivacy& old = info->privacy;
+    if (!options.inherit)
+      request.privacy =
+          LayerPrivacy{options.precision_m.value_or(old.precision_m), options.step_m.value_or(old.distance_step_m),
+                       options.queries.value_or(old.queries_per_minute)};
+    auto set = ask_patiently(options.connection, [&] { return client.set_layer_privacy(request); });
+    if (!set) return complain(set.error());
+    info = ask();
+    if (!info) return complain(info.error());
+  }
+  if (options.connection.json)
+    print_line(nlohmann::ordered_json{{"layer", layer.text()}, {"privacy", json_of(*info)}}.dump());
+  else if (!options.connection.quiet)
+    print_line(layer.text() + ": " + privacy_text(*info));
+  return ExitCode::kDone;
+}
+
 ExitCode run_layers(const LayersOptions& options) {
+  if (!options.privacy.empty()) {
+    auto layer = LayerId::parse(options.privacy, "privacy");
+    if (!layer) return complain(layer.error());
+    return with_client(options.connection,
+                       [&](client::Client& client) { return set_privacy(client, options, *layer); });
+  }
   if (options.clear.empty())
     return with_client(options.connection, [&](client::Client& client) { return list_layers(client, options); });
   auto layer = LayerId::parse(options.clear, "clear");
@@ -208,8 +264,17 @@ void add_nearby_command(CLI::App& app, ExitCode& code) {
 
 void add_layers_command(CLI::App& app, ExitCode& code) {
   auto options = std::make_shared<LayersOptions>();
-  auto* command = add_places_command(app, "layers", "Show the layers that somebody is in, or clear one", *options);
-  command->add_option("--clear", options->clear, "take away the positions of everybody in this layer");
+  auto* command = add_places_command(app, "layers", "Show the layers that somebody is in, or look after one", *options);
+  auto* clear = command->add_option("--clear", options->clear, "take away the positions of everybody in this layer");
+  auto* privacy = command->add_option("--privacy", options->privacy, "how users are shown others in this layer");
+  privacy->excludes(clear);
+  auto* inherit = command->add_flag("--inherit", options->inherit, "as layers are by default")->needs(privacy);
+  const auto add = [&](const char* name, std::optional<std::uint32_t>& value, const char* what) {
+    command->add_option(name, value, what)->needs(privacy)->excludes(inherit);
+  };
+  add("--precision", options->precision_m, "about so many metres from where they are; 0: exactly there");
+  add("--step", options->step_m, "distances are rounded up to so many metres; 0: they are not");
+  add("--queries", options->queries, "so many questions a minute; 0: no limit");
   command->callback([options, &code] { code = run_layers(*options); });
 }
 

@@ -305,6 +305,20 @@ std::future<Result<LayersPage>> Client::layers(LayersRequest request) {
   return as_future<LayersPage>([&](auto done) { layers(std::move(request), done); });
 }
 
+void Client::layer_privacy(LayerPrivacyRequest request, Answer<LayerPrivacyInfo> done) {
+  places(std::move(request), std::move(done));
+}
+std::future<Result<LayerPrivacyInfo>> Client::layer_privacy(LayerPrivacyRequest request) {
+  return as_future<LayerPrivacyInfo>([&](auto done) { layer_privacy(std::move(request), done); });
+}
+
+void Client::set_layer_privacy(SetLayerPrivacyRequest request, Answer<earshot::Done> done) {
+  places(std::move(request), std::move(done));
+}
+std::future<Result<earshot::Done>> Client::set_layer_privacy(SetLayerPrivacyRequest request) {
+  return as_future<earshot::Done>([&](auto done) { set_layer_privacy(std::move(request), done); });
+}
+
 Stats Client::stats() const {
   Stats stats = impl_->engine_->stats();
   const Intake::Level level = impl_->intake_->level();

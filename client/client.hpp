@@ -235,7 +235,9 @@ class Client {
   std::future<Result<earshot::Done>> set_policy(SetPolicyRequest request);
 
   // Where the members of layers are. An empty layer is kDefaultLayer, an empty member the user itself. A user may set
-  // and clear its own position; all else needs a token with the role service or operator, kPermissionDenied otherwise.
+  // and clear its own position, and ask where others are: it is shown what the layer's privacy lets it see, so often in
+  // a minute, else kOverloaded(queries). All else needs a token with the role service or operator, kPermissionDenied
+  // otherwise.
   // What was answered to a change is seen by every question that is asked after the answer. Nothing is kept or sent
   // again by this library: kUnavailable when not connected, or when the connection is lost, and then a change may have
   // been made or not; to make it again is safe. Each in two forms, as above.
@@ -259,6 +261,11 @@ class Client {
   // The layers that somebody is in, page by page: the next one is `after` the last name.
   void layers(LayersRequest request, Answer<LayersPage> done);
   std::future<Result<LayersPage>> layers(LayersRequest request = {});
+  // How users are shown others in a layer; to set none makes it as layers are by default.
+  void layer_privacy(LayerPrivacyRequest request, Answer<LayerPrivacyInfo> done);
+  std::future<Result<LayerPrivacyInfo>> layer_privacy(LayerPrivacyRequest request = {});
+  void set_layer_privacy(SetLayerPrivacyRequest request, Answer<earshot::Done> done);
+  std::future<Result<earshot::Done>> set_layer_privacy(SetLayerPrivacyRequest request);
 
   [[nodiscard]] Stats stats() const;
 

@@ -293,7 +293,13 @@ void Connection::manage(ManageRequest request, Answer<ManageAnswer> done) {
 
 void Connection::places(PlacesRequest request, Answer<PlacesReply> done) {
   const auto any = [](const auto& answer) -> Result<PlacesReply> {
-    return wire::read(answer).map([](auto&& value) { return PlacesReply(std::move(value)); });
+    auto value = wire::read(answer);
+    if (!value) return fail(std::move(value.error()));
+    if constexpr (std::is_same_v<decltype(value), Status>) {
+      return PlacesReply(earshot::Done{});
+    } else {
+      return PlacesReply(std::move(*value));
+    }
   };
   const auto call = [&](auto message, const auto& parameters) {
     wire::write(parameters, message);
@@ -309,6 +315,8 @@ void Connection::places(PlacesRequest request, Answer<PlacesReply> done) {
     void operator()(const PositionsRequest& one) const { send(session.positionsRequest(), one); }
     void operator()(const DistanceRequest& one) const { send(session.distanceRequest(), one); }
     void operator()(const LayersRequest& one) const { send(session.layersRequest(), one); }
+    void operator()(const LayerPrivacyRequest& one) const { send(session.layerPrivacyRequest(), one); }
+    void operator()(const SetLayerPrivacyRequest& one) const { send(session.setLayerPrivacyRequest(), one); }
   };
   std::visit(Calls{session_, call}, request);
 }

@@ -9,6 +9,7 @@
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
+#include "base/layer_privacy.hpp"
 #include "schema/messages.hpp"
 
 // What comes of applying an entry to a shard's state.
@@ -35,7 +36,7 @@ struct AttemptsResult {
 struct ReplayResult {
   Result<std::vector<Sequence>> sequences;  // see Replayed
 };
-struct StatusResult {  // of RemoveDeviceCommand, DropParkedCommand and SetPolicyCommand
+struct StatusResult {  // of RemoveDeviceCommand, DropParkedCommand, SetPolicyCommand and SetLayerPrivacyCommand
   Status status;
 };
 enum class PositionOutcome : std::uint8_t {
@@ -91,6 +92,13 @@ struct ClearedLayer {
   bool operator==(const ClearedLayer&) const = default;
 };
 
+// A layer's privacy has changed.
+struct PrivacyChange {
+  LayerId layer;
+  std::optional<LayerPrivacy> privacy;  // none: it is as layers are by default
+  bool operator==(const PrivacyChange&) const = default;
+};
+
 // What applying one entry caused. The same on every replica; only the leader acts on it.
 struct Effects {
   std::vector<CommandResult> results;
@@ -100,6 +108,7 @@ struct Effects {
   std::vector<RemovedDevice> removed_devices;
   std::vector<Move> moves;  // by ascending version, as the next; both together are one order
   std::vector<ClearedLayer> cleared_layers;
+  std::vector<PrivacyChange> privacies;  // as they were made
   std::uint64_t dropped = 0;  // copies that found no room (or no place) in a mailbox, or were lost: never silent
   std::uint64_t damaged =
       0;  // damaged records met: this replica may now differ from its peers and must be seeded again

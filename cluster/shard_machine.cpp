@@ -11,6 +11,7 @@
 #include "cluster/explain.hpp"
 #include "cluster/inbound.hpp"
 #include "cluster/lanes.hpp"
+#include "cluster/layer_privacies.hpp"
 #include "cluster/mailbox.hpp"
 #include "cluster/outbox.hpp"
 #include "cluster/parked.hpp"
@@ -62,6 +63,7 @@ class Machine final : public ShardMachine {
         outbox_(state, limits),
         inbound_(state),
         positions_(state, limits),
+        privacies_(state, limits),
         sweep_({state, mailboxes_, policies_, retention_, cursors_, devices_, lanes_, outbox_}, shard, shard_count,
                limits) {}
 
@@ -100,6 +102,7 @@ class Machine final : public ShardMachine {
   Result<std::vector<LayerSize>> layers(const LayerId& after, std::size_t limit) override {
     return positions_.layers(after, limit);
   }
+  [[nodiscard]] std::vector<PrivacyChange> privacies() const override { return privacies_.all(); }
   [[nodiscard]] std::uint64_t next_due_ms() const override;
   Result<std::vector<OutboxRecord>> outbox(ShardId target, std::uint64_t first, std::uint32_t limit,
                                            std::size_t bytes_max) override {
@@ -142,6 +145,7 @@ class Machine final : public ShardMachine {
   CommandResult run(SetPositionsCommand& command, Effects& effects);
   CommandResult run(ClearPositionsCommand& command, Effects& effects);
   CommandResult run(ClearLayerCommand& command, Effects& effects);
+  CommandResult run(SetLayerPrivacyCommand& command, Effects& effects);
 
   SendAnswer take(const SendCommand& command, SendItem& item, Lanes::Visit& lane, Effects& effects);
   SendAnswer refuse(Lanes::Visit& lane, MessageId id, Error error) const;
@@ -159,7 +163,7 @@ class Machine final : public ShardMachine {
   [[nodiscard]] std::uint64_t damaged_met() const {
     return lanes_.damaged_met() + mailboxes_.damaged_met() + cursors_.damaged_met() + policies_.damaged_met() +
            retention_.damaged_met() + expiries_.damaged_met() + parked_.damaged_met() + sweep_.damaged_met() +
-           positions_.damaged_met();
+           positions_.damaged_met() + privacies_.damaged_met();
   }
   void write_back();
 
@@ -182,6 +186,7 @@ class Machine final : public ShardMachine {
   Outbox outbox_;
   Inbound inbound_;
   Positions positions_;
+  LayerPrivacies privacies_;
   Sweep sweep_;
 };
 
@@ -199,6 +204,7 @@ Status Machine::load() {
   if (auto loaded = sweep_.load(); !loaded.has_value()) return loaded;
   if (auto loaded = outbox_.load(); !loaded.has_value()) return loaded;
   if (auto loaded = positions_.load(); !loaded.has_value()) return loaded;
+  if (auto loaded = privacies_.load(); !loaded.has_value()) return loaded;
   return inbound_.load();
 }
 
@@ -438,6 +444,11 @@ CommandResult Machine::run(ClearPositionsCommand& command, Effects& effects) {
 
 CommandResult Machine::run(ClearLayerCommand& command, Effects& effects) {
   return ClearedResult{positions_.clear_layer(command.layer, head_.position_version, effects)};
+}
+
+CommandResult Machine::run(SetLayerPrivacyCommand& command, Effects& effects) {
+  if (shard_of(command.layer.text(), shard_count_) != shard_) return StatusResult{fail(wrong_shard(command.layer))};
+  return StatusResult{privacies_.set(command.layer, command.privacy, effects)};
 }
 
 Result<std::vector<ParkedMessage>> Machine::parked(const UserId& user, const DeviceId& device, Sequence after,

@@ -81,6 +81,9 @@ class ShardMachine {
   // Layers that have members here, with names greater than `after`, ascending.
   virtual Result<std::vector<LayerSize>> layers(const LayerId& after, std::size_t limit) = 0;
 
+  // The privacies of layers whose names belong to the shard, where they have one of their own.
+  [[nodiscard]] virtual std::vector<PrivacyChange> privacies() const = 0;
+
   // Wall-clock ms from which an entry with a tick, and no command, has something to do: messages due, or a round
   // through the records. 0: never. Cheap.
   [[nodiscard]] virtual std::uint64_t next_due_ms() const = 0;

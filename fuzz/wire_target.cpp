@@ -63,6 +63,8 @@ constexpr Read kReads[] = {
     read_root<schema::Session::PositionsParams>,
     read_root<schema::Session::DistanceParams>,
     read_root<schema::Session::LayersParams>,
+    read_root<schema::Session::LayerPrivacyParams>,
+    read_root<schema::Session::SetLayerPrivacyParams>,
     read_root<schema::SetPositionsAnswer>,
     read_root<schema::ClearPositionsAnswer>,
     read_root<schema::ClearLayerAnswer>,
@@ -70,6 +72,7 @@ constexpr Read kReads[] = {
     read_root<schema::PositionsAnswer>,
     read_root<schema::DistanceAnswer>,
     read_root<schema::LayersAnswer>,
+    read_root<schema::LayerPrivacyAnswer>,
 };
 
 }  // namespace

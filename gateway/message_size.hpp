@@ -61,7 +61,7 @@ inline std::size_t words_of(const NearbyMember& member) {
          (member.point ? kWordsOf<schema::Point> : 0) + (member.geohash ? kGeohashWords : 0);
 }
 inline std::size_t words_of(const LayerInfo& layer) {
-  return kWordsOf<schema::LayerInfo> + words_of_bytes(layer.layer.text().size());
+  return kWordsOf<schema::LayerInfo> + kWordsOf<schema::LayerPrivacy> + words_of_bytes(layer.layer.text().size());
 }
 
 template <class Item>
@@ -88,6 +88,7 @@ inline std::size_t words_of(const PositionOutcomes& outcomes) { return 1 + outco
 inline std::size_t words_of(const PositionsCleared&) { return 0; }
 inline std::size_t words_of(const LayerCleared&) { return 0; }
 inline std::size_t words_of(const Distance&) { return 0; }
+inline std::size_t words_of(const LayerPrivacyInfo&) { return kWordsOf<schema::LayerPrivacy>; }
 
 inline std::size_t words_of(const NearbyFound& found) { return words_of(found.members); }
 

@@ -147,5 +147,9 @@ kj::Promise<void> SessionInterface::nearby(NearbyContext context) { return place
 kj::Promise<void> SessionInterface::positions(PositionsContext context) { return places<Positions>(context); }
 kj::Promise<void> SessionInterface::distance(DistanceContext context) { return places<Distance>(context); }
 kj::Promise<void> SessionInterface::layers(LayersContext context) { return places<LayersPage>(context); }
+kj::Promise<void> SessionInterface::layerPrivacy(LayerPrivacyContext context) {
+  return places<LayerPrivacyInfo>(context);
+}
+kj::Promise<void> SessionInterface::setLayerPrivacy(SetLayerPrivacyContext context) { return places<Done>(context); }
 
 }  // namespace earshot::gateway

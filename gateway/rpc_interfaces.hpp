@@ -50,6 +50,8 @@ class SessionInterface final : public schema::Session::Server {
   kj::Promise<void> positions(PositionsContext context) override;
   kj::Promise<void> distance(DistanceContext context) override;
   kj::Promise<void> layers(LayersContext context) override;
+  kj::Promise<void> layerPrivacy(LayerPrivacyContext context) override;
+  kj::Promise<void> setLayerPrivacy(SetLayerPrivacyContext context) override;
 
  private:
   // A call that looks after mailboxes; the answer holds a `Value`.

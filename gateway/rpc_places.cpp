@@ -61,11 +61,12 @@ struct MayAsk {
       if (auto allowed = own(member, "members"); !allowed) return allowed;
     return {};
   }
-  template <class Other>
-  Status operator()(const Other&) const {
-    return fail(denied("role",
-                       "this needs a token with the role service or operator: layers have no rules yet for "
-                       "whom a user may see"));
+  Status operator()(const NearbyRequest&) const { return {}; }
+  Status operator()(const PositionsRequest&) const { return {}; }
+  Status operator()(const DistanceRequest&) const { return {}; }
+  template <class AboutLayers>
+  Status operator()(const AboutLayers&) const {
+    return fail(denied("role", "this needs a token with the role service or operator"));
   }
 };
 
@@ -90,10 +91,13 @@ struct NameSelf {
   void operator()(DistanceRequest& request) const { name(request.from), name(request.to); }
   void operator()(ClearLayerRequest&) const {}
   void operator()(LayersRequest&) const {}
+  void operator()(LayerPrivacyRequest&) const {}
+  void operator()(SetLayerPrivacyRequest&) const {}
 };
 
 struct Ask {
   const actors::PlaceDesk& desk;
+  const UserId* viewer;  // null: everything is shown
   std::function<void(PlacesAnswer)> answered;
 
   void scores(const LayerId& layer, std::vector<std::string> members) {
@@ -114,11 +118,23 @@ struct Ask {
   void operator()(const NearbyRequest& request) {
     auto question = question_of(request);
     question.done = std::move(answered);
+    if (viewer != nullptr) return desk.private_views().nearby(*viewer, request.layer, std::move(question));
     desk.views().ask(request.layer, std::move(question));
   }
-  void operator()(PositionsRequest& request) { scores(request.layer, std::move(request.members)); }
-  void operator()(DistanceRequest& request) { scores(request.layer, {std::move(request.from), std::move(request.to)}); }
+  void operator()(PositionsRequest& request) {
+    if (viewer == nullptr) return scores(request.layer, std::move(request.members));
+    desk.private_views().positions(*viewer, request.layer, std::move(request.members), std::move(answered));
+  }
+  void operator()(DistanceRequest& request) {
+    if (viewer == nullptr) return scores(request.layer, {std::move(request.from), std::move(request.to)});
+    desk.private_views().distance(*viewer, request.layer, std::move(request.from), std::move(request.to),
+                                  std::move(answered));
+  }
   void operator()(const LayersRequest&) { desk.views().ask_layers(std::move(answered)); }
+  void operator()(const LayerPrivacyRequest& request) { answered(desk.private_views().privacy(request.layer)); }
+  void operator()(const SetLayerPrivacyRequest& request) {
+    desk.set_privacy({request.layer, request.privacy}, std::move(answered));
+  }
 };
 
 // ---- answers
@@ -163,14 +179,24 @@ struct ReplyOf {
   }
   Result<PlacesReply> operator()(const NearbyRequest& request) const;
   Result<PlacesReply> operator()(const PositionsRequest&) const {
+    if (auto* shown = std::get_if<Result<actors::Scores>>(&answer)) {
+      if (!*shown) return fail(std::move(shown->error()));
+      return PlacesReply(positions_of(**shown));
+    }
+    return PlacesReply(positions_of(std::get<actors::Scores>(answer)));
+  }
+  static Positions positions_of(const actors::Scores& scores) {
     Positions positions;
-    const auto& scores = std::get<actors::Scores>(answer);
     positions.members.resize(scores.size());
     for (std::size_t i = 0; i < scores.size(); ++i)
       if (const auto place = place_of(scores[i])) positions.members[i] = Position{geo::decode(*place), *place};
-    return PlacesReply(std::move(positions));
+    return positions;
   }
   Result<PlacesReply> operator()(const DistanceRequest&) const {
+    if (auto* shown = std::get_if<Result<actors::MemberDistance>>(&answer)) {
+      if (!*shown) return fail(std::move(shown->error()));
+      return PlacesReply(Distance{(*shown)->metres});
+    }
     const auto& scores = std::get<actors::Scores>(answer);
     const auto from = place_of(scores.at(0));
     const auto to = place_of(scores.at(1));
@@ -181,11 +207,19 @@ struct ReplyOf {
   Result<PlacesReply> operator()(const LayersRequest& request) const {
     LayersPage page;
     for (auto& one : std::get<std::vector<actors::LayerPopulation>>(answer))
-      if (one.layer.text() > request.after) page.layers.push_back({std::move(one.layer), one.members});
+      if (one.layer.text() > request.after)
+        page.layers.push_back(
+            {std::move(one.layer), one.members, {one.privacy.value_or(LayerPrivacy()), !one.privacy}});
     std::ranges::sort(page.layers, {}, &LayerInfo::layer);
     page.more = page.layers.size() > limits::kLayersPageMax;
     if (page.more) page.layers.resize(limits::kLayersPageMax);
     return PlacesReply(std::move(page));
+  }
+  Result<PlacesReply> operator()(const LayerPrivacyRequest&) const {
+    return PlacesReply(std::get<LayerPrivacyInfo>(answer));
+  }
+  Result<PlacesReply> operator()(const SetLayerPrivacyRequest&) const {
+    return changed<std::uint64_t>([](std::uint64_t) { return Done{}; });
   }
 
   static PositionOutcome outcome_of(cluster::PositionOutcome outcome) {
@@ -209,8 +243,8 @@ Result<PlacesReply> ReplyOf::operator()(const NearbyRequest& request) const {
   }
   NearbyFound found;
   auto& members = result->found;
-  const bool is_truncated = members.size() > count_max(request);
-  if (is_truncated) members.resize(count_max(request));
+  const bool is_truncated = members.size() > count_max(request) || result->is_cut;
+  members.resize(std::min<std::size_t>(members.size(), count_max(request)));
   // Any of them come with the nearest first when they come in order.
   if (request.any && request.order == NearbyOrder::kFarthestFirst) std::ranges::reverse(members);
   found.members.reserve(members.size());
@@ -223,8 +257,10 @@ Result<PlacesReply> ReplyOf::operator()(const NearbyRequest& request) const {
 
 }  // namespace
 
+bool sees_everything(Role role) { return role == Role::kService || role == Role::kOperator; }
+
 Status may_ask(const UserId& user, Role role, const PlacesRequest& request) {
-  if (role == Role::kService || role == Role::kOperator) return {};
+  if (sees_everything(role)) return {};
   return std::visit(MayAsk{user}, request);
 }
 
@@ -232,7 +268,8 @@ void name_self(const UserId& user, PlacesRequest& request) { std::visit(NameSelf
 
 bool is_question(const PlacesRequest& request) {
   return std::holds_alternative<NearbyRequest>(request) || std::holds_alternative<PositionsRequest>(request) ||
-         std::holds_alternative<DistanceRequest>(request) || std::holds_alternative<LayersRequest>(request);
+         std::holds_alternative<DistanceRequest>(request) || std::holds_alternative<LayersRequest>(request) ||
+         std::holds_alternative<LayerPrivacyRequest>(request);
 }
 
 std::uint32_t deadline_ms(const PlacesRequest& request) {
@@ -253,8 +290,9 @@ bool is_large(const PlacesRequest& request) {
   return std::holds_alternative<LayersRequest>(request);
 }
 
-void ask(const actors::PlaceDesk& desk, PlacesRequest& request, std::function<void(PlacesAnswer)> answered) {
-  std::visit(Ask{desk, std::move(answered)}, request);
+void ask(const actors::PlaceDesk& desk, const UserId* viewer, PlacesRequest& request,
+         std::function<void(PlacesAnswer)> answered) {
+  std::visit(Ask{desk, viewer, std::move(answered)}, request);
 }
 
 Result<PlacesReply> reply_of(const PlacesCall& call, PlacesAnswer answer) {

@@ -27,12 +27,12 @@ struct PlacesCall {
   bool was_complete = false;  // then: whether it did
 };
 
-//   who        own position   positions of others, a layer, every question
-//   user       sets, clears   nothing
-//   service    everything     everything
-//   operator   everything     everything
+//   who        own position   positions of others   where others are           layers and their privacy
+//   user       sets, clears   nothing               what privacy shows of it   nothing
+//   service    everything     everything            everything                 everything
+//   operator   everything     everything            everything                 everything
 //
-// kPermissionDenied naming the field at fault. Who may see a user is for the user to say, and there is no way yet.
+// kPermissionDenied naming the field at fault. A role that nobody knows may do what a user may.
 Status may_ask(const UserId& user, Role role, const PlacesRequest& request);
 // The empty member becomes the session's own user.
 void name_self(const UserId& user, PlacesRequest& request);
@@ -48,8 +48,12 @@ Error not_known_yet();
 // Whether its answer may be so large that it counts among the fetches.
 bool is_large(const PlacesRequest& request);
 
-// Asks it of the desk. `answered` is called once, on any thread.
-void ask(const actors::PlaceDesk& desk, PlacesRequest& request, std::function<void(PlacesAnswer)> answered);
+// Whether it is shown where everybody is.
+bool sees_everything(Role role);
+
+// Asks it of the desk: for a viewer, where it is shown others. `answered` is called once, on any thread.
+void ask(const actors::PlaceDesk& desk, const UserId* viewer, PlacesRequest& request,
+         std::function<void(PlacesAnswer)> answered);
 // The answer to what was asked. An answer of another kind ends the process: the desk is our own.
 Result<PlacesReply> reply_of(const PlacesCall& call, PlacesAnswer answer);
 

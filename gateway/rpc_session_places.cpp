@@ -38,9 +38,10 @@ kj::Promise<Result<PlacesReply>> RpcSession::places(Result<PlacesRequest> reques
 void RpcSession::ask_places(actors::CallId id, PlacesCall& call) {
   call.is_asked = true;
   call.was_complete = context_.desk->views().is_complete();
-  ask(*context_.desk, call.request, [bridge = context_.bridge, port = port_, id](PlacesAnswer answer) {
-    bridge->post(port, PlacesAnswered{id, std::move(answer)});
-  });
+  ask(*context_.desk, sees_everything(role_) ? nullptr : &user_, call.request,
+      [bridge = context_.bridge, port = port_, id](PlacesAnswer answer) {
+        bridge->post(port, PlacesAnswered{id, std::move(answer)});
+      });
 }
 
 // A node that has just started does not know yet where everybody is.

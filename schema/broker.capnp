@@ -132,8 +132,10 @@ interface Session {
   # Operators only. With `all`: the default of all mailboxes. With `inherit`: the mailbox follows the default again.
 
   # Below: where the members of a layer are. `layer` "" is the layer "people"; a member "" is the session's own user. A user
-  # may set and clear its own position; all else needs the role service or operator, permissionDenied otherwise. What was
-  # answered to a change is seen by every question that is asked after the answer, on any connection.
+  # may set and clear its own position, and ask nearby, positions and distance: it is shown itself as it is, and others as
+  # the layer's privacy has it, so often in a minute, else overloaded(queries). All else needs the role service or
+  # operator, permissionDenied otherwise. What was answered to a change is seen by every question that is asked after the
+  # answer, on any connection.
 
   setPositions @15 (layer :Text, items :List(PositionItem), condition :SetCondition, accepted :Bool)
       -> SetPositionsAnswer;
@@ -157,6 +159,12 @@ interface Session {
 
   layers @21 (after :Text) -> LayersAnswer;
   # The layers that somebody is in, in the order of their names: the first layersPageMax with a name greater than `after`.
+
+  layerPrivacy @22 (layer :Text) -> LayerPrivacyAnswer;
+  # How users are shown others in it. This one and the next need the role service or operator.
+
+  setLayerPrivacy @23 (layer :Text, privacy :LayerPrivacy, inherit :Bool) -> StatusAnswer;
+  # With `inherit`: as layers are by default again. Every later question is answered by it.
 }
 
 enum Mode {
@@ -490,6 +498,22 @@ struct DistanceAnswer {
 struct LayerInfo {
   name @0 :Text;
   members @1 :UInt64;
+  privacy @2 :LayerPrivacy;
+  privacyInherited @3 :Bool;    # it has none of its own
+}
+
+struct LayerPrivacy {           # how users are shown others; service and operator are shown everything as it is
+  precisionM @0 :UInt32;        # about so far off, and at the same place for as long as they stay about there; 0: exactly
+  distanceStepM @1 :UInt32;     # distances are rounded up to multiples of it; 0: they are not
+  queriesPerMinute @2 :UInt32;  # questions of one user about others; 0: no limit
+}
+
+struct LayerPrivacyAnswer {
+  union {
+    privacy @0 :LayerPrivacy;
+    error @1 :Errors.Error;
+  }
+  inherited @2 :Bool;           # the layer has none of its own
 }
 
 struct LayersAnswer {

@@ -32,6 +32,7 @@ struct Command {
     setPositions @11 :SetPositions;
     clearPositions @12 :ClearPositions;
     clearLayer @13 :Text;
+    setLayerPrivacy @14 :SetLayerPrivacy;
   }
 }
 
@@ -138,4 +139,10 @@ enum PositionCondition {
 struct ClearPositions {
   layer @0 :Text;
   members @1 :List(Data);
+}
+
+struct SetLayerPrivacy {        # in the shard that the layer's name belongs to
+  layer @0 :Text;
+  privacy @1 :Broker.LayerPrivacy;
+  inherit @2 :Bool;             # as layers are by default again
 }

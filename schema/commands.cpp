@@ -90,6 +90,11 @@ std::size_t words_of(const ClearPositionsCommand& clear) {
 
 std::size_t words_of(const ClearLayerCommand& clear) { return flat::words_of_text(clear.layer.text().size()); }
 
+std::size_t words_of(const SetLayerPrivacyCommand& set) {
+  return flat::words_of<schema::SetLayerPrivacy>() + flat::words_of_text(set.layer.text().size()) +
+         flat::words_of<schema::LayerPrivacy>();
+}
+
 std::size_t words_of(const Command& command) {
   return std::visit([](const auto& value) { return words_of(value); }, command);
 }
@@ -216,6 +221,13 @@ void write(const ClearLayerCommand& from, schema::Command::Builder command) {
   command.setClearLayer(flat::text(from.layer.text()));
 }
 
+void write(const SetLayerPrivacyCommand& from, schema::Command::Builder command) {
+  auto to = command.initSetLayerPrivacy();
+  to.setLayer(flat::text(from.layer.text()));
+  if (from.privacy) codec::write(*from.privacy, to.initPrivacy());
+  to.setInherit(!from.privacy);
+}
+
 // ---- reading. An entry that cannot be read stops its node, for ever. Therefore only what keeps memory safe and names
 // valid is checked here; rules between fields are checked before something becomes a command, and by the state machine.
 
@@ -327,6 +339,13 @@ SetPolicyCommand read(schema::SetPolicy::Reader from, Fields& fields) {
   return set;
 }
 
+SetLayerPrivacyCommand read(schema::SetLayerPrivacy::Reader from, Fields& fields) {
+  SetLayerPrivacyCommand set;
+  set.layer = fields.layer(from.getLayer(), "layer");
+  if (!from.getInherit()) set.privacy = codec::read(from.getPrivacy());
+  return set;
+}
+
 SetPositionsCommand read(schema::SetPositions::Reader from, Fields& fields) {
   SetPositionsCommand set;
   set.layer = fields.layer(from.getLayer(), "layer");
@@ -374,6 +393,7 @@ Result<Command> read(schema::Command::Reader from) {
     case schema::Command::CLEAR_LAYER:
       command = ClearLayerCommand{fields.layer(from.getClearLayer(), "clearLayer")};
       break;
+    case schema::Command::SET_LAYER_PRIVACY: command = read(from.getSetLayerPrivacy(), fields); break;
     default:
       return fail(ErrorCode::kUnsupportedVersion, "command",
                   "command " + std::to_string(static_cast<std::uint16_t>(from.which())) +

@@ -9,6 +9,7 @@
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
+#include "base/layer_privacy.hpp"
 #include "schema/manage.hpp"
 #include "schema/messages.hpp"
 #include "schema/records.hpp"
@@ -151,9 +152,16 @@ struct ClearLayerCommand {
   bool operator==(const ClearLayerCommand&) const = default;
 };
 
+// The layer's name belongs to the shard.
+struct SetLayerPrivacyCommand {
+  LayerId layer;
+  std::optional<LayerPrivacy> privacy;  // nothing: as layers are by default again
+  bool operator==(const SetLayerPrivacyCommand&) const = default;
+};
+
 using Command = std::variant<SendCommand, LoginCommand, AckCommand, TransferCommand, ConfirmCommand, TouchCommand,
                              AttemptsCommand, RemoveDeviceCommand, ReplayCommand, DropParkedCommand, SetPolicyCommand,
-                             SetPositionsCommand, ClearPositionsCommand, ClearLayerCommand>;
+                             SetPositionsCommand, ClearPositionsCommand, ClearLayerCommand, SetLayerPrivacyCommand>;
 
 // One Raft entry.
 struct CommandBatch {

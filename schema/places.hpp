@@ -7,9 +7,11 @@
 #include <vector>
 
 #include "base/ids.hpp"
+#include "base/layer_privacy.hpp"
 #include "geo/geohash.hpp"
 #include "geo/point.hpp"
 #include "schema/commands.hpp"
+#include "schema/manage.hpp"
 
 // Where the members of layers are: what a session may say and ask (broker.capnp). In a request an empty layer means
 // kDefaultLayer, and an empty member the session's own user.
@@ -79,8 +81,18 @@ struct LayersRequest {
   std::string after;  // only those with a greater name
   bool operator==(const LayersRequest&) const = default;
 };
-using PlacesRequest = std::variant<SetPositionsRequest, ClearPositionsRequest, ClearLayerRequest, NearbyRequest,
-                                   PositionsRequest, DistanceRequest, LayersRequest>;
+struct LayerPrivacyRequest {
+  LayerId layer;
+  bool operator==(const LayerPrivacyRequest&) const = default;
+};
+struct SetLayerPrivacyRequest {
+  LayerId layer;
+  std::optional<LayerPrivacy> privacy;  // none: as layers are by default
+  bool operator==(const SetLayerPrivacyRequest&) const = default;
+};
+using PlacesRequest =
+    std::variant<SetPositionsRequest, ClearPositionsRequest, ClearLayerRequest, NearbyRequest, PositionsRequest,
+                 DistanceRequest, LayersRequest, LayerPrivacyRequest, SetLayerPrivacyRequest>;
 
 enum class PositionOutcome : std::uint16_t {
   kAdded = 0,      // it had no position
@@ -132,9 +144,15 @@ struct Distance {
   bool operator==(const Distance&) const = default;
 };
 
+struct LayerPrivacyInfo {
+  LayerPrivacy privacy;
+  bool inherited = true;  // the layer has none of its own
+  bool operator==(const LayerPrivacyInfo&) const = default;
+};
 struct LayerInfo {
   LayerId layer;
   std::uint64_t members = 0;
+  LayerPrivacyInfo privacy = {};
   bool operator==(const LayerInfo&) const = default;
 };
 struct LayersPage {
@@ -142,7 +160,7 @@ struct LayersPage {
   bool more = false;              // there are layers after these
   bool operator==(const LayersPage&) const = default;
 };
-using PlacesReply =
-    std::variant<PositionOutcomes, PositionsCleared, LayerCleared, NearbyFound, Positions, Distance, LayersPage>;
+using PlacesReply = std::variant<PositionOutcomes, PositionsCleared, LayerCleared, NearbyFound, Positions, Distance,
+                                 LayersPage, LayerPrivacyInfo, Done>;
 
 }  // namespace earshot

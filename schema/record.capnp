@@ -125,6 +125,10 @@ struct LayerHead {              # this shard's part of a layer
   sweptThrough @3 :Data;        # the member up to which the dead are gone
 }
 
+struct LayerPrivacyRecord {     # of a layer whose name belongs to the shard
+  privacy @0 :Broker.LayerPrivacy;
+}
+
 struct ShardHead {              # one per shard, written with every flush
   appliedIndex @0 :UInt64;
   appliedTerm @1 :UInt64;

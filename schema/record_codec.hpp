@@ -19,6 +19,10 @@ void write(const Policy& from, schema::Policy::Builder to);
 // Any numbers are a policy; only the door has rules for them.
 Policy read(schema::Policy::Reader from);
 
+void write(const LayerPrivacy& from, schema::LayerPrivacy::Builder to);
+// The same holds for these.
+LayerPrivacy read(schema::LayerPrivacy::Reader from);
+
 void write(const OutboxRecord& from, schema::OutboxRecord::Builder to);
 // kCorrupt when a rule is broken; passes on the library's exceptions: call inside flat::read().
 Result<OutboxRecord> read(schema::OutboxRecord::Reader from);

@@ -197,6 +197,8 @@ static Result<LayerHead> read(schema::LayerHead::Reader from) {
   return fields.finish(std::move(head));
 }
 
+static Result<LayerPrivacy> read(schema::LayerPrivacyRecord::Reader from) { return read(from.getPrivacy()); }
+
 static Result<ShardHead> read(schema::ShardHead::Reader from) {
   Fields fields(Fields::Source::kStored);
   ShardHead head;
@@ -224,6 +226,16 @@ void write(const OutboxRecord& from, schema::OutboxRecord::Builder to) {
   if (from.cause == OutboxCause::kCopyToSelf) write(from.message, to.initMessage());
   auto producers = to.initProducers(static_cast<capnp::uint>(from.producers.size()));
   for (capnp::uint i = 0; i < producers.size(); ++i) producers.set(i, from.producers[i].value);
+}
+
+void write(const LayerPrivacy& from, schema::LayerPrivacy::Builder to) {
+  to.setPrecisionM(from.precision_m);
+  to.setDistanceStepM(from.distance_step_m);
+  to.setQueriesPerMinute(from.queries_per_minute);
+}
+
+LayerPrivacy read(schema::LayerPrivacy::Reader from) {
+  return {from.getPrecisionM(), from.getDistanceStepM(), from.getQueriesPerMinute()};
 }
 
 void write(const Policy& from, schema::Policy::Builder to) {
@@ -372,6 +384,12 @@ std::string encode(const PositionRecord& position) {
   return writer.take();
 }
 
+std::string encode(const LayerPrivacy& privacy) {
+  flat::Writer writer(flat::words_of<schema::LayerPrivacyRecord>() + flat::words_of<schema::LayerPrivacy>());
+  codec::write(privacy, writer.initRoot<schema::LayerPrivacyRecord>().initPrivacy());
+  return writer.take();
+}
+
 std::string encode(const LayerHead& head) {
   flat::Writer writer(flat::words_of<schema::LayerHead>() + flat::words_of_data(head.swept_through.size()));
   auto root = writer.initRoot<schema::LayerHead>();
@@ -432,6 +450,10 @@ Result<InboundHead> decode_inbound_head(std::string_view bytes) {
 }
 Result<PositionRecord> decode_position_record(std::string_view bytes) {
   return codec::decode<schema::PositionRecord, PositionRecord>(bytes, "positionRecord");
+}
+
+Result<LayerPrivacy> decode_layer_privacy_record(std::string_view bytes) {
+  return codec::decode<schema::LayerPrivacyRecord, LayerPrivacy>(bytes, "layerPrivacyRecord");
 }
 
 Result<LayerHead> decode_layer_head(std::string_view bytes) {

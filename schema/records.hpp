@@ -9,6 +9,7 @@
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
+#include "base/layer_privacy.hpp"
 #include "schema/manage.hpp"
 #include "schema/messages.hpp"
 
@@ -162,6 +163,7 @@ std::string encode(const OutboxHead& head);
 std::string encode(const InboundHead& head);
 std::string encode(const PositionRecord& position);
 std::string encode(const LayerHead& head);
+std::string encode(const LayerPrivacy& privacy);
 std::string encode(const ShardHead& head);
 
 Result<MailboxRecord> decode_mailbox_record(std::string_view bytes);
@@ -178,6 +180,7 @@ Result<OutboxHead> decode_outbox_head(std::string_view bytes);
 Result<InboundHead> decode_inbound_head(std::string_view bytes);
 Result<PositionRecord> decode_position_record(std::string_view bytes);
 Result<LayerHead> decode_layer_head(std::string_view bytes);
+Result<LayerPrivacy> decode_layer_privacy_record(std::string_view bytes);
 Result<ShardHead> decode_shard_head(std::string_view bytes);
 
 }  // namespace earshot

@@ -158,6 +158,12 @@ Result<DistanceRequest> read(schema::Session::DistanceParams::Reader from);
 void write(const LayersRequest& from, schema::Session::LayersParams::Builder to);
 Result<LayersRequest> read(schema::Session::LayersParams::Reader from);
 
+void write(const LayerPrivacyRequest& from, schema::Session::LayerPrivacyParams::Builder to);
+Result<LayerPrivacyRequest> read(schema::Session::LayerPrivacyParams::Reader from);
+
+void write(const SetLayerPrivacyRequest& from, schema::Session::SetLayerPrivacyParams::Builder to);
+Result<SetLayerPrivacyRequest> read(schema::Session::SetLayerPrivacyParams::Reader from);
+
 // ---- where members are: answers
 
 void write(const Result<PositionOutcomes>& from, schema::SetPositionsAnswer::Builder to);
@@ -180,5 +186,8 @@ Result<Distance> read(schema::DistanceAnswer::Reader from);
 
 void write(const Result<LayersPage>& from, schema::LayersAnswer::Builder to);
 Result<LayersPage> read(schema::LayersAnswer::Reader from);
+
+void write(const Result<LayerPrivacyInfo>& from, schema::LayerPrivacyAnswer::Builder to);
+Result<LayerPrivacyInfo> read(schema::LayerPrivacyAnswer::Reader from);
 
 }  // namespace earshot::wire

@@ -8,6 +8,7 @@
 #include "schema/fields.hpp"
 #include "schema/flat.hpp"
 #include "schema/read_answer.hpp"
+#include "schema/record_codec.hpp"
 #include "schema/wire.hpp"
 
 // The calls about where members are.
@@ -272,6 +273,40 @@ Result<LayersRequest> read(schema::Session::LayersParams::Reader from) {
   });
 }
 
+void write(const LayerPrivacyRequest& from, schema::Session::LayerPrivacyParams::Builder to) {
+  to.setLayer(flat::text(from.layer.text()));
+}
+
+Result<LayerPrivacyRequest> read(schema::Session::LayerPrivacyParams::Reader from) {
+  return guarded("request", [&] {
+    Fields fields(Fields::Source::kWire);
+    return fields.finish(LayerPrivacyRequest{read_layer(from.getLayer(), fields)});
+  });
+}
+
+void write(const SetLayerPrivacyRequest& from, schema::Session::SetLayerPrivacyParams::Builder to) {
+  to.setLayer(flat::text(from.layer.text()));
+  if (from.privacy) codec::write(*from.privacy, to.initPrivacy());
+  to.setInherit(!from.privacy);
+}
+
+Result<SetLayerPrivacyRequest> read(schema::Session::SetLayerPrivacyParams::Reader from) {
+  return guarded("request", [&] {
+    Fields fields(Fields::Source::kWire);
+    SetLayerPrivacyRequest request;
+    request.layer = read_layer(from.getLayer(), fields);
+    if (from.getInherit()) return fields.finish(std::move(request));
+    // One that is left out would show everything.
+    fields.require(from.hasPrivacy(), "privacy", "must not be null");
+    const LayerPrivacy privacy = codec::read(from.getPrivacy());
+    fields.at_most(privacy.precision_m, limits::kPrecisionMMax, "privacy.precisionM");
+    fields.at_most(privacy.distance_step_m, limits::kDistanceStepMMax, "privacy.distanceStepM");
+    fields.at_most(privacy.queries_per_minute, limits::kQueriesPerMinuteMax, "privacy.queriesPerMinute");
+    request.privacy = privacy;
+    return fields.finish(std::move(request));
+  });
+}
+
 // ---- answers
 
 void write(const Result<PositionOutcomes>& from, schema::SetPositionsAnswer::Builder to) {
@@ -376,6 +411,8 @@ void write(const Result<LayersPage>& from, schema::LayersAnswer::Builder to) {
   for (capnp::uint i = 0; i < layers.size(); ++i) {
     layers[i].setName(flat::text(from->layers[i].layer.text()));
     layers[i].setMembers(from->layers[i].members);
+    codec::write(from->layers[i].privacy.privacy, layers[i].initPrivacy());
+    layers[i].setPrivacyInherited(from->layers[i].privacy.inherited);
   }
   found.setMore(from->more);
 }
@@ -387,8 +424,23 @@ Result<LayersPage> read(schema::LayersAnswer::Reader from) {
     page.more = from.getFound().getMore();
     if (!fields.fits(layers.size(), limits::kLayersPageMax, "layers", "entries")) return page;
     page.layers.reserve(layers.size());
-    for (const auto layer : layers) page.layers.push_back({fields.layer(layer.getName(), "name"), layer.getMembers()});
+    for (const auto layer : layers) {
+      const LayerPrivacyInfo privacy{codec::read(layer.getPrivacy()), layer.getPrivacyInherited()};
+      page.layers.push_back({fields.layer(layer.getName(), "name"), layer.getMembers(), privacy});
+    }
     return page;
+  });
+}
+
+void write(const Result<LayerPrivacyInfo>& from, schema::LayerPrivacyAnswer::Builder to) {
+  if (!from) return write(from.error(), to.initError());
+  codec::write(from->privacy, to.initPrivacy());
+  to.setInherited(from->inherited);
+}
+
+Result<LayerPrivacyInfo> read(schema::LayerPrivacyAnswer::Reader from) {
+  return read_answer(from, from.isPrivacy(), [&](Fields&) {
+    return LayerPrivacyInfo{codec::read(from.getPrivacy()), from.getInherited()};
   });
 }
 

@@ -138,6 +138,8 @@ std::string position_expiries_to(std::uint64_t at_ms) {
   return at_ms == UINT64_MAX ? std::string("Y") : of_number('X', at_ms + 1, 8);
 }
 
+std::string layer_privacy(const LayerId& layer) { return of_name('V', layer.text(), 0); }
+
 std::string layer_head(const LayerId& layer) { return of_name('Y', layer.text(), 0); }
 
 std::string forgotten_producer(ProducerId producer) { return of_number('F', producer.value, 8); }

@@ -21,6 +21,7 @@
 //   G layer 0 member                -> schema::PositionRecord
 //   X expires(8) layer 0 member     -> nothing: the position ends when the tick reaches it
 //   Y layer 0                       -> schema::LayerHead
+//   V layer 0                       -> schema::LayerPrivacyRecord
 //   L producer(8)                   -> schema::LaneRecord
 //   F producer(8)                   -> nothing: will never be used again, to be told to the shards
 //   O target(2) number(8)           -> schema::OutboxRecord
@@ -58,7 +59,7 @@ std::string position(const LayerId& layer, std::string_view member);
 // Bounds [from, to) of all positions of a layer.
 std::string positions_from(const LayerId& layer);
 std::string positions_to(const LayerId& layer);
-// The layer that a position or a layer's head belongs to, and the member.
+// The layer that a position, a layer's head or its privacy belongs to, and the member.
 LayerId layer_of(std::string_view key);
 std::string_view member_of(std::string_view position_key);
 struct PositionExpiry {
@@ -72,6 +73,7 @@ PositionExpiry position_expiry_of(std::string_view key);
 // The first key behind all of them up to and with at_ms.
 std::string position_expiries_to(std::uint64_t at_ms);
 std::string layer_head(const LayerId& layer);
+std::string layer_privacy(const LayerId& layer);
 std::string lane(ProducerId producer);
 std::string forgotten_producer(ProducerId producer);
 // The producer at the end of a key of a forgotten one.

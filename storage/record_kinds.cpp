@@ -39,6 +39,7 @@ constexpr std::array kKinds = {
     RecordKind{'P', "policies", kAtStart, &check<decode_policy_record>},
     RecordKind{'S', "shard heads", kAtStart, &check<decode_shard_head>},
     RecordKind{'T', "outbox heads", kAtStart, &check<decode_outbox_head>},
+    RecordKind{'V', "privacies of layers", kAtStart, &check<decode_layer_privacy_record>},
     RecordKind{'W', "sweep heads", kAtStart, &check<decode_sweep_head>},
     RecordKind{'X', "position expiry marks", false, &check_empty},
     RecordKind{'Y', "layer heads", kAtStart, &check<decode_layer_head>},

@@ -3,7 +3,8 @@
 //   client-example-nearby [ADDRESS]        default 127.0.0.1:7400
 //
 // With `--auth none` the token is the user's name, and everybody may do this; else the token needs the role service or
-// operator. The client only asks: it receives no messages, and has nothing to keep.
+// operator, which are shown exactly where everybody is. The client only asks: it receives no messages, and has nothing
+// to keep.
 #include <iostream>
 
 #include "client/client.hpp"

@@ -73,7 +73,8 @@ class FakePlaces final : public actors::PlaceViews, public std::enable_shared_fr
     std::vector<std::shared_ptr<actors::ShardInbox>> shards;
     for (std::uint16_t n = 0; n < kShards; ++n)
       shards.push_back(std::make_shared<Shard>(ShardId(n), shared_from_this()));
-    return std::make_shared<actors::PlaceDesk>(std::make_shared<actors::Router>(std::move(shards)), shared_from_this());
+    return std::make_shared<actors::PlaceDesk>(std::make_shared<actors::Router>(std::move(shards)), shared_from_this(),
+                                               nullptr);
   }
 
   // Those that were asked and not taken yet.

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -22,23 +23,35 @@ namespace earshot::tests {
 class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from_this<PlaceMap> {
  public:
   static constexpr std::uint16_t kShards = 4;
+  static constexpr std::uint64_t kSecret = 0x5ec2e7;  // of shown places
+
+  const std::shared_ptr<places::PrivacyTable> privacies = std::make_shared<places::PrivacyTable>();
+  ManualClock clock;                                          // of the budgets of questions; between questions
+  std::shared_ptr<const places::PlaceVisibility> visibility;  // before desk()
 
   std::shared_ptr<const actors::PlaceDesk> desk() {
     std::vector<std::shared_ptr<actors::ShardInbox>> shards;
     for (std::uint16_t n = 0; n < kShards; ++n) shards.push_back(std::make_shared<Shard>(shared_from_this()));
-    return std::make_shared<actors::PlaceDesk>(std::make_shared<actors::Router>(std::move(shards)), shared_from_this());
+    return std::make_shared<actors::PlaceDesk>(
+        std::make_shared<actors::Router>(std::move(shards)), shared_from_this(),
+        std::make_shared<actors::PrivateViews>(shared_from_this(), privacies, clock, kSecret, visibility));
   }
 
-  void put(const std::string& layer, const std::string& member, double score) {
+  void put(const std::string& layer, const std::string& member, double score, bool is_hidden = false) {
     const std::lock_guard lock(mutex_);
+    is_hidden ? void(hidden_.insert(member)) : void(hidden_.erase(member));
     layers_[LayerId::trusted(layer)][member] = score;
   }
-  void put(const std::string& layer, const std::string& member, const geo::Point& point) {
-    put(layer, member, static_cast<double>(geo::encode(point).value));
+  void put(const std::string& layer, const std::string& member, const geo::Point& point, bool is_hidden = false) {
+    put(layer, member, static_cast<double>(geo::encode(point).value), is_hidden);
   }
   [[nodiscard]] std::optional<double> score(const std::string& layer, const std::string& member) {
     const std::lock_guard lock(mutex_);
     return find(LayerId::trusted(layer), member);
+  }
+  [[nodiscard]] bool is_hidden(const std::string& member) {
+    const std::lock_guard lock(mutex_);
+    return hidden_.contains(member);
   }
   // The time to live that a member was set with last.
   [[nodiscard]] std::uint64_t ttl_ms(const std::string& member) {
@@ -91,7 +104,10 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
     actors::Scores scores;
     {
       const std::lock_guard lock(mutex_);
-      for (const std::string& member : question.members) scores.push_back(find(layer, member));
+      for (const std::string& member : question.members) {
+        const bool is_told = !question.sees || question.sees(*places::Member::make(member, hidden_.contains(member)));
+        scores.push_back(is_told ? find(layer, member) : std::nullopt);
+      }
     }
     answer([done = std::move(question.done), scores] { done(scores); });
   }
@@ -109,7 +125,8 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
     {
       const std::lock_guard lock(mutex_);
       for (const auto& [layer, members] : layers_)
-        if (!members.empty()) layers.insert(layers.begin(), {layer, members.size()});  // in any order
+        if (!members.empty())
+          layers.insert(layers.begin(), {layer, members.size(), privacies->own(layer)});  // in any order
     }
     answer([done = std::move(done), layers] { done(layers); });
   }
@@ -172,6 +189,7 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
       answer.outcomes.push_back(skipped ? kSkipped : !before ? kAdded : *before == item.score ? kUnchanged : kChanged);
       if (skipped) continue;
       layers_[command.layer][item.member] = item.score;
+      item.hidden ? void(hidden_.insert(item.member)) : void(hidden_.erase(item.member));
       ttls_ms_[item.member] = item.ttl_ms;
     }
     return answer;
@@ -192,6 +210,15 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
     return answer;
   }
 
+  Result<actors::PositionsAnswer> change(const SetLayerPrivacyCommand& command) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (refusal_) return fail(*refusal_);
+    }
+    privacies->set(command.layer, command.privacy);
+    return actors::PositionsAnswer{};
+  }
+
   Result<actors::NearbyAnswer> search(const LayerId& layer, const actors::NearbyQuestion& question) {
     const std::lock_guard lock(mutex_);
     geo::Point centre;
@@ -209,7 +236,7 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
     for (const auto& [name, score] : layers_[layer]) {
       const geo::Geohash place = *places::place_of(score);
       const auto distance = area->distance_within_m(geo::decode(place));
-      if (distance) answer.found.push_back({places::Member::make(name), place, *distance});
+      if (distance) answer.found.push_back({places::Member::make(name, hidden_.contains(name)), place, *distance});
     }
     if (question.pick == geo::Pick::kNearest)
       std::ranges::sort(answer.found, {}, &places::FoundMember::distance_m);
@@ -222,6 +249,7 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
   }
 
   mutable std::mutex mutex_;
+  std::set<std::string> hidden_;  // in every layer
   std::map<LayerId, std::map<std::string, double>> layers_;
   std::map<std::string, std::uint64_t> ttls_ms_;
   std::optional<Error> refusal_;

@@ -140,6 +140,7 @@ class ShardWorld : private actors::ShardHost {
   std::uint64_t requests = 0;
   std::vector<cluster::Move> moves;  // as told
   std::vector<cluster::ClearedLayer> cleared_layers;
+  std::vector<cluster::PrivacyChange> privacies;
   bool all_told = false;
 
  private:
@@ -157,6 +158,9 @@ class ShardWorld : private actors::ShardHost {
   void tell_moves(std::vector<cluster::Move> told, std::vector<cluster::ClearedLayer> cleared) override {
     moves.insert(moves.end(), told.begin(), told.end());
     cleared_layers.insert(cleared_layers.end(), cleared.begin(), cleared.end());
+  }
+  void tell_privacies(std::vector<cluster::PrivacyChange> told) override {
+    privacies.insert(privacies.end(), told.begin(), told.end());
   }
   void tell_all_told() override { all_told = true; }
 

@@ -159,6 +159,29 @@ TEST_F(PlacesTest, LayersAreThoseThatSomebodyIsIn) {
   }
 }
 
+TEST_F(PlacesTest, WhoIsHiddenAndWhatLayersShowIsKnown) {
+  tell_all();
+  places->moved(shard_of_member(kPeople, "ada"), {{kPeople, "ada", score_at({10, 50}), ++version, true}}, {});
+  move("bea", score_at({10, 50}));
+  const auto found = nearby(geo::Point{10, 50}, 1'000);
+  ASSERT_EQ(found->found.size(), 2u);
+  for (const auto& one : found->found) EXPECT_EQ(one.member->is_hidden(), one.member->name() == "ada");
+  std::promise<Scores> told;
+  places->ask(kPeople, ScoresQuestion{{"ada", "bea", "cy"},
+                                      [&](Scores scores) { told.set_value(std::move(scores)); },
+                                      [](const places::Member& member) { return !member.is_hidden(); }});
+  EXPECT_EQ(told.get_future().get(), (Scores{std::nullopt, score_at({10, 50}), std::nullopt}));
+
+  const LayerPrivacy privacy{1, 2, 3};
+  places->privacies({{kPeople, privacy}, {kCars, privacy}, {kCars, std::nullopt}});
+  EXPECT_EQ(places->privacy_table()->own(kPeople), privacy);
+  EXPECT_EQ(places->privacy_table()->own(kCars), std::nullopt);
+  EXPECT_EQ(places->privacy_table()->of(kCars), LayerPrivacy());
+  std::promise<std::vector<LayerPopulation>> layers;
+  places->ask_layers([&](std::vector<LayerPopulation> all) { layers.set_value(std::move(all)); });
+  EXPECT_EQ(layers.get_future().get().at(0).privacy, privacy);
+}
+
 TEST_F(PlacesTest, LayersDoNotMeetAndAClearedShardIsGone) {
   tell_all();
   for (int i = 0; i < 100; ++i) {

@@ -130,6 +130,40 @@ TEST_F(ShardPositionsTest, AllPositionsAreToldAfterAStart) {
   EXPECT_EQ(world.moves.size(), 20u);
 }
 
+TEST_F(ShardPositionsTest, APrivacyIsStoredThenToldThenAnsweredAndToldAgainAfterAStart) {
+  std::string name = "layer";
+  while (shard_of(name, kShardCount) != ShardWorld::kShard) name += "r";
+  const LayerId layer = LayerId::trusted(name);
+  const cluster::PrivacyChange change{layer, LayerPrivacy{1, 2, 3}};
+  world.settle();
+  world.privacies.clear();
+  const auto asked = ask(SetLayerPrivacyCommand{layer, change.privacy});
+  world.gather();
+  EXPECT_THAT(world.privacies, IsEmpty()) << "nothing is synced";
+  world.settle();
+  ASSERT_TRUE(asked->answer && *asked->answer);
+  EXPECT_THAT(world.privacies, ElementsAre(change));
+  world.restart();
+  world.privacies.clear();
+  world.scan();
+  EXPECT_THAT(world.privacies, ElementsAre(change));
+  const auto elsewhere = ask(SetLayerPrivacyCommand{LayerId::trusted(name + "-"), change.privacy});
+  world.settle();
+  const bool is_ours = shard_of(name + "-", kShardCount) == ShardWorld::kShard;
+  EXPECT_EQ(elsewhere->answer->has_value(), is_ours);
+}
+
+TEST_F(ShardPositionsTest, WhoIsHiddenIsToldToBeAlsoAfterAStart) {
+  ask(set({{ada, 1, 0, true}, {bea, 2}}));
+  world.settle();
+  EXPECT_THAT(world.moves, ElementsAre(Move{kPeople, ada, 1, 1, true}, Move{kPeople, bea, 2, 2, false}));
+  world.restart();
+  world.moves.clear();
+  world.scan();
+  EXPECT_THAT(world.moves,
+              testing::UnorderedElementsAre(Move{kPeople, ada, 1, 1, true}, Move{kPeople, bea, 2, 2, false}));
+}
+
 TEST_F(ShardPositionsTest, NewPositionsAreRefusedWhenTheDiskIsNearlyFullAndClearingIsNot) {
   ask(set({{ada, 1}}));
   world.settle();

@@ -270,6 +270,17 @@ TEST_F(ShardMachineDamage, DeviceWithADamagedCursorCanBeRemoved) {
   login(kStart, "tablet");  // its place is free
 }
 
+TEST_F(ShardMachineDamage, OfADamagedPrivacyTheStrictestIsTold) {
+  std::string name = "layer";
+  while (shard_of(name, kTestShards) != kTestShard) name += "r";
+  const LayerId layer = LayerId::trusted(name);
+  replica().apply(SetLayerPrivacyCommand{layer, LayerPrivacy{0, 0, 0}});
+  damage_value(keys::layer_privacy(layer));
+  const LayerPrivacy strictest{limits::kPrecisionMMax, limits::kDistanceStepMMax, 1};
+  EXPECT_THAT(replica()->privacies(), ElementsAre(PrivacyChange{layer, strictest}));
+  EXPECT_EQ(tick(kStart).damaged, 1u);
+}
+
 TEST_F(ShardMachineDamage, RoundThatIsForgottenBeginsAnew) {
   login(kStart);
   damage_value(keys::sweep_head());

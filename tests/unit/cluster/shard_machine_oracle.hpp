@@ -412,6 +412,7 @@ class ShardOracle {
   CommandResult run(const SetPositionsCommand&, Effects&) { return ClearedResult{0}; }
   CommandResult run(const ClearPositionsCommand&, Effects&) { return ClearedResult{0}; }
   CommandResult run(const ClearLayerCommand&, Effects&) { return ClearedResult{0}; }
+  CommandResult run(const SetLayerPrivacyCommand&, Effects&) { return StatusResult{}; }
   CommandResult run(const SetPolicyCommand& command, Effects&) {
     if (!command.user.empty() && !ours(command.user)) return StatusResult{fail(wrong_shard())};
     policies_.erase(command.user);

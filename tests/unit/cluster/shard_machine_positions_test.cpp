@@ -101,6 +101,55 @@ TEST_F(ShardMachinePositions, WhoIsHiddenIsSoUntilItIsSetAgainAndAcrossARestart)
       << "and whoever looks hears that it is seen";
 }
 
+// The n-th layer (from 0) whose name belongs to the test shard.
+LayerId layer_in_shard(std::size_t n) {
+  for (std::size_t i = 0;; ++i) {
+    const std::string name = "layer-" + std::to_string(i);
+    if (shard_of(name, kTestShards) == kTestShard && n-- == 0) return LayerId::trusted(name);
+  }
+}
+
+TEST_F(ShardMachinePositions, ThePrivaciesOfLayersAreKeptAndTold) {
+  const LayerId first = layer_in_shard(0), second = layer_in_shard(1);
+  const auto set_privacy = [this](const LayerId& layer, std::optional<LayerPrivacy> privacy) {
+    last_ = replica().apply(SetLayerPrivacyCommand{layer, privacy});
+    return std::get<StatusResult>(last_.results.at(0)).status;
+  };
+  EXPECT_THAT(replica()->privacies(), IsEmpty());
+  EXPECT_TRUE(set_privacy(first, LayerPrivacy{1, 2, 3}));
+  EXPECT_THAT(last_.privacies, ElementsAre(PrivacyChange{first, LayerPrivacy{1, 2, 3}}));
+  EXPECT_TRUE(set_privacy(second, LayerPrivacy{0, 0, 0}));
+  EXPECT_TRUE(set_privacy(first, LayerPrivacy{4, 5, 6}));
+  for (const bool is_flushed : {false, true}) {
+    is_flushed ? replica().flush_and_reopen() : replica().reopen();
+    EXPECT_THAT(replica()->privacies(), testing::UnorderedElementsAre(PrivacyChange{first, LayerPrivacy{4, 5, 6}},
+                                                                      PrivacyChange{second, LayerPrivacy{0, 0, 0}}));
+  }
+  EXPECT_TRUE(set_privacy(first, std::nullopt));
+  EXPECT_THAT(last_.privacies, ElementsAre(PrivacyChange{first, std::nullopt}));
+  EXPECT_TRUE(set_privacy(first, std::nullopt)) << "which it is already";
+  replica().flush_and_reopen();
+  EXPECT_THAT(replica()->privacies(), ElementsAre(PrivacyChange{second, LayerPrivacy{0, 0, 0}}));
+
+  std::string other = "x";
+  while (shard_of(other, kTestShards) == kTestShard) other += "x";
+  EXPECT_EQ(set_privacy(LayerId::trusted(other), LayerPrivacy{}).error().code, ErrorCode::kUnavailable);
+  EXPECT_THAT(last_.privacies, IsEmpty());
+}
+
+TEST_F(ShardMachinePositions, PrivaciesAreBounded) {
+  limits.layers_max = 2;
+  const auto set_privacy = [this](std::size_t n, std::optional<LayerPrivacy> privacy) {
+    last_ = replica().apply(SetLayerPrivacyCommand{layer_in_shard(n), privacy});
+    return std::get<StatusResult>(last_.results.at(0)).status;
+  };
+  EXPECT_TRUE(set_privacy(0, LayerPrivacy{}) && set_privacy(1, LayerPrivacy{}));
+  EXPECT_EQ(set_privacy(2, LayerPrivacy{}).error().code, ErrorCode::kOverloaded);
+  EXPECT_TRUE(set_privacy(1, LayerPrivacy{1, 1, 1})) << "those that are there go on";
+  EXPECT_TRUE(set_privacy(1, std::nullopt));
+  EXPECT_TRUE(set_privacy(2, LayerPrivacy{}));
+}
+
 TEST_F(ShardMachinePositions, OnlyIfNewAndOnlyIfExists) {
   set({{ada, 1}});
   EXPECT_THAT(*set({{ada, 2}, {bea, 3}}, PositionCondition::kIfNew), ElementsAre(kSkipped, kAdded));

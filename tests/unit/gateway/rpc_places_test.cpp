@@ -1,6 +1,7 @@
 #include "gateway/rpc_places.hpp"
 
 #include <chrono>
+#include <cmath>
 #include <memory>
 #include <set>
 #include <string>
@@ -52,9 +53,11 @@ TEST(PlacesPermission, AUserSetsAndClearsItsOwnPositionOnly) {
   EXPECT_EQ(denied(ClearPositionsRequest{kPeople, {"alice", ""}}), "allowed");
   EXPECT_EQ(denied(ClearPositionsRequest{kPeople, {"alice", "bob"}}), "members");
   EXPECT_EQ(denied(ClearLayerRequest{kPeople}), "role");
-  EXPECT_EQ(denied(NearbyRequest{}), "role");
-  EXPECT_EQ(denied(PositionsRequest{kPeople, {"alice"}}), "role");
-  EXPECT_EQ(denied(DistanceRequest{}), "role");
+  EXPECT_EQ(denied(LayerPrivacyRequest{}), "role");
+  EXPECT_EQ(denied(SetLayerPrivacyRequest{}), "role");
+  EXPECT_EQ(denied(NearbyRequest{}), "allowed");
+  EXPECT_EQ(denied(PositionsRequest{kPeople, {"alice", "bob"}}), "allowed");
+  EXPECT_EQ(denied(DistanceRequest{}), "allowed");
   EXPECT_EQ(denied(LayersRequest{}), "role");
   EXPECT_EQ(may_ask(kAlice, Role(77), LayersRequest{}).error().code, ErrorCode::kPermissionDenied)
       << "a role that nobody knows may do what a user may";
@@ -69,6 +72,8 @@ TEST(PlacesPermission, ServicesAndOperatorsDoEverything) {
     EXPECT_TRUE(may_ask(kAlice, role, PositionsRequest{}));
     EXPECT_TRUE(may_ask(kAlice, role, DistanceRequest{}));
     EXPECT_TRUE(may_ask(kAlice, role, LayersRequest{}));
+    EXPECT_TRUE(may_ask(kAlice, role, LayerPrivacyRequest{}));
+    EXPECT_TRUE(may_ask(kAlice, role, SetLayerPrivacyRequest{}));
   }
 }
 
@@ -100,6 +105,16 @@ class RpcPlacesTest : public GatewayTest {
   auto positions(const std::vector<std::string>& members) { return wait(positions_later(members)); }
   auto distance(const std::string& from, const std::string& to) {
     return wait(call(client_->session().distanceRequest(), DistanceRequest{{}, from, to}));
+  }
+  auto privacy(const LayerId& layer = {}) {
+    return wait(call(client_->session().layerPrivacyRequest(), LayerPrivacyRequest{layer}));
+  }
+  Status set_privacy(std::optional<LayerPrivacy> privacy, const LayerId& layer = {}) {
+    auto request = client_->session().setLayerPrivacyRequest();
+    wire::write(SetLayerPrivacyRequest{layer, privacy}, request);
+    auto answer = request.send().wait(io_.waitScope);
+    if (answer.isError()) return fail(wire::read(answer.getError()));
+    return {};
   }
   auto layers(const std::string& after = "") {
     return wait(call(client_->session().layersRequest(), LayersRequest{after}));
@@ -411,14 +426,86 @@ TEST_F(RpcPlacesTokenTest, AUsersTokenSetsItsOwnPositionAndNobodyElses) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kPermissionDenied);
   EXPECT_FALSE(map_->score("people", "bob"));
-  EXPECT_EQ(nearby(around(kBeijing, 10)).error().code, ErrorCode::kPermissionDenied);
   EXPECT_EQ(layers().error().code, ErrorCode::kPermissionDenied);
+  EXPECT_EQ(privacy().error().code, ErrorCode::kPermissionDenied);
+  EXPECT_EQ(set_privacy(LayerPrivacy{0, 0, 0}).error().code, ErrorCode::kPermissionDenied);
+}
+
+TEST_F(RpcPlacesTokenTest, AUserIsShownOthersAsTheLayersPrivacyHasIt) {
+  log_in_as("alice", Role::kUser);
+  map_->privacies->set(kPeople, LayerPrivacy{1'000, 500, 20});
+  map_->put("people", "alice", kBeijing), map_->put("people", "bob", kBeijing);
+  map_->put("people", "hidden", kBeijing, true);
+  const geo::Geohash bob = places::shown_place(geo::encode(kBeijing), kPeople, "bob", PlaceMap::kSecret, 1'000);
+  const double apart = geo::distance_m(geo::decode(geo::encode(kBeijing)), geo::decode(bob));
+  auto request = around(std::string(), 10'000);
+  request.order = NearbyOrder::kNearestFirst;
+  request.with_distance = request.with_point = request.with_geohash = true;
+  const NearbyFound found = nearby(request).value();
+  ASSERT_EQ(found.members.size(), 2u);
+  EXPECT_EQ(found.completeness, Completeness::kExact);
+  const geo::Geohash alice = geo::encode(kBeijing);
+  EXPECT_EQ(found.members[0], (NearbyMember{"alice", 0.0, geo::decode(alice), alice}));
+  EXPECT_EQ(found.members[1], (NearbyMember{"bob", std::ceil(apart / 500) * 500, geo::decode(bob), bob}));
+  const Positions told = positions({"bob", "hidden", ""}).value();
+  EXPECT_EQ(told.members[0]->geohash, bob);
+  EXPECT_FALSE(told.members[1]);
+  EXPECT_EQ(told.members[2]->geohash, alice);
+  EXPECT_EQ(distance("", "bob").value().metres, std::ceil(apart / 500) * 500);
+  EXPECT_FALSE(distance("", "hidden").value().metres);
+  request.centre = std::string("hidden");
+  EXPECT_EQ(nearby(request).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(nearby(request).error().field, "centre.member");
+
+  request.centre = kBeijing;
+  request.count = 1;
+  EXPECT_EQ(nearby(request).value().completeness, Completeness::kTruncated);
+  map_->privacies->set(kPeople, LayerPrivacy{1'000, 500, 1});
+  const Error refused = nearby(request).error();
+  EXPECT_EQ(refused.code, ErrorCode::kOverloaded);
+  EXPECT_EQ(refused.field, "queries");
+  EXPECT_GT(refused.retry_after_ms, 0u);
+}
+
+TEST_F(RpcPlacesTokenTest, AUserIsToldNothingInPart) {
+  map_->begin_incomplete();
+  log_in_as("alice", Role::kUser);
+  map_->put("people", "bob", kBeijing);
+  auto request = around(kBeijing, 10);
+  request.deadline_ms = 20;
+  EXPECT_EQ(nearby(request).error().code, ErrorCode::kUnavailable) << "what the layer shows is not known either";
+}
+
+TEST_F(RpcPlacesTokenTest, AUserHidesItself) {
+  log_in_as("alice", Role::kUser);
+  SetPositionsRequest request = set_of({""});
+  request.items[0].hidden = true;
+  EXPECT_TRUE(set(request));
+  EXPECT_TRUE(map_->is_hidden("alice"));
+  EXPECT_EQ(names_of(nearby(around(kBeijing, 10))), std::vector<std::string>{"alice"});
+  EXPECT_TRUE(set(set_of({""})));
+  EXPECT_FALSE(map_->is_hidden("alice"));
 }
 
 TEST_F(RpcPlacesTokenTest, AServicesTokenSetsAndAsksForEverybody) {
   log_in_as("backend", Role::kService);
   EXPECT_TRUE(set(set_of({"alice", "bob"})));
-  EXPECT_EQ(names_of(nearby(around(kBeijing, 10))).size(), 2u);
+  map_->put("people", "hidden", kBeijing, true);
+  for (int i = 0; i < 100; ++i)
+    ASSERT_EQ(names_of(nearby(around(kBeijing, 10))).size(), 3u) << "exactly there, hidden or not, and no budget";
+}
+
+TEST_F(RpcPlacesTokenTest, AServiceSetsHowALayerIsShown) {
+  log_in_as("backend", Role::kService);
+  EXPECT_EQ(privacy().value(), (LayerPrivacyInfo{{}, true}));
+  EXPECT_TRUE(set_privacy(LayerPrivacy{300, 100, 60}));
+  EXPECT_EQ(privacy().value(), (LayerPrivacyInfo{{300, 100, 60}, false}));
+  EXPECT_EQ(privacy(LayerId::trusted("taxis")).value().inherited, true);
+  map_->put("people", "bob", kBeijing);
+  EXPECT_EQ(layers().value().layers.at(0), (LayerInfo{kPeople, 1, {{300, 100, 60}, false}}));
+  EXPECT_EQ(set_privacy(LayerPrivacy{limits::kPrecisionMMax + 1, 0, 0}).error().field, "privacy.precisionM");
+  EXPECT_TRUE(set_privacy(std::nullopt));
+  EXPECT_EQ(privacy().value(), (LayerPrivacyInfo{{}, true}));
 }
 
 }  // namespace

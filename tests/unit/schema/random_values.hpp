@@ -160,6 +160,10 @@ class RandomValues {
   std::string member() { return bytes(limits::kMemberBytesMax); }
   double score() { return coin() ? static_cast<double>(random.below(std::uint64_t{1} << 52)) : -0.5 * random.next(); }
   PositionRecord position_record() { return {score(), number(), number(), coin()}; }
+  LayerPrivacy layer_privacy() {
+    const auto some = [this] { return static_cast<std::uint32_t>(number()); };
+    return {some(), some(), some()};
+  }
   LayerHead layer_head() { return {number(), number(), number(), member()}; }
 
   SendItem send_item() {
@@ -172,7 +176,7 @@ class RandomValues {
     return item;
   }
   Command command() {
-    switch (random.below(14)) {
+    switch (random.below(15)) {
       case 0: {
         SendCommand send{ProducerId(number()), user(), device(), {}};
         for (std::size_t i = random.below(6); i > 0; --i) send.items.push_back(send_item());
@@ -222,6 +226,7 @@ class RandomValues {
         return clear;
       }
       case 12: return ClearLayerCommand{layer()};
+      case 13: return SetLayerPrivacyCommand{layer(), coin() ? std::optional(layer_privacy()) : std::nullopt};
       default: return ConfirmCommand{ShardId(static_cast<std::uint16_t>(number())), number()};
     }
   }

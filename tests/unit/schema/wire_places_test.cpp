@@ -220,7 +220,30 @@ TEST(WirePlaces, AnswersComeBackAsValueOrError) {
   expect_whole<schema::PositionsAnswer>(Positions{{std::nullopt, Position{geo::decode(place), place}}});
   expect_whole<schema::DistanceAnswer>(Distance{0.0});
   expect_whole<schema::DistanceAnswer>(Distance{});
-  expect_whole<schema::LayersAnswer>(LayersPage{{{kPeople, 3}, {kTaxis, 1}}, true});
+  expect_whole<schema::LayersAnswer>(LayersPage{{{kPeople, 3}, {kTaxis, 1, {{1, 2, 3}, false}}}, true});
+  expect_whole<schema::LayerPrivacyAnswer>(LayerPrivacyInfo{{1, 2, 3}, false});
+  expect_whole<schema::LayerPrivacyAnswer>(LayerPrivacyInfo{{}, true});
+}
+
+TEST(WirePlaces, APrivacyIsReadWholeAndWithinItsLimits) {
+  using Params = Session::SetLayerPrivacyParams;
+  const SetLayerPrivacyRequest edge{
+      kTaxis, LayerPrivacy{limits::kPrecisionMMax, limits::kDistanceStepMMax, limits::kQueriesPerMinuteMax}};
+  EXPECT_EQ(through<Params>(edge).value(), edge);
+  EXPECT_EQ(through<Params>(SetLayerPrivacyRequest{kTaxis, LayerPrivacy{0, 0, 0}}).value().privacy,
+            (LayerPrivacy{0, 0, 0}));
+  EXPECT_EQ(through<Params>(SetLayerPrivacyRequest{{}, std::nullopt}).value(),
+            (SetLayerPrivacyRequest{kPeople, std::nullopt}));
+  EXPECT_EQ(through<Session::LayerPrivacyParams>(LayerPrivacyRequest{}).value().layer, kPeople);
+  const auto broken = [&](const std::function<void(Params::Builder)>& breaks) {
+    return refused(through<Params>(edge, [&](auto params) { breaks(params); }));
+  };
+  EXPECT_EQ(broken([](auto p) { p.getPrivacy().setPrecisionM(limits::kPrecisionMMax + 1); }), "privacy.precisionM");
+  EXPECT_EQ(broken([](auto p) { p.getPrivacy().setDistanceStepM(limits::kDistanceStepMMax + 1); }),
+            "privacy.distanceStepM");
+  EXPECT_EQ(broken([](auto p) { p.getPrivacy().setQueriesPerMinute(limits::kQueriesPerMinuteMax + 1); }),
+            "privacy.queriesPerMinute");
+  EXPECT_EQ(broken([](auto p) { p.disownPrivacy(); }), "privacy") << "one that is left out would show everything";
 }
 
 TEST(WirePlaces, GeohashesAreToldAsTextToo) {

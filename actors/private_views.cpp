@@ -1,0 +1,149 @@
+#include "actors/private_views.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "base/limits.hpp"
+#include "geo/distance.hpp"
+#include "places/layer.hpp"
+#include "places/private_search.hpp"
+
+namespace earshot::actors {
+namespace {
+
+using SharedSight = std::shared_ptr<const places::Sight>;
+
+Error not_known_yet() {
+  return Error{ErrorCode::kUnavailable, "", "the node has just started and does not know yet where everybody is",
+               limits::kRetryAfterMs};
+}
+
+std::optional<geo::Geohash> shown(const places::Sight& sight, const std::string& member,
+                                  const std::optional<double>& score) {
+  const auto real = score ? places::place_of(*score) : std::nullopt;
+  return real ? std::optional(sight.shown(member, *real)) : std::nullopt;
+}
+
+ScoresQuestion scores_of(std::vector<std::string> members, const SharedSight& sight, std::function<void(Scores)> done) {
+  return {std::move(members), std::move(done), [sight](const places::Member& member) { return sight->sees(member); }};
+}
+
+// A search that goes on until it is done. Whoever answers last holds it.
+class Searching : public std::enable_shared_from_this<Searching> {
+ public:
+  Searching(std::shared_ptr<PlaceViews> views, LayerId layer, places::PrivateSearch search,
+            std::function<void(Result<NearbyAnswer>)> done)
+      : views_(std::move(views)), layer_(std::move(layer)), search_(std::move(search)), done_(std::move(done)) {}
+
+  void ask() {
+    const geo::Search next = search_.next();
+    NearbyQuestion question;
+    question.centre = next.area.centre();
+    question.area = [area = next.area](const geo::Point&) { return Result<geo::Area>(area); };
+    question.pick = next.pick;
+    question.count_max = next.count_max;
+    question.with_distance = next.with_distance;
+    question.in_order = next.in_order;
+    question.done = [self = shared_from_this()](Result<NearbyAnswer> answer) { self->take(std::move(answer)); };
+    views_->ask(layer_, std::move(question));
+  }
+
+ private:
+  void take(Result<NearbyAnswer> answer) {
+    if (!answer) return done_(fail(std::move(answer.error())));
+    if (!search_.take(answer->found)) return ask();
+    done_(NearbyAnswer{std::move(search_.found()), answer->is_partial, search_.is_cut()});
+  }
+
+  const std::shared_ptr<PlaceViews> views_;
+  const LayerId layer_;
+  places::PrivateSearch search_;
+  const std::function<void(Result<NearbyAnswer>)> done_;
+};
+
+void search_around(const std::shared_ptr<PlaceViews>& views, const LayerId& layer, const SharedSight& sight,
+                   const geo::Point& centre, NearbyQuestion& question) {
+  const auto area = question.area(centre);
+  if (!area) return question.done(fail(area.error()));
+  std::make_shared<Searching>(views, layer, places::PrivateSearch(*sight, *area, question.pick, question.count_max),
+                              std::move(question.done))
+      ->ask();
+}
+
+}  // namespace
+
+PrivateViews::PrivateViews(std::shared_ptr<PlaceViews> views, std::shared_ptr<const places::PrivacyTable> privacies,
+                           const Clock& clock, std::uint64_t secret,
+                           std::shared_ptr<const places::PlaceVisibility> visibility)
+    : views_(std::move(views)),
+      privacies_(std::move(privacies)),
+      clock_(clock),
+      secret_(secret),
+      visibility_(std::move(visibility)),
+      budget_(limits::kQueryBudgetsMax) {}
+
+Status PrivateViews::begin(const UserId& viewer, const LayerPrivacy& privacy, bool is_about_others) {
+  if (!views_->is_complete()) return fail(not_known_yet());
+  if (!is_about_others) return {};
+  const std::lock_guard lock(mutex_);
+  return budget_.take(viewer, privacy.queries_per_minute, clock_.monotonic_ms());
+}
+
+SharedSight PrivateViews::sight(const UserId& viewer, const LayerId& layer, const LayerPrivacy& privacy) const {
+  return std::make_shared<const places::Sight>(viewer, layer, privacy, secret_, visibility_);
+}
+
+void PrivateViews::nearby(const UserId& viewer, const LayerId& layer, NearbyQuestion question) {
+  const LayerPrivacy privacy = privacies_->of(layer);
+  if (auto begun = begin(viewer, privacy, true); !begun) return question.done(fail(std::move(begun.error())));
+  const SharedSight sees = sight(viewer, layer, privacy);
+  if (const auto* point = std::get_if<geo::Point>(&question.centre))
+    return search_around(views_, layer, sees, *point, question);
+  std::string member = std::get<std::string>(std::move(question.centre));
+  auto go_on = [views = views_, layer, sees, member, question = std::move(question)](const Scores& scores) mutable {
+    const auto place = shown(*sees, member, scores.at(0));
+    if (!place) return question.done(fail(ErrorCode::kNotFound, "member", "it has no position in the layer"));
+    search_around(views, layer, sees, geo::decode(*place), question);
+  };
+  views_->ask(layer, scores_of({std::move(member)}, sees, std::move(go_on)));
+}
+
+void PrivateViews::positions(const UserId& viewer, const LayerId& layer, std::vector<std::string> members,
+                             Done<Scores> done) {
+  const LayerPrivacy privacy = privacies_->of(layer);
+  const bool others = std::ranges::any_of(members, [&](const std::string& one) { return one != viewer.text(); });
+  if (auto begun = begin(viewer, privacy, others); !begun) return done(fail(std::move(begun.error())));
+  const SharedSight sees = sight(viewer, layer, privacy);
+  auto tell = [sees, members, done = std::move(done)](Scores scores) {
+    for (std::size_t i = 0; i < scores.size(); ++i) {
+      const auto place = shown(*sees, members[i], scores[i]);
+      scores[i] = place ? std::optional(static_cast<double>(place->value)) : std::nullopt;
+    }
+    done(std::move(scores));
+  };
+  views_->ask(layer, scores_of(std::move(members), sees, std::move(tell)));
+}
+
+void PrivateViews::distance(const UserId& viewer, const LayerId& layer, std::string from, std::string to,
+                            Done<MemberDistance> done) {
+  const LayerPrivacy privacy = privacies_->of(layer);
+  const bool others = from != viewer.text() || to != viewer.text();
+  if (auto begun = begin(viewer, privacy, others); !begun) return done(fail(std::move(begun.error())));
+  const SharedSight sees = sight(viewer, layer, privacy);
+  auto tell = [sees, from, to, done = std::move(done)](const Scores& scores) {
+    const auto one = shown(*sees, from, scores.at(0));
+    const auto other = shown(*sees, to, scores.at(1));
+    MemberDistance distance;
+    if (one && other) distance.metres = sees->told_m(geo::distance_m(geo::decode(*one), geo::decode(*other)));
+    done(distance);
+  };
+  views_->ask(layer, scores_of({std::move(from), std::move(to)}, sees, std::move(tell)));
+}
+
+LayerPrivacyInfo PrivateViews::privacy(const LayerId& layer) const {
+  const auto own = privacies_->own(layer);
+  return {own.value_or(LayerPrivacy()), !own};
+}
+
+}  // namespace earshot::actors
