@@ -160,10 +160,17 @@ TEST_F(PlacesProcess, TheCommandsSetShowAndClear) {
                              HasSubstr("1 in a box of 100 m by 100 m; that is everybody\n")));
   EXPECT_THAT(earshot("nearby --user alice --radius 5km --count 1").output, HasSubstr("there are more\n"));
   earshot("locate --user alice --layer taxis 7 1 2");
-  EXPECT_THAT(earshot("layers --user alice").output, testing::ContainsRegex("people +2\ntaxis +1\n"));
+  EXPECT_THAT(earshot("layers --user alice").output,
+              testing::ContainsRegex("people +2  places to 200 m.*\ntaxis +1  places to 200 m"));
   EXPECT_EQ(earshot("layers --user alice --clear taxis").output, "taxis is cleared\n");
   EXPECT_EQ(earshot("layers --user alice --clear taxis").output, "taxis: nobody was in it\n");
-  EXPECT_EQ(earshot("layers --user alice --json").output, "{\"layer\":\"people\",\"members\":2}\n");
+  EXPECT_EQ(earshot("layers --user alice --json").output,
+            "{\"layer\":\"people\",\"members\":2,\"privacy\":{\"precisionM\":200,\"distanceStepM\":100,"
+            "\"queriesPerMinute\":30,\"inherited\":true}}\n");
+  EXPECT_EQ(earshot("layers --user alice --privacy people --precision 300 --step 0").output,
+            "people: places to 300 m, exact distances, 30 questions a minute\n");
+  EXPECT_EQ(earshot("layers --user alice --privacy people --inherit").output,
+            "people: places to 200 m, distances to 100 m, 30 questions a minute (as by default)\n");
   EXPECT_EQ(earshot("locate --user alice --remove bob carol").output, "1 of 2 had a position; none has one now\n");
   EXPECT_EQ(earshot("locate --user alice --remove").output, "1 of 1 had a position; none has one now\n");
 
@@ -210,8 +217,13 @@ TEST_F(PlacesProcess, AUsersTokenSetsItsOwnPlaceAndNobodyElses) {
   EXPECT_THAT(other.output, HasSubstr("role service or operator"));
   EXPECT_EQ(earshot("locate --remove bob" + alice).code, 3);
   EXPECT_EQ(earshot("layers --clear people" + alice).code, 3);
-  EXPECT_EQ(earshot("nearby --radius 5km" + alice).code, 3);
+  EXPECT_EQ(earshot("layers --privacy people --precision 0" + alice).code, 3);
   EXPECT_EQ(earshot("locate bob 1.001 2" + backend).code, 0);
+  EXPECT_EQ(earshot("locate carol 1.001 2 --hidden" + backend).code, 0);
+  EXPECT_THAT(earshot("nearby --radius 5km" + alice).output,
+              testing::AllOf(HasSubstr("bob"), HasSubstr("00 m"), testing::Not(HasSubstr("carol"))));
+  EXPECT_THAT(earshot("nearby --member alice --radius 5km" + backend).output,
+              testing::AllOf(HasSubstr("111 m"), HasSubstr("carol")));
   const auto near = earshot("nearby --member alice --radius 5km --json" + backend);
   EXPECT_EQ(near.code, 0);
   EXPECT_THAT(near.output, testing::AllOf(HasSubstr("alice"), HasSubstr("bob"), HasSubstr("exact")));
