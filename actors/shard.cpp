@@ -469,7 +469,7 @@ void ShardImpl::tell_moves(cluster::Effects& effects) {
 void ShardImpl::act_on_applied(std::uint64_t now_ms) {
   for (Applied& applied : applied_) {
     if (!tells_moves_late_) tell_moves(applied.effects);
-    if (!effects.privacies.empty()) host_.tell_privacies(std::move(effects.privacies));
+    if (!applied.effects.privacies.empty()) host_.tell_privacies(std::move(applied.effects.privacies));
     while (auto entry = waiters_.pop_through(applied.index)) {
       if (entry->index != applied.index || entry->term != applied.term) {
         refuse_entry(entry->waiters, entry->bytes, lost());
