@@ -27,7 +27,7 @@ using Scores = std::vector<std::optional<double>>;  // none: that member is nowh
 struct LayerPopulation {
   LayerId layer;
   std::size_t members = 0;
-  std::optional<LayerPrivacy> privacy;  // none: it has none of its own
+  std::optional<LayerPrivacy> privacy = {};  // none: it has none of its own
 };
 
 // Each is answered once, on the thread that has the answer: that only passes it on.
