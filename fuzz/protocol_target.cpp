@@ -1,4 +1,6 @@
 // A whole connection of a client: the RPC system, its guards and a session, before a broker that answers everything.
+#include <atomic>
+#include <cstddef>
 #include <memory>
 #include <utility>
 #include <variant>
@@ -99,7 +101,9 @@ void talk(kj::AsyncIoContext& io, const std::uint8_t* data, std::size_t size) {
   gateway::ReadingRoom reading(limits::kReadingBytesMax);
   gateway::GatewayCounters counters;
   kj::Timer& timer = io.provider->getTimer();
+  const std::atomic<std::size_t> connections{1};
   gateway::SessionContext context{.broker = broker,
+                                  .desk = nullptr,
                                   .logins = logins,
                                   .bridge = std::make_shared<Bridge>(limits::kBridgeQueueItemsMax),
                                   .timer = timer,
@@ -107,6 +111,7 @@ void talk(kj::AsyncIoContext& io, const std::uint8_t* data, std::size_t size) {
                                   .answers = answers,
                                   .reading = reading,
                                   .counters = counters,
+                                  .connections = connections,
                                   .ports = {}};
   auto pipe = kj::newTwoWayPipe();
   {
