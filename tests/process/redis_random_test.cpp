@@ -111,7 +111,7 @@ class Round {
     }
     ASSERT_FALSE(spots_.empty());
     for (int i = 0; i < kSearches; ++i) {
-      both_.expect_same({"GEODIST", "places", member(), member(), dice_.one_of(tests::kUnits).name});
+      both_.expect_same_distance({"GEODIST", "places", member(), member(), dice_.one_of(tests::kUnits).name});
       both_.expect_same({"ZSCORE", "places", member()});
     }
   }

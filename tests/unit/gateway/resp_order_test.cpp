@@ -169,7 +169,7 @@ TEST_F(RespOrder, OneLargeReplyIsUnderWayAtATime) {
 
 TEST_F(RespOrder, ASearchForAFewIsNoLargeReply) {
   RespPeer& client = connect();
-  for (int i = 0; i < 3; ++i) client.say("GEOSEARCH people FROMLONLAT 13 38 BYRADIUS 9 km COUNT 1000\r\n");
+  for (int i = 0; i < 3; ++i) client.say("GEOSEARCH people FROMLONLAT 13 38 BYRADIUS 9 km COUNT 128\r\n");
   EXPECT_EQ(places_->questions(), 3u);
   EXPECT_EQ(answers_.used(), 0u);
 }

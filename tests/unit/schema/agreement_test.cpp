@@ -88,7 +88,7 @@ TEST(Agreement, PlacesHaveTheSameNumbers) {
               same(schema::PositionOutcome::UNCHANGED, PositionOutcome::kUnchanged) &&
               same(schema::PositionOutcome::SKIPPED, PositionOutcome::kSkipped) &&
               same(schema::PositionOutcome::ACCEPTED, PositionOutcome::kAccepted));
-  EXPECT_EQ(capnp::Schema::from<schema::PositionOutcome>().getEnumerants().size(), 4u);
+  EXPECT_EQ(capnp::Schema::from<schema::PositionOutcome>().getEnumerants().size(), 5u);
   EXPECT_TRUE(same(schema::NearbyOrder::NONE, NearbyOrder::kNone) &&
               same(schema::NearbyOrder::NEAREST_FIRST, NearbyOrder::kNearestFirst) &&
               same(schema::NearbyOrder::FARTHEST_FIRST, NearbyOrder::kFarthestFirst));

@@ -267,7 +267,7 @@ TEST(WirePlaces, AnswersNameTheFieldAtFault) {
   EXPECT_EQ(tell([](auto m) { m.getGeohash().setValue(std::uint64_t{1} << 52); }), "geohash");
   const Result<PositionOutcomes> outcomes = PositionOutcomes{PositionOutcome::kAdded};
   EXPECT_EQ(refused(through<schema::SetPositionsAnswer>(
-                outcomes, [](auto a) { a.getOutcomes().set(0, static_cast<schema::PositionOutcome>(4)); })),
+                outcomes, [](auto a) { a.getOutcomes().set(0, static_cast<schema::PositionOutcome>(5)); })),
             "outcomes");
   const Result<LayersPage> page = LayersPage{{{kPeople, 3}}, false};
   EXPECT_EQ(refused(through<schema::LayersAnswer>(page, [](auto a) { a.getFound().getLayers()[0].setName(""); })),
