@@ -88,6 +88,15 @@ void ReplyWriter::coordinate(double degrees) {
   real(text == "-0" ? "0" : text);
 }
 
-void ReplyWriter::distance(double length) { bulk(formatted("%.4f", length)); }
+// Redis multiplies before it rounds, half to even: where the product falls on the middle between two texts, "%.4f"
+// would tell the other one.
+void ReplyWriter::distance(double length) {
+  constexpr std::int64_t kParts = 10'000;
+  const std::int64_t parts = std::llrint(length * static_cast<double>(kParts));
+  std::array<char, 32> text{};
+  const int size = std::snprintf(text.data(), text.size(), "%lld.%04lld", static_cast<long long>(parts / kParts),
+                                 static_cast<long long>(parts % kParts));
+  bulk({text.data(), static_cast<std::size_t>(size)});
+}
 
 }  // namespace earshot::resp

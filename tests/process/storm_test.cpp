@@ -36,9 +36,8 @@ constexpr std::chrono::seconds kLatencyMax{10};
 // When the timers of ended sessions (10 s) have run out, and the allocator has given back what they leave.
 constexpr std::chrono::milliseconds kMemoryPatience{30'000};
 constexpr int kLookMs = 50;
-// What may be spare, with what the messages of meanwhile take until they are flushed; and of each who was there what
-// shards keep, and the pages that it keeps from being given back.
-constexpr std::size_t kMemoryLeftMax = 33 << 20;
+// What may be spare; and of each who was there what shards keep, and the pages that it keeps from being given back.
+constexpr std::size_t kMemoryLeftMax = 24 << 20;
 constexpr std::size_t kMemoryLeftPerUserMax = 8 << 10;
 
 bool is_long() { return std::getenv("EARSHOT_LONG") != nullptr; }

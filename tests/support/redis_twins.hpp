@@ -1,8 +1,6 @@
 #pragma once
 
-#include <cmath>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <string>
 
@@ -42,18 +40,6 @@ class TwinClients {
   }
   // Both without a key.
   void clear() { expect_same({"FLUSHDB"}); }
-  // A distance to the last digit, but for what a double cannot hold: half way round the Earth one answer in about
-  // 100 000 lies so near the middle between two texts that the last bit decides.
-  void expect_same_distance(const Words& words) {
-    const Reply our_reply = ours.command(words);
-    const Reply redis_reply = redis.command(words);
-    if (our_reply == redis_reply) return;
-    constexpr double kLastBitTellsM = 1e7;
-    const double ours_m = std::strtod(our_reply.text.c_str(), nullptr);
-    const double redis_m = std::strtod(redis_reply.text.c_str(), nullptr);
-    EXPECT_TRUE(redis_m > kLastBitTellsM && std::abs(ours_m - redis_m) < 1.5e-4)
-        << to_text(words).substr(0, 300) << ": " << our_reply.text << ", not " << redis_reply.text;
-  }
   // The answer, which has to be the same to the last byte.
   Reply expect_same(const Words& words) {
     Reply our_reply = ours.command(words);

@@ -44,6 +44,16 @@ TEST(ReplyWriter, WritesWhatDiffersAsEachProtocolHasIt) {
   EXPECT_EQ(written(true, [](auto& to) { to.number(-std::numeric_limits<double>::infinity()); }), ",-inf\r\n");
 }
 
+// The product with 10 000 falls on the middle between two texts, and the even one is told; "%.4f" tells the other. From
+// a comparison with Redis 7.0.15.
+TEST(ReplyWriter, RoundsDistancesAsRedisDoes) {
+  const auto text = [](double length) { return written(false, [&](auto& to) { to.distance(length); }); };
+  EXPECT_EQ(text(17587807.532650001347), "$13\r\n17587807.5326\r\n");
+  EXPECT_EQ(text(0), "$6\r\n0.0000\r\n");
+  EXPECT_EQ(text(0.00004), "$6\r\n0.0000\r\n");
+  EXPECT_EQ(text(0.99996), "$6\r\n1.0000\r\n");
+}
+
 // Redis's documentation of GEOPOS.
 TEST(ReplyWriter, WritesCoordinatesWithoutZerosAtTheEnd) {
   const auto text = [](double degrees) { return written(true, [&](auto& to) { to.coordinate(degrees); }); };
