@@ -13,6 +13,7 @@
 #include "actors/shard_flush.hpp"
 #include "actors/shard_manage.hpp"
 #include "actors/shard_outbox.hpp"
+#include "actors/shard_places.hpp"
 #include "actors/shard_reads.hpp"
 #include "actors/shard_refusals.hpp"
 #include "actors/shard_report.hpp"
@@ -58,7 +59,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void handle(ShardTransfer message) override;
   void handle(ShardTransferred message) override;
   void gather() override;
-  void scan_positions() override;
+  void scan_positions() override { places_->scan(); }
   void persisted(std::uint64_t ticket) override;
   void flushed() override;
   void wake() override;
@@ -90,7 +91,6 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void admit(Command command, Waiter waiter);
   void enter(Command command, Waiter waiter);
   void set_ahead(SetPositionsCommand set, const std::function<void(Result<PositionsAnswer>)>& done);
-  void take_back(const AheadWaiter& ahead);
   [[nodiscard]] std::optional<Error> refusal(const Command& command) const;
   [[nodiscard]] std::optional<Error> read_refusal() const;
   [[nodiscard]] std::optional<Error> late_registration(const ShardRegister& message);
@@ -103,7 +103,6 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
 
   // Acts on what the replica's last call brought up: answers, pushes, drains, flushes, sets the timer.
   void settle(std::uint64_t now_ms);
-  void tell_moves(cluster::Effects& effects);
   void act_on_applied(std::uint64_t now_ms);
   void act_on_role(std::uint64_t now_ms);
   void begin_draining(std::uint64_t now_ms);
@@ -111,6 +110,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void set_timer();
   void refuse_entry(const std::vector<Waiter>& waiters, std::size_t bytes, const Error& error);
   void refuse_pending(const Error& error);
+  void refuse_who_waits(const Error& error);
 
   [[nodiscard]] bool drains() const { return leads_ && router_ != nullptr && !stopping_; }
   // Entries are applied that no frozen overlay covers.
@@ -134,7 +134,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   ShardReport report_{id_};
   FlushSchedule flush_;
   std::optional<OutboxDrain> drain_;
-  std::string positions_told_;  // up to where scan_positions() has come
+  std::optional<ShardPlaces> places_;
 
   // Brought up by the replica, not acted on yet.
   std::vector<Applied> applied_;
@@ -164,6 +164,7 @@ Status ShardImpl::start(const ShardOptions& options, storage::LoadedLog log) {
   machine_ = std::move(*machine);
   frozen_index_ = machine_->applied_index();
   audience_.emplace(id_, *machine_);
+  places_.emplace(id_, *machine_, host_);
   drain_.emplace(id_, *machine_, kTransferResend, Random(options.replica.seed));
   const std::uint64_t now_ms = clock_.monotonic_ms();
   LogIndex applied = machine_->applied_index();
@@ -242,31 +243,13 @@ void ShardImpl::handle(ShardPositions message) {
 
 // Told and answered at once: what is admitted gets into the log, or the node with all its views is gone.
 void ShardImpl::set_ahead(SetPositionsCommand set, const std::function<void(Result<PositionsAnswer>)>& done) {
-  std::vector<cluster::Move> moves;
-  AheadWaiter waiter{set.layer, {}};
-  for (const auto& item : set.items) {
-    moves.push_back({set.layer, item.member, item.score, 0, item.hidden, true, false});
-    waiter.members.push_back(item.member);
-  }
   Command command(std::move(set));
   if (const auto error = refusal(command)) return done(fail(*error));
-  PositionsAnswer answer{std::vector(moves.size(), cluster::PositionOutcome::kAccepted), 0};
+  const auto& accepted = std::get<SetPositionsCommand>(command);
+  AheadWaiter waiter = places_->tell_ahead(accepted);
+  PositionsAnswer answer{std::vector(accepted.items.size(), cluster::PositionOutcome::kAccepted), 0};
   enter(std::move(command), std::move(waiter));
-  host_.tell_moves(std::move(moves), {});
   done(std::move(answer));
-}
-
-// It will not be: everybody is where the state says.
-void ShardImpl::take_back(const AheadWaiter& ahead) {
-  std::vector<cluster::Move> moves;
-  for (const std::string& member : ahead.members) {
-    const auto position = machine_->position(ahead.layer, member);
-    cluster::Move move{ahead.layer, member, std::nullopt, machine_->position_version(), false, false, true};
-    if (position && *position)
-      move.score = (*position)->score, move.version = (*position)->version, move.hidden = (*position)->hidden;
-    moves.push_back(std::move(move));
-  }
-  host_.tell_moves(std::move(moves), {});
 }
 
 void ShardImpl::handle(ShardTransfer message) {
@@ -395,25 +378,6 @@ void ShardImpl::gather() {
   settle(now_ms);
 }
 
-// What changes meanwhile is told as well: whoever listens knows by the version which of the two is the newer one.
-void ShardImpl::scan_positions() {
-  if (positions_told_.empty()) host_.tell_privacies(machine_->privacies());
-  auto page = machine_->positions(positions_told_, limits::kPositionsPageMax);
-  if (!page.has_value()) {
-    // Queries go on to say that they are partial.
-    spdlog::error("shard {}: positions cannot be read: {}", id_.value, page.error().to_string());
-    return;
-  }
-  std::vector<cluster::Move> moves;
-  moves.reserve(page->positions.size());
-  for (cluster::Position& position : page->positions)
-    moves.push_back(
-        {std::move(position.layer), std::move(position.member), position.score, position.version, position.hidden});
-  if (!moves.empty()) host_.tell_moves(std::move(moves), {});
-  positions_told_ = std::move(page->next);
-  positions_told_.empty() ? host_.tell_all_told() : host_.scan_soon();
-}
-
 void ShardImpl::persisted(std::uint64_t ticket) {
   EARSHOT_INVARIANT(log_writes_under_way_ > 0, "a completion belongs to a write");
   --log_writes_under_way_;
@@ -460,16 +424,10 @@ void ShardImpl::settle(std::uint64_t now_ms) {
   set_timer();
 }
 
-// Before it is answered, so that whoever has the answer finds everybody where that says.
-void ShardImpl::tell_moves(cluster::Effects& effects) {
-  if (!effects.moves.empty() || !effects.cleared_layers.empty())
-    host_.tell_moves(std::move(effects.moves), std::move(effects.cleared_layers));
-}
-
 void ShardImpl::act_on_applied(std::uint64_t now_ms) {
   for (Applied& applied : applied_) {
-    if (!tells_moves_late_) tell_moves(applied.effects);
-    if (!applied.effects.privacies.empty()) host_.tell_privacies(std::move(applied.effects.privacies));
+    // Before it is answered, so that whoever has the answer finds everybody where that says.
+    if (!tells_moves_late_) places_->tell(applied.effects);
     while (auto entry = waiters_.pop_through(applied.index)) {
       if (entry->index != applied.index || entry->term != applied.term) {
         refuse_entry(entry->waiters, entry->bytes, lost());
@@ -482,11 +440,11 @@ void ShardImpl::act_on_applied(std::uint64_t now_ms) {
         audience_->tell_result(entry->waiters[i], results[i]);
         if (const auto* ahead = std::get_if<AheadWaiter>(&entry->waiters[i]);
             ahead != nullptr && !std::get<cluster::PositionsResult>(results[i]).outcomes)
-          take_back(*ahead);
+          places_->take_back(*ahead);
         answer(entry->waiters[i], std::move(results[i]), id_, router_.get());
       }
     }
-    if (tells_moves_late_) tell_moves(applied.effects);
+    if (tells_moves_late_) places_->tell(applied.effects);
     audience_->tell(applied.effects);
     report_.note(applied.effects);
     if (!drains()) continue;
@@ -522,9 +480,24 @@ void ShardImpl::refuse_entry(const std::vector<Waiter>& waiters, std::size_t byt
   budgets_->admitted.give_back(bytes);
   for (const auto& waiter : waiters) {
     if (const auto* ahead = std::get_if<AheadWaiter>(&waiter))
-      take_back(*ahead);
+      places_->take_back(*ahead);
     else
       refuse(waiter, error);
+  }
+}
+
+// What was accepted is answered: it still gets into the log.
+void ShardImpl::refuse_who_waits(const Error& error) {
+  std::vector<Batcher::Gathered> pending;
+  while (!batcher_.empty()) pending.push_back(batcher_.take());
+  for (auto& gathered : pending) {
+    budgets_->admitted.give_back(gathered.bytes);
+    for (std::size_t i = 0; i < gathered.waiters.size(); ++i) {
+      if (std::holds_alternative<AheadWaiter>(gathered.waiters[i]))
+        enter(std::move(gathered.batch.commands[i]), std::move(gathered.waiters[i]));
+      else
+        refuse(gathered.waiters[i], error);
+    }
   }
 }
 
@@ -595,7 +568,7 @@ void ShardImpl::wake() {
 
 void ShardImpl::stop() {
   stopping_ = true;
-  refuse_pending(stopping());
+  refuse_who_waits(stopping());
   drain_->end();
   settle(clock_.monotonic_ms());
 }

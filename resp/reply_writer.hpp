@@ -34,8 +34,8 @@ class ReplyWriter {
   void number(double value);
   // A coordinate: up to 17 digits after the point, without zeros at the end.
   void coordinate(double degrees);
-  // A distance in the unit asked for: four digits after the point, as bulk string in both protocols. Precondition: it is
-  // one on Earth, so not negative.
+  // A distance in the unit asked for: four digits after the point, as bulk string in both protocols. Precondition: it
+  // is one on Earth, so not negative.
   void distance(double length);
 
  private:

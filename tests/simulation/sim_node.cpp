@@ -109,6 +109,7 @@ void SimNode::find_writers() {
 void SimNode::crash() {
   if (actors_) {
     world_.note("node crashes", run_);
+    ++deaths_;
     const std::uint64_t commits = log_.model.commits() + state_.model.commits();
     const auto all = {&actors_->sessions(), &actors_->shards(), &actors_->places().layers(), &actors_->places().cells(),
                       &actors_->writers()};
@@ -171,7 +172,10 @@ void SimNode::when_gone(const actors::LiveActors& actors, std::uint64_t ms_max, 
 // What does not end in time is cut off.
 void SimNode::look_whether_gone(const actors::LiveActors& actors, std::uint64_t end_ms, std::function<void()> then) {
   if (actors.size() == 0) return then();
-  if (world_.now_ms() >= end_ms) actors.for_each(kill);
+  if (world_.now_ms() >= end_ms) {
+    actors.for_each(kill);
+    ++deaths_;
+  }
   world_.after(kLookMs, [this, &actors, end_ms, then = std::move(then), run = run_] {
     if (run == run_ && stopping_) look_whether_gone(actors, end_ms, then);
   });

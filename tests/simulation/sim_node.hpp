@@ -78,6 +78,8 @@ class SimNode final : public Host {
   // time that no tick has told.
   [[nodiscard]] bool tells_a_tick(std::uint64_t stored_at_ms) const;
   [[nodiscard]] std::uint64_t starts() const { return run_; }
+  // How often it ended out of order, or had something cut off.
+  [[nodiscard]] std::uint64_t deaths() const { return deaths_; }
   [[nodiscard]] std::uint16_t shard_count() const { return options_.shard_count; }
   void digests(std::function<void(std::vector<Result<std::uint64_t>>)> done);
   [[nodiscard]] std::size_t sessions() const { return actors_ ? actors_->sessions().size() : 0; }
@@ -119,6 +121,7 @@ class SimNode final : public Host {
   Disk state_;
   std::unique_ptr<storage::LogStore> log_store_;
   std::unique_ptr<actors::NodeActors> actors_;
+  std::uint64_t deaths_ = 0;
   std::uint64_t run_ = 0;                                             // counts starts
   std::uint64_t committed_ms_before_ = 0;                             // at most, by the runs before this one
   std::vector<std::pair<std::uint64_t, std::uint64_t>> doubtful_ms_;  // runs before this one whose clock was set

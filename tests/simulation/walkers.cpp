@@ -151,7 +151,7 @@ std::uint64_t Walkers::answered() const { return crowd_->questions_answered; }
 
 void Walkers::act() {
   if (node_.accepts()) {
-    if (std::exchange(node_starts_, node_.starts()) != node_.starts()) crowd_->node_died();
+    if (std::exchange(node_deaths_, node_.deaths()) != node_.deaths()) crowd_->node_died();
     const actors::PlaceDesk& desk = *node_.place_desk();
     const std::uint64_t what = random_.below(100);
     if (what < 35) {

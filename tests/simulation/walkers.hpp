@@ -21,8 +21,8 @@ namespace earshot::simulation {
 //  7  whoever asks after a step was answered sees that step, or a later one that was asked for; never an earlier one
 //  8  a circle has everybody within it once, and nobody else, or says that it does not know everybody yet
 //
-// Where a step was refused or lost its answer it may have been done or not; one that was only accepted is lost when the
-// node dies before it is committed.
+// Where a step was refused or lost its answer it may have been done or not; one that was only accepted may be lost when
+// the node dies before it is committed, and not when it stops in order.
 class Walkers {
  public:
   Walkers(World& world, History& history, SimNode& node, Random random);
@@ -50,7 +50,7 @@ class Walkers {
   Random random_;
   const std::uint64_t every_ms_;
   const bool accepts_;  // some steps are answered before they are committed
-  std::uint64_t node_starts_ = 0;
+  std::uint64_t node_deaths_ = 0;
   bool walk_ = true;
   const std::shared_ptr<Crowd> crowd_;  // answers may come when the walkers are gone
 };

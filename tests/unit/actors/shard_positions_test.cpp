@@ -92,6 +92,19 @@ TEST_F(ShardPositionsTest, AnAcceptedMoveThatChangesNothingIsSettled) {
   EXPECT_EQ(world.moves.back(), (Move{kPeople, ada, 1, 1, false, false, true}));
 }
 
+TEST_F(ShardPositionsTest, AnAcceptedMoveIsStoredThoughTheShardStops) {
+  world.settle();
+  SetPositionsCommand command = set({{ada, 1}});
+  command.accepted = true;
+  ask(command);
+  const auto waits = ask(set({{bea, 2}}));
+  world->stop();
+  EXPECT_EQ(waits->answer->error().code, ErrorCode::kUnavailable);
+  EXPECT_FALSE(world->drained());
+  world.settle();
+  EXPECT_EQ(world.moves.back(), (Move{kPeople, ada, 1, 1, false, false, true}));
+}
+
 TEST_F(ShardPositionsTest, AnAcceptedMoveThatIsRefusedIsNotTold) {
   world.settle();
   SetPositionsCommand command = set({{ada, 1}});

@@ -1,0 +1,60 @@
+#include "actors/shard_places.hpp"
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <spdlog/spdlog.h>
+
+#include "base/limits.hpp"
+
+namespace earshot::actors {
+
+void ShardPlaces::scan() {
+  if (told_.empty()) host_.tell_privacies(machine_.privacies());
+  auto page = machine_.positions(told_, limits::kPositionsPageMax);
+  if (!page) {
+    // Queries go on to say that they are partial.
+    spdlog::error("shard {}: positions cannot be read: {}", self_.value, page.error().to_string());
+    return;
+  }
+  std::vector<cluster::Move> moves;
+  moves.reserve(page->positions.size());
+  for (cluster::Position& position : page->positions)
+    moves.push_back(
+        {std::move(position.layer), std::move(position.member), position.score, position.version, position.hidden});
+  if (!moves.empty()) host_.tell_moves(std::move(moves), {});
+  told_ = std::move(page->next);
+  told_.empty() ? host_.tell_all_told() : host_.scan_soon();
+}
+
+void ShardPlaces::tell(cluster::Effects& effects) {
+  if (!effects.moves.empty() || !effects.cleared_layers.empty())
+    host_.tell_moves(std::move(effects.moves), std::move(effects.cleared_layers));
+  if (!effects.privacies.empty()) host_.tell_privacies(std::move(effects.privacies));
+}
+
+AheadWaiter ShardPlaces::tell_ahead(const SetPositionsCommand& accepted) {
+  std::vector<cluster::Move> moves;
+  AheadWaiter waiter{accepted.layer, {}};
+  for (const auto& item : accepted.items) {
+    moves.push_back({accepted.layer, item.member, item.score, 0, item.hidden, true, false});
+    waiter.members.push_back(item.member);
+  }
+  host_.tell_moves(std::move(moves), {});
+  return waiter;
+}
+
+void ShardPlaces::take_back(const AheadWaiter& ahead) {
+  std::vector<cluster::Move> moves;
+  for (const std::string& member : ahead.members) {
+    const auto position = machine_.position(ahead.layer, member);
+    cluster::Move move{ahead.layer, member, std::nullopt, machine_.position_version(), false, false, true};
+    if (position && *position)
+      move.score = (*position)->score, move.version = (*position)->version, move.hidden = (*position)->hidden;
+    moves.push_back(std::move(move));
+  }
+  host_.tell_moves(std::move(moves), {});
+}
+
+}  // namespace earshot::actors
