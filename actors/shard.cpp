@@ -418,6 +418,7 @@ void ShardImpl::install_snapshot(const storage::SnapshotMetadata&, std::string) 
 void ShardImpl::settle(std::uint64_t now_ms) {
   act_on_applied(now_ms);
   act_on_role(now_ms);
+  places_->tell_taken_back();
   report_.say_if_due(now_ms);
   flush_if_due(now_ms);
   ask_gather();
@@ -438,9 +439,9 @@ void ShardImpl::act_on_applied(std::uint64_t now_ms) {
       EARSHOT_INVARIANT(results.size() == entry->waiters.size(), "every command of an entry has its result");
       for (std::size_t i = 0; i < results.size(); ++i) {
         audience_->tell_result(entry->waiters[i], results[i]);
-        if (const auto* ahead = std::get_if<AheadWaiter>(&entry->waiters[i]);
+        if (auto* ahead = std::get_if<AheadWaiter>(&entry->waiters[i]);
             ahead != nullptr && !std::get<cluster::PositionsResult>(results[i]).outcomes)
-          places_->take_back(*ahead);
+          places_->take_back(std::move(*ahead));
         answer(entry->waiters[i], std::move(results[i]), id_, router_.get());
       }
     }

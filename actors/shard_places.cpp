@@ -45,14 +45,17 @@ AheadWaiter ShardPlaces::tell_ahead(const SetPositionsCommand& accepted) {
   return waiter;
 }
 
-void ShardPlaces::take_back(const AheadWaiter& ahead) {
+void ShardPlaces::tell_taken_back() {
+  if (refused_.empty()) return;
   std::vector<cluster::Move> moves;
-  for (const std::string& member : ahead.members) {
-    const auto position = machine_.position(ahead.layer, member);
-    cluster::Move move{ahead.layer, member, std::nullopt, machine_.position_version(), false, false, true};
-    if (position && *position)
-      move.score = (*position)->score, move.version = (*position)->version, move.hidden = (*position)->hidden;
-    moves.push_back(std::move(move));
+  for (const AheadWaiter& ahead : std::exchange(refused_, {})) {
+    for (const std::string& member : ahead.members) {
+      const auto position = machine_.position(ahead.layer, member);
+      cluster::Move move{ahead.layer, member, std::nullopt, machine_.position_version(), false, false, true};
+      if (position && *position)
+        move.score = (*position)->score, move.version = (*position)->version, move.hidden = (*position)->hidden;
+      moves.push_back(std::move(move));
+    }
   }
   host_.tell_moves(std::move(moves), {});
 }

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "actors/shard.hpp"
 #include "actors/shard_waiters.hpp"
@@ -25,14 +27,18 @@ class ShardPlaces {
   void tell(cluster::Effects& effects);
   // Moves that are not in the log yet. Whoever waits for them there has to take them back if they do not get in.
   AheadWaiter tell_ahead(const SetPositionsCommand& accepted);
-  // They did not: everybody is where the state says.
-  void take_back(const AheadWaiter& ahead);
+  // They did not. Told by the next tell_taken_back().
+  void take_back(AheadWaiter ahead) { refused_.push_back(std::move(ahead)); }
+  // Who was taken back is where the state says: only when everything that led to that state has been told, or what is
+  // told afterwards is taken for older than this.
+  void tell_taken_back();
 
  private:
   const ShardId self_;
   cluster::ShardMachine& machine_;
   ShardHost& host_;
   std::string told_;  // up to where scan() has come
+  std::vector<AheadWaiter> refused_;
 };
 
 }  // namespace earshot::actors

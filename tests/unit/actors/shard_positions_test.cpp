@@ -6,7 +6,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "places/layer.hpp"
 #include "tests/support/shard_world.hpp"
+#include "tests/unit/places/places_world.hpp"
 
 namespace earshot::actors {
 namespace {
@@ -90,6 +92,35 @@ TEST_F(ShardPositionsTest, AnAcceptedMoveThatChangesNothingIsSettled) {
   ask(command);
   world.settle();
   EXPECT_EQ(world.moves.back(), (Move{kPeople, ada, 1, 1, false, false, true}));
+}
+
+// One write of the log holds the refusal of a move, a second move of the same member, and its end.
+TEST_F(ShardPositionsTest, WhoIsTakenBackIsWhereEverythingUntilThenHasLed) {
+  world.settle();
+  const auto fill_the_entry = [&] {
+    for (std::size_t i = 1; i < limits::kEntryCommandsMax; ++i) ask(ClearPositionsCommand{kPeople, {bea}});
+  };
+  std::string elsewhere = "elsewhere";
+  while (shard_of(kPeople, elsewhere, kShardCount) == ShardWorld::kShard) elsewhere += "e";
+  SetPositionsCommand refused = set({{ada, 1}, {elsewhere, 1}});
+  SetPositionsCommand stored = set({{ada, 2}});
+  refused.accepted = stored.accepted = true;
+  ask(refused);
+  fill_the_entry();
+  ask(stored);
+  fill_the_entry();
+  ask(ClearPositionsCommand{kPeople, {ada}});
+  ask(set({{bea, 3}}));
+  world.gather();
+  ASSERT_EQ(world.last_write().entries.size(), 3u);
+  world.settle();
+
+  tests::CellsWorld cells{1};
+  places::Layer layer{places::CellLimits{}, kShardCount, cells.maker()};
+  for (const Move& move : world.moves)
+    layer.take(ShardWorld::kShard, {{move.member, move.score, move.version, move.hidden, move.ahead, move.settles}});
+  EXPECT_EQ(layer.score(ShardWorld::kShard, ada), std::nullopt);
+  EXPECT_EQ(layer.size(), 1u) << "bea";
 }
 
 TEST_F(ShardPositionsTest, AnAcceptedMoveIsStoredThoughTheShardStops) {
