@@ -6,18 +6,29 @@
 
 #include <spdlog/spdlog.h>
 
+#include "base/backoff.hpp"
 #include "base/limits.hpp"
 
 namespace earshot::actors {
+namespace {
 
-void ShardPlaces::scan() {
+constexpr BackoffPolicy kScanAgain{100, 10'000};
+
+}  // namespace
+
+void ShardPlaces::scan(std::uint64_t now_ms) {
   if (told_.empty()) host_.tell_privacies(machine_.privacies());
   auto page = machine_.positions(told_, limits::kPositionsPageMax);
   if (!page) {
-    // Queries go on to say that they are partial.
-    spdlog::error("shard {}: positions cannot be read: {}", self_.value, page.error().to_string());
+    // Meanwhile queries say that they are partial.
+    spdlog::error("shard {}: positions cannot be read, which is tried again: {}", self_.value,
+                  page.error().to_string());
+    again_at_ms_ = now_ms + backoff_ms(kScanAgain, ++failures_, random_);
     return;
   }
+  failures_ = 0;
+  if (page->is_damaged && damaged_parts_++ == 0)
+    spdlog::error("shard {}: the tree of its positions is damaged: what hangs there is passed over", self_.value);
   std::vector<cluster::Move> moves;
   moves.reserve(page->positions.size());
   for (cluster::Position& position : page->positions)
@@ -26,6 +37,12 @@ void ShardPlaces::scan() {
   if (!moves.empty()) host_.tell_moves(std::move(moves), {});
   told_ = std::move(page->next);
   told_.empty() ? host_.tell_all_told() : host_.scan_soon();
+}
+
+void ShardPlaces::wake(std::uint64_t now_ms) {
+  if (again_at_ms_ == 0 || now_ms < again_at_ms_) return;
+  again_at_ms_ = 0;
+  scan(now_ms);
 }
 
 void ShardPlaces::tell(cluster::Effects& effects) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "actors/shard.hpp"
 #include "actors/shard_waiters.hpp"
 #include "base/ids.hpp"
+#include "base/random.hpp"
 #include "cluster/effects.hpp"
 #include "cluster/shard_machine.hpp"
 #include "schema/commands.hpp"
@@ -17,12 +19,15 @@ namespace earshot::actors {
 // every change. Thread: owned by the shard.
 class ShardPlaces {
  public:
-  ShardPlaces(ShardId self, cluster::ShardMachine& machine, ShardHost& host)
-      : self_(self), machine_(machine), host_(host) {}
+  ShardPlaces(ShardId self, cluster::ShardMachine& machine, ShardHost& host, Random random)
+      : self_(self), machine_(machine), host_(host), random_(random) {}
 
   // The next page of what the state holds. What changes meanwhile is told as well: whoever listens knows by the version
-  // which of the two is the newer one.
-  void scan();
+  // which of the two is the newer one. A page that cannot be read is tried again later; what is damaged is passed over.
+  void scan(std::uint64_t now_ms);
+  // The time has come that wake_at() said.
+  void wake(std::uint64_t now_ms);
+  [[nodiscard]] std::uint64_t wake_at() const { return again_at_ms_; }  // 0: never
   // What an entry has changed; takes it out of the effects.
   void tell(cluster::Effects& effects);
   // Moves that are not in the log yet. Whoever waits for them there has to take them back if they do not get in.
@@ -37,7 +42,11 @@ class ShardPlaces {
   const ShardId self_;
   cluster::ShardMachine& machine_;
   ShardHost& host_;
-  std::string told_;  // up to where scan() has come
+  Random random_;
+  std::string told_;                 // up to where scan() has come
+  std::uint32_t failures_ = 0;       // of the next page, one after the other
+  std::uint64_t again_at_ms_ = 0;    // then it is tried again; 0: it is not waited for
+  std::uint64_t damaged_parts_ = 0;  // passed over
   std::vector<AheadWaiter> refused_;
 };
 

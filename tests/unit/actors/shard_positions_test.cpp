@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "places/layer.hpp"
+#include "storage/keys.hpp"
 #include "tests/support/shard_world.hpp"
 #include "tests/unit/places/places_world.hpp"
 
@@ -172,6 +173,45 @@ TEST_F(ShardPositionsTest, AllPositionsAreToldAfterAStart) {
   world.scan();
   EXPECT_TRUE(world.all_told);
   EXPECT_EQ(world.moves.size(), 20u);
+}
+
+TEST_F(ShardPositionsTest, APageThatCannotBeReadIsTriedAgainAndAgain) {
+  for (std::size_t n = 0; n < 20; ++n) ask(set({{member(n), 1.0 * n}}));
+  world.settle();
+  world.restart();
+  world.moves.clear();
+  world.state_flaws.reading = Error{ErrorCode::kInternal, "", "no descriptor is left"};
+  world.scan();
+  for (int tries = 0; tries < 3; ++tries) {
+    EXPECT_FALSE(world.all_told);
+    ASSERT_NE(world.wake_at_ms, 0u);
+    EXPECT_GT(world.wake_at_ms, world.clock.monotonic_ms());
+    world.advance(world.wake_at_ms - world.clock.monotonic_ms());
+  }
+  world.state_flaws.reading.reset();
+  world.advance(10'000);
+  world.scan();
+  EXPECT_TRUE(world.all_told);
+  EXPECT_EQ(world.moves.size(), 20u);
+}
+
+TEST_F(ShardPositionsTest, WhatIsDamagedIsPassedOverAndTheRestIsTold) {
+  for (std::size_t n = 0; n < 20; ++n) ask(set({{member(n), 1.0 * n}}));
+  world.settle();
+  world.advance(limits::kFlushIntervalMs);
+  ASSERT_TRUE(world.write_overlay());
+  world.restart();
+  world.moves.clear();
+  const auto key = [](const std::string& name) {
+    return storage::state_key(ShardWorld::kShard, storage::keys::position(kPeople, name));
+  };
+  world.state_flaws.damaged_from = key("member-10");
+  world.state_flaws.damaged_to = key("member-20");
+  world.scan();
+  EXPECT_TRUE(world.all_told);
+  EXPECT_GT(world.moves.size(), 5u);
+  for (const Move& move : world.moves) EXPECT_FALSE(move.member >= "member-10" && move.member < "member-20");
+  EXPECT_THAT(world.moves, testing::Contains(testing::Field(&Move::member, testing::Gt("member-20"))));
 }
 
 TEST_F(ShardPositionsTest, APrivacyIsStoredThenToldThenAnsweredAndToldAgainAfterAStart) {
