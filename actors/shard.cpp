@@ -379,8 +379,9 @@ void ShardImpl::gather() {
 }
 
 void ShardImpl::scan_positions() {
-  places_->scan(clock_.monotonic_ms());
-  set_timer();
+  const std::uint64_t now_ms = clock_.monotonic_ms();
+  places_->scan(now_ms);
+  settle(now_ms);
 }
 
 void ShardImpl::persisted(std::uint64_t ticket) {
@@ -424,6 +425,7 @@ void ShardImpl::settle(std::uint64_t now_ms) {
   act_on_applied(now_ms);
   act_on_role(now_ms);
   places_->tell_taken_back();
+  if (places_->waits_for_ticks()) places_->say_if_all_is_told(ticks_.now().tick_ms);
   report_.say_if_due(now_ms);
   flush_if_due(now_ms);
   ask_gather();

@@ -36,7 +36,19 @@ void ShardPlaces::scan(std::uint64_t now_ms) {
         {std::move(position.layer), std::move(position.member), position.score, position.version, position.hidden});
   if (!moves.empty()) host_.tell_moves(std::move(moves), {});
   told_ = std::move(page->next);
-  told_.empty() ? host_.tell_all_told() : host_.scan_soon();
+  waits_for_ticks_ = told_.empty();
+  if (!waits_for_ticks_) host_.scan_soon();
+}
+
+void ShardPlaces::say_if_all_is_told(std::uint64_t tick_ms) {
+  if (!waits_for_ticks_) return;
+  if (over_by_ms_ == 0) over_by_ms_ = tick_ms;
+  const std::uint64_t end_ms = machine_.next_position_end_ms();
+  // A shard that never had a tick asks for none.
+  const bool are_ticks_coming = tick_ms != 0 && machine_.tick_ms() != 0;
+  if (are_ticks_coming && end_ms != 0 && end_ms <= over_by_ms_) return;
+  waits_for_ticks_ = false;
+  host_.tell_all_told();
 }
 
 void ShardPlaces::wake(std::uint64_t now_ms) {

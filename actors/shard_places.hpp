@@ -25,6 +25,11 @@ class ShardPlaces {
   // The next page of what the state holds. What changes meanwhile is told as well: whoever listens knows by the version
   // which of the two is the newer one. A page that cannot be read is tried again later; what is damaged is passed over.
   void scan(std::uint64_t now_ms);
+  // Says that all is told, once, after the scan and the ticks that end what was over by then: the last tick before the
+  // start may be long ago, and what is over and shown would be wrong. `tick_ms` is what a tick would be now; 0: there
+  // are none, and so nothing ends.
+  [[nodiscard]] bool waits_for_ticks() const { return waits_for_ticks_; }
+  void say_if_all_is_told(std::uint64_t tick_ms);
   // The time has come that wake_at() said.
   void wake(std::uint64_t now_ms);
   [[nodiscard]] std::uint64_t wake_at() const { return again_at_ms_; }  // 0: never
@@ -47,6 +52,8 @@ class ShardPlaces {
   std::uint32_t failures_ = 0;       // of the next page, one after the other
   std::uint64_t again_at_ms_ = 0;    // then it is tried again; 0: it is not waited for
   std::uint64_t damaged_parts_ = 0;  // passed over
+  bool waits_for_ticks_ = false;     // scanned, and not said yet …
+  std::uint64_t over_by_ms_ = 0;     // … until nothing is left that ends by then
   std::vector<AheadWaiter> refused_;
 };
 

@@ -93,6 +93,9 @@ class Positions {
   // When step() has something to do, not before `tick_ms`; 0: never.
   [[nodiscard]] std::uint64_t next_due_ms(std::uint64_t tick_ms) const;
 
+  // When the next position ends; 0: none does.
+  [[nodiscard]] std::uint64_t next_end_ms() const { return expiries_.next_ms(); }
+
   // ---- for reading; `tick_ms` decides what has ended
   Result<std::optional<Position>> find(const LayerId& layer, std::string_view member, std::uint64_t tick_ms);
   // From a page's `next`, or the empty string; looks at no more than `limit` records. Behind damage it goes on where

@@ -99,6 +99,7 @@ class Machine final : public ShardMachine {
   Result<PositionPage> positions(const std::string& from, std::size_t limit) override {
     return positions_.scan(from, std::min(limit, limits::kPositionsPageMax), head_.tick_ms);
   }
+  [[nodiscard]] std::uint64_t next_position_end_ms() const override { return positions_.next_end_ms(); }
   Result<std::vector<LayerSize>> layers(const LayerId& after, std::size_t limit) override {
     return positions_.layers(after, limit);
   }

@@ -1,4 +1,5 @@
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -173,6 +174,41 @@ TEST_F(ShardPositionsTest, AllPositionsAreToldAfterAStart) {
   world.scan();
   EXPECT_TRUE(world.all_told);
   EXPECT_EQ(world.moves.size(), 20u);
+}
+
+// Their last tick may be long ago.
+TEST_F(ShardPositionsTest, WhatEndedWhileTheNodeWasOffIsGoneWhenAllIsTold) {
+  const std::size_t count = 2 * limits::kExpiriesPerEntryMax + 1;
+  world.settle();
+  ask(set({{ada, 1}}));
+  std::vector<SetPositionsCommand::Item> passing;
+  for (std::size_t n = 1; n <= count; ++n) passing.push_back({member(n), 1.0 * n, 60'000});
+  ask(set(passing));
+  world.settle();
+  world.crash();
+  world.clock.advance(60'000);
+  world.start();
+  world.scan();
+  EXPECT_FALSE(world.all_told);
+  std::set<std::string> seen;
+  while (!world.all_told) {
+    ASSERT_TRUE(world.gather() || world.sync_one());
+    seen.clear();
+    for (const Move& move : world.moves) move.score ? void(seen.insert(move.member)) : void(seen.erase(move.member));
+  }
+  EXPECT_THAT(seen, ElementsAre(ada));
+}
+
+TEST_F(ShardPositionsTest, WhereNoTicksComeAllIsToldWithoutThem) {
+  world.settle();
+  ask(set({{ada, 1, 60'000}}));
+  world.settle();
+  world.crash();
+  world.clock.advance(60'000);
+  world.start();
+  world.clock.jump_wall(2 * static_cast<std::int64_t>(limits::kClockDisagreementMsMax));
+  world.scan();
+  EXPECT_TRUE(world.all_told) << "nothing ends while the clock is in doubt";
 }
 
 TEST_F(ShardPositionsTest, APageThatCannotBeReadIsTriedAgainAndAgain) {
