@@ -82,7 +82,12 @@ class LayerActor final : public caf::event_based_actor {
   // After each message of its owner.
   void taken() {
     ++taken_;
-    if (layer_->size() == 0 && setup_.owner->retire(setup_.layer, taken_)) quit();
+    LayerGauge& gauge = *setup_.gauge;
+    gauge.members.store(layer_->size(), std::memory_order_relaxed);
+    const bool ends = layer_->size() == 0 && setup_.owner->retire(setup_.layer, taken_);
+    gauge.taken.store(taken_, std::memory_order_release);
+    setup_.owner->taken();
+    if (ends) quit();
   }
 
   LayerSetup setup_;

@@ -37,6 +37,6 @@ class Places : public PlaceViews {
 };
 
 std::shared_ptr<Places> make_places(caf::actor_system& system, std::uint16_t shard_count,
-                                    const places::CellLimits& limits = {});
+                                    const places::CellLimits& cell_limits = {});
 
 }  // namespace earshot::actors

@@ -284,7 +284,7 @@ void RespSession::answer(actors::CallId call, PlacesAnswer answer) {
   resp::ReplyWriter to(text);
   to.use_resp3(slot.is_resp3);
   if (const auto* info = std::get_if<resp::Info>(&slot.command))
-    write_info(*info, std::get<std::vector<actors::LayerPopulation>>(answer).size(), to);
+    write_info(*info, std::get<Result<std::uint64_t>>(answer).value_or(0), to);
   else
     write_reply(slot.command, std::move(answer), to);
   if (text.size() > limits::kRespReplyBytesMax) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -8,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <stdexcept>
 #include <type_traits>
 #include <utility>
@@ -28,7 +30,7 @@ class FakePlaces final : public actors::PlaceViews, public std::enable_shared_fr
     ShardId shard;
     actors::ShardPositions positions;
 
-    [[nodiscard]] bool is_clear() const { return std::holds_alternative<ClearLayerCommand>(positions.command); }
+    [[nodiscard]] bool is_clear() const { return std::holds_alternative<ClearLayersCommand>(positions.command); }
     [[nodiscard]] const SetPositionsCommand& set() const { return std::get<SetPositionsCommand>(positions.command); }
     void answer(actors::PositionsAnswer given) const { positions.done(std::move(given)); }
     void fail(Error error) const { positions.done(earshot::fail(std::move(error))); }
@@ -38,14 +40,16 @@ class FakePlaces final : public actors::PlaceViews, public std::enable_shared_fr
         return answer({std::vector(command->items.size(), cluster::PositionOutcome::kAdded), 0});
       if (const auto* command = std::get_if<ClearPositionsCommand>(&positions.command))
         return answer({{}, command->members.size()});
-      answer({{}, 1});
+      if (const auto* command = std::get_if<ClearLayersCommand>(&positions.command))
+        return answer({{}, 0, std::vector<std::uint64_t>(command->layers.size(), 1)});
+      answer({});
     }
   };
-  struct LayersQuestion {
-    std::function<void(std::vector<actors::LayerPopulation>)> done;
+  struct LayersCount {
+    std::function<void(std::size_t)> done;
   };
   using AnyQuestion = std::variant<actors::NearbyQuestion, actors::ScoresQuestion, actors::SizeQuestion,
-                                   actors::RangeQuestion, LayersQuestion>;
+                                   actors::RangeQuestion, actors::LayersQuestion, actors::LayersScan, LayersCount>;
   struct Question {
     LayerId layer;
     AnyQuestion any;
@@ -99,14 +103,22 @@ class FakePlaces final : public actors::PlaceViews, public std::enable_shared_fr
     }
     for (const auto& then : ready) then();
   }
+  void forget_layer(const LayerId& layer) {
+    const std::lock_guard lock(mutex_);
+    unknown_.insert(layer);
+  }
 
   // PlaceViews
   void ask(const LayerId& layer, actors::NearbyQuestion question) override { record(layer, std::move(question)); }
   void ask(const LayerId& layer, actors::ScoresQuestion question) override { record(layer, std::move(question)); }
   void ask(const LayerId& layer, actors::SizeQuestion question) override { record(layer, std::move(question)); }
   void ask(const LayerId& layer, actors::RangeQuestion question) override { record(layer, std::move(question)); }
-  void ask_layers(std::function<void(std::vector<actors::LayerPopulation>)> done) override {
-    record(LayerId(), LayersQuestion{std::move(done)});
+  void ask_layers(actors::LayersQuestion question) override { record(LayerId(), std::move(question)); }
+  void scan_layers(actors::LayersScan scan) override { record(LayerId(), std::move(scan)); }
+  void count_layers(std::function<void(std::size_t)> done) override { record(LayerId(), LayersCount{std::move(done)}); }
+  [[nodiscard]] bool has_layer(const LayerId& layer) const override {
+    const std::lock_guard lock(mutex_);
+    return unknown_.count(layer) == 0;
   }
   [[nodiscard]] bool is_complete() const override {
     const std::lock_guard lock(mutex_);
@@ -165,6 +177,7 @@ class FakePlaces final : public actors::PlaceViews, public std::enable_shared_fr
   std::deque<Question> questions_;
   bool is_complete_ = true;
   std::vector<std::function<void()>> waiting_;
+  std::set<LayerId> unknown_;
 };
 
 }  // namespace earshot::tests

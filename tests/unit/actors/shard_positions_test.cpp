@@ -156,9 +156,9 @@ TEST_F(ShardPositionsTest, ClearingIsToldAndCounted) {
   world.settle();
   EXPECT_EQ((*cleared->answer)->members, 1u);
   EXPECT_EQ(world.moves.back(), (Move{kPeople, ada, std::nullopt, 3}));
-  const auto layer = ask(ClearLayerCommand{kPeople});
+  const auto layer = ask(ClearLayersCommand{{kPeople, LayerId::trusted("nobody")}});
   world.settle();
-  EXPECT_EQ((*layer->answer)->members, 1u);
+  EXPECT_THAT((*layer->answer)->of_layers, ElementsAre(1, 0));
   EXPECT_THAT(world.cleared_layers, ElementsAre(ClearedLayer{kPeople, 4}));
   EXPECT_EQ(layer->moves_told, 4u);
 }

@@ -124,7 +124,9 @@ TEST_F(RespOrder, StoringASearchWaitsForAllAndHoldsAllLaterOnes) {
   EXPECT_EQ(client.hear(), ":3\r\n");
   ASSERT_EQ(places_->questions(), 1u) << "the search";
   finish<NearbyQuestion>(places_->next_question(), NearbyAnswer{{{places::Member::make("ada"), {}, 0}}});
-  ASSERT_EQ(places_->questions(), 1u) << "who is there";
+  ASSERT_EQ(places_->questions(), 1u) << "how many are there";
+  finish_size(1);
+  ASSERT_EQ(places_->questions(), 1u) << "and who";
   finish<RangeQuestion>(places_->next_question(), std::vector{places::ScoredMember{places::Member::make("bea"), 1}});
   for (const char* step : {"who comes", "who goes"}) {
     EXPECT_EQ(client.hear(), "");
@@ -143,11 +145,36 @@ TEST_F(RespOrder, EmptyingTheNodeWaitsForAllAndHoldsAllLaterOnes) {
   finish(places_->next_change());
   ASSERT_EQ(places_->questions(), 1u);
   EXPECT_EQ(places_->changes(), 0u);
-  finish<FakePlaces::LayersQuestion>(places_->next_question(),
-                                     std::vector{actors::LayerPopulation{LayerId::trusted("people"), 1}});
+  finish<actors::LayersQuestion>(places_->next_question(), actors::FoundLayers{{{LayerId::trusted("people"), 1}}});
   ASSERT_EQ(places_->changes(), FakePlaces::kShards);
   finish_changes();
   EXPECT_EQ(client.hear(), ":1\r\n+OK\r\n:1\r\n");
+  EXPECT_EQ(places_->questions(), 1u);
+}
+
+// Which of them there are is looked up when it begins.
+TEST_F(RespOrder, TheEndOfManyLayersWaitsForAllAndHoldsAllLaterOnes) {
+  RespPeer& client = connect();
+  std::string keys;
+  for (std::size_t i = 0; i < limits::kLayersPerCommandMax; ++i) keys += " key-" + std::to_string(i);
+  client.say(kAdd + "DEL" + keys + "\r\n");
+  EXPECT_EQ(places_->changes(), 1 + FakePlaces::kShards) << "so many are behind the change before";
+  finish_changes();
+  EXPECT_EQ(client.hear(), ":1\r\n:1024\r\n");
+  client.say(kAdd + "DEL people" + keys + "\r\n" + kAdd);
+  EXPECT_EQ(places_->changes(), 1u);
+  finish(places_->next_change());
+  EXPECT_EQ(places_->changes(), FakePlaces::kShards);
+  finish_changes();
+  EXPECT_TRUE(client.hear().starts_with(":1\r\n:1025\r\n"));
+}
+
+TEST_F(RespOrder, TheNumberOfLayersIsLookedUpOnceAtATime) {
+  RespPeer& client = connect();
+  client.say("DBSIZE\r\nINFO keyspace\r\nDBSIZE\r\n" + kCount);
+  EXPECT_EQ(places_->questions(), 1u);
+  finish<FakePlaces::LayersCount>(places_->next_question(), std::size_t{7});
+  EXPECT_EQ(client.hear(), ":7\r\n");
   EXPECT_EQ(places_->questions(), 1u);
 }
 
