@@ -104,8 +104,10 @@ class PlaceViews {
 
   // Whether every shard has told where all its members are.
   [[nodiscard]] virtual bool is_complete() const = 0;
-  // Once that is so: at once, or later on the thread of the last one to do so. Never after the end of the node.
-  virtual void when_complete(std::function<void()> then) = 0;
+  // Once that is so: at once, or later on the thread of the last one to do so; not if what this returns is let go
+  // before. Never after the end of the node.
+  using Waiting = std::shared_ptr<const std::function<void()>>;
+  [[nodiscard]] virtual Waiting when_complete(std::function<void()> then) = 0;
 };
 
 }  // namespace earshot::actors

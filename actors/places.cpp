@@ -18,6 +18,7 @@
 namespace earshot::actors {
 namespace {
 
+constexpr std::size_t kWaitingMin = 64;
 constexpr std::size_t kLooksPerStep = 1024;
 
 // Layers that were looked at, in an order. Those with something on their way are asked; whoever lets go of it last has
@@ -81,7 +82,7 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
   void count_layers(std::function<void(std::size_t)> done) override;
   [[nodiscard]] bool has_layer(const LayerId& layer) const override;
   [[nodiscard]] bool is_complete() const override { return shards_untold_.load(std::memory_order_acquire) == 0; }
-  void when_complete(std::function<void()> then) override;
+  [[nodiscard]] Waiting when_complete(std::function<void()> then) override;
 
   void end() override;
   [[nodiscard]] LiveActors& layers() const override { return *layers_; }
@@ -174,7 +175,8 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
 
   std::atomic<std::size_t> shards_untold_;
   std::mutex waiting_mutex_;
-  std::vector<std::function<void()>> waiting_;
+  std::vector<std::weak_ptr<const std::function<void()>>> waiting_;
+  std::size_t waiting_max_ = kWaitingMin;  // then those that nobody waits for are dropped
 };
 
 // The two lists are one order, by version; what matters is the order within each layer.
@@ -199,21 +201,31 @@ void PlacesImpl::moved(ShardId shard, std::vector<cluster::Move> moves, std::vec
 }
 
 void PlacesImpl::all_told(ShardId) {
-  std::vector<std::function<void()>> ready;
+  decltype(waiting_) ready;
   {
     const std::lock_guard lock(waiting_mutex_);
     if (shards_untold_.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
     std::swap(ready, waiting_);
   }
-  for (const auto& then : ready) then();
+  for (const auto& one : ready)
+    if (const Waiting then = one.lock()) (*then)();
 }
 
-void PlacesImpl::when_complete(std::function<void()> then) {
+PlaceViews::Waiting PlacesImpl::when_complete(std::function<void()> then) {
   {
     const std::lock_guard lock(waiting_mutex_);
-    if (!is_complete()) return waiting_.push_back(std::move(then));
+    if (!is_complete()) {
+      if (waiting_.size() >= waiting_max_) {
+        std::erase_if(waiting_, [](const auto& one) { return one.expired(); });
+        waiting_max_ = std::max(kWaitingMin, 2 * waiting_.size());
+      }
+      auto waiting = std::make_shared<const std::function<void()>>(std::move(then));
+      waiting_.push_back(waiting);
+      return waiting;
+    }
   }
   then();
+  return nullptr;
 }
 
 // ---- which layers there are

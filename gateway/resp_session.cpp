@@ -113,8 +113,9 @@ bool RespSession::has_turn(const resp::Command& command) {
 bool RespSession::is_complete() {
   actors::PlaceViews& views = context_.desk->views();
   if (views.is_complete()) return true;
-  if (!std::exchange(waits_for_places_, true))
-    views.when_complete([bridge = context_.bridge, port = port_] { bridge->post(port, PlacesComplete{}); });
+  if (!waits_for_places_)
+    waits_for_places_ =
+        views.when_complete([bridge = context_.bridge, port = port_] { bridge->post(port, PlacesComplete{}); });
   return false;
 }
 
@@ -270,7 +271,7 @@ void RespSession::handle(ClientEvent event) {
   if (auto* answered = std::get_if<PlacesAnswered>(&event)) {
     answer(answered->call, std::move(answered->answer));
   } else if (std::holds_alternative<PlacesComplete>(event)) {
-    waits_for_places_ = false;
+    waits_for_places_ = nullptr;
   }
   run();
   control_.changed();

@@ -152,7 +152,7 @@ class RpcSession final : public kj::Refcounted, public EventTarget, private kj::
   PortId port_ = 0;
   UserId user_;  // once it has logged in
   Role role_ = Role::kUser;
-  bool waits_for_places_ = false;
+  actors::PlaceViews::Waiting waits_for_places_;
   std::uint64_t expires_at_ms_ = 0;                         // of the token, wall clock; 0: never
   kj::TimePoint expires_at_ = kj::origin<kj::TimePoint>();  // the same by the clock that nobody sets
   State state_ = State::kNew;

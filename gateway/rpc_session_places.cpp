@@ -46,10 +46,9 @@ void RpcSession::ask_places(actors::CallId id, PlacesCall& call) {
 
 // A node that has just started does not know yet where everybody is.
 void RpcSession::wait_for_places(actors::CallId id, std::uint32_t deadline_ms) {
-  if (!std::exchange(waits_for_places_, true)) {
-    context_.desk->views().when_complete(
+  if (!waits_for_places_)
+    waits_for_places_ = context_.desk->views().when_complete(
         [bridge = context_.bridge, port = port_] { bridge->post(port, PlacesComplete{}); });
-  }
   tasks_.add(context_.timer.afterDelay(deadline_ms * kj::MILLISECONDS).then([this, id] { waited_for_places(id); }));
 }
 

@@ -95,13 +95,19 @@ class FakePlaces final : public actors::PlaceViews, public std::enable_shared_fr
   Question next_question() { return next(questions_); }
 
   void set_complete(bool is_complete) {
-    std::vector<std::function<void()>> ready;
+    std::vector<std::weak_ptr<const std::function<void()>>> ready;
     {
       const std::lock_guard lock(mutex_);
       is_complete_ = is_complete;
       if (is_complete) std::swap(ready, waiting_);
     }
-    for (const auto& then : ready) then();
+    for (const auto& one : ready)
+      if (const auto then = one.lock()) (*then)();
+  }
+  // Sessions that wait until it is complete.
+  [[nodiscard]] std::size_t waiting() const {
+    const std::lock_guard lock(mutex_);
+    return static_cast<std::size_t>(std::ranges::count_if(waiting_, [](const auto& one) { return !one.expired(); }));
   }
   void forget_layer(const LayerId& layer) {
     const std::lock_guard lock(mutex_);
@@ -124,12 +130,17 @@ class FakePlaces final : public actors::PlaceViews, public std::enable_shared_fr
     const std::lock_guard lock(mutex_);
     return is_complete_;
   }
-  void when_complete(std::function<void()> then) override {
+  [[nodiscard]] Waiting when_complete(std::function<void()> then) override {
     {
       const std::lock_guard lock(mutex_);
-      if (!is_complete_) return waiting_.push_back(std::move(then));
+      if (!is_complete_) {
+        auto waiting = std::make_shared<const std::function<void()>>(std::move(then));
+        waiting_.push_back(waiting);
+        return waiting;
+      }
     }
     then();
+    return nullptr;
   }
 
  private:
@@ -176,7 +187,7 @@ class FakePlaces final : public actors::PlaceViews, public std::enable_shared_fr
   std::deque<Change> changes_;
   std::deque<Question> questions_;
   bool is_complete_ = true;
-  std::vector<std::function<void()>> waiting_;
+  std::vector<std::weak_ptr<const std::function<void()>>> waiting_;
   std::set<LayerId> unknown_;
 };
 

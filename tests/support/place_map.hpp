@@ -87,13 +87,14 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
     is_complete_ = false;
   }
   void complete() {
-    std::vector<std::function<void()>> ready;
+    std::vector<std::weak_ptr<const std::function<void()>>> ready;
     {
       const std::lock_guard lock(mutex_);
       is_complete_ = true;
       std::swap(ready, waiting_);
     }
-    for (const auto& then : ready) then();
+    for (const auto& one : ready)
+      if (const auto then = one.lock()) (*then)();
   }
 
   // PlaceViews
@@ -168,12 +169,17 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
     const std::lock_guard lock(mutex_);
     return is_complete_;
   }
-  void when_complete(std::function<void()> then) override {
+  [[nodiscard]] Waiting when_complete(std::function<void()> then) override {
     {
       const std::lock_guard lock(mutex_);
-      if (!is_complete_) return waiting_.push_back(std::move(then));
+      if (!is_complete_) {
+        auto waiting = std::make_shared<const std::function<void()>>(std::move(then));
+        waiting_.push_back(waiting);
+        return waiting;
+      }
     }
     then();
+    return nullptr;
   }
 
  private:
@@ -292,7 +298,7 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
   bool holds_ = false;
   std::vector<std::function<void()>> held_;
   bool is_complete_ = true;
-  std::vector<std::function<void()>> waiting_;
+  std::vector<std::weak_ptr<const std::function<void()>>> waiting_;
 };
 
 }  // namespace earshot::tests

@@ -250,18 +250,31 @@ TEST_F(PlacesTest, ALayerWithoutMembersEndsAndComesAgain) {
 TEST_F(PlacesTest, AnswersArePartialUntilEveryShardHasToldAll) {
   move("ada", score_at({10, 50}));
   bool is_complete = false;
-  places->when_complete([&] { is_complete = true; });
+  const auto first = places->when_complete([&] { is_complete = true; });
   EXPECT_TRUE(nearby(geo::Point{10, 50}, 100)->is_partial);
   tell_all();
   EXPECT_TRUE(is_complete);
   EXPECT_FALSE(nearby(geo::Point{10, 50}, 100)->is_partial);
   is_complete = false;
-  places->when_complete([&] { is_complete = true; });
+  EXPECT_EQ(places->when_complete([&] { is_complete = true; }), nullptr);
   EXPECT_TRUE(is_complete);
 }
 
 // Members hurry from place to place in a small area, some threads move them, others ask: whoever never leaves the
 // circle is never missing from it, and nobody is in an answer twice.
+TEST_F(PlacesTest, WhoDoesNotWaitAnyMoreIsForgotten) {
+  const auto keeps = std::make_shared<int>();
+  bool waits = false;
+  const auto waiting = places->when_complete([&] { waits = true; });
+  for (int i = 0; i < 1'000; ++i) {
+    const auto gone = places->when_complete([keeps] { ADD_FAILURE() << "nobody waits for that"; });
+    EXPECT_GT(keeps.use_count(), 1);
+  }
+  EXPECT_EQ(keeps.use_count(), 1);
+  tell_all();
+  EXPECT_TRUE(waits);
+}
+
 TEST_F(PlacesTest, LayersAreToldInTheOrderOfTheirNames) {
   tell_all();
   std::vector<std::string> names;
