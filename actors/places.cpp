@@ -357,7 +357,8 @@ void PlacesImpl::end() {
     const std::lock_guard lock(waiting_mutex_);
     waiting_.clear();
   }
-  for (const auto& [layer, entry] : entries) caf::anon_send(entry.actor, EndLayer{});
+  // Before all that waits for them.
+  for (const auto& [layer, entry] : entries) caf::anon_send<caf::message_priority::high>(entry.actor, EndLayer{});
 }
 
 }  // namespace

@@ -30,7 +30,8 @@ class Places : public PlaceViews {
   [[nodiscard]] virtual std::shared_ptr<const places::PrivacyTable> privacy_table() const = 0;
 
   // ---- from the node
-  // Layers and cells end; what is told or asked from then on leads nowhere, and no question is answered.
+  // Layers end, and their cells with them, whatever waits to be done: what is told or asked from then on leads nowhere,
+  // and no question is answered. A cell may be cut off once all layers are gone.
   virtual void end() = 0;
   [[nodiscard]] virtual LiveActors& layers() const = 0;
   [[nodiscard]] virtual LiveActors& cells() const = 0;

@@ -344,6 +344,18 @@ TEST_F(PlacesTest, WhatExistsIsALayerWithMembersOrAPrivacy) {
   EXPECT_FALSE(places->has_layer(kCars));
 }
 
+TEST_F(PlacesTest, AnEndDoesNotWaitForWhatALayerHasToDo) {
+  tell_all();
+  move("ada", 1.0);
+  const auto busy = keep_busy();
+  const auto done = std::make_shared<std::atomic<int>>();
+  for (int i = 0; i < 1'000; ++i) places->ask(kPeople, SizeQuestion{[done](std::size_t) { ++*done; }});
+  places->end();
+  busy->set_value();
+  EXPECT_TRUE(places->layers().wait_until_gone(std::chrono::seconds(30)));
+  EXPECT_LT(*done, 100);
+}
+
 TEST_F(PlacesTest, NobodyIsMissedOrSeenTwiceWhileAllMove) {
   tell_all();
   const std::uint64_t seed = tests::seed_of_test();
