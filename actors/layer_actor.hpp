@@ -18,6 +18,7 @@ namespace earshot::actors {
 struct LayerGauge {
   std::atomic<std::uint64_t> taken{0};  // messages of its owner; what it shows below is of then or later
   std::atomic<std::size_t> members{0};
+  std::atomic<std::size_t> waiting{0};  // changes that its owner has sent and it has not taken
 };
 
 // Who knows which layers there are, and which cells. Thread-safe.

@@ -80,6 +80,10 @@ void PlaceDesk::set(SetPositionsCommand command, Done<Outcomes> done) const {
   if (auto fit = check(command); !fit) return done(fail(std::move(fit.error())));
   for (auto& item : command.items) item.score += 0.0;  // -0 becomes 0, which is told alike everywhere
   if (command.items.empty()) return done(Outcomes{});
+  auto permit = views_->permit_setting(command.layer);
+  if (!permit) return done(fail(std::move(permit.error())));
+  if (*permit)
+    done = [permit = std::move(*permit), done = std::move(done)](Result<Outcomes> answer) { done(std::move(answer)); };
   if (command.items.size() == 1) {
     const ShardId shard = shard_of(command.layer, command.items.front().member, router_->shard_count());
     auto pass_on = [done = std::move(done)](Result<PositionsAnswer> answer) {

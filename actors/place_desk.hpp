@@ -43,7 +43,8 @@ class PlaceDesk {
   // For users.
   [[nodiscard]] PrivateViews& private_views() const { return *private_views_; }
 
-  // One outcome per item. kInvalidArgument(layer, accepted, member, score, ttl), kTooLarge(member). With `accepted` it
+  // One outcome per item. kInvalidArgument(layer, accepted, member, score, ttl), kTooLarge(member), kOverloaded(layer),
+  // before anything is done. With `accepted` it
   // is answered, and seen by every later question, before it is committed: a node that dies meanwhile forgets it.
   void set(SetPositionsCommand command, Done<Outcomes> done) const;
   // How many of them had a position.

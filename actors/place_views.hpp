@@ -85,6 +85,9 @@ inline std::uint64_t scan_place_of(std::string_view layer) {
   return std::max<std::uint64_t>(checksum_of(layer) >> 1, 1);
 }
 
+// Kept by whoever changes a layer until the change is answered.
+using LayerPermit = std::shared_ptr<const void>;
+
 // Where everybody is, in memory, for whoever asks. Thread-safe, and nothing waits. What was answered to an update is
 // seen by every question that is asked after the answer.
 class PlaceViews {
@@ -101,6 +104,9 @@ class PlaceViews {
   virtual void count_layers(std::function<void(std::size_t)> done) = 0;
   // Whether somebody is in the layer, or may be as far as is known, or it has a privacy of its own.
   [[nodiscard]] virtual bool has_layer(const LayerId& layer) const = 0;
+
+  // Before members are set in a layer. kOverloaded(layer): it has as much to do as it may, or would be one too many.
+  [[nodiscard]] virtual Result<LayerPermit> permit_setting(const LayerId& layer) = 0;
 
   // Whether every shard has told where all its members are.
   [[nodiscard]] virtual bool is_complete() const = 0;

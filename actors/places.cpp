@@ -49,8 +49,13 @@ class LayerCensus {
 
 class PlacesImpl final : public Places, public LayerOwner, public std::enable_shared_from_this<PlacesImpl> {
  public:
-  PlacesImpl(caf::actor_system& system, std::uint16_t shard_count, const places::CellLimits& cell_limits)
-      : system_(system), shard_count_(shard_count), cell_limits_(cell_limits), shards_untold_(shard_count) {}
+  PlacesImpl(caf::actor_system& system, std::uint16_t shard_count, const places::CellLimits& cell_limits,
+             const PlacesLimits& limits)
+      : system_(system),
+        shard_count_(shard_count),
+        cell_limits_(cell_limits),
+        limits_(limits),
+        shards_untold_(shard_count) {}
 
   void moved(ShardId shard, std::vector<cluster::Move> moves, std::vector<cluster::ClearedLayer> cleared) override;
   void privacies(const std::vector<cluster::PrivacyChange>& changes) override {
@@ -81,6 +86,7 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
   void scan_layers(LayersScan scan) override;
   void count_layers(std::function<void(std::size_t)> done) override;
   [[nodiscard]] bool has_layer(const LayerId& layer) const override;
+  [[nodiscard]] Result<LayerPermit> permit_setting(const LayerId& layer) override;
   [[nodiscard]] bool is_complete() const override { return shards_untold_.load(std::memory_order_acquire) == 0; }
   [[nodiscard]] Waiting when_complete(std::function<void()> then) override;
 
@@ -111,6 +117,12 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
     std::size_t index = 0;
   };
 
+  static std::size_t changes_in(const LayerMoves& message) { return message.moves.size(); }
+  static std::size_t changes_in(const LayerCleared&) { return 1; }
+  template <class Question>
+  static std::size_t changes_in(const Question&) {
+    return 0;
+  }
   // Its next message is promised: from then on it does not end before it has had it.
   void promise(Entry& entry) {
     under_way_.fetch_add(1, std::memory_order_relaxed);
@@ -119,6 +131,7 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
   template <class Message>
   void post(Entry& entry, Message message) {
     promise(entry);
+    entry.gauge->waiting.fetch_add(changes_in(message), std::memory_order_relaxed);
     caf::anon_send(entry.actor, std::move(message));
   }
   // Moves from the message only if there is such a layer.
@@ -159,6 +172,7 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
   caf::actor_system& system_;
   const std::uint16_t shard_count_;
   const places::CellLimits cell_limits_;
+  const PlacesLimits limits_;
   const std::shared_ptr<places::PrivacyTable> privacies_ = std::make_shared<places::PrivacyTable>();
   const std::shared_ptr<LiveActors> layers_ = LiveActors::make();
   const std::shared_ptr<LiveActors> cells_ = LiveActors::make();
@@ -172,6 +186,7 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
   std::atomic<LiveActors::Key> last_cell_{0};
   bool has_ended_ = false;
   std::atomic<std::uint64_t> under_way_{0};  // messages to all layers that are not taken yet
+  std::atomic<std::size_t> coming_{0};       // permits for layers that were not there
 
   std::atomic<std::size_t> shards_untold_;
   std::mutex waiting_mutex_;
@@ -333,6 +348,23 @@ bool PlacesImpl::has_layer(const LayerId& layer) const {
   return entries_.contains(layer) || privacies_->own(layer).has_value();
 }
 
+// Permits for the same new layer count each for one: that refuses sooner, when there are nearly too many, and never
+// later.
+Result<LayerPermit> PlacesImpl::permit_setting(const LayerId& layer) {
+  const std::shared_lock lock(mutex_);
+  if (const auto found = entries_.find(layer); found != entries_.end()) {
+    if (found->second.gauge->waiting.load(std::memory_order_relaxed) <= limits_.layer_changes_waiting_max) return {};
+    return fail(
+        Error{ErrorCode::kOverloaded, "layer", "as many changes as may wait to be shown in it", limits::kRetryAfterMs});
+  }
+  LayerPermit permit(this, [self = shared_from_this()](const void*) { self->coming_.fetch_sub(1); });
+  if (entries_.size() + coming_.fetch_add(1) < limits_.layers_max) return permit;
+  return fail(
+      Error{ErrorCode::kOverloaded, "layer",
+            "it would be a new one, and the node has " + std::to_string(limits_.layers_max) + ", the most it may",
+            limits::kRetryAfterMs});
+}
+
 // Nobody is in the layer, and nothing is on its way to it: it may go. Else it has to take what comes.
 bool PlacesImpl::retire(const LayerId& layer, std::uint64_t messages) {
   const std::unique_lock lock(mutex_);
@@ -364,8 +396,8 @@ void PlacesImpl::end() {
 }  // namespace
 
 std::shared_ptr<Places> make_places(caf::actor_system& system, std::uint16_t shard_count,
-                                    const places::CellLimits& cell_limits) {
-  return std::make_shared<PlacesImpl>(system, shard_count, cell_limits);
+                                    const places::CellLimits& cell_limits, const PlacesLimits& limits) {
+  return std::make_shared<PlacesImpl>(system, shard_count, cell_limits, limits);
 }
 
 }  // namespace earshot::actors

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "actors/live_actors.hpp"
 #include "actors/place_views.hpp"
 #include "base/ids.hpp"
+#include "base/limits.hpp"
 #include "cluster/effects.hpp"
 #include "places/cell_tree.hpp"
 #include "places/privacy_table.hpp"
@@ -37,7 +39,12 @@ class Places : public PlaceViews {
   [[nodiscard]] virtual LiveActors& cells() const = 0;
 };
 
+struct PlacesLimits {
+  std::size_t layers_max = limits::kNodeLayersMax;
+  std::size_t layer_changes_waiting_max = limits::kLayerChangesWaitingMax;
+};
+
 std::shared_ptr<Places> make_places(caf::actor_system& system, std::uint16_t shard_count,
-                                    const places::CellLimits& cell_limits = {});
+                                    const places::CellLimits& cell_limits = {}, const PlacesLimits& limits = {});
 
 }  // namespace earshot::actors

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <stdexcept>
 #include <type_traits>
@@ -113,6 +114,11 @@ class FakePlaces final : public actors::PlaceViews, public std::enable_shared_fr
     const std::lock_guard lock(mutex_);
     unknown_.insert(layer);
   }
+  void permit(Result<actors::LayerPermit> given) {
+    const std::lock_guard lock(mutex_);
+    permit_ = given.value_or(nullptr);
+    no_permit_ = given ? std::nullopt : std::optional(given.error());
+  }
 
   // PlaceViews
   void ask(const LayerId& layer, actors::NearbyQuestion question) override { record(layer, std::move(question)); }
@@ -125,6 +131,11 @@ class FakePlaces final : public actors::PlaceViews, public std::enable_shared_fr
   [[nodiscard]] bool has_layer(const LayerId& layer) const override {
     const std::lock_guard lock(mutex_);
     return unknown_.count(layer) == 0;
+  }
+  [[nodiscard]] Result<actors::LayerPermit> permit_setting(const LayerId&) override {
+    const std::lock_guard lock(mutex_);
+    if (no_permit_) return fail(*no_permit_);
+    return permit_;
   }
   [[nodiscard]] bool is_complete() const override {
     const std::lock_guard lock(mutex_);
@@ -189,6 +200,8 @@ class FakePlaces final : public actors::PlaceViews, public std::enable_shared_fr
   bool is_complete_ = true;
   std::vector<std::weak_ptr<const std::function<void()>>> waiting_;
   std::set<LayerId> unknown_;
+  actors::LayerPermit permit_;
+  std::optional<Error> no_permit_;
 };
 
 }  // namespace earshot::tests

@@ -165,6 +165,7 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
     const auto found = layers_.find(layer);
     return (found != layers_.end() && !found->second.empty()) || privacies->own(layer);
   }
+  [[nodiscard]] Result<actors::LayerPermit> permit_setting(const LayerId&) override { return actors::LayerPermit(); }
   [[nodiscard]] bool is_complete() const override {
     const std::lock_guard lock(mutex_);
     return is_complete_;

@@ -325,6 +325,24 @@ TEST_F(PlaceDeskTest, ClearingAllIsOfTheLayersThatThereArePageByPage) {
   EXPECT_EQ(number->value(), 3u);
 }
 
+TEST_F(PlaceDeskTest, WithoutAPermitNothingIsSetAndItIsKeptUntilTheAnswer) {
+  places->permit(fail(ErrorCode::kOverloaded, "layer", "too many"));
+  desk->set({kPeople, PositionCondition::kAlways, {{"ada", 1, 0}}}, into(outcomes));
+  EXPECT_EQ(places->changes(), 0u);
+  EXPECT_EQ(outcomes->error().code, ErrorCode::kOverloaded);
+  for (const std::vector<std::string>& members : {std::vector<std::string>{"ada"}, names(20)}) {
+    outcomes.reset();
+    auto permit = std::make_shared<int>();
+    places->permit(LayerPermit(permit));
+    desk->set(set_of(members), into(outcomes));
+    places->permit(LayerPermit());
+    EXPECT_GT(permit.use_count(), 1);
+    for (const auto& part : changes()) part.done();
+    EXPECT_TRUE(outcomes && *outcomes);
+    EXPECT_EQ(permit.use_count(), 1);
+  }
+}
+
 TEST_F(PlaceDeskTest, SizesComeInTheOrderOfTheLayers) {
   std::optional<Result<std::vector<std::uint64_t>>> sizes;
   desk->count({kPeople, kCars, kPeople}, into(sizes));

@@ -98,7 +98,9 @@ class PlacesTest : public testing::Test {
 
   SystemConfig config{2};
   caf::actor_system system{config};
-  std::shared_ptr<Places> places = make_places(system, kShards, {100, 20});
+  static constexpr std::size_t kLayersMax = 50;
+  static constexpr std::size_t kChangesMax = 2'000;
+  std::shared_ptr<Places> places = make_places(system, kShards, {100, 20}, {kLayersMax, kChangesMax});
   std::atomic<std::uint64_t> version{0};
 };
 
@@ -333,6 +335,29 @@ TEST_F(PlacesTest, LayersWithNothingToDoAreNotAsked) {
   EXPECT_EQ(found->layers.size(), 100u);
 }
 
+TEST_F(PlacesTest, ANodeHasAsManyLayersAsTheLimitAndNotOneMore) {
+  tell_all();
+  const auto layer = [](std::size_t i) { return LayerId::trusted("layer-" + std::to_string(i)); };
+  for (std::size_t i = 0; i < kLayersMax - 2; ++i) move("ada", 1.0, layer(i));
+  auto one = places->permit_setting(layer(kLayersMax - 2));
+  auto two = places->permit_setting(layer(kLayersMax - 1));
+  ASSERT_TRUE(one && two);
+  const auto refused = places->permit_setting(layer(kLayersMax));
+  ASSERT_FALSE(refused) << "those that are coming count";
+  EXPECT_EQ(refused.error().code, ErrorCode::kOverloaded);
+  EXPECT_EQ(refused.error().field, "layer");
+  EXPECT_TRUE(places->permit_setting(layer(0))) << "it is there";
+  one->reset();
+  EXPECT_TRUE(places->permit_setting(layer(kLayersMax))) << "one of them did not come";
+  move("ada", 1.0, layer(kLayersMax - 2)), move("ada", 1.0, layer(kLayersMax - 1));
+  two->reset();
+  EXPECT_FALSE(places->permit_setting(layer(kLayersMax)));
+  move("ada", std::nullopt, layer(0));
+  while (!places->permit_setting(layer(kLayersMax))) std::this_thread::yield();  // until its actor has ended
+  move("ada", 1.0, layer(0)), move("ada", 1.0, layer(kLayersMax));
+  EXPECT_EQ(count_layers(), kLayersMax + 1) << "what shards have is shown all the same";
+}
+
 TEST_F(PlacesTest, WhatExistsIsALayerWithMembersOrAPrivacy) {
   EXPECT_FALSE(places->has_layer(kPeople));
   move("ada", 1.0);
@@ -342,6 +367,24 @@ TEST_F(PlacesTest, WhatExistsIsALayerWithMembersOrAPrivacy) {
   EXPECT_TRUE(places->has_layer(kCars));
   places->privacies({{kCars, std::nullopt}});
   EXPECT_FALSE(places->has_layer(kCars));
+}
+
+TEST_F(PlacesTest, ALayerWithAsMuchToDoAsTheLimitTakesNoMore) {
+  tell_all();
+  move("ada", 1.0), move("taxi", 1.0, kCars);
+  EXPECT_EQ(size_of(kPeople), 1u);
+  const auto busy = keep_busy();
+  for (std::size_t i = 0; i < kChangesMax; ++i) move("ada", 2.0 + static_cast<double>(i));
+  EXPECT_TRUE(places->permit_setting(kPeople));
+  move("ada", 1.0);
+  const auto refused = places->permit_setting(kPeople);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kOverloaded);
+  EXPECT_EQ(refused.error().field, "layer");
+  EXPECT_TRUE(places->permit_setting(kCars));
+  busy->set_value();
+  EXPECT_EQ(size_of(kPeople), 1u);
+  EXPECT_TRUE(places->permit_setting(kPeople));
 }
 
 TEST_F(PlacesTest, AnEndDoesNotWaitForWhatALayerHasToDo) {
