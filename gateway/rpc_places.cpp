@@ -256,6 +256,17 @@ Result<PlacesReply> ReplyOf::operator()(const NearbyRequest& request) const {
 
 }  // namespace
 
+Status may_make(const actors::PlaceDesk& desk, Role role, const PlacesRequest& request) {
+  const auto* set = std::get_if<SetPositionsRequest>(&request);
+  if (set == nullptr || sees_everything(role) || set->layer.text() == kDefaultLayer) return {};
+  const bool is_complete = desk.views().is_complete();  // before the look: what is told meanwhile is seen
+  if (desk.views().has_layer(set->layer)) return {};
+  if (!is_complete) return fail(not_known_yet());
+  return fail(denied("layer",
+                     "nobody is in it: a user sets its position in layers that there are, with members or a privacy of "
+                     "their own, and a new one needs a token with the role service or operator"));
+}
+
 bool sees_everything(Role role) { return role == Role::kService || role == Role::kOperator; }
 
 Status may_ask(const UserId& user, Role role, const PlacesRequest& request) {

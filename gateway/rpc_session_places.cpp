@@ -14,6 +14,8 @@ kj::Promise<Result<PlacesReply>> RpcSession::places(Result<PlacesRequest> reques
   if (auto why = refusal()) return Reply(fail(std::move(*why)));
   if (auto allowed = may_ask(user_, role_, *request); !allowed) return Reply(fail(std::move(allowed.error())));
   if (context_.desk == nullptr) return Reply(fail(ErrorCode::kUnavailable, "", "this node keeps no places"));
+  if (auto allowed = may_make(*context_.desk, role_, *request); !allowed)
+    return Reply(fail(std::move(allowed.error())));
   const bool large = is_large(*request);
   if (large) {
     if (auto why = refusal_of_large()) return Reply(fail(std::move(*why)));
