@@ -36,7 +36,15 @@ Reading<Command> read_command_list(Request words) {
   return refuse("ERR COMMAND LIST FILTERBY is not supported by Earshot");
 }
 
-Reading<Command> read_config_get(Request words) { return ConfigGet{lower_words_from(words, 2)}; }
+Reading<Command> read_config_get(Request words) {
+  ConfigGet get;
+  for (const std::string_view word : words.subspan(2)) {
+    const auto pattern = read_pattern(word);
+    if (!pattern) return refuse(pattern.error());
+    get.patterns.push_back(to_lower(*pattern));
+  }
+  return get;
+}
 
 Reading<Command> read_config_set(Request words) {
   if (is_word(words[1], "set") && words.size() % 2 != 0) return refuse(kSyntaxError);
