@@ -255,7 +255,7 @@ void Reply::operator()(const resp::Range& range) {
 
 void Reply::operator()(const resp::Keys& keys) {
   auto& layers = std::get<std::vector<actors::LayerPopulation>>(answer);
-  std::erase_if(layers, [&](const auto& one) { return !resp::matches(keys.pattern, one.layer.text()); });
+  std::erase_if(layers, [glob = resp::Glob(keys.pattern)](const auto& one) { return !glob.matches(one.layer.text()); });
   to.array(layers.size());
   for (const auto& one : layers) to.bulk(one.layer.text());
 }
@@ -275,7 +275,8 @@ void Reply::operator()(const resp::Scan& scan) {
   while (end > 0 && end < layers.size() && layers[end].first == layers[end - 1].first) ++end;
   const std::uint64_t next = end < layers.size() ? layers[end].first : 0;
   layers.resize(end);
-  std::erase_if(layers, [&](const auto& one) { return scan.none || !resp::matches(scan.pattern, one.second); });
+  const resp::Glob glob(scan.pattern);
+  std::erase_if(layers, [&](const auto& one) { return scan.none || !glob.matches(one.second); });
   to.array(2);
   to.bulk(std::to_string(next));
   to.array(layers.size());
