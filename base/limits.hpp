@@ -179,6 +179,7 @@ inline constexpr std::size_t kRespArgumentsMax = 64 << 10;      // of one reques
 inline constexpr std::size_t kRespArgumentBytesMax = 64 << 10;  // of one argument
 inline constexpr std::size_t kRespRequestBytesMax = 8 << 20;    // all arguments of one request
 inline constexpr std::size_t kRespPatternBytesMax = 1 << 10;    // one pattern: every name is tried against it
+inline constexpr std::size_t kRespNamesMax = 256;               // of commands or settings that one request asks about
 inline constexpr std::size_t kRespStrangerArgumentsMax = 10;    // of a request before the login, as in Redis …
 inline constexpr std::size_t kRespStrangerBytesMax = 16 << 10;  // … and of all of them
 inline constexpr std::size_t kRespCommandsInFlightMax = 1024;   // pipelined commands of a connection that are under way

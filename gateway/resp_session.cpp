@@ -38,6 +38,20 @@ bool needs_login(resp::Request request) {
   return entry != nullptr && !entry->has(resp::flag::kNoAuth);
 }
 
+// What `write` writes with a writer for the client, or an error when that is too long.
+template <class Write>
+std::string written(bool is_resp3, Write write) {
+  std::string text;
+  resp::ReplyWriter to(text);
+  to.use_resp3(is_resp3);
+  write(to);
+  if (text.size() > limits::kRespReplyBytesMax) {
+    text.clear();
+    to.error("ERR the reply has more than " + std::to_string(limits::kRespReplyBytesMax) + " bytes: ask for less");
+  }
+  return text;
+}
+
 }  // namespace
 
 RespSession::RespSession(SessionContext& context, RespControl& control)
@@ -231,10 +245,7 @@ void RespSession::greet(const resp::Hello& hello) {
 
 template <class Write>
 void RespSession::reply(Write write) {
-  std::string text;
-  resp::ReplyWriter to(text);
-  to.use_resp3(is_resp3_);
-  write(to);
+  std::string text = written(is_resp3_, std::move(write));
   if (slots_.empty()) {
     ready_.bytes += text;
     return;
@@ -280,18 +291,12 @@ void RespSession::answer(actors::CallId call, PlacesAnswer answer) {
   if (call < first_call_ || call - first_call_ >= slots_.size()) return;  // answered before: it had waited too long
   Slot& slot = slots_[call - first_call_];
   if (slot.reply) return;
-  std::string text;
-  resp::ReplyWriter to(text);
-  to.use_resp3(slot.is_resp3);
-  if (const auto* info = std::get_if<resp::Info>(&slot.command))
-    write_info(*info, std::get<std::vector<actors::LayerPopulation>>(answer).size(), to);
-  else
-    write_reply(slot.command, std::move(answer), to);
-  if (text.size() > limits::kRespReplyBytesMax) {
-    text.clear();
-    to.error("ERR the reply has more than " + std::to_string(limits::kRespReplyBytesMax) + " bytes: ask for less");
-  }
-  finish(slot, std::move(text));
+  finish(slot, written(slot.is_resp3, [&](resp::ReplyWriter& to) {
+           if (const auto* info = std::get_if<resp::Info>(&slot.command))
+             write_info(*info, std::get<std::vector<actors::LayerPopulation>>(answer).size(), to);
+           else
+             write_reply(slot.command, std::move(answer), to);
+         }));
   flush();
 }
 
@@ -341,11 +346,11 @@ void RespSession::end(Error reason) {
   held_.reset();
   for (Slot& slot : slots_) {
     if (slot.reply) continue;
-    std::string text;
-    resp::ReplyWriter to(text);
-    write_error(Error{ErrorCode::kUnavailable, "", "the outcome is unknown: " + reason.detail, limits::kRetryAfterMs},
-                to);
-    finish(slot, std::move(text));
+    finish(slot, written(slot.is_resp3, [&](resp::ReplyWriter& to) {
+             write_error(
+                 Error{ErrorCode::kUnavailable, "", "the outcome is unknown: " + reason.detail, limits::kRetryAfterMs},
+                 to);
+           }));
   }
   flush();
   is_over_ = true;
