@@ -214,7 +214,7 @@ void RespSession::judge(const std::string& token, std::optional<resp::Hello> hel
                         : "WRONGPASS invalid token: " + identity.error().to_string());
     });
   }
-  expires_at_ms_ = identity->expires_at_ms;
+  expiry_ = TokenExpiry(identity->expires_at_ms, context_.logins.clock(), context_.timer);
   is_logged_in_ = true;
   parser_.set_limits({});
   control_.logged_in();
@@ -363,7 +363,7 @@ void RespSession::check_times() {
   if (!slots_.empty() && !slots_.front().reply && slots_.front().since < oldest_allowed)
     return end(Error{ErrorCode::kDeadlineExceeded, "", "the node did not answer in time"});
   if (is_over_) return;
-  if (expires_at_ms_ != 0 && context_.logins.clock().wall_ms() >= expires_at_ms_) {
+  if (expiry_.is_over(context_.logins.clock(), context_.timer)) {
     count(context_.counters.tokens_expired);
     return end(Error{ErrorCode::kUnauthenticated, "token", "it has expired"});
   }

@@ -16,6 +16,7 @@
 #include "gateway/bridge.hpp"
 #include "gateway/resp_places.hpp"
 #include "gateway/session_context.hpp"
+#include "gateway/token_expiry.hpp"
 #include "resp/command.hpp"
 #include "resp/replies.hpp"
 #include "resp/request_parser.hpp"
@@ -126,7 +127,7 @@ class RespSession final : public EventTarget, private kj::TaskSet::ErrorHandler 
   bool has_ended_ = false;  // its input
   bool is_over_ = false;
   bool is_resp3_ = false;
-  std::uint64_t expires_at_ms_ = 0;  // of the token, wall clock; 0: never
+  TokenExpiry expiry_;
   std::string name_;
   Replies ready_;
   kj::TaskSet tasks_;
