@@ -211,14 +211,15 @@ kj::TimePoint Loop::login_due() const {
 // It counts as a connection, and its time is part of the time for the login.
 void Loop::begin_handshake(AcceptedSocket socket) {
   const kj::TimePoint due = login_due();
-  auto stream = accept_tls(io_, kj::mv(socket.fd), parts_.tls->context());
+  const Protocol protocol = socket.protocol;
+  auto stream = accept_tls(io_, kj::mv(socket), parts_.tls->context());
   auto too_late = context_.timer.atTime(due).then([this]() -> kj::Own<kj::AsyncIoStream> {
     count(context_.counters.login_timeouts);
     kj::throwFatalException(KJ_EXCEPTION(OVERLOADED, "no handshake in time"));
   });
   ++handshakes_under_way_;
   handshakes_->add(stream.exclusiveJoin(kj::mv(too_late))
-                       .then([this, due, protocol = socket.protocol](kj::Own<kj::AsyncIoStream>&& ready) {
+                       .then([this, due, protocol](kj::Own<kj::AsyncIoStream>&& ready) {
                          serve_connection(protocol, kj::mv(ready), due);
                        })
                        .then([this] { --handshakes_under_way_; },
