@@ -55,7 +55,11 @@ std::string written(bool is_resp3, Write write) {
 }  // namespace
 
 RespSession::RespSession(SessionContext& context, RespControl& control)
-    : context_(context), control_(control), port_(++context.last_port), tasks_(*this) {
+    : context_(context),
+      control_(control),
+      port_(++context.last_port),
+      id_(++context.counters.resp_connections),
+      tasks_(*this) {
   context_.ports.emplace(port_, this);
   // Where there is nothing to prove, everybody is let in.
   is_logged_in_ = !context_.logins.authenticator().keeps_secrets();
@@ -238,7 +242,7 @@ void RespSession::greet(const resp::Hello& hello) {
   }
   if (hello.protocol) is_resp3_ = *hello.protocol == 3;
   if (hello.name) name_ = *hello.name;
-  reply([&](resp::ReplyWriter& to) { resp::write_hello(to, port_); });
+  reply([&](resp::ReplyWriter& to) { resp::write_hello(to, id_); });
 }
 
 // ---- replies
@@ -259,7 +263,7 @@ void RespSession::reply(Write write) {
 resp::ClientFacts RespSession::client_facts(const resp::Command& command) {
   resp::ClientFacts facts;
   if (std::holds_alternative<resp::ClientInfo>(command)) facts = control_.facts();
-  facts.connection = port_;
+  facts.connection = id_;
   facts.name = name_;
   facts.user = "default";
   return facts;

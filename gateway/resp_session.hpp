@@ -112,6 +112,7 @@ class RespSession final : public EventTarget, private kj::TaskSet::ErrorHandler 
   SessionContext& context_;
   RespControl& control_;
   const PortId port_;
+  const std::uint64_t id_;  // that clients are told: of all threads' connections no other has it
   resp::RequestParser parser_;
   std::deque<Slot> slots_;         // in the order of the commands
   actors::CallId first_call_ = 1;  // of the first slot; the next have the next numbers

@@ -99,6 +99,21 @@ TEST_F(RespTest, ManyConnectionsOfSeveralThreadsHaveTheirOwnOrder) {
   EXPECT_EQ(gateway_->counters().resp_commands, 12u * 20 * 3);
 }
 
+TEST_F(RespTest, IdsOfClientsGrowWhicheverThreadServesThem) {
+  NodeConfig config;
+  config.gateway_threads = 3;
+  start(config);
+  std::vector<std::unique_ptr<RedisClient>> clients;
+  std::int64_t last = 0;
+  for (int i = 0; i < 9; ++i) {
+    clients.push_back(std::make_unique<RedisClient>(gateway_->resp_port()));
+    const std::int64_t id = clients.back()->command({"CLIENT", "ID"}).integer;
+    EXPECT_GT(id, last);
+    last = id;
+    EXPECT_EQ(clients.back()->command({"HELLO", "2"}).elements.at(7).integer, id);
+  }
+}
+
 TEST_F(RespTest, PlacesThatBecomeCompleteLetWhatWaitedGoOn) {
   places_->set_complete(false);
   GatewayOptions options;
