@@ -111,6 +111,8 @@ void RespSession::run() {
       reply([&](resp::ReplyWriter& to) { to.error(command.error()); });
     } else if (has_turn(*command)) {
       begin(std::move(*command), bytes);
+    } else if (is_loading(*command)) {
+      reply_loading();
     } else {
       held_ = Held{std::move(*command), bytes, context_.timer.now()};
     }
@@ -134,6 +136,16 @@ bool RespSession::is_complete() {
   if (!std::exchange(waits_for_places_, true))
     views.when_complete([bridge = context_.bridge, port = port_] { bridge->post(port, PlacesComplete{}); });
   return false;
+}
+
+// Once is enough: else each command of a pipeline would have a wait of its own.
+bool RespSession::is_loading(const resp::Command& command) {
+  return was_told_loading_ && turn_of(command) != Turn::kNone && !is_complete();
+}
+
+void RespSession::reply_loading() {
+  was_told_loading_ = true;
+  reply([](resp::ReplyWriter& to) { to.error("LOADING Earshot is finding out where everybody is"); });
 }
 
 void RespSession::begin(resp::Command command, std::size_t bytes) {
@@ -373,7 +385,7 @@ void RespSession::check_times() {
   }
   if (held_ && held_->since < oldest_allowed && slots_.empty()) {
     held_.reset();
-    reply([](resp::ReplyWriter& to) { to.error("LOADING Earshot is finding out where everybody is"); });
+    reply_loading();
     run();
     control_.changed();
   }

@@ -91,6 +91,9 @@ class RespSession final : public EventTarget, private kj::TaskSet::ErrorHandler 
   void run();
   // Whether the command may be begun now.
   [[nodiscard]] bool has_turn(const resp::Command& command);
+  // Whether the client was told that it would wait for places, and still would.
+  [[nodiscard]] bool is_loading(const resp::Command& command);
+  void reply_loading();
   [[nodiscard]] bool is_complete();
   void begin(resp::Command command, std::size_t bytes);
   void begin_places(resp::Command command, std::size_t bytes, Turn turn);
@@ -124,6 +127,7 @@ class RespSession final : public EventTarget, private kj::TaskSet::ErrorHandler 
   bool is_alone_ = false;         // one is under way that nothing passes
   bool is_judged_ = false;        // a login is under way
   bool waits_for_places_ = false;
+  bool was_told_loading_ = false;
   bool is_logged_in_ = false;
   bool has_ended_ = false;  // its input
   bool is_over_ = false;
