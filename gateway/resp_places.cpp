@@ -261,12 +261,12 @@ void Reply::operator()(const resp::Keys& keys) {
 }
 
 // The cursor is where to go on in the order of the names' hashes: a layer that is there all the time is told, whatever
-// comes and goes meanwhile, and nothing has to be remembered. From 1, since 0 is the beginning and the end; without the
-// highest bit, since clients may take it for a sign.
+// comes and goes meanwhile, and nothing has to be remembered. From 1, since 0 is the beginning and the end; of 52 bits,
+// since clients may keep it as a double.
 void Reply::operator()(const resp::Scan& scan) {
   std::vector<std::pair<std::uint64_t, std::string>> layers;
   for (const auto& one : std::get<std::vector<actors::LayerPopulation>>(answer)) {
-    const std::uint64_t at = std::max<std::uint64_t>(checksum_of(one.layer.text()) >> 1, 1);
+    const std::uint64_t at = std::max<std::uint64_t>(checksum_of(one.layer.text()) >> 12, 1);
     if (at >= scan.cursor) layers.emplace_back(at, one.layer.text());
   }
   std::ranges::sort(layers);

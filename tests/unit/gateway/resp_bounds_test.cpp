@@ -170,6 +170,24 @@ TEST_F(RespBounds, BytesOfARequestPassAtTheLimitAndOneMoreIsRefused) {
   EXPECT_TRUE(is_over());
 }
 
+// Some clients keep a cursor as a double, and would go on behind a layer whose cursor they have rounded up.
+TEST_F(RespBounds, CursorsAreNumbersThatADoubleHolds) {
+  RespPeer& client = connect();
+  std::vector<LayerPopulation> layers;
+  for (int i = 0; i < 200; ++i) layers.push_back({LayerId::trusted("layer" + std::to_string(i)), 1});
+  std::uint64_t cursor = 0;
+  std::size_t told = 0;
+  do {
+    client.say("SCAN " + std::to_string(cursor) + " COUNT 1\r\n");
+    finish<FakePlaces::LayersQuestion>(places_->next_question(), layers);
+    const std::string heard = client.hear();
+    cursor = std::stoull(heard.substr(heard.find("\r\n", 4) + 2));
+    EXPECT_LT(cursor, std::uint64_t{1} << 53);
+    ++told;
+  } while (cursor != 0 && told <= layers.size());
+  EXPECT_EQ(told, layers.size());
+}
+
 // ---- room for reading
 
 TEST_F(RespBounds, HalfARequestAtTheLimitNeedsNoRoomAndOneByteMoreDoes) {
