@@ -29,6 +29,7 @@ class RespBounds : public RespConnectionTest {
     const std::string head = "*2\r\n$4\r\nECHO\r\n$" + std::to_string(limits::kRespArgumentBytesMax) + "\r\n";
     return head + std::string(bytes - head.size(), 'x');
   }
+  static std::string rest_of(std::size_t bytes) { return large_echo().substr(bytes); }
 };
 
 TEST_F(RespBounds, CommandsUnderWayPassAtTheLimitAndOneMoreWaits) {
@@ -238,6 +239,55 @@ TEST_F(RespBounds, WhileAnotherWaitsToBeReadASlowSenderIsCutOffSooner) {
   advance(1);
   EXPECT_TRUE(is_over());
   EXPECT_EQ(counters_.slow_senders, 1u);
+}
+
+TEST_F(RespBounds, WhatWasReadWholeKeepsNoRoomWhileItWaitsForTheNode) {
+  RespPeer& client = connect();
+  client.say(half_of(limits::kRespSmallRequestBytes + 1));
+  ASSERT_EQ(reading_.used(), limits::kRespRequestBytesMax);
+  client.say(rest_of(limits::kRespSmallRequestBytes + 1) + kAdd + kCount);
+  EXPECT_EQ(reading_.used(), 0u);
+}
+
+TEST_F(RespBounds, WhoWaitsForTheNodeIsNoSlowSenderThoughAnotherWaitsToBeRead) {
+  RespPeer& client = connect();
+  client.say(half_of(limits::kRespSmallRequestBytes + 1));
+  const std::string rest = rest_of(limits::kRespSmallRequestBytes + 1);
+  client.say(rest.substr(0, 1'000));
+  client.say(rest.substr(1'000) + kAdd + kCount + half_of(limits::kRespSmallRequestBytes + 1));
+  client.hear();
+  ASSERT_EQ(reading_.used(), limits::kRespRequestBytesMax);
+  const ReadingRoom::Place others(reading_, limits::kReadingBytesMax);
+  auto waiting = reading_.enter(1);
+  advance(limits::kWritePressedMs);
+  EXPECT_FALSE(is_over());
+  finish(places_->next_change());
+  finish<SizeQuestion>(places_->next_question(), std::size_t{1});
+  client.hear();
+  advance(limits::kWritePressedMs - 1);
+  EXPECT_FALSE(is_over()) << "from now on it has the whole time";
+  EXPECT_EQ(counters_.slow_senders, 0u);
+  advance(1);
+  EXPECT_TRUE(is_over());
+  EXPECT_EQ(counters_.slow_senders, 1u);
+}
+
+TEST_F(RespBounds, WhoTakesNoRepliesKeepsNoRoomFromAnother) {
+  RespPeer& client = connect();
+  constexpr std::size_t kHalf = limits::kRespSmallRequestBytes + 2'000;
+  std::string echoes = rest_of(kHalf);
+  for (int i = 0; i < 60; ++i) echoes += large_echo();
+  client.say(half_of(kHalf));
+  client.say(echoes);
+  ASSERT_FALSE(client.is_heard());
+  ASSERT_EQ(reading_.used(), limits::kRespRequestBytesMax) << "it stopped within a request";
+  const ReadingRoom::Place others(reading_, limits::kReadingBytesMax);
+  auto waiting = reading_.enter(1);
+  advance(limits::kWritePressedMs - 1);
+  EXPECT_FALSE(is_over());
+  advance(1);
+  EXPECT_TRUE(is_over());
+  EXPECT_EQ(counters_.slow_readers, 1u);
 }
 
 // ---- memory for answers
