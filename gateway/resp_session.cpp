@@ -68,7 +68,7 @@ RespSession::RespSession(SessionContext& context, RespControl& control)
 
 RespSession::~RespSession() noexcept(false) {
   context_.ports.erase(port_);
-  context_.calls_in_flight -= slots_.size();
+  context_.calls_in_flight -= asked_;
 }
 
 bool RespSession::takes_more() const {
@@ -181,6 +181,7 @@ void RespSession::begin_places(resp::Command command, std::size_t bytes, Turn tu
   slots_.push_back({std::move(command), bytes, is_resp3_, context_.timer.now(),
                     large ? ByteLease(context_.answers, kLargeReplyBytes) : ByteLease(), std::nullopt});
   ++context_.calls_in_flight;
+  ++asked_;
   bytes_under_way_ += bytes;
   if (turn != Turn::kRead) ++writes_;
   if (large) ++large_;
@@ -268,7 +269,6 @@ void RespSession::reply(Write write) {
   }
   bytes_behind_ += text.size();
   slots_.push_back({resp::Ok{}, 0, is_resp3_, context_.timer.now(), {}, std::move(text)});
-  ++context_.calls_in_flight;
 }
 
 // Its addresses only for whoever asks: to find them out takes longer than most commands.
@@ -325,6 +325,8 @@ void RespSession::finish(Slot& slot, std::string reply) {
     slot.lease = ByteLease(context_.answers, reply.size());
   }
   bytes_behind_ += reply.size();
+  --context_.calls_in_flight;
+  --asked_;
   slot.reply = std::move(reply);
 }
 
@@ -338,7 +340,6 @@ void RespSession::flush() {
     bytes_under_way_ -= slot.bytes;
     slots_.pop_front();
     ++first_call_;
-    --context_.calls_in_flight;
   }
 }
 

@@ -122,6 +122,7 @@ class RespSession final : public EventTarget, private kj::TaskSet::ErrorHandler 
   std::optional<Held> held_;
   std::size_t bytes_under_way_ = 0;
   std::size_t bytes_behind_ = 0;  // of replies that wait for earlier ones
+  std::size_t asked_ = 0;         // of the place desk, without an answer
   std::size_t writes_ = 0;        // under way
   std::size_t large_ = 0;         //
   bool is_alone_ = false;         // one is under way that nothing passes

@@ -366,5 +366,18 @@ TEST_F(RespBounds, TooManyCallsOfAThreadAreRefused) {
   EXPECT_EQ(places_->changes(), 1u);
 }
 
+// None of them puts anything into the bridge.
+TEST_F(RespBounds, RepliesMadeAtOnceAreNoCallsOfTheThread) {
+  RespPeer& client = connect();
+  client.say(kCount);
+  for (int i = 0; i < 100; ++i) client.say("PING\r\n");
+  EXPECT_EQ(context_.calls_in_flight, 1u);
+  finish(places_->next_question());
+  EXPECT_EQ(context_.calls_in_flight, 0u);
+  client.say(kCount + "PING\r\n");
+  hang_up();
+  EXPECT_EQ(context_.calls_in_flight, 0u);
+}
+
 }  // namespace
 }  // namespace earshot::gateway
