@@ -26,8 +26,9 @@ resp::RequestLimits stranger_limits() {
   return limits;
 }
 
+// What its command takes of memory, in which words are strings.
 std::size_t bytes_of(resp::Request request) {
-  std::size_t bytes = 0;
+  std::size_t bytes = request.size() * sizeof(std::string);
   for (const std::string_view word : request) bytes += word.size();
   return bytes;
 }
@@ -324,6 +325,8 @@ void RespSession::finish(Slot& slot, std::string reply) {
     --large_;
     slot.lease = ByteLease(context_.answers, reply.size());
   }
+  slot.command = resp::Ok{};
+  bytes_under_way_ -= std::exchange(slot.bytes, 0);
   bytes_behind_ += reply.size();
   --context_.calls_in_flight;
   --asked_;
@@ -337,7 +340,6 @@ void RespSession::flush() {
     ready_.bytes += *slot.reply;
     bytes_behind_ -= slot.reply->size();
     if (slot.lease.bytes() > 0) ready_.leases.push_back(std::move(slot.lease));
-    bytes_under_way_ -= slot.bytes;
     slots_.pop_front();
     ++first_call_;
   }

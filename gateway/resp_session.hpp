@@ -74,9 +74,9 @@ class RespSession final : public EventTarget, private kj::TaskSet::ErrorHandler 
   void check_times();
 
  private:
-  struct Slot {  // of a command under way
-    resp::Command command;
-    std::size_t bytes = 0;  // of its request
+  struct Slot {             // of a command under way
+    resp::Command command;  // until the reply is there
+    std::size_t bytes = 0;  // that it takes
     bool is_resp3 = false;
     kj::TimePoint since;
     ByteLease lease;

@@ -48,7 +48,8 @@ TEST_F(RespBounds, BytesOfCommandsUnderWayAtTheLimitStopTheReading) {
   std::string question = "*130\r\n$6\r\nGEOPOS\r\n$6\r\npeople\r\n";
   const std::string name(limits::kRespArgumentBytesMax - 1, 'x');
   for (int i = 0; i < 128; ++i) question += "$" + std::to_string(name.size()) + "\r\n" + name + "\r\n";
-  const std::size_t fit = limits::kCallBytesInFlightMax / (128 * name.size()) + 1;
+  const std::size_t command_bytes = 12 + 128 * name.size() + 130 * sizeof(std::string);
+  const std::size_t fit = (limits::kCallBytesInFlightMax - 1) / command_bytes + 1;
   for (std::size_t i = 0; i <= fit; ++i) client.say(question);
   EXPECT_EQ(places_->questions(), fit);
   EXPECT_FALSE(client.is_heard());
@@ -56,6 +57,33 @@ TEST_F(RespBounds, BytesOfCommandsUnderWayAtTheLimitStopTheReading) {
   client.hear();
   EXPECT_EQ(places_->questions(), fit);
   EXPECT_TRUE(client.is_heard());
+}
+
+// As many strings as a command may have take thirty times the bytes that they hold.
+TEST_F(RespBounds, ArgumentsOfCommandsUnderWayCountWithWhatTheyTake) {
+  RespPeer& client = connect();
+  std::string removal = "*" + std::to_string(limits::kRespArgumentsMax) + "\r\n$4\r\nZREM\r\n$6\r\npeople\r\n";
+  for (std::size_t i = 2; i < limits::kRespArgumentsMax; ++i) removal += "$1\r\nx\r\n";
+  constexpr std::size_t kFit = limits::kCallBytesInFlightMax / (limits::kRespArgumentsMax * sizeof(std::string));
+  client.say(removal);
+  const std::size_t changes_of_each = places_->changes();
+  for (std::size_t i = 0; i < kFit + 2; ++i) client.say(removal);
+  EXPECT_EQ(places_->changes(), kFit * changes_of_each);
+  EXPECT_FALSE(client.is_heard());
+}
+
+TEST_F(RespBounds, WhatIsAnsweredTakesNoRoomThoughItsTurnToBeToldHasNotCome) {
+  RespPeer& client = connect();
+  constexpr std::size_t kMembers = 128;
+  std::string removal = "ZREM people";
+  for (std::size_t i = 0; i < kMembers; ++i) removal += " " + std::string(limits::kMemberBytesMax, 'x');
+  client.say(kCount);
+  for (std::size_t i = 0; i <= limits::kCallBytesInFlightMax / (kMembers * limits::kMemberBytesMax); ++i)
+    client.say(removal + "\r\n");
+  EXPECT_FALSE(client.is_heard());
+  finish_changes();
+  EXPECT_TRUE(client.is_heard());
+  EXPECT_EQ(client.hear(), "");
 }
 
 TEST_F(RespBounds, AClientThatDoesNotReadIsNotReadOnAndIsClosed) {
