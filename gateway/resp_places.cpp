@@ -313,6 +313,18 @@ bool is_large(const resp::Command& command) {
          std::holds_alternative<resp::Scan>(command);
 }
 
+std::size_t reply_bytes_max(const resp::Command& command) {
+  constexpr std::size_t kFoundBytes = limits::kMemberBytesMax + 128;  // with distance, hash and coordinates
+  constexpr std::size_t kPositionBytes = 64;
+  constexpr std::size_t kHashBytes = 18;
+  if (is_large(command)) return 0;
+  const auto* search = std::get_if<resp::Search>(&command);
+  if (search != nullptr && !search->store) return search->count_max * kFoundBytes;
+  if (const auto* of = std::get_if<resp::PositionsOf>(&command)) return of->members.size() * kPositionBytes;
+  if (const auto* of = std::get_if<resp::HashesOf>(&command)) return of->members.size() * kHashBytes;
+  return 0;  // a number
+}
+
 void ask(const actors::PlaceDesk& desk, resp::Command& command, std::function<void(PlacesAnswer)> answered) {
   std::visit(Ask{desk, std::move(answered)}, command);
 }

@@ -179,11 +179,13 @@ void RespSession::begin_places(resp::Command command, std::size_t bytes, Turn tu
     });
   }
   const actors::CallId call = first_call_ + slots_.size();
+  const std::size_t reply_bytes = reply_bytes_max(command);
   slots_.push_back({std::move(command), bytes, is_resp3_, context_.timer.now(),
-                    large ? ByteLease(context_.answers, kLargeReplyBytes) : ByteLease(), std::nullopt});
+                    large ? ByteLease(context_.answers, kLargeReplyBytes) : ByteLease(), reply_bytes, std::nullopt});
   ++context_.calls_in_flight;
   ++asked_;
   bytes_under_way_ += bytes;
+  bytes_behind_ += reply_bytes;
   if (turn != Turn::kRead) ++writes_;
   if (large) ++large_;
   if (turn == Turn::kAlone) is_alone_ = true;
@@ -269,7 +271,7 @@ void RespSession::reply(Write write) {
     return;
   }
   bytes_behind_ += text.size();
-  slots_.push_back({resp::Ok{}, 0, is_resp3_, context_.timer.now(), {}, std::move(text)});
+  slots_.push_back({resp::Ok{}, 0, is_resp3_, context_.timer.now(), {}, 0, std::move(text)});
 }
 
 // Its addresses only for whoever asks: to find them out takes longer than most commands.
@@ -327,7 +329,7 @@ void RespSession::finish(Slot& slot, std::string reply) {
   }
   slot.command = resp::Ok{};
   bytes_under_way_ -= std::exchange(slot.bytes, 0);
-  bytes_behind_ += reply.size();
+  bytes_behind_ = bytes_behind_ + reply.size() - slot.reply_bytes;
   --context_.calls_in_flight;
   --asked_;
   slot.reply = std::move(reply);

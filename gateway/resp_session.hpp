@@ -80,6 +80,7 @@ class RespSession final : public EventTarget, private kj::TaskSet::ErrorHandler 
     bool is_resp3 = false;
     kj::TimePoint since;
     ByteLease lease;
+    std::size_t reply_bytes = 0;       // that it may take, until it is there
     std::optional<std::string> reply;  // once it is there
   };
   struct Held {  // a command that waits for its turn
@@ -121,7 +122,7 @@ class RespSession final : public EventTarget, private kj::TaskSet::ErrorHandler 
   actors::CallId first_call_ = 1;  // of the first slot; the next have the next numbers
   std::optional<Held> held_;
   std::size_t bytes_under_way_ = 0;
-  std::size_t bytes_behind_ = 0;  // of replies that wait for earlier ones
+  std::size_t bytes_behind_ = 0;  // of replies that wait for earlier ones, or may come
   std::size_t asked_ = 0;         // of the place desk, without an answer
   std::size_t writes_ = 0;        // under way
   std::size_t large_ = 0;         //

@@ -111,6 +111,27 @@ TEST_F(RespBounds, RepliesThatWaitForAnEarlierOneCountAsWell) {
   EXPECT_EQ(counters_.resp_commands, 10 * kReplies + 1);
 }
 
+TEST_F(RespBounds, RepliesThatMayComeCountAsWell) {
+  RespPeer& client = connect();
+  const std::string search =
+      "GEOSEARCH people FROMLONLAT 13 38 BYRADIUS 9 km COUNT 128 WITHDIST WITHHASH WITHCOORD\r\n";
+  actors::NearbyAnswer answer;
+  const auto longest = places::Member::make(std::string(limits::kMemberBytesMax, 'x'));
+  answer.found.assign(128, {longest, geo::Geohash(0xF'FFFF'FFFF'FFFF), 20'015'000});
+  client.say(search);
+  finish<actors::NearbyQuestion>(places_->next_question(), answer);
+  const std::size_t each = client.hear().size();
+  EXPECT_GT(each, 128 * (limits::kMemberBytesMax + 80));
+  for (int i = 0; i < 100; ++i) client.say(search);
+  const std::size_t asked = places_->questions();
+  EXPECT_LE((asked - 1) * each, limits::kConnectionQueueBytesMax);
+  EXPECT_GE(asked * each, limits::kConnectionQueueBytesMax * 9 / 10) << "as many as would fit";
+  // They turn out to be short, so that there is room for the next.
+  std::size_t answered = 0;
+  for (; places_->questions() > 0; ++answered) finish(places_->next_question());
+  EXPECT_EQ(answered, 100u);
+}
+
 TEST_F(RespBounds, AClientThatReadsAtItsLeisureGetsEverything) {
   RespPeer& client = connect();
   for (int i = 0; i < 40; ++i) client.say(large_echo());
