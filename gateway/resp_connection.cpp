@@ -180,9 +180,10 @@ std::optional<std::string> RespConnection::too_slow() {
   if (is_writing_ && !writing_.leases.empty() && context_.answers.is_full() &&
       ms_since(writing_since_) >= options.write_pressed_ms)
     return "has not taken in a reply while the node is short of memory for answers";
-  if (is_writing_ && place_.get() != nullptr && context_.reading.is_pressed() &&
+  // Its request does not get on before they are taken.
+  if (is_writing_ && place_.get() != nullptr && !session_.takes_more() && context_.reading.is_pressed() &&
       ms_since(writing_since_) >= options.write_pressed_ms)
-    return "has not taken in a reply while the node is short of memory for reading";
+    return "has not taken in replies while the node is short of memory for reading";
   return std::nullopt;
 }
 

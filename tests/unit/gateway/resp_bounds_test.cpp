@@ -339,6 +339,18 @@ TEST_F(RespBounds, WhoTakesNoRepliesKeepsNoRoomFromAnother) {
   EXPECT_EQ(counters_.slow_readers, 1u);
 }
 
+TEST_F(RespBounds, WhoseRequestGetsOnMayTakeItsRepliesAtLeisure) {
+  RespPeer& client = connect();
+  client.say(large_echo());
+  advance(limits::kWritePressedMs);
+  client.say(half_of(limits::kRespSmallRequestBytes + 1));
+  ASSERT_EQ(reading_.used(), limits::kRespRequestBytesMax);
+  const ReadingRoom::Place others(reading_, limits::kReadingBytesMax);
+  auto waiting = reading_.enter(1);
+  advance(limits::kWritePressedMs - 1);
+  EXPECT_FALSE(is_over());
+}
+
 // ---- memory for answers
 
 TEST_F(RespBounds, ALargeReplyIsRefusedWhileAnswersFillTheMemory) {
