@@ -255,18 +255,18 @@ void Reply::operator()(const resp::Range& range) {
 
 void Reply::operator()(const resp::Keys& keys) {
   auto& layers = std::get<std::vector<actors::LayerPopulation>>(answer);
-  std::erase_if(layers, [&](const auto& one) { return !resp::matches(keys.pattern, one.layer.text()); });
+  std::erase_if(layers, [glob = resp::Glob(keys.pattern)](const auto& one) { return !glob.matches(one.layer.text()); });
   to.array(layers.size());
   for (const auto& one : layers) to.bulk(one.layer.text());
 }
 
 // The cursor is where to go on in the order of the names' hashes: a layer that is there all the time is told, whatever
-// comes and goes meanwhile, and nothing has to be remembered. From 1, since 0 is the beginning and the end; without the
-// highest bit, since clients may take it for a sign.
+// comes and goes meanwhile, and nothing has to be remembered. From 1, since 0 is the beginning and the end; of 52 bits,
+// since clients may keep it as a double.
 void Reply::operator()(const resp::Scan& scan) {
   std::vector<std::pair<std::uint64_t, std::string>> layers;
   for (const auto& one : std::get<std::vector<actors::LayerPopulation>>(answer)) {
-    const std::uint64_t at = std::max<std::uint64_t>(checksum_of(one.layer.text()) >> 1, 1);
+    const std::uint64_t at = std::max<std::uint64_t>(checksum_of(one.layer.text()) >> 12, 1);
     if (at >= scan.cursor) layers.emplace_back(at, one.layer.text());
   }
   std::ranges::sort(layers);
@@ -275,7 +275,8 @@ void Reply::operator()(const resp::Scan& scan) {
   while (end > 0 && end < layers.size() && layers[end].first == layers[end - 1].first) ++end;
   const std::uint64_t next = end < layers.size() ? layers[end].first : 0;
   layers.resize(end);
-  std::erase_if(layers, [&](const auto& one) { return scan.none || !resp::matches(scan.pattern, one.second); });
+  const resp::Glob glob(scan.pattern);
+  std::erase_if(layers, [&](const auto& one) { return scan.none || !glob.matches(one.second); });
   to.array(2);
   to.bulk(std::to_string(next));
   to.array(layers.size());
@@ -310,6 +311,18 @@ bool is_large(const resp::Command& command) {
   if (const auto* of = std::get_if<resp::HashesOf>(&command)) return of->members.size() > kSmallCount;
   return std::holds_alternative<resp::Range>(command) || std::holds_alternative<resp::Keys>(command) ||
          std::holds_alternative<resp::Scan>(command);
+}
+
+std::size_t reply_bytes_max(const resp::Command& command) {
+  constexpr std::size_t kFoundBytes = limits::kMemberBytesMax + 128;  // with distance, hash and coordinates
+  constexpr std::size_t kPositionBytes = 64;
+  constexpr std::size_t kHashBytes = 18;
+  if (is_large(command)) return 0;
+  const auto* search = std::get_if<resp::Search>(&command);
+  if (search != nullptr && !search->store) return search->count_max * kFoundBytes;
+  if (const auto* of = std::get_if<resp::PositionsOf>(&command)) return of->members.size() * kPositionBytes;
+  if (const auto* of = std::get_if<resp::HashesOf>(&command)) return of->members.size() * kHashBytes;
+  return 0;  // a number
 }
 
 void ask(const actors::PlaceDesk& desk, resp::Command& command, std::function<void(PlacesAnswer)> answered) {
