@@ -140,7 +140,7 @@ void PlaceIndex::search_all(Gather& gather) const {
     if (gather.is_full()) return;
     const float low = entry.box.nearest_chord2(gather.centre());
     const float high = entry.box.farthest_chord2(gather.centre());
-    if (!gather.may_take(low, high) || is_beside(gather.search().area, *entry.leaf)) continue;
+    if (!gather.may_take(low, high) || is_beside(gather.around(), *entry.leaf)) continue;
     gather.takes_unseen(high) ? entry.leaf->take_unseen(gather) : entry.leaf->search(gather);
   }
 }
@@ -164,7 +164,7 @@ void PlaceIndex::search_best(Gather& gather) const {
   std::ranges::make_heap(promises, is_worse);
   while (!promises.empty() && gather.may_take(promises.front().low, promises.front().high)) {
     std::ranges::pop_heap(promises, is_worse);
-    if (!is_beside(gather.search().area, *promises.back().leaf)) promises.back().leaf->search(gather);
+    if (!is_beside(gather.around(), *promises.back().leaf)) promises.back().leaf->search(gather);
     promises.pop_back();
   }
 }
