@@ -97,7 +97,7 @@ void Layer::tell_all() {
 }
 
 void Layer::search(const geo::Search& search, NearbyDone done) const {
-  const std::vector<CellPort*> cells = tree_.leaves_within(search.area);
+  const std::vector<CellPort*> cells = tree_.leaves_within(search.around());
   if (cells.empty()) return done({});
   const auto nearby = std::make_shared<Nearby>(search, cells.size(), std::move(done));
   for (CellPort* const cell : cells) cell->post(CellSearch{nearby});

@@ -26,8 +26,11 @@ void Nearby::found_enough_within(double distance_m) {
 }
 
 void Nearby::finish() {
-  const auto is_better = [farthest = search_.pick == geo::Pick::kFarthest](const auto& one, const auto& other) {
-    return farthest ? one.distance_m > other.distance_m : one.distance_m < other.distance_m;
+  const auto is_better = [this](const FoundMember& one, const FoundMember& other) {
+    if (one.distance_m != other.distance_m)
+      return search_.pick == geo::Pick::kFarthest ? one.distance_m > other.distance_m
+                                                  : one.distance_m < other.distance_m;
+    return search_.lens != nullptr && search_.lens->comes_before(one.member->handle(), other.member->handle());
   };
   const std::size_t count = std::min(search_.count_max, found_.size());
   const auto end = found_.begin() + static_cast<std::ptrdiff_t>(count);

@@ -14,7 +14,7 @@ namespace earshot::places {
 
 struct FoundMember {
   MemberPtr member;
-  geo::Geohash place;
+  geo::Geohash place;     // as Search::lens shows it, and so the distance
   double distance_m = 0;  // 0 where Search::with_distance is not set and nothing asked for it
 };
 
