@@ -111,14 +111,9 @@ std::optional<double> Layer::score(ShardId shard, std::string_view member) const
 }
 
 std::vector<ScoredMember> Layer::range(const MemberRange& range) const {
-  std::vector<ScoredMember> wanted;
-  if (!range.wants) wanted.reserve(size_);
-  for (const MemberTable& table : *tables_) {
-    table.for_each([&](const MemberPtr& member) {
-      if (!range.wants || range.wants(member->score, member->name())) wanted.push_back({member, member->score});
-    });
-  }
-  return cut(std::move(wanted), range);
+  RangeCut cut(range, size_);
+  for (const MemberTable& table : *tables_) table.for_each([&](const MemberPtr& member) { cut.look(*member); });
+  return cut.finish();
 }
 
 }  // namespace earshot::places
