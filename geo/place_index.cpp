@@ -145,6 +145,16 @@ void PlaceIndex::search_all(Gather& gather) const {
   }
 }
 
+bool PlaceIndex::is_one_place(std::size_t at) const {
+  return at + 1 < entries_.size() && entries_[at].first.place == entries_[at + 1].first.place;
+}
+
+std::size_t PlaceIndex::last_with(Geohash first) const {
+  const auto behind =
+      std::ranges::upper_bound(entries_, first, {}, [](const Entry& entry) { return entry.first.place; });
+  return static_cast<std::size_t>(behind - entries_.begin()) - 1;
+}
+
 void PlaceIndex::search_best(Gather& gather) const {
   struct Promise {
     float low;
@@ -155,11 +165,19 @@ void PlaceIndex::search_best(Gather& gather) const {
   const auto is_worse = [nearest](const Promise& one, const Promise& other) {
     return nearest ? one.low > other.low : one.high < other.high;
   };
+  const Search& search = gather.search();
   std::vector<Promise> promises;
-  for (const Entry& entry : entries_) {
+  std::size_t alike = 0;  // members of the leaves just before that are all at the place with which this one begins
+  for (std::size_t at = 0; at < entries_.size(); ++at) {
+    const Entry& entry = entries_[at];
     const Promise promise{entry.box.nearest_chord2(gather.centre()), entry.box.farthest_chord2(gather.centre()),
                           entry.leaf.get()};
-    if (gather.may_take(promise.low, promise.high)) promises.push_back(promise);
+    if (!gather.may_take(promise.low, promise.high)) continue;
+    promises.push_back(promise);
+    // A crowd at one place fills many leaves. As many as are wanted of it are enough: the others are as far off, unless
+    // a lens shows them elsewhere.
+    alike = search.lens == nullptr && is_one_place(at) ? alike + entry.size : 0;
+    if (alike > 0 && alike >= search.count_max) at = last_with(entry.first.place) - 1;
   }
   std::ranges::make_heap(promises, is_worse);
   while (!promises.empty() && gather.may_take(promises.front().low, promises.front().high)) {

@@ -1,6 +1,7 @@
 #include "geo/place_index.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -183,6 +184,46 @@ TEST(PlaceIndex, AMillionMembersAtOnePointCostFewDistances) {
   EXPECT_EQ(search(index, {area, Pick::kAll, SIZE_MAX, false, false}).size(), 1'000'000u);
   index.move({place, 500'000}, {encode({116.4001, 39.9}), 500'000});
   EXPECT_EQ(search(index, {area, Pick::kFarthest, 1}).front().handle, 500'000u);
+}
+
+// Crowds that fill leaves of their own, among others who are next to them.
+TEST(PlaceIndex, CrowdsAtOnePlaceAreFoundWithWhoIsAroundThem) {
+  Random random(tests::seed_of_test());
+  for (int round = 0; round < 200; ++round) {
+    SCOPED_TRACE("round " + std::to_string(round));
+    const Area area = tests::any_area(random, tests::any_point(random));
+    auto members = tests::members_around(random, area, random.between(1, 200));
+    for (std::uint64_t crowds = random.between(1, 4); crowds > 0; --crowds) {
+      const Geohash place = members[random.below(members.size())].place;
+      for (std::uint64_t i = random.below(500); i > 0; --i)
+        members.push_back({random.chance(0.02) ? Geohash(place.value ^ 1) : place, members.size()});
+    }
+    PlaceIndex grown;
+    for (const PlaceKey& member : members) grown.insert(member);
+    check_all_picks(members, grown, area, random.between(0, 500));
+    check_all_picks(members, index_of(members), area, random.between(0, 500));
+    const auto lens = std::make_shared<RandomLens>(random, members, tests::any_length_m(random));
+    check_all_picks(members, grown, area, random.between(0, 500), lens);
+    if (HasFatalFailure()) return;
+  }
+}
+
+// As a thousand there do: on the clock, since nothing else tells whom a search has looked at.
+TEST(PlaceIndex, AMillionMembersAtOnePointCostNoMoreThanThoseWhoAreWanted) {
+  const auto fastest_ns = [](MemberHandle crowd, Pick pick) {
+    std::vector<PlaceKey> members;
+    for (MemberHandle handle = 0; handle < crowd; ++handle) members.push_back({encode({0, 0}), handle});
+    const PlaceIndex index = index_of(members);
+    auto fastest = std::chrono::nanoseconds::max();
+    for (int i = 0; i < 100; ++i) {
+      const auto begin = std::chrono::steady_clock::now();
+      EXPECT_EQ(search(index, {*Area::circle({0.001, 0}, 1'000, "radius"), pick, 20}).size(), 20u);
+      fastest = std::min<std::chrono::nanoseconds>(fastest, std::chrono::steady_clock::now() - begin);
+    }
+    return fastest.count();
+  };
+  for (const Pick pick : {Pick::kNearest, Pick::kFarthest})
+    EXPECT_LT(fastest_ns(1'000'000, pick), 20 * fastest_ns(1'000, pick));
 }
 
 TEST(PlaceIndex, EqualDistancesAreAllFound) {
