@@ -22,6 +22,24 @@ float upper_limit(double distance_m) {
   return std::nextafter(static_cast<float>(limit * limit), std::numeric_limits<float>::infinity());
 }
 
+struct IsBetter {
+  bool farthest;
+
+  bool operator()(const Found& one, const Found& other) const {
+    return farthest ? one.distance_m > other.distance_m : one.distance_m < other.distance_m;
+  }
+};
+
+struct IsShownBetter {
+  IsBetter by_distance;
+  const Lens& lens;
+
+  bool operator()(const Found& one, const Found& other) const {
+    return by_distance(one, other) ||
+           (one.distance_m == other.distance_m && lens.comes_before(one.handle, other.handle));
+  }
+};
+
 }  // namespace
 
 Gather::Gather(const Search& search)
@@ -51,7 +69,7 @@ void Gather::offer(float chord2, Geohash place, MemberHandle handle) {
   }
   if (!last_distance_m_) return;
   const Found found{*last_distance_m_, place, handle};
-  chooses() ? keep_best(found) : found_.push_back(found);
+  chooses() ? keep_best(found, IsBetter{is_farthest()}) : found_.push_back(found);
 }
 
 void Gather::offer_shown(Geohash place, MemberHandle handle) {
@@ -59,25 +77,19 @@ void Gather::offer_shown(Geohash place, MemberHandle handle) {
   const auto distance_m = shown ? search_.area.distance_within_m(decode(*shown)) : std::nullopt;
   if (!distance_m) return;
   const Found found{*distance_m, *shown, handle};
-  chooses() ? keep_best(found) : found_.push_back(found);
+  chooses() ? keep_best(found, IsShownBetter{{is_farthest()}, *search_.lens}) : found_.push_back(found);
 }
 
-bool Gather::is_better(const Found& one, const Found& other) const {
-  if (one.distance_m != other.distance_m)
-    return search_.pick == Pick::kFarthest ? one.distance_m > other.distance_m : one.distance_m < other.distance_m;
-  return search_.lens != nullptr && search_.lens->comes_before(one.handle, other.handle);
-}
-
-void Gather::keep_best(const Found& found) {
-  const auto better = [this](const Found& one, const Found& other) { return is_better(one, other); };
+template <class Better>
+void Gather::keep_best(const Found& found, Better is_better) {
   if (found_.size() == search_.count_max) {
     if (!is_better(found, found_.front())) return;
-    std::ranges::pop_heap(found_, better);
+    std::ranges::pop_heap(found_, is_better);
     found_.back() = found;
   } else {
     found_.push_back(found);
   }
-  std::ranges::push_heap(found_, better);
+  std::ranges::push_heap(found_, is_better);
   if (found_.size() == search_.count_max) set_limit(found_.front().distance_m);
 }
 
@@ -91,8 +103,11 @@ void Gather::set_limit(double distance_m) {
 }
 
 std::vector<Found> Gather::finish() && {
-  if (search_.in_order)
-    std::ranges::sort(found_, [this](const Found& one, const Found& other) { return is_better(one, other); });
+  if (search_.in_order && search_.lens != nullptr) {
+    std::ranges::sort(found_, IsShownBetter{{is_farthest()}, *search_.lens});
+  } else if (search_.in_order) {
+    std::ranges::sort(found_, IsBetter{is_farthest()});
+  }
   return std::move(found_);
 }
 

@@ -81,10 +81,11 @@ class Gather {
   std::vector<Found> finish() &&;
 
  private:
-  [[nodiscard]] bool chooses() const { return search_.pick == Pick::kNearest || search_.pick == Pick::kFarthest; }
-  [[nodiscard]] bool is_better(const Found& one, const Found& other) const;
+  [[nodiscard]] bool is_farthest() const { return search_.pick == Pick::kFarthest; }
+  [[nodiscard]] bool chooses() const { return search_.pick == Pick::kNearest || is_farthest(); }
   void offer_shown(Geohash place, MemberHandle handle);
-  void keep_best(const Found& found);
+  template <class Better>
+  void keep_best(const Found& found, Better is_better);
   void set_limit(double distance_m);
 
   const Search search_;

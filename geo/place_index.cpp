@@ -165,7 +165,6 @@ void PlaceIndex::search_best(Gather& gather) const {
   const auto is_worse = [nearest](const Promise& one, const Promise& other) {
     return nearest ? one.low > other.low : one.high < other.high;
   };
-  const Search& search = gather.search();
   std::vector<Promise> promises;
   std::size_t alike = 0;  // members of the leaves just before that are all at the place with which this one begins
   for (std::size_t at = 0; at < entries_.size(); ++at) {
@@ -176,8 +175,9 @@ void PlaceIndex::search_best(Gather& gather) const {
     promises.push_back(promise);
     // A crowd at one place fills many leaves. As many as are wanted of it are enough: the others are as far off, unless
     // a lens shows them elsewhere.
-    alike = search.lens == nullptr && is_one_place(at) ? alike + entry.size : 0;
-    if (alike > 0 && alike >= search.count_max) at = last_with(entry.first.place) - 1;
+    const bool is_crowd = promise.low == promise.high && is_one_place(at) && gather.search().lens == nullptr;
+    alike = is_crowd ? alike + entry.size : 0;
+    if (is_crowd && alike >= gather.search().count_max) at = last_with(entry.first.place) - 1;
   }
   std::ranges::make_heap(promises, is_worse);
   while (!promises.empty() && gather.may_take(promises.front().low, promises.front().high)) {
