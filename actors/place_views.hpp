@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -21,7 +22,6 @@ namespace earshot::actors {
 struct NearbyAnswer {
   std::vector<places::FoundMember> found;
   bool is_partial = false;  // the node started a moment ago, and does not know yet where everybody is
-  bool is_cut = false;      // for a user only: there may be more, though there are fewer than were wanted
 };
 using Scores = std::vector<std::optional<double>>;  // none: that member is nowhere
 struct LayerPopulation {
@@ -38,6 +38,7 @@ struct NearbyQuestion {
   std::size_t count_max = SIZE_MAX;
   bool with_distance = true;  // as in geo::Search
   bool in_order = true;
+  std::shared_ptr<const geo::Lens> lens = nullptr;
   // kNotFound(member): that member is nowhere; kNotFound(layer): nor is anybody else.
   std::function<void(Result<NearbyAnswer>)> done;
 };

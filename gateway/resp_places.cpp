@@ -61,6 +61,7 @@ bool is_reversed(const resp::Search& search) {
 places::MemberRange range_of(const resp::Range& range) {
   places::MemberRange wanted;
   wanted.reversed = range.reversed;
+  wanted.count_max = limits::kNearbyMembersMax + 1;
   if (const auto* index = std::get_if<resp::IndexRange>(&range.range)) {
     wanted.first = index->first;
     wanted.last = index->last;
@@ -244,6 +245,9 @@ void Reply::operator()(const resp::Search& search) {
 
 void Reply::operator()(const resp::Range& range) {
   const auto& members = std::get<std::vector<places::ScoredMember>>(answer);
+  if (members.size() > limits::kNearbyMembersMax)
+    return to.error("ERR more than " + std::to_string(limits::kNearbyMembersMax) +
+                    " members are within the range: ask for fewer");
   const bool in_pairs = range.with_scores && to.is_resp3();
   to.array(range.with_scores && !in_pairs ? 2 * members.size() : members.size());
   for (const auto& one : members) {

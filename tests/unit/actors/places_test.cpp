@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <future>
 #include <map>
 #include <string>
@@ -14,6 +15,9 @@
 #include <gtest/gtest.h>
 
 #include "actors/node_system.hpp"
+#include "actors/private_views.hpp"
+#include "base/clock.hpp"
+#include "base/limits.hpp"
 #include "base/random.hpp"
 #include "geo/geohash.hpp"
 #include "tests/support/seed.hpp"
@@ -180,6 +184,37 @@ TEST_F(PlacesTest, WhoIsHiddenAndWhatLayersShowIsKnown) {
   std::promise<std::vector<LayerPopulation>> layers;
   places->ask_layers([&](std::vector<LayerPopulation> all) { layers.set_value(std::move(all)); });
   EXPECT_EQ(layers.get_future().get().at(0).privacy, privacy);
+}
+
+// More who are hidden than any answer holds stand before the one who is shown: as if they were not there.
+TEST_F(PlacesTest, ACrowdThatAUserIsNotShownStandsInNobodysWay) {
+  tell_all();
+  std::map<ShardId, std::vector<cluster::Move>> moves;
+  for (std::size_t i = 0; i <= limits::kNearbyAnswerMax + 1'000; ++i) {
+    const std::string member = std::to_string(i);
+    moves[shard_of_member(kPeople, member)].push_back({kPeople, member, score_at({10, 50}), ++version, i > 0});
+  }
+  for (auto& [shard, of_shard] : moves) places->moved(shard, std::move(of_shard), {});
+  move("bea", score_at({10.1, 50}));
+  const ManualClock clock;
+  PrivateViews views(places, places->privacy_table(), clock, 7);
+  for (const auto& [pick, right] :
+       std::map<geo::Pick, std::vector<std::string>>{{geo::Pick::kNearest, {"0", "bea"}},
+                                                     {geo::Pick::kAny, {"0", "bea"}},
+                                                     {geo::Pick::kFarthest, {"bea", "0"}}}) {
+    std::promise<Result<NearbyAnswer>> told;
+    NearbyQuestion question;
+    question.centre = geo::Point{10, 50};
+    question.area = [](const geo::Point& point) { return geo::Area::circle(point, 20'000, "radius"); };
+    question.pick = pick;
+    question.count_max = 2;
+    question.done = [&](Result<NearbyAnswer> answer) { told.set_value(std::move(answer)); };
+    views.nearby(UserId::trusted("ada"), kPeople, std::move(question));
+    const auto answer = told.get_future().get();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(names_of(answer), right);
+    for (const auto& one : answer->found) EXPECT_EQ(std::fmod(one.distance_m, LayerPrivacy::kDistanceStepMDefault), 0);
+  }
 }
 
 TEST_F(PlacesTest, LayersDoNotMeetAndAClearedShardIsGone) {

@@ -416,6 +416,23 @@ TEST_F(RespBounds, ASearchMayFindAsManyAsTheLimitAndOneMoreIsAnError) {
   }
 }
 
+TEST_F(RespBounds, ARangeMayTellAsManyAsTheLimitAndOneMoreIsAnError) {
+  RespPeer& client = connect();
+  for (const std::string range : {"0 -1", "-inf +inf BYSCORE", "- + BYLEX"}) {
+    for (const std::size_t more : {0, 1}) {
+      client.say("ZRANGE people " + range + "\r\n");
+      const auto asked = places_->next_question();
+      EXPECT_EQ(std::get<actors::RangeQuestion>(asked.any).range.count_max, limits::kNearbyMembersMax + 1);
+      finish<actors::RangeQuestion>(
+          asked, std::vector<places::ScoredMember>(limits::kNearbyMembersMax + more, {places::Member::make("ada"), 1}));
+      const std::string heard = client.hear();
+      EXPECT_TRUE(heard.starts_with(more == 0 ? "*1000000\r\n$3\r\nada\r\n"
+                                              : "-ERR more than 1000000 members are within the range"))
+          << heard.substr(0, 100);
+    }
+  }
+}
+
 TEST_F(RespBounds, TooManyCallsOfAThreadAreRefused) {
   RespPeer& client = connect();
   context_.calls_in_flight += limits::kBridgeQueueItemsMax / 2;
