@@ -149,7 +149,8 @@ Result<geo::Point> LayerActor::centre_of(const NearbyQuestion& question) const {
 void LayerActor::answer(NearbyQuestion& question) const {
   const auto area = centre_of(question).and_then(question.area);
   if (!area) return question.done(fail(area.error()));
-  const geo::Search search{*area, question.pick, question.count_max, question.with_distance, question.in_order};
+  const geo::Search search{
+      *area, question.pick, question.count_max, question.with_distance, question.in_order, std::move(question.lens)};
   layer_->search(search, [done = std::move(question.done)](std::vector<places::FoundMember> found) {
     done(NearbyAnswer{std::move(found)});
   });

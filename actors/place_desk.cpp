@@ -227,23 +227,21 @@ void PlaceDesk::store(const LayerId& from, NearbyQuestion question, LayerId into
 
 // Whoever is to go goes when those who come are there: what fails on the way has emptied nothing.
 void PlaceDesk::replace(SetPositionsCommand command, Done<std::uint64_t> done) const {
+  RangeQuestion question;
+  auto coming = std::make_shared<std::set<std::string, std::less<>>>();
+  for (const auto& item : command.items) coming->insert(item.member);
+  question.range.wants = [coming](double, std::string_view member) { return !coming->contains(member); };
+  question.range.count_max = limits::kNearbyMembersMax + 1;
   const LayerId layer = command.layer;
-  auto go_on = [self = *this, command = std::move(command), done = std::move(done)](std::size_t members) mutable {
-    if (members > limits::kNearbyMembersMax)
-      return done(
-          fail(ErrorCode::kTooLarge, "members",
-               "of the target are more than " + std::to_string(limits::kNearbyMembersMax) + ": clear it before"));
-    RangeQuestion question;
-    auto coming = std::make_shared<std::set<std::string, std::less<>>>();
-    for (const auto& item : command.items) coming->insert(item.member);
-    question.range.wants = [coming](double, std::string_view member) { return !coming->contains(member); };
-    const LayerId target = command.layer;
-    question.done = [self, command = std::move(command), done](const std::vector<places::ScoredMember>& going) mutable {
-      self.exchange(std::move(command), going, std::move(done));
-    };
-    self.views_->ask(target, std::move(question));
+  question.done = [self = *this, command = std::move(command),
+                   done = std::move(done)](const std::vector<places::ScoredMember>& going) mutable {
+    if (going.size() > limits::kNearbyMembersMax)
+      return done(fail(ErrorCode::kTooLarge, "members",
+                       "of the target are more than " + std::to_string(limits::kNearbyMembersMax) +
+                           " that would have to leave it: clear it before"));
+    self.exchange(std::move(command), going, std::move(done));
   };
-  views_->ask(layer, SizeQuestion{std::move(go_on)});
+  views_->ask(layer, std::move(question));
 }
 
 void PlaceDesk::exchange(SetPositionsCommand command, const std::vector<places::ScoredMember>& going,

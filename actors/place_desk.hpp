@@ -59,7 +59,7 @@ class PlaceDesk {
   // Answered with 0, once every later question goes by it.
   void set_privacy(SetLayerPrivacyCommand command, Done<std::uint64_t> done) const;
   // Puts what a question finds into another layer, instead of whoever is there. How many that are; kTooLarge(members)
-  // when there are more than kNearbyMembersMax, or as many are in that layer.
+  // when there are more than kNearbyMembersMax, or so many would have to leave.
   void store(const LayerId& from, NearbyQuestion question, LayerId into,
              std::function<double(const places::FoundMember&)> score, Done<std::uint64_t> done) const;
 

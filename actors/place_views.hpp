@@ -25,7 +25,6 @@ namespace earshot::actors {
 struct NearbyAnswer {
   std::vector<places::FoundMember> found;
   bool is_partial = false;  // the node started a moment ago, and does not know yet where everybody is
-  bool is_cut = false;      // for a user only: there may be more, though there are fewer than were wanted
 };
 using Scores = std::vector<std::optional<double>>;  // none: that member is nowhere
 struct LayerPopulation {
@@ -42,6 +41,7 @@ struct NearbyQuestion {
   std::size_t count_max = SIZE_MAX;
   bool with_distance = true;  // as in geo::Search
   bool in_order = true;
+  std::shared_ptr<const geo::Lens> lens = nullptr;
   // kNotFound(member): that member is nowhere; kNotFound(layer): nor is anybody else.
   std::function<void(Result<NearbyAnswer>)> done;
 };
@@ -80,9 +80,9 @@ struct LayersScan {
   std::size_t count_max = 0;  // about so many
   std::function<void(ScannedLayers)> done = nullptr;
 };
-// A layer's place in that order: never 0, and without the highest bit, since clients may take it for a sign.
+// A layer's place in that order: never 0, and of 52 bits, since clients may keep it as a double.
 inline std::uint64_t scan_place_of(std::string_view layer) {
-  return std::max<std::uint64_t>(checksum_of(layer) >> 1, 1);
+  return std::max<std::uint64_t>(checksum_of(layer) >> 12, 1);
 }
 
 // Kept by whoever changes a layer until the change is answered.

@@ -7,7 +7,6 @@
 #include "base/limits.hpp"
 #include "geo/distance.hpp"
 #include "places/layer.hpp"
-#include "places/private_search.hpp"
 
 namespace earshot::actors {
 namespace {
@@ -29,46 +28,21 @@ ScoresQuestion scores_of(std::vector<std::string> members, const SharedSight& si
   return {std::move(members), std::move(done), [sight](const places::Member& member) { return sight->sees(member); }};
 }
 
-// A search that goes on until it is done. Whoever answers last holds it.
-class Searching : public std::enable_shared_from_this<Searching> {
- public:
-  Searching(std::shared_ptr<PlaceViews> views, LayerId layer, places::PrivateSearch search,
-            std::function<void(Result<NearbyAnswer>)> done)
-      : views_(std::move(views)), layer_(std::move(layer)), search_(std::move(search)), done_(std::move(done)) {}
-
-  void ask() {
-    const geo::Search next = search_.next();
-    NearbyQuestion question;
-    question.centre = next.area.centre();
-    question.area = [area = next.area](const geo::Point&) { return Result<geo::Area>(area); };
-    question.pick = next.pick;
-    question.count_max = next.count_max;
-    question.with_distance = next.with_distance;
-    question.in_order = next.in_order;
-    question.done = [self = shared_from_this()](Result<NearbyAnswer> answer) { self->take(std::move(answer)); };
-    views_->ask(layer_, std::move(question));
-  }
-
- private:
-  void take(Result<NearbyAnswer> answer) {
-    if (!answer) return done_(fail(std::move(answer.error())));
-    if (!search_.take(answer->found)) return ask();
-    done_(NearbyAnswer{std::move(search_.found()), answer->is_partial, search_.is_cut()});
-  }
-
-  const std::shared_ptr<PlaceViews> views_;
-  const LayerId layer_;
-  places::PrivateSearch search_;
-  const std::function<void(Result<NearbyAnswer>)> done_;
-};
-
-void search_around(const std::shared_ptr<PlaceViews>& views, const LayerId& layer, const SharedSight& sight,
-                   const geo::Point& centre, NearbyQuestion& question) {
-  const auto area = question.area(centre);
-  if (!area) return question.done(fail(area.error()));
-  std::make_shared<Searching>(views, layer, places::PrivateSearch(*sight, *area, question.pick, question.count_max),
-                              std::move(question.done))
-      ->ask();
+// Which of those who are just as well in the answer is told would say where they are: with Pick::kAny the nearest are.
+void search_around(PlaceViews& views, const LayerId& layer, const SharedSight& sight, geo::Point centre,
+                   NearbyQuestion question) {
+  if (const auto area = question.area(centre); !area) return question.done(fail(area.error()));
+  question.centre = centre;
+  if (question.pick != geo::Pick::kFarthest) question.pick = geo::Pick::kNearest;
+  question.count_max = std::min(question.count_max, limits::kNearbyAnswerMax + 1);
+  question.with_distance = question.in_order = true;
+  question.lens = sight;
+  question.done = [sight, done = std::move(question.done)](Result<NearbyAnswer> answer) {
+    if (answer)
+      for (places::FoundMember& one : answer->found) one.distance_m = sight->told_m(one.distance_m);
+    done(std::move(answer));
+  };
+  views.ask(layer, std::move(question));
 }
 
 }  // namespace
@@ -99,12 +73,12 @@ void PrivateViews::nearby(const UserId& viewer, const LayerId& layer, NearbyQues
   if (auto begun = begin(viewer, privacy, true); !begun) return question.done(fail(std::move(begun.error())));
   const SharedSight sees = sight(viewer, layer, privacy);
   if (const auto* point = std::get_if<geo::Point>(&question.centre))
-    return search_around(views_, layer, sees, *point, question);
+    return search_around(*views_, layer, sees, *point, std::move(question));
   std::string member = std::get<std::string>(std::move(question.centre));
   auto go_on = [views = views_, layer, sees, member, question = std::move(question)](const Scores& scores) mutable {
     const auto place = shown(*sees, member, scores.at(0));
     if (!place) return question.done(fail(ErrorCode::kNotFound, "member", "it has no position in the layer"));
-    search_around(views, layer, sees, geo::decode(*place), question);
+    search_around(*views, layer, sees, geo::decode(*place), std::move(question));
   };
   views_->ask(layer, scores_of({std::move(member)}, sees, std::move(go_on)));
 }

@@ -26,8 +26,8 @@ struct MemberDistance {
 //
 // Every question about others takes of the user's budget: kOverloaded(queries) when none is left. kUnavailable while
 // the node does not know yet where everybody is, and what layers show of it. Thread-safe, and nothing waits; answers
-// come once, on the thread that has the last of what they are made from, which works on up to kNearbyAnswerMax members
-// for that.
+// come once, on the thread that has the last of what they are made from. An answer about who is nearby has at most
+// kNearbyAnswerMax + 1 members.
 class PrivateViews {
  public:
   template <class T>

@@ -12,7 +12,7 @@ namespace earshot::app {
 namespace {
 
 constexpr int kHalfColumns = 24;  // from the centre to the edge
-constexpr double kScaleColumns = 2 * kHalfColumns / 3;
+constexpr double kScaleColumns = 16;
 constexpr double kAspect = 2;  // a character is so much higher than wide
 
 // Where a point is, seen from the centre: metres to the east and to the north.
@@ -48,7 +48,7 @@ class Picture {
   char* at(const Offset& offset) {
     const auto column = std::lround(offset.east_m / column_m_) + half_columns_;
     const auto row = half_rows_ - std::lround(offset.north_m / row_m());
-    if (column < 0 || row < 0 || column > 2 * half_columns_ || row > 2 * half_rows_) return nullptr;
+    if (column < 0 || row < 0 || column > 2L * half_columns_ || row > 2L * half_rows_) return nullptr;
     return &rows_[static_cast<std::size_t>(row)][static_cast<std::size_t>(column)];
   }
   void dot(const Offset& offset) {

@@ -24,11 +24,12 @@ int main(int argc, char** argv) {
       (std::filesystem::temp_directory_path() / ("earshot-bench-" + std::to_string(::getpid()))).string();
   app.add_flag("--with-redis", options.with_redis, "also redis-server, which keeps everything in memory alone");
   app.add_flag("--redis-synced", options.with_synced_redis, "also redis-server that syncs every write");
+  app.add_flag("--rpc", options.with_rpc, "also the node over Cap'n Proto RPC, by the client library");
   app.add_option("--only", only, "only cases whose names start so (several may be given)");
   app.add_option("--runs", runs, "measurements per figure")->capture_default_str()->check(CLI::Range(1, 100));
   app.add_option("--members", options.members, "under each key")
       ->capture_default_str()
-      ->check(CLI::Range(std::size_t{1}, kPeople));
+      ->check(CLI::Range(std::size_t{1}, kPeopleMax));
   app.add_option("--ours-port", options.ours_port, "measure the empty server at this port instead of a node");
   app.add_option("--directory", options.directory, "where servers keep their data; removed at the end");
   app.add_flag("--quick", quick, "a tenth of the members, a quarter of the time, for a first look");

@@ -9,6 +9,7 @@
 #include "base/random.hpp"
 #include "geo/point.hpp"
 #include "people.hpp"
+#include "schema/places.hpp"
 
 namespace earshot::bench {
 
@@ -31,11 +32,25 @@ class Crowd {
   // Around where a random member is; the `options` follow the radius.
   void search(std::string& out, std::string_view radius_km, const std::vector<std::string_view>& options);
   // A random member.
-  void move_anywhere(std::string& out) { move(out, random_.below(size()), somewhere(random_)); }
-  void move_a_step(std::string& out);
+  void move_anywhere(std::string& out) { append(out, next_anywhere()); }
+  void move_a_step(std::string& out) { append(out, next_step()); }
+
+  // The same by the client library.
+  NearbyRequest search(double radius_m, NearbyOrder order, std::uint32_t count, bool any);
+  SetPositionsRequest move_anywhere() { return request_of(next_anywhere()); }
+  SetPositionsRequest move_a_step() { return request_of(next_step()); }
 
  private:
-  void move(std::string& out, std::size_t member, const geo::Point& to);
+  struct Move {
+    std::size_t member;
+    geo::Point to;
+  };
+
+  const geo::Point& next_centre() { return people_[random_.below(people_.size())]; }
+  Move next_anywhere();
+  Move next_step();
+  void append(std::string& out, const Move& move) const;
+  [[nodiscard]] SetPositionsRequest request_of(const Move& move) const;
 
   std::string key_;
   std::vector<geo::Point> people_;
@@ -49,6 +64,7 @@ struct Case {
   std::uint32_t pipeline;
   bool moves;
   void (*request)(Crowd& crowd, std::string& out);
+  PlacesRequest (*call)(Crowd& crowd) = nullptr;  // the same by the client library; null: is not measured
 };
 
 const std::vector<Case>& cases();

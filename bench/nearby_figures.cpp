@@ -11,6 +11,7 @@
 
 #include "memory.hpp"
 #include "nearby_cases.hpp"
+#include "nearby_rpc.hpp"
 #include "nearby_servers.hpp"
 #include "people.hpp"
 #include "resp_load.hpp"
@@ -57,14 +58,14 @@ class Comparison {
       contestants_.push_back({"redis", false, [](const std::string& at) { return start_redis(at, false); }});
     if (options.with_synced_redis)
       contestants_.push_back({"redis_synced", true, [](const std::string& at) { return start_redis(at, true); }});
-    for (const Spread spread : {Spread::kUniform, Spread::kClustered}) {
-      people_.push_back(people(spread == Spread::kClustered));
-      people_.back().resize(options.members);
-    }
+    for (const Spread spread : {Spread::kUniform, Spread::kClustered})
+      people_.push_back(people(spread == Spread::kClustered, options.members));
   }
 
   void load();
   void measure(const Case& what);
+  // The node alone, by the client library.
+  void measure_rpc(const Case& what);
 
  private:
   [[nodiscard]] bool wants(const std::string& name) const { return report_.wants("nearby." + name); }
@@ -81,6 +82,7 @@ class Comparison {
   const NearbyOptions& options_;
   std::vector<std::vector<geo::Point>> people_;  // by Spread
   std::vector<Contestant> contestants_;
+  std::unique_ptr<RpcCallers> callers_ = nullptr;
 };
 
 RespLoadResult must(RespLoadResult result, const std::string& what) {
@@ -166,6 +168,24 @@ void Comparison::measure(const Case& what) {
   print(what.name + ".%.p99_us", &Contestant::p99s_us, "us");
 }
 
+void Comparison::measure_rpc(const Case& what) {
+  Contestant& node = contestants_.front();
+  if (!options_.with_rpc || what.call == nullptr || !wants(what.name) || node.server->rpc_port() == 0) return;
+  if (!callers_) callers_ = std::make_unique<RpcCallers>(node.server->rpc_port(), kConnections);
+  Crowd& crowd = node.crowd(what.spread);
+  std::vector<double> rates;
+  std::vector<double> p99s_us;
+  for (int turn = 0; turn < report_.runs(); ++turn) {
+    crowd.seed(static_cast<std::uint64_t>(turn) + 1);
+    const RespLoadResult result =
+        must(callers_->run([&] { return what.call(crowd); }, options_.run_time), what.name + " over RPC");
+    rates.push_back(result.rate());
+    p99s_us.push_back(result.p99_us);
+  }
+  report_.print("nearby." + what.name + ".rpc.rate", median(rates), "1/s");
+  report_.print("nearby." + what.name + ".rpc.p99_us", median(p99s_us), "us");
+}
+
 // Rates of servers that find different members say nothing.
 void Comparison::check_answers(const Case& what) {
   std::optional<std::uint64_t> expected;
@@ -223,7 +243,10 @@ void Comparison::print_rates(const std::string& what,
 void measure_nearby(const Report& report, const NearbyOptions& options) {
   Comparison comparison(report, options);
   comparison.load();
-  for (const Case& what : cases()) comparison.measure(what);
+  for (const Case& what : cases()) {
+    comparison.measure(what);
+    comparison.measure_rpc(what);
+  }
 }
 
 }  // namespace earshot::bench

@@ -24,18 +24,17 @@ namespace {
 constexpr auto kPatience = std::chrono::minutes(2);
 constexpr auto kBetweenTries = std::chrono::milliseconds(5);
 
-// "earshotd ready: clients ADDRESS:PORT, resp ADDRESS:PORT, data …": the second port.
-std::uint16_t resp_port(std::string_view line) {
-  constexpr std::string_view kBefore = ", resp ";
+// "earshotd ready: clients ADDRESS:PORT, resp ADDRESS:PORT, data …": the port behind the word.
+std::uint16_t port_behind(std::string_view word, std::string_view line) {
   std::uint16_t port = 0;
-  if (const auto found = line.find(kBefore); found != std::string_view::npos) {
-    std::string_view address = line.substr(found + kBefore.size());
+  if (const auto found = line.find(word); found != std::string_view::npos) {
+    std::string_view address = line.substr(found + word.size());
     address = address.substr(0, address.find(','));
     const std::size_t colon = address.rfind(':');
     if (colon != std::string_view::npos)
       std::from_chars(address.data() + colon + 1, address.data() + address.size(), port);
   }
-  if (port == 0) throw std::runtime_error("no port of Redis's protocol in: " + std::string(line));
+  if (port == 0) throw std::runtime_error("no port behind '" + std::string(word) + "' in: " + std::string(line));
   return port;
 }
 
@@ -86,10 +85,11 @@ Server::~Server() {
 
 void Server::start() {
   process_ = std::make_unique<tests::ChildProcess>(command_(port_));
-  if (port_ != 0) return;
+  if (port_ != 0 && rpc_port_ == 0) return;
   std::string line;
   if (!process_->read_line(line)) throw std::runtime_error("the node ended before it was ready");
-  port_ = resp_port(line);
+  port_ = port_behind(", resp ", line);
+  rpc_port_ = port_behind("ready: clients ", line);
 }
 
 std::optional<int> Server::pid() const { return process_ ? std::optional(process_->pid()) : std::nullopt; }

@@ -26,6 +26,8 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   [[nodiscard]] std::uint16_t port() const { return port_; }
+  // Of Cap'n Proto RPC; 0: it has none.
+  [[nodiscard]] std::uint16_t rpc_port() const { return rpc_port_; }
   // None for a server that somebody else runs.
   [[nodiscard]] std::optional<int> pid() const;
   // SIGKILL, and waits for the end.
@@ -36,6 +38,7 @@ class Server {
  private:
   std::string directory_;
   std::uint16_t port_;
+  std::uint16_t rpc_port_ = 0;
   Command command_;
   std::unique_ptr<tests::ChildProcess> process_;
 };

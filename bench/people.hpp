@@ -8,10 +8,12 @@
 #include "base/random.hpp"
 #include "geo/point.hpp"
 
-// A million people in one degree by one degree around Beijing, as all measurements of places have them.
+// People in one degree by one degree around Beijing, as all measurements of places have them: a million, unless a
+// measurement is of how things grow.
 namespace earshot::bench {
 
 inline constexpr std::size_t kPeople = 1'000'000;
+inline constexpr std::size_t kPeopleMax = 10'000'000;
 inline constexpr double kDegreeM = 111'226;
 
 inline double uniform(Random& random) { return static_cast<double>(random.next() >> 11) * 0x1p-53; }
@@ -24,12 +26,13 @@ inline double normal(Random& random) {
 inline geo::Point somewhere(Random& random) { return {116.4 + uniform(random), 39.9 + uniform(random)}; }
 
 // Spread evenly; or clustered: four of five are around one of 20 spots, 300 m away in every direction.
-inline std::vector<geo::Point> people(bool clustered) {
+inline std::vector<geo::Point> people(bool clustered, std::size_t count = kPeople) {
   Random random(1);
   std::vector<geo::Point> spots(20);
   std::ranges::generate(spots, [&] { return somewhere(random); });
   std::vector<geo::Point> people;
-  for (std::size_t i = 0; i < kPeople; ++i) {
+  people.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
     geo::Point point = somewhere(random);
     if (clustered && random.chance(0.8)) {
       point = spots[random.below(spots.size())];

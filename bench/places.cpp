@@ -1,6 +1,8 @@
 // Members near a point, in the memory of one cell: what a query costs before anything travels.
 #include <algorithm>
+#include <memory>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -10,6 +12,7 @@
 #include "geo/cover.hpp"
 #include "geo/place_index.hpp"
 #include "people.hpp"
+#include "places/sight.hpp"
 
 namespace earshot {
 namespace {
@@ -71,6 +74,53 @@ BENCHMARK_CAPTURE(Near, near20_5km_uniform, geo::Pick::kNearest, 20, 5'000, fals
 BENCHMARK_CAPTURE(Near, near20_1km_clustered, geo::Pick::kNearest, 20, 1'000, true);
 BENCHMARK_CAPTURE(Near, all_1km_uniform, geo::Pick::kAll, SIZE_MAX, 1'000, false);
 BENCHMARK_CAPTURE(Near, any20_1km_uniform, geo::Pick::kAny, 20, 1'000, false);
+
+// What users are shown, by the default privacy.
+class UserLens final : public geo::Lens {
+ public:
+  [[nodiscard]] std::optional<geo::Geohash> shown(geo::MemberHandle member, geo::Geohash real) const override {
+    return sight_.shown("member:" + std::to_string(member), real);
+  }
+  [[nodiscard]] bool comes_before(geo::MemberHandle one, geo::MemberHandle other) const override { return one < other; }
+  [[nodiscard]] double shift_m_max() const override { return sight_.shift_m_max(); }
+
+ private:
+  const places::Sight sight_{UserId::trusted("ada"), LayerId::trusted("people"), {}, 1, nullptr};
+};
+
+void Shown(benchmark::State& state, std::size_t count, double radius_m) {
+  const Cells& all = cells(true);
+  const auto sorted = members(true);
+  const auto lens = std::make_shared<UserLens>();
+  Random random(2);
+  for (auto _ : state) {
+    const geo::Point centre = geo::decode(sorted[random.below(sorted.size())].place);
+    const geo::Search search{
+        *geo::Area::circle(centre, radius_m, "radius"), geo::Pick::kNearest, count, true, true, lens};
+    geo::Gather gather(search);
+    for (const auto& [cell, index] : all.cells)
+      if (search.around().bounds().touch(cell)) index.search(gather);
+    benchmark::DoNotOptimize(std::move(gather).finish());
+  }
+}
+BENCHMARK_CAPTURE(Shown, near20_1km_clustered, 20, 1'000);
+BENCHMARK_CAPTURE(Shown, near10000_5km_clustered, 10'000, 5'000);
+
+// A million at one point: what an unset place makes of a layer.
+void OnePoint(benchmark::State& state, bool for_user) {
+  std::vector<geo::PlaceKey> crowd;
+  for (geo::MemberHandle member = 0; member < 1'000'000; ++member) crowd.push_back({geo::encode({0, 0}), member});
+  const geo::PlaceIndex index(crowd);
+  geo::Search search{*geo::Area::circle({0.001, 0}, 1'000, "radius"), geo::Pick::kNearest, 20};
+  if (for_user) search.lens = std::make_shared<UserLens>();
+  for (auto _ : state) {
+    geo::Gather gather(search);
+    index.search(gather);
+    benchmark::DoNotOptimize(std::move(gather).finish());
+  }
+}
+BENCHMARK_CAPTURE(OnePoint, near20, false);
+BENCHMARK_CAPTURE(OnePoint, near20_shown, true);
 
 void Move(benchmark::State& state) {
   auto all = members(true);

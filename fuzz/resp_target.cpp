@@ -29,7 +29,7 @@ void read(resp::Request request) {
     require(!command.error().empty() && command.error().size() <= kErrorBytesMax);
     return;
   }
-  if (const auto* keys = std::get_if<resp::Keys>(&*command)) (void)resp::matches(keys->pattern, request.front());
+  if (const auto* keys = std::get_if<resp::Keys>(&*command)) (void)resp::Glob(keys->pattern).matches(request.front());
 }
 
 // Takes every request there is, or the text of what breaks the protocol as the last one; false after that.

@@ -23,6 +23,7 @@ constexpr std::array kCounters{
     Named{"broken_events", &GatewayCounters::broken_events},
     Named{"answers_refused", &GatewayCounters::answers_refused},
     Named{"violations", &GatewayCounters::violations},
+    Named{"resp_connections", &GatewayCounters::resp_connections},
     Named{"resp_commands", &GatewayCounters::resp_commands},
 };
 static_assert(sizeof(GatewayCounters) == kCounters.size() * sizeof(GatewayCounters::Counter), "each has its name");

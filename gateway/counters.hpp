@@ -23,7 +23,8 @@ struct GatewayCounters {
   Counter broken_events{0};        // sessions ended since an event could not be passed on
   Counter answers_refused{0};      // fetches refused since answers_bytes_max was reached
   Counter violations{0};           // connections failed by what the client sent or left unfinished
-  Counter resp_commands{0};        // of Redis's protocol
+  Counter resp_connections{0};     // of Redis's protocol; a client's id is which of them it was
+  Counter resp_commands{0};        //
 };
 
 // Those that are not zero, as one line: "login_timeouts 2, violations 1". Empty when nothing was counted.

@@ -10,10 +10,10 @@
 
 #include "gateway/auth.hpp"
 #include "gateway/bridge.hpp"
+#include "gateway/gateway_thread.hpp"
 #include "gateway/listener.hpp"
 #include "gateway/login_desk.hpp"
 #include "gateway/reading_room.hpp"
-#include "gateway/rpc_server.hpp"
 #include "gateway/tls.hpp"
 
 namespace earshot::gateway {
@@ -79,26 +79,26 @@ class ServingGateway final : public Gateway {
     listeners.emplace_back(Protocol::kRpc, std::move(listener));
     if (resp) listeners.emplace_back(Protocol::kResp, std::move(*resp));
     for (std::uint32_t i = 0; i < config.gateway_threads; ++i) {
-      RpcServer::Parts parts{broker,      logins_,
-                             tls_.get(),  options,
-                             bridges_[i], connections_,
-                             answers_,    ReadingRoom::share_of(options.reading_bytes_max, config.gateway_threads),
-                             counters_,   resp_port_,
-                             {},          {}};
+      GatewayThread::Parts parts{broker,      logins_,
+                                 tls_.get(),  options,
+                                 bridges_[i], connections_,
+                                 answers_,    ReadingRoom::share_of(options.reading_bytes_max, config.gateway_threads),
+                                 counters_,   resp_port_,
+                                 {},          {}};
       if (i == 0) {
         std::swap(parts.listeners, listeners);
         parts.take = [this](AcceptedSocket socket) { take(kj::mv(socket)); };
       }
-      servers_.push_back(std::make_unique<RpcServer>(std::move(parts)));
+      threads_.push_back(std::make_unique<GatewayThread>(std::move(parts)));
     }
   }
-  ~ServingGateway() override { stop_servers(); }
+  ~ServingGateway() override { stop_threads(); }
 
   [[nodiscard]] std::uint16_t port() const override { return port_; }
   [[nodiscard]] std::uint16_t resp_port() const override { return resp_port_; }
   [[nodiscard]] std::size_t connections() const override { return connections_; }
   [[nodiscard]] const GatewayCounters& counters() const override { return counters_; }
-  void stop() override { stop_servers(); }
+  void stop() override { stop_threads(); }
 
   Status reload() override {
     Status keys = logins_.authenticator().reload();
@@ -121,10 +121,10 @@ class ServingGateway final : public Gateway {
     bridges_[next_++ % bridges_.size()]->post_socket(kj::mv(socket));
   }
 
-  void stop_servers() {
+  void stop_threads() {
     const std::lock_guard lock(stop_mutex_);
     for (auto& bridge : bridges_) bridge->post_stop();
-    for (auto& server : servers_) server->join();
+    for (auto& thread : threads_) thread->join();
   }
 
   static constexpr std::uint64_t kRefusalsPerLog = 1000;
@@ -140,7 +140,7 @@ class ServingGateway final : public Gateway {
   std::size_t next_ = 0;
   std::vector<std::shared_ptr<Bridge>> bridges_;
   std::mutex stop_mutex_;
-  std::vector<std::unique_ptr<RpcServer>> servers_;
+  std::vector<std::unique_ptr<GatewayThread>> threads_;
 };
 
 }  // namespace

@@ -76,16 +76,17 @@ resp::ClientFacts RespConnection::facts() {
 
 kj::Promise<void> RespConnection::read() {
   if (session_.is_over()) return kj::READY_NOW;
+  const bool is_small = session_.bytes_half_read() <= limits::kRespSmallRequestBytes;
+  if (is_small) place_ = nullptr;
   if (!session_.takes_more()) {
     auto paf = kj::newPromiseAndFulfiller<void>();
     resume_ = kj::mv(paf.fulfiller);
-    return paf.promise.then([this] { return read(); });
+    return paf.promise.then([this] {
+      place_since_ = context_.timer.now();  // until now it waited, and its client could not get on
+      return read();
+    });
   }
-  if (session_.bytes_half_read() <= limits::kRespSmallRequestBytes) {
-    place_ = nullptr;
-    return read_on();
-  }
-  if (place_.get() != nullptr) return read_on();
+  if (is_small || place_.get() != nullptr) return read_on();
   return context_.reading.enter(limits::kRespRequestBytesMax).then([this](kj::Own<ReadingRoom::Place>&& place) {
     place_ = kj::mv(place);
     place_since_ = context_.timer.now();
@@ -179,6 +180,10 @@ std::optional<std::string> RespConnection::too_slow() {
   if (is_writing_ && !writing_.leases.empty() && context_.answers.is_full() &&
       ms_since(writing_since_) >= options.write_pressed_ms)
     return "has not taken in a reply while the node is short of memory for answers";
+  // Its request does not get on before they are taken.
+  if (is_writing_ && place_.get() != nullptr && !session_.takes_more() && context_.reading.is_pressed() &&
+      ms_since(writing_since_) >= options.write_pressed_ms)
+    return "has not taken in replies while the node is short of memory for reading";
   return std::nullopt;
 }
 
@@ -192,7 +197,7 @@ void RespConnection::check_times() {
     // Whoever waits for room to be read, or has replies to take first, is not slow.
     why = "has sent nothing of a request for " + std::to_string(ms_since(*listens_since_)) + " ms";
     count(context_.counters.slow_senders);
-  } else if (place_.get() != nullptr && context_.reading.is_pressed() &&
+  } else if (place_.get() != nullptr && context_.reading.is_pressed() && session_.takes_more() &&
              ms_since(place_since_) >= context_.options.write_pressed_ms) {
     why = "has not sent a request while the node is short of memory for reading";
     count(context_.counters.slow_senders);

@@ -61,6 +61,7 @@ bool is_reversed(const resp::Search& search) {
 places::MemberRange range_of(const resp::Range& range) {
   places::MemberRange wanted;
   wanted.reversed = range.reversed;
+  wanted.count_max = limits::kNearbyMembersMax + 1;
   if (const auto* index = std::get_if<resp::IndexRange>(&range.range)) {
     wanted.first = index->first;
     wanted.last = index->last;
@@ -127,7 +128,7 @@ struct Ask {
   void operator()(const resp::Exists& keys) { desk.count(layers_of(keys.keys), std::move(answered)); }
   void operator()(const resp::TypeOf& of) { desk.count({layer_of(of.key)}, std::move(answered)); }
   void operator()(const resp::Keys& keys) {
-    auto wants = [pattern = keys.pattern](std::string_view name) { return resp::matches(pattern, name); };
+    auto wants = [glob = resp::Glob(keys.pattern)](std::string_view name) { return glob.matches(name); };
     desk.views().ask_layers({{}, SIZE_MAX, std::move(wants), std::move(answered)});
   }
   void operator()(const resp::Scan& scan) { desk.views().scan_layers({scan.cursor, scan.count, std::move(answered)}); }
@@ -249,6 +250,9 @@ void Reply::operator()(const resp::Search& search) {
 
 void Reply::operator()(const resp::Range& range) {
   const auto& members = std::get<std::vector<places::ScoredMember>>(answer);
+  if (members.size() > limits::kNearbyMembersMax)
+    return to.error("ERR more than " + std::to_string(limits::kNearbyMembersMax) +
+                    " members are within the range: ask for fewer");
   const bool in_pairs = range.with_scores && to.is_resp3();
   to.array(range.with_scores && !in_pairs ? 2 * members.size() : members.size());
   for (const auto& one : members) {
@@ -267,7 +271,8 @@ void Reply::operator()(const resp::Keys&) {
 // The cursor is where to go on in an order that does not change: nothing has to be remembered.
 void Reply::operator()(const resp::Scan& scan) {
   auto& [layers, next] = std::get<actors::ScannedLayers>(answer);
-  std::erase_if(layers, [&](const LayerId& one) { return scan.none || !resp::matches(scan.pattern, one.text()); });
+  const resp::Glob glob(scan.pattern);
+  std::erase_if(layers, [&](const LayerId& one) { return scan.none || !glob.matches(one.text()); });
   to.array(2);
   to.bulk(std::to_string(next));
   to.array(layers.size());
@@ -307,6 +312,18 @@ bool is_large(const resp::Command& command) {
   return std::holds_alternative<resp::Range>(command) || std::holds_alternative<resp::Keys>(command) ||
          std::holds_alternative<resp::Scan>(command) || std::holds_alternative<resp::KeyCount>(command) ||
          std::holds_alternative<resp::Info>(command);
+}
+
+std::size_t reply_bytes_max(const resp::Command& command) {
+  constexpr std::size_t kFoundBytes = limits::kMemberBytesMax + 128;  // with distance, hash and coordinates
+  constexpr std::size_t kPositionBytes = 64;
+  constexpr std::size_t kHashBytes = 18;
+  if (is_large(command)) return 0;
+  const auto* search = std::get_if<resp::Search>(&command);
+  if (search != nullptr && !search->store) return search->count_max * kFoundBytes;
+  if (const auto* of = std::get_if<resp::PositionsOf>(&command)) return of->members.size() * kPositionBytes;
+  if (const auto* of = std::get_if<resp::HashesOf>(&command)) return of->members.size() * kHashBytes;
+  return 0;  // a number
 }
 
 void ask(const actors::PlaceDesk& desk, resp::Command& command, std::function<void(PlacesAnswer)> answered) {

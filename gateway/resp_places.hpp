@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <functional>
 
 #include "actors/place_desk.hpp"
@@ -20,6 +21,8 @@ enum class Turn : std::uint8_t {
 Turn turn_of(const resp::Command& command);
 // Its reply may be of any size.
 bool is_large(const resp::Command& command);
+// How much memory its reply may take, when it is not large.
+std::size_t reply_bytes_max(const resp::Command& command);
 
 // Asks; `answered` is called once, on any thread. Takes out of the command what its reply does not need. Precondition:
 // the command has a turn.

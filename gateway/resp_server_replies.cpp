@@ -1,5 +1,6 @@
 #include "gateway/resp_server_replies.hpp"
 
+#include <algorithm>
 #include <array>
 #include <fstream>
 #include <string_view>
@@ -38,18 +39,17 @@ struct Write {
   void operator()(const resp::CommandInfo& info) { resp::write_command_info(to, info.names); }
   void operator()(const resp::CommandDocs& docs) { resp::write_command_docs(to, docs.names); }
   void operator()(const resp::ConfigGet& get) {
-    const auto is_wanted = [&](std::string_view name) {
-      for (const std::string& pattern : get.patterns)
-        if (resp::matches(pattern, name)) return true;
-      return false;
-    };
-    std::size_t wanted = 0;
-    for (const auto& [name, value] : kConfig) wanted += is_wanted(name) ? 1 : 0;
-    to.map(wanted);
-    for (const auto& [name, value] : kConfig) {
-      if (!is_wanted(name)) continue;
-      to.bulk(name);
-      to.bulk(value);
+    std::array<bool, kConfig.size()> is_wanted{};
+    for (const std::string& pattern : get.patterns) {
+      const resp::Glob glob(pattern);
+      for (std::size_t at = 0; at < kConfig.size(); ++at)
+        is_wanted[at] = is_wanted[at] || glob.matches(kConfig[at].first);
+    }
+    to.map(static_cast<std::size_t>(std::ranges::count(is_wanted, true)));
+    for (std::size_t at = 0; at < kConfig.size(); ++at) {
+      if (!is_wanted[at]) continue;
+      to.bulk(kConfig[at].first);
+      to.bulk(kConfig[at].second);
     }
   }
   template <class Other>

@@ -26,8 +26,9 @@ resp::RequestLimits stranger_limits() {
   return limits;
 }
 
+// What its command takes of memory, in which words are strings.
 std::size_t bytes_of(resp::Request request) {
-  std::size_t bytes = 0;
+  std::size_t bytes = request.size() * sizeof(std::string);
   for (const std::string_view word : request) bytes += word.size();
   return bytes;
 }
@@ -38,10 +39,28 @@ bool needs_login(resp::Request request) {
   return entry != nullptr && !entry->has(resp::flag::kNoAuth);
 }
 
+// What `write` writes with a writer for the client, or an error when that is too long.
+template <class Write>
+std::string written(bool is_resp3, Write write) {
+  std::string text;
+  resp::ReplyWriter to(text);
+  to.use_resp3(is_resp3);
+  write(to);
+  if (text.size() > limits::kRespReplyBytesMax) {
+    text.clear();
+    to.error("ERR the reply has more than " + std::to_string(limits::kRespReplyBytesMax) + " bytes: ask for less");
+  }
+  return text;
+}
+
 }  // namespace
 
 RespSession::RespSession(SessionContext& context, RespControl& control)
-    : context_(context), control_(control), port_(++context.last_port), tasks_(*this) {
+    : context_(context),
+      control_(control),
+      port_(++context.last_port),
+      id_(++context.counters.resp_connections),
+      tasks_(*this) {
   context_.ports.emplace(port_, this);
   // Where there is nothing to prove, everybody is let in.
   is_logged_in_ = !context_.logins.authenticator().keeps_secrets();
@@ -50,7 +69,7 @@ RespSession::RespSession(SessionContext& context, RespControl& control)
 
 RespSession::~RespSession() noexcept(false) {
   context_.ports.erase(port_);
-  context_.calls_in_flight -= slots_.size();
+  context_.calls_in_flight -= asked_;
 }
 
 bool RespSession::takes_more() const {
@@ -93,6 +112,8 @@ void RespSession::run() {
       reply([&](resp::ReplyWriter& to) { to.error(command.error()); });
     } else if (has_turn(*command)) {
       begin(std::move(*command), bytes);
+    } else if (is_loading(*command)) {
+      reply_loading();
     } else {
       held_ = Held{std::move(*command), bytes, context_.timer.now()};
     }
@@ -117,6 +138,16 @@ bool RespSession::is_complete() {
     waits_for_places_ =
         views.when_complete([bridge = context_.bridge, port = port_] { bridge->post(port, PlacesComplete{}); });
   return false;
+}
+
+// Once is enough: else each command of a pipeline would have a wait of its own.
+bool RespSession::is_loading(const resp::Command& command) {
+  return was_told_loading_ && turn_of(command) != Turn::kNone && !is_complete();
+}
+
+void RespSession::reply_loading() {
+  was_told_loading_ = true;
+  reply([](resp::ReplyWriter& to) { to.error("LOADING Earshot is finding out where everybody is"); });
 }
 
 void RespSession::begin(resp::Command command, std::size_t bytes) {
@@ -149,10 +180,13 @@ void RespSession::begin_places(resp::Command command, std::size_t bytes, Turn tu
     });
   }
   const actors::CallId call = first_call_ + slots_.size();
+  const std::size_t reply_bytes = reply_bytes_max(command);
   slots_.push_back({std::move(command), bytes, is_resp3_, context_.timer.now(),
-                    large ? ByteLease(context_.answers, kLargeReplyBytes) : ByteLease(), std::nullopt});
+                    large ? ByteLease(context_.answers, kLargeReplyBytes) : ByteLease(), reply_bytes, std::nullopt});
   ++context_.calls_in_flight;
+  ++asked_;
   bytes_under_way_ += bytes;
+  bytes_behind_ += reply_bytes;
   if (turn != Turn::kRead) ++writes_;
   if (large) ++large_;
   if (turn == Turn::kAlone) is_alone_ = true;
@@ -201,7 +235,7 @@ void RespSession::judge(const std::string& token, std::optional<resp::Hello> hel
                         : "WRONGPASS invalid token: " + identity.error().to_string());
     });
   }
-  expires_at_ms_ = identity->expires_at_ms;
+  expiry_ = TokenExpiry(identity->expires_at_ms, context_.logins.clock(), context_.timer);
   is_logged_in_ = true;
   parser_.set_limits({});
   control_.logged_in();
@@ -225,31 +259,27 @@ void RespSession::greet(const resp::Hello& hello) {
   }
   if (hello.protocol) is_resp3_ = *hello.protocol == 3;
   if (hello.name) name_ = *hello.name;
-  reply([&](resp::ReplyWriter& to) { resp::write_hello(to, port_); });
+  reply([&](resp::ReplyWriter& to) { resp::write_hello(to, id_); });
 }
 
 // ---- replies
 
 template <class Write>
 void RespSession::reply(Write write) {
-  std::string text;
-  resp::ReplyWriter to(text);
-  to.use_resp3(is_resp3_);
-  write(to);
+  std::string text = written(is_resp3_, std::move(write));
   if (slots_.empty()) {
     ready_.bytes += text;
     return;
   }
   bytes_behind_ += text.size();
-  slots_.push_back({resp::Ok{}, 0, is_resp3_, context_.timer.now(), {}, std::move(text)});
-  ++context_.calls_in_flight;
+  slots_.push_back({resp::Ok{}, 0, is_resp3_, context_.timer.now(), {}, 0, std::move(text)});
 }
 
 // Its addresses only for whoever asks: to find them out takes longer than most commands.
 resp::ClientFacts RespSession::client_facts(const resp::Command& command) {
   resp::ClientFacts facts;
   if (std::holds_alternative<resp::ClientInfo>(command)) facts = control_.facts();
-  facts.connection = port_;
+  facts.connection = id_;
   facts.name = name_;
   facts.user = "default";
   return facts;
@@ -281,18 +311,12 @@ void RespSession::answer(actors::CallId call, PlacesAnswer answer) {
   if (call < first_call_ || call - first_call_ >= slots_.size()) return;  // answered before: it had waited too long
   Slot& slot = slots_[call - first_call_];
   if (slot.reply) return;
-  std::string text;
-  resp::ReplyWriter to(text);
-  to.use_resp3(slot.is_resp3);
-  if (const auto* info = std::get_if<resp::Info>(&slot.command))
-    write_info(*info, std::get<Result<std::uint64_t>>(answer).value_or(0), to);
-  else
-    write_reply(slot.command, std::move(answer), to);
-  if (text.size() > limits::kRespReplyBytesMax) {
-    text.clear();
-    to.error("ERR the reply has more than " + std::to_string(limits::kRespReplyBytesMax) + " bytes: ask for less");
-  }
-  finish(slot, std::move(text));
+  finish(slot, written(slot.is_resp3, [&](resp::ReplyWriter& to) {
+           if (const auto* info = std::get_if<resp::Info>(&slot.command))
+             write_info(*info, std::get<Result<std::uint64_t>>(answer).value_or(0), to);
+           else
+             write_reply(slot.command, std::move(answer), to);
+         }));
   flush();
 }
 
@@ -304,7 +328,11 @@ void RespSession::finish(Slot& slot, std::string reply) {
     --large_;
     slot.lease = ByteLease(context_.answers, reply.size());
   }
-  bytes_behind_ += reply.size();
+  slot.command = resp::Ok{};
+  bytes_under_way_ -= std::exchange(slot.bytes, 0);
+  bytes_behind_ = bytes_behind_ + reply.size() - slot.reply_bytes;
+  --context_.calls_in_flight;
+  --asked_;
   slot.reply = std::move(reply);
 }
 
@@ -315,10 +343,8 @@ void RespSession::flush() {
     ready_.bytes += *slot.reply;
     bytes_behind_ -= slot.reply->size();
     if (slot.lease.bytes() > 0) ready_.leases.push_back(std::move(slot.lease));
-    bytes_under_way_ -= slot.bytes;
     slots_.pop_front();
     ++first_call_;
-    --context_.calls_in_flight;
   }
 }
 
@@ -342,11 +368,11 @@ void RespSession::end(Error reason) {
   held_.reset();
   for (Slot& slot : slots_) {
     if (slot.reply) continue;
-    std::string text;
-    resp::ReplyWriter to(text);
-    write_error(Error{ErrorCode::kUnavailable, "", "the outcome is unknown: " + reason.detail, limits::kRetryAfterMs},
-                to);
-    finish(slot, std::move(text));
+    finish(slot, written(slot.is_resp3, [&](resp::ReplyWriter& to) {
+             write_error(
+                 Error{ErrorCode::kUnavailable, "", "the outcome is unknown: " + reason.detail, limits::kRetryAfterMs},
+                 to);
+           }));
   }
   flush();
   is_over_ = true;
@@ -359,13 +385,13 @@ void RespSession::check_times() {
   if (!slots_.empty() && !slots_.front().reply && slots_.front().since < oldest_allowed)
     return end(Error{ErrorCode::kDeadlineExceeded, "", "the node did not answer in time"});
   if (is_over_) return;
-  if (expires_at_ms_ != 0 && context_.logins.clock().wall_ms() >= expires_at_ms_) {
+  if (expiry_.is_over(context_.logins.clock(), context_.timer)) {
     count(context_.counters.tokens_expired);
     return end(Error{ErrorCode::kUnauthenticated, "token", "it has expired"});
   }
   if (held_ && held_->since < oldest_allowed && slots_.empty()) {
     held_.reset();
-    reply([](resp::ReplyWriter& to) { to.error("LOADING Earshot is finding out where everybody is"); });
+    reply_loading();
     run();
     control_.changed();
   }

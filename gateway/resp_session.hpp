@@ -16,6 +16,7 @@
 #include "gateway/bridge.hpp"
 #include "gateway/resp_places.hpp"
 #include "gateway/session_context.hpp"
+#include "gateway/token_expiry.hpp"
 #include "resp/command.hpp"
 #include "resp/replies.hpp"
 #include "resp/request_parser.hpp"
@@ -73,12 +74,13 @@ class RespSession final : public EventTarget, private kj::TaskSet::ErrorHandler 
   void check_times();
 
  private:
-  struct Slot {  // of a command under way
-    resp::Command command;
-    std::size_t bytes = 0;  // of its request
+  struct Slot {             // of a command under way
+    resp::Command command;  // until the reply is there
+    std::size_t bytes = 0;  // that it takes
     bool is_resp3 = false;
     kj::TimePoint since;
     ByteLease lease;
+    std::size_t reply_bytes = 0;       // that it may take, until it is there
     std::optional<std::string> reply;  // once it is there
   };
   struct Held {  // a command that waits for its turn
@@ -90,6 +92,9 @@ class RespSession final : public EventTarget, private kj::TaskSet::ErrorHandler 
   void run();
   // Whether the command may be begun now.
   [[nodiscard]] bool has_turn(const resp::Command& command);
+  // Whether the client was told that it would wait for places, and still would.
+  [[nodiscard]] bool is_loading(const resp::Command& command);
+  void reply_loading();
   [[nodiscard]] bool is_complete();
   void begin(resp::Command command, std::size_t bytes);
   void begin_places(resp::Command command, std::size_t bytes, Turn turn);
@@ -111,22 +116,25 @@ class RespSession final : public EventTarget, private kj::TaskSet::ErrorHandler 
   SessionContext& context_;
   RespControl& control_;
   const PortId port_;
+  const std::uint64_t id_;  // that clients are told: of all threads' connections no other has it
   resp::RequestParser parser_;
   std::deque<Slot> slots_;         // in the order of the commands
   actors::CallId first_call_ = 1;  // of the first slot; the next have the next numbers
   std::optional<Held> held_;
   std::size_t bytes_under_way_ = 0;
-  std::size_t bytes_behind_ = 0;  // of replies that wait for earlier ones
+  std::size_t bytes_behind_ = 0;  // of replies that wait for earlier ones, or may come
+  std::size_t asked_ = 0;         // of the place desk, without an answer
   std::size_t writes_ = 0;        // under way
   std::size_t large_ = 0;         //
   bool is_alone_ = false;         // one is under way that nothing passes
   bool is_judged_ = false;        // a login is under way
   actors::PlaceViews::Waiting waits_for_places_;
+  bool was_told_loading_ = false;
   bool is_logged_in_ = false;
   bool has_ended_ = false;  // its input
   bool is_over_ = false;
   bool is_resp3_ = false;
-  std::uint64_t expires_at_ms_ = 0;  // of the token, wall clock; 0: never
+  TokenExpiry expiry_;
   std::string name_;
   Replies ready_;
   kj::TaskSet tasks_;

@@ -242,7 +242,7 @@ Result<PlacesReply> ReplyOf::operator()(const NearbyRequest& request) const {
   }
   NearbyFound found;
   auto& members = result->found;
-  const bool is_truncated = members.size() > count_max(request) || result->is_cut;
+  const bool is_truncated = members.size() > count_max(request);
   members.resize(std::min<std::size_t>(members.size(), count_max(request)));
   // Any of them come with the nearest first when they come in order.
   if (request.any && request.order == NearbyOrder::kFarthestFirst) std::ranges::reverse(members);

@@ -76,9 +76,6 @@ bool is_wholly_held(const Answer& answer) {
          });
 }
 
-// Longer than any connection lives, and within what a time of KJ's holds, which counts nanoseconds.
-constexpr std::uint64_t kExpiryMsMax = 36'500ull * 24 * 3'600'000;
-
 // Throws when it is of another kind: that is one session's mistake, and all others on this thread go on.
 template <class T>
 T take(Answer& answer) {
@@ -144,9 +141,7 @@ kj::Promise<Result<Welcome>> RpcSession::judge(LoginRequest request) {
   request.token.clear();  // no floor above needs it, and it is a secret
   user_ = identity->user;
   role_ = identity->role;
-  expires_at_ms_ = identity->expires_at_ms;
-  if (const std::uint64_t now_ms = context_.logins.clock().wall_ms(); expires_at_ms_ > now_ms)
-    expires_at_ = context_.timer.now() + std::min(expires_at_ms_ - now_ms, kExpiryMsMax) * kj::MILLISECONDS;
+  expiry_ = TokenExpiry(identity->expires_at_ms, context_.logins.clock(), context_.timer);
 
   port_ = ++context_.last_port;
   context_.ports.emplace(port_, this);
@@ -438,11 +433,8 @@ void RpcSession::expire_calls() {
   }
 }
 
-// By the wall clock, which the token's end is told in; and by the other one, so that a wall clock that is set back does
-// not lengthen its life.
 void RpcSession::check_expiry() {
-  if (state_ != State::kOpen || expires_at_ms_ == 0) return;
-  if (context_.logins.clock().wall_ms() < expires_at_ms_ && context_.timer.now() < expires_at_) return;
+  if (state_ != State::kOpen || !expiry_.is_over(context_.logins.clock(), context_.timer)) return;
   count(context_.counters.tokens_expired);
   end(Error{ErrorCode::kUnauthenticated, "token", "it has expired: log in again with a new one", 0, 0});
 }

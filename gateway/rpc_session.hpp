@@ -21,6 +21,7 @@
 #include "gateway/refusal_meter.hpp"
 #include "gateway/rpc_places.hpp"
 #include "gateway/session_context.hpp"
+#include "gateway/token_expiry.hpp"
 #include "schema/wire.hpp"
 
 namespace earshot::gateway {
@@ -153,8 +154,7 @@ class RpcSession final : public kj::Refcounted, public EventTarget, private kj::
   UserId user_;  // once it has logged in
   Role role_ = Role::kUser;
   actors::PlaceViews::Waiting waits_for_places_;
-  std::uint64_t expires_at_ms_ = 0;                         // of the token, wall clock; 0: never
-  kj::TimePoint expires_at_ = kj::origin<kj::TimePoint>();  // the same by the clock that nobody sets
+  TokenExpiry expiry_;
   State state_ = State::kNew;
   std::uint16_t shard_count_ = 0;
   std::uint32_t fetches_in_flight_ = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <string>
 #include <utility>
 
 #include <capnp/message.h>
@@ -53,14 +54,21 @@ kj::Promise<void> drain(Newcomer& newcomer, std::size_t bytes_max = kDrainBytesM
   return kj::READY_NOW;
 }
 
-kj::Promise<kj::Own<kj::AsyncIoStream>> turn_away(Newcomer& newcomer) {
+// That this port speaks TLS, and the client does not.
+std::string farewell(Protocol protocol) {
+  if (protocol == Protocol::kResp) return "-ERR this port speaks TLS\r\n";
   capnp::MallocMessageBuilder message;
   auto abort = message.initRoot<capnp::rpc::Message>().initAbort();
   abort.setReason("this port speaks TLS, and the client does not");
   abort.setType(capnp::rpc::Exception::Type::FAILED);
   const auto words = capnp::messageToFlatArray(message);
-  const auto bytes = words.asBytes();
-  ::send(newcomer.socket.get(), bytes.begin(), bytes.size(), MSG_NOSIGNAL);  // the empty buffer of a socket holds it
+  const auto chars = words.asChars();
+  return {chars.begin(), chars.size()};
+}
+
+kj::Promise<kj::Own<kj::AsyncIoStream>> turn_away(Newcomer& newcomer, Protocol protocol) {
+  const std::string bytes = farewell(protocol);
+  ::send(newcomer.socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);  // the empty buffer of a socket holds it
   ::shutdown(newcomer.socket.get(), SHUT_WR);
   return drain(newcomer).then([]() -> kj::Promise<kj::Own<kj::AsyncIoStream>> {
     return KJ_EXCEPTION(FAILED, "the client does not speak TLS");
@@ -69,15 +77,15 @@ kj::Promise<kj::Own<kj::AsyncIoStream>> turn_away(Newcomer& newcomer) {
 
 }  // namespace
 
-kj::Promise<kj::Own<kj::AsyncIoStream>> accept_tls(kj::AsyncIoContext& io, kj::AutoCloseFd socket,
+kj::Promise<kj::Own<kj::AsyncIoStream>> accept_tls(kj::AsyncIoContext& io, AcceptedSocket accepted,
                                                    std::shared_ptr<kj::TlsContext> context) {
   constexpr unsigned kFlags =
       kj::LowLevelAsyncIoProvider::ALREADY_CLOEXEC | kj::LowLevelAsyncIoProvider::ALREADY_NONBLOCK;
-  auto owned = kj::heap<Newcomer>(io.unixEventPort, kj::mv(socket));
+  auto owned = kj::heap<Newcomer>(io.unixEventPort, kj::mv(accepted.fd));
   Newcomer& newcomer = *owned;
   return first_byte(newcomer)
-      .then([&io, &newcomer, context = std::move(context)](unsigned char byte) {
-        if (byte != kHandshakeRecord) return turn_away(newcomer);
+      .then([&io, &newcomer, context = std::move(context), protocol = accepted.protocol](unsigned char byte) {
+        if (byte != kHandshakeRecord) return turn_away(newcomer, protocol);
         newcomer.observer = nullptr;
         return context->wrapServer(io.lowLevelProvider->wrapSocketFd(kj::mv(newcomer.socket), kFlags));
       })

@@ -62,16 +62,24 @@ Result<Area> Area::circle(const Point& centre, double radius_m, std::string_view
 Result<Area> Area::box(const Point& centre, double width_m, double height_m, std::string_view field) {
   for (const double side : {width_m, height_m})
     if (auto checked = check_length(side, field); !checked) return fail(std::move(checked.error()));
-  // From the centre along its meridian, then along a great circle to the point: no way is shorter than the straight
-  // one.
-  Area area(centre, width_m / 2 + height_m / 2);
-  area.is_box_ = true;
-  area.half_width_m_ = width_m / 2;
-  area.half_height_m_ = height_m / 2;
-  const double up = area.half_height_m_ / kEarthRadiusM * kDegrees + kRoundingDegrees;
-  const double by_width = box_reach(area.half_width_m_, centre.latitude - up, centre.latitude + up);
-  area.set_bounds(up, std::min(by_width, (area.bounds_.east - area.bounds_.west) / 2));
-  return area;
+  return Area(centre, width_m, height_m);
+}
+
+// From the centre along its meridian, then along a great circle to the point: no way is shorter than the straight one.
+Area::Area(const Point& centre, double width_m, double height_m) : Area(centre, width_m / 2 + height_m / 2) {
+  is_box_ = true;
+  half_width_m_ = width_m / 2;
+  half_height_m_ = height_m / 2;
+  const double up = half_height_m_ / kEarthRadiusM * kDegrees + kRoundingDegrees;
+  const double by_width = box_reach(half_width_m_, centre.latitude - up, centre.latitude + up);
+  set_bounds(up, std::min(by_width, (bounds_.east - bounds_.west) / 2));
+}
+
+// In a box, a point that far from one within may be so much farther across: it lies on another parallel by that much,
+// where the meridian of the centre is that far from where it was.
+Area Area::widened(double by_m) const {
+  if (!is_box_) return {centre_, reach_m_ + by_m};
+  return {centre_, 2 * (half_width_m_ + 2 * by_m), 2 * (half_height_m_ + by_m)};
 }
 
 std::optional<double> Area::distance_within_m(const Point& point) const {

@@ -35,9 +35,12 @@ class Area {
   // Nothing farther from the centre than this is within; all that is nearer, if it is no box.
   [[nodiscard]] double reach_m() const { return reach_m_; }
   [[nodiscard]] const DegreeBounds& bounds() const { return bounds_; }
+  // Holds whatever is no farther than this from anything within.
+  [[nodiscard]] Area widened(double by_m) const;
 
  private:
   Area(const Point& centre, double reach_m);
+  Area(const Point& centre, double width_m, double height_m);
   void set_bounds(double up, double across);  // degrees from the centre
 
   Point centre_;

@@ -5,17 +5,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "geo/area.hpp"
 #include "geo/distance.hpp"
 #include "geo/geohash.hpp"
+#include "geo/lens.hpp"
 
 namespace earshot::geo {
-
-// How whoever keeps members knows one: any number that no other of them has.
-using MemberHandle = std::uint64_t;
 
 // Which of those within the area.
 enum class Pick : std::uint8_t {
@@ -31,6 +30,11 @@ struct Search {
   std::size_t count_max = std::numeric_limits<std::size_t>::max();
   bool with_distance = true;  // else distances may be 0, where they are not needed to choose
   bool in_order = true;       // the nearest first, or with kFarthest the farthest; needs distances
+  // What is found goes by where this shows members, and so do places and distances; null: by where they are.
+  std::shared_ptr<const Lens> lens = nullptr;
+
+  // Where somebody who is found may be.
+  [[nodiscard]] Area around() const { return lens == nullptr ? area : area.widened(lens->shift_m_max()); }
 };
 
 struct Found {
@@ -48,13 +52,16 @@ struct Found {
 // are rounded by less than (1 + u)^4. The computed line is therefore within sqrt(3) u + 4 u c of the true one, c.
 // Doubts end 1.25e-7 + 2.5e-7 c from it, which is more than that, by far more than what the haversine itself loses to
 // rounding: 0.8 m for near points.
+//
+// With a lens, whose members may be so much nearer or farther than they are shown, limits are wider by that much.
 class Gather {
  public:
   explicit Gather(const Search& search);
 
   [[nodiscard]] const Search& search() const { return search_; }
-  // With kNearest: as many as are wanted are known elsewhere, none of them farther than this.
-  void known_elsewhere(double distance_m) { near_enough_ = std::min(near_enough_, upper_limit(distance_m)); }
+  [[nodiscard]] const Area& around() const { return around_; }
+  // With kNearest or kFarthest: as many as are wanted are known elsewhere, none of them worse than this.
+  void known_elsewhere(double distance_m) { set_limit(distance_m); }
   // As many as are wanted were found here; the distance of the worst of them. Nothing: fewer, or not chosen by
   // distance.
   [[nodiscard]] std::optional<double> worst_m() const;
@@ -74,13 +81,16 @@ class Gather {
   std::vector<Found> finish() &&;
 
  private:
-  static float upper_limit(double distance_m);
-  [[nodiscard]] bool chooses() const { return search_.pick == Pick::kNearest || search_.pick == Pick::kFarthest; }
-  [[nodiscard]] bool is_better(const Found& one, const Found& other) const;
-  void keep_best(const Found& found);
+  [[nodiscard]] bool is_farthest() const { return search_.pick == Pick::kFarthest; }
+  [[nodiscard]] bool chooses() const { return search_.pick == Pick::kNearest || is_farthest(); }
+  void offer_shown(Geohash place, MemberHandle handle);
+  template <class Better>
+  void keep_best(const Found& found, Better is_better);
   void set_limit(double distance_m);
 
   const Search search_;
+  const double shift_m_;  // what the lens may shift somebody by
+  const Area around_;
   std::array<float, 3> centre_{};
   float near_enough_;         // beyond this square nothing is taken
   float far_enough_ = 0;      // nor short of this

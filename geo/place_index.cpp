@@ -140,9 +140,19 @@ void PlaceIndex::search_all(Gather& gather) const {
     if (gather.is_full()) return;
     const float low = entry.box.nearest_chord2(gather.centre());
     const float high = entry.box.farthest_chord2(gather.centre());
-    if (!gather.may_take(low, high) || is_beside(gather.search().area, *entry.leaf)) continue;
+    if (!gather.may_take(low, high) || is_beside(gather.around(), *entry.leaf)) continue;
     gather.takes_unseen(high) ? entry.leaf->take_unseen(gather) : entry.leaf->search(gather);
   }
+}
+
+bool PlaceIndex::is_one_place(std::size_t at) const {
+  return at + 1 < entries_.size() && entries_[at].first.place == entries_[at + 1].first.place;
+}
+
+std::size_t PlaceIndex::last_with(Geohash first) const {
+  const auto behind =
+      std::ranges::upper_bound(entries_, first, {}, [](const Entry& entry) { return entry.first.place; });
+  return static_cast<std::size_t>(behind - entries_.begin()) - 1;
 }
 
 void PlaceIndex::search_best(Gather& gather) const {
@@ -156,15 +166,23 @@ void PlaceIndex::search_best(Gather& gather) const {
     return nearest ? one.low > other.low : one.high < other.high;
   };
   std::vector<Promise> promises;
-  for (const Entry& entry : entries_) {
+  std::size_t alike = 0;  // members of the leaves just before that are all at the place with which this one begins
+  for (std::size_t at = 0; at < entries_.size(); ++at) {
+    const Entry& entry = entries_[at];
     const Promise promise{entry.box.nearest_chord2(gather.centre()), entry.box.farthest_chord2(gather.centre()),
                           entry.leaf.get()};
-    if (gather.may_take(promise.low, promise.high)) promises.push_back(promise);
+    if (!gather.may_take(promise.low, promise.high)) continue;
+    promises.push_back(promise);
+    // A crowd at one place fills many leaves. As many as are wanted of it are enough: the others are as far off, unless
+    // a lens shows them elsewhere.
+    const bool is_crowd = promise.low == promise.high && is_one_place(at) && gather.search().lens == nullptr;
+    alike = is_crowd ? alike + entry.size : 0;
+    if (is_crowd && alike >= gather.search().count_max) at = last_with(entry.first.place) - 1;
   }
   std::ranges::make_heap(promises, is_worse);
   while (!promises.empty() && gather.may_take(promises.front().low, promises.front().high)) {
     std::ranges::pop_heap(promises, is_worse);
-    if (!is_beside(gather.search().area, *promises.back().leaf)) promises.back().leaf->search(gather);
+    if (!is_beside(gather.around(), *promises.back().leaf)) promises.back().leaf->search(gather);
     promises.pop_back();
   }
 }

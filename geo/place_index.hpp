@@ -56,6 +56,10 @@ class PlaceIndex {
   void make_room(std::size_t at);
   void split(std::size_t at);
   void merge(std::size_t at);
+  // Whether all of a leaf are at one place, with which the next begins, too.
+  [[nodiscard]] bool is_one_place(std::size_t at) const;
+  // The last leaf that begins with this place. Precondition: there is one.
+  [[nodiscard]] std::size_t last_with(Geohash first) const;
   void search_all(Gather& gather) const;
   void search_best(Gather& gather) const;
 

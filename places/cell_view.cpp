@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <utility>
 
 namespace earshot::places {
@@ -40,17 +39,18 @@ void CellView::run(CellChanges& message) {
 
 void CellView::run(CellSearch& message) {
   Nearby& nearby = *message.nearby;
-  const bool is_nearest = nearby.search().pick == geo::Pick::kNearest;
+  if (nearby.is_full()) return nearby.add({});
   geo::Search part_search = nearby.search();
   part_search.with_distance |= part_search.in_order;
   part_search.in_order = false;  // that is for all parts together
   geo::Gather gather(part_search);
-  if (is_nearest && std::isfinite(nearby.enough_within_m())) gather.known_elsewhere(nearby.enough_within_m());
+  if (const auto worst_m = nearby.worst_m()) gather.known_elsewhere(*worst_m);
   index_.search(gather);
-  if (const auto worst_m = gather.worst_m(); is_nearest && worst_m) nearby.found_enough_within(*worst_m);
+  if (const auto worst_m = gather.worst_m()) nearby.found_enough(*worst_m);
+  const std::vector<geo::Found> all = std::move(gather).finish();
   std::vector<FoundMember> part;
-  for (const geo::Found& found : std::move(gather).finish())
-    part.push_back({MemberPtr::of(found.handle), found.place, found.distance_m});
+  part.reserve(all.size());
+  for (const geo::Found& found : all) part.push_back({MemberPtr::of(found.handle), found.place, found.distance_m});
   nearby.add(std::move(part));
 }
 

@@ -97,7 +97,7 @@ void Layer::tell_all() {
 }
 
 void Layer::search(const geo::Search& search, NearbyDone done) const {
-  const std::vector<CellPort*> cells = tree_.leaves_within(search.area);
+  const std::vector<CellPort*> cells = tree_.leaves_within(search.around());
   if (cells.empty()) return done({});
   const auto nearby = std::make_shared<Nearby>(search, cells.size(), std::move(done));
   for (CellPort* const cell : cells) cell->post(CellSearch{nearby});
@@ -111,14 +111,9 @@ std::optional<double> Layer::score(ShardId shard, std::string_view member) const
 }
 
 std::vector<ScoredMember> Layer::range(const MemberRange& range) const {
-  std::vector<ScoredMember> wanted;
-  if (!range.wants) wanted.reserve(size_);
-  for (const MemberTable& table : *tables_) {
-    table.for_each([&](const MemberPtr& member) {
-      if (!range.wants || range.wants(member->score, member->name())) wanted.push_back({member, member->score});
-    });
-  }
-  return cut(std::move(wanted), range);
+  RangeCut cut(range, size_);
+  for (const MemberTable& table : *tables_) table.for_each([&](const MemberPtr& member) { cut.look(*member); });
+  return cut.finish();
 }
 
 }  // namespace earshot::places

@@ -57,7 +57,7 @@ class Layer {
   [[nodiscard]] MemberPtr find(ShardId shard, std::string_view member) const;
   // Where it is; none: nowhere.
   [[nodiscard]] std::optional<double> score(ShardId shard, std::string_view member) const;
-  // Looks at every member: a layer has no order of its own.
+  // Looks at every member, before anything else is done: a layer has no order of its own, and a range is of one moment.
   [[nodiscard]] std::vector<ScoredMember> range(const MemberRange& range) const;
 
   [[nodiscard]] std::size_t size() const { return size_; }

@@ -26,6 +26,8 @@ class Member {
   [[nodiscard]] bool is_hidden() const { return is_hidden_; }
   // How a cell knows it.
   [[nodiscard]] geo::MemberHandle handle() const { return reinterpret_cast<std::uintptr_t>(this); }
+  // Precondition: the handle is that of a member which lives.
+  static const Member& of(geo::MemberHandle handle) { return *reinterpret_cast<const Member*>(handle); }
   // Memory that it takes, without the allocator's own.
   [[nodiscard]] std::size_t bytes() const { return sizeof(Member) + name_bytes_; }
 

@@ -1,79 +1,96 @@
 #include "resp/glob.hpp"
 
-#include <cstddef>
 #include <utility>
 
 namespace earshot::resp {
 namespace {
 
+using Bytes = std::bitset<256>;
+
+std::size_t place_of(char c) { return static_cast<unsigned char>(c); }
+
 // Both may be given the wrong way round. Signed, as Redis compares them where char is.
-bool is_between(char c, char one, char other) {
-  auto low = static_cast<signed char>(one);
-  auto high = static_cast<signed char>(other);
+void add_range(Bytes& to, char one, char other) {
+  int low = static_cast<signed char>(one);
+  int high = static_cast<signed char>(other);
   if (low > high) std::swap(low, high);
-  return static_cast<signed char>(c) >= low && static_cast<signed char>(c) <= high;
+  for (int c = low; c <= high; ++c) to.set(place_of(static_cast<char>(c)));
 }
 
 // Takes the set whose "[" was taken already off the front of the pattern.
-bool take_set(std::string_view& pattern, char c) {
+Bytes take_set(std::string_view& pattern) {
   const bool is_negated = pattern.starts_with('^');
   if (is_negated) pattern.remove_prefix(1);
-  bool is_in = false;
+  Bytes bytes;
   while (!pattern.empty() && pattern.front() != ']') {
     if (pattern.front() == '\\' && pattern.size() >= 2) {
-      is_in = is_in || pattern[1] == c;
+      bytes.set(place_of(pattern[1]));
       pattern.remove_prefix(2);
     } else if (pattern.size() >= 3 && pattern[1] == '-') {  // even with "]" behind the "-"
-      is_in = is_in || is_between(c, pattern[0], pattern[2]);
+      add_range(bytes, pattern[0], pattern[2]);
       pattern.remove_prefix(3);
     } else {
-      is_in = is_in || pattern.front() == c;
+      bytes.set(place_of(pattern.front()));
       pattern.remove_prefix(1);
     }
   }
   if (!pattern.empty()) pattern.remove_prefix(1);
-  return is_in != is_negated;
+  return is_negated ? ~bytes : bytes;
 }
 
 // Takes what stands for one byte off the front of the pattern. Precondition: there is something, and it is no "*".
-bool take_one(std::string_view& pattern, char c) {
-  const char first = pattern.front();
+Bytes take_one(std::string_view& pattern) {
+  Bytes bytes;
+  char first = pattern.front();
   pattern.remove_prefix(1);
-  if (first == '?') return true;
-  if (first == '[') return take_set(pattern, c);
-  if (first != '\\' || pattern.empty()) return first == c;
-  const char literal = pattern.front();
-  pattern.remove_prefix(1);
-  return literal == c;
+  if (first == '?') return bytes.set();
+  if (first == '[') return take_set(pattern);
+  if (first == '\\' && !pattern.empty()) {
+    first = pattern.front();
+    pattern.remove_prefix(1);
+  }
+  return bytes.set(place_of(first));
 }
 
 }  // namespace
 
-// Where the rest does not fit, the last "*" takes one byte more. An earlier one never has to: what stands between the
-// two has matched as early as it can, which leaves the last one the most to choose from.
-bool matches(std::string_view pattern, std::string_view text) {
-  bool has_star = false;
-  std::string_view after_star;  // of the pattern
-  std::string_view star_text;   // what the last "*" has not taken yet
-  while (!text.empty()) {
-    if (pattern.starts_with('*')) {
-      pattern.remove_prefix(1);
-      has_star = true;
-      after_star = pattern;
-      star_text = text;
-      if (pattern.empty()) return true;
+Glob::Glob(std::string_view pattern) {
+  while (!pattern.empty()) {
+    if (!pattern.starts_with('*')) {
+      steps_.push_back({false, take_one(pattern)});
       continue;
     }
-    if (!pattern.empty() && take_one(pattern, text.front())) {
+    pattern.remove_prefix(1);
+    if (steps_.empty() || !steps_.back().is_star) steps_.push_back({true, {}});
+  }
+}
+
+// Where the rest does not fit, the last "*" takes one byte more. An earlier one never has to: what stands between the
+// two has matched as early as it can, which leaves the last one the most to choose from.
+bool Glob::matches(std::string_view text) const {
+  auto step = steps_.begin();
+  auto after_star = steps_.end();  // none yet
+  bool has_star = false;
+  std::string_view star_text;  // what the last "*" has not taken yet
+  while (!text.empty()) {
+    if (step != steps_.end() && step->is_star) {
+      if (++step == steps_.end()) return true;
+      has_star = true;
+      after_star = step;
+      star_text = text;
+      continue;
+    }
+    if (step != steps_.end() && step->bytes.test(place_of(text.front()))) {
+      ++step;
       text.remove_prefix(1);
       continue;
     }
     if (!has_star) return false;
     star_text.remove_prefix(1);
-    pattern = after_star;
+    step = after_star;
     text = star_text;
   }
-  return pattern.find_first_not_of('*') == std::string_view::npos;
+  return step == steps_.end() || (step->is_star && step + 1 == steps_.end());
 }
 
 }  // namespace earshot::resp

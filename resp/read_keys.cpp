@@ -1,5 +1,7 @@
 #include "resp/read_keys.hpp"
 
+#include <utility>
+
 #include "resp/numbers.hpp"
 #include "resp/words.hpp"
 
@@ -17,7 +19,11 @@ Reading<Command> read_flush(Request words) {
   return DeleteAll{};
 }
 
-Reading<Command> read_keys(Request words) { return Keys{std::string(words[1])}; }
+Reading<Command> read_keys(Request words) {
+  auto pattern = read_pattern(words[1]);
+  if (!pattern) return refuse(pattern.error());
+  return Keys{std::move(*pattern)};
+}
 
 Reading<Command> read_type(Request words) { return TypeOf{std::string(words[1])}; }
 
@@ -35,7 +41,9 @@ Reading<Command> read_scan(Request words) {
       if (*count < 1) return refuse(kSyntaxError);
       scan.count = static_cast<std::size_t>(*count);
     } else if (is_word(words[at], "match")) {
-      scan.pattern = value;
+      auto pattern = read_pattern(value);
+      if (!pattern) return refuse(pattern.error());
+      scan.pattern = std::move(*pattern);
     } else if (is_word(words[at], "type")) {
       scan.none = !is_word(value, "zset");
     } else {

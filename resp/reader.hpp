@@ -7,6 +7,7 @@
 
 #include <tl/expected.hpp>
 
+#include "base/limits.hpp"
 #include "resp/command_reader.hpp"
 
 // What the readers of single commands share.
@@ -27,6 +28,13 @@ inline tl::unexpected<ErrorReply> refuse(std::string_view text) { return tl::une
 // The words from the one at `first` on.
 inline std::vector<std::string> words_from(Request words, std::size_t first) {
   return {words.begin() + static_cast<std::ptrdiff_t>(first), words.end()};
+}
+
+// A pattern of KEYS, SCAN and CONFIG GET. A long one would take its time with each of many names.
+inline Reading<std::string> read_pattern(std::string_view word) {
+  if (word.size() > limits::kRespPatternBytesMax)
+    return refuse("ERR the pattern has more than " + std::to_string(limits::kRespPatternBytesMax) + " bytes");
+  return std::string(word);
 }
 
 }  // namespace earshot::resp

@@ -10,6 +10,19 @@ namespace earshot::resp {
 namespace {
 
 constexpr std::size_t kNumberBytesMax = 32;  // of a line that holds one number, with what stands before it
+// Connections that say something now and then are many: each keeps this much, of each kind.
+constexpr std::size_t kKeptBytesMax = 16 << 10;
+
+template <class Kept>
+std::size_t bytes_of(const Kept& kept) {
+  return kept.capacity() * sizeof(typename Kept::value_type);
+}
+
+// Not of what is well filled: it would soon be needed again.
+template <class Kept>
+void shrink(Kept& kept) {
+  if (bytes_of(kept) > kKeptBytesMax && kept.size() < kept.capacity() / 2) kept.shrink_to_fit();
+}
 
 tl::unexpected<Error> broken(std::string what) {
   return fail(ErrorCode::kInvalidArgument, "request", "Protocol error: " + std::move(what));
@@ -32,15 +45,32 @@ std::optional<std::int64_t> number_of(std::string_view text) {
 }  // namespace
 
 void RequestParser::feed(std::string_view bytes) {
-  // What was returned is gone: the rest moves to the front.
-  if (taken_ > 0) {
-    buffer_.erase(0, taken_);
-    cursor_ -= taken_;
-    searched_ -= std::min(searched_, taken_);
-    for (Place& place : places_) place.offset -= taken_;
-    taken_ = 0;
-  }
+  drop_taken();
   buffer_ += bytes;
+}
+
+void RequestParser::drop_taken() {
+  if (taken_ == 0) return;
+  buffer_.erase(0, taken_);
+  cursor_ -= taken_;
+  searched_ -= std::min(searched_, taken_);
+  for (Place& place : places_) place.offset -= taken_;
+  taken_ = 0;
+}
+
+std::size_t RequestParser::bytes_reserved() const {
+  return bytes_of(buffer_) + bytes_of(places_) + bytes_of(words_) + bytes_of(request_);
+}
+
+void RequestParser::give_memory_back() {
+  drop_taken();
+  if (arguments_left_ == 0) places_.clear();
+  words_.clear();
+  request_.clear();
+  shrink(buffer_);
+  shrink(places_);
+  shrink(words_);
+  shrink(request_);
 }
 
 Result<std::optional<std::string_view>> RequestParser::line(std::size_t bytes_max, std::string_view too_long) {
@@ -56,6 +86,12 @@ Result<std::optional<std::string_view>> RequestParser::line(std::size_t bytes_ma
 }
 
 Result<std::optional<Request>> RequestParser::next() {
+  auto request = cut();
+  if (request && !*request) give_memory_back();
+  return request;
+}
+
+Result<std::optional<Request>> RequestParser::cut() {
   while (arguments_left_ == 0) {
     taken_ = cursor_;
     if (cursor_ == buffer_.size()) return std::optional<Request>();

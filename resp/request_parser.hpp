@@ -27,7 +27,8 @@ using Request = std::span<const std::string_view>;
 
 // Cuts what a client sends into requests: arrays of bulk strings, and lines that somebody types ("inline commands",
 // with quotes and escapes). Bytes may come in pieces of any size; what was looked at once is not looked at again.
-// Memory: what was fed and not taken yet, so whoever feeds it stops while there is a whole request.
+// Memory: what was fed and not taken yet, so whoever feeds it stops while there is a whole request. What a large
+// request took is given back when next() finds no further one.
 class RequestParser {
  public:
   explicit RequestParser(const RequestLimits& limits = {}) : limits_(limits) {}
@@ -42,6 +43,8 @@ class RequestParser {
 
   // What was fed and is not part of a request that next() has returned.
   [[nodiscard]] std::size_t bytes_waiting() const { return buffer_.size() - taken_; }
+  // How much memory it has, in use or not.
+  [[nodiscard]] std::size_t bytes_reserved() const;
 
  private:
   struct Place {  // of an argument in the buffer
@@ -49,6 +52,10 @@ class RequestParser {
     std::size_t bytes = 0;
   };
 
+  Result<std::optional<Request>> cut();
+  // What was returned is gone: the rest moves to the front.
+  void drop_taken();
+  void give_memory_back();
   // The line at the cursor without its end, which the cursor passes; nothing: its end has not come.
   Result<std::optional<std::string_view>> line(std::size_t bytes_max, std::string_view too_long);
   Status read_count(std::string_view line);

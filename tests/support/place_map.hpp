@@ -277,9 +277,11 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
     actors::NearbyAnswer answer;
     answer.is_partial = !is_complete_;
     for (const auto& [name, score] : layers_[layer]) {
-      const geo::Geohash place = *places::place_of(score);
-      const auto distance = area->distance_within_m(geo::decode(place));
-      if (distance) answer.found.push_back({places::Member::make(name, hidden_.contains(name)), place, *distance});
+      const places::MemberPtr member = places::Member::make(name, hidden_.contains(name));
+      std::optional<geo::Geohash> place = places::place_of(score);
+      if (question.lens != nullptr) place = question.lens->shown(member->handle(), *place);
+      const auto distance = place ? area->distance_within_m(geo::decode(*place)) : std::nullopt;
+      if (distance) answer.found.push_back({member, *place, *distance});
     }
     if (question.pick == geo::Pick::kNearest)
       std::ranges::sort(answer.found, {}, &places::FoundMember::distance_m);

@@ -369,7 +369,6 @@ class PlaceDeskStore : public PlaceDeskTest {
   }
   // In the target, but for those who come.
   void tell_who_is_there(const std::vector<std::string>& members) {
-    places->next_question().answer<SizeQuestion>(members.size());
     const auto asked = places->next_question();
     EXPECT_EQ(asked.layer, kCars);
     std::vector<places::ScoredMember> there;
@@ -454,17 +453,21 @@ TEST_F(PlaceDeskStore, AFailureOfTheLastStepIsTheAnswer) {
 }
 
 TEST_F(PlaceDeskStore, AsManyMayLeaveAsTheLimitAndOneMoreIsRefusedBeforeAnybodyComes) {
-  store();
-  done(NearbyAnswer{{{places::Member::make("ada"), {}, 1}}});
-  places->next_question().answer<SizeQuestion>(limits::kNearbyMembersMax + 1);
-  EXPECT_EQ(places->questions() + places->changes(), 0u);
+  const auto tell_of = [&](std::size_t members) {
+    number.reset();
+    store();
+    done(NearbyAnswer{{{places::Member::make("ada"), {}, 1}}});
+    const auto asked = places->next_question();
+    EXPECT_GT(std::get<RangeQuestion>(asked.any).range.count_max, limits::kNearbyMembersMax);
+    EXPECT_LE(std::get<RangeQuestion>(asked.any).range.count_max, limits::kNearbyMembersMax + 1) << "nor more memory";
+    asked.answer<RangeQuestion>(std::vector(members, places::ScoredMember{places::Member::make("bea"), 1}));
+  };
+  tell_of(limits::kNearbyMembersMax + 1);
+  EXPECT_EQ(places->changes(), 0u);
   ASSERT_TRUE(number);
   EXPECT_EQ(number->error().code, ErrorCode::kTooLarge);
-  number.reset();
-  store();
-  done(NearbyAnswer{{{places::Member::make("ada"), {}, 1}}});
-  places->next_question().answer<SizeQuestion>(limits::kNearbyMembersMax);
-  EXPECT_EQ(places->questions(), 1u);
+  tell_of(limits::kNearbyMembersMax);
+  EXPECT_EQ(places->changes(), 1u);
 }
 
 TEST_F(PlaceDeskStore, WhoLeavesDoesSoStepByStep) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <future>
 #include <map>
 #include <optional>
@@ -16,6 +17,9 @@
 #include <gtest/gtest.h>
 
 #include "actors/node_system.hpp"
+#include "actors/private_views.hpp"
+#include "base/clock.hpp"
+#include "base/limits.hpp"
 #include "base/random.hpp"
 #include "geo/geohash.hpp"
 #include "tests/support/seed.hpp"
@@ -214,6 +218,37 @@ TEST_F(PlacesTest, WhoIsHiddenAndWhatLayersShowIsKnown) {
   EXPECT_EQ(layers_after("", 1).layers.at(0).privacy, privacy);
 }
 
+// More who are hidden than any answer holds stand before the one who is shown: as if they were not there.
+TEST_F(PlacesTest, ACrowdThatAUserIsNotShownStandsInNobodysWay) {
+  tell_all();
+  std::map<ShardId, std::vector<cluster::Move>> moves;
+  for (std::size_t i = 0; i <= limits::kNearbyAnswerMax + 1'000; ++i) {
+    const std::string member = std::to_string(i);
+    moves[shard_of_member(kPeople, member)].push_back({kPeople, member, score_at({10, 50}), ++version, i > 0});
+  }
+  for (auto& [shard, of_shard] : moves) places->moved(shard, std::move(of_shard), {});
+  move("bea", score_at({10.1, 50}));
+  const ManualClock clock;
+  PrivateViews views(places, places->privacy_table(), clock, 7);
+  for (const auto& [pick, right] :
+       std::map<geo::Pick, std::vector<std::string>>{{geo::Pick::kNearest, {"0", "bea"}},
+                                                     {geo::Pick::kAny, {"0", "bea"}},
+                                                     {geo::Pick::kFarthest, {"bea", "0"}}}) {
+    std::promise<Result<NearbyAnswer>> told;
+    NearbyQuestion question;
+    question.centre = geo::Point{10, 50};
+    question.area = [](const geo::Point& point) { return geo::Area::circle(point, 20'000, "radius"); };
+    question.pick = pick;
+    question.count_max = 2;
+    question.done = [&](Result<NearbyAnswer> answer) { told.set_value(std::move(answer)); };
+    views.nearby(UserId::trusted("ada"), kPeople, std::move(question));
+    const auto answer = told.get_future().get();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(names_of(answer), right);
+    for (const auto& one : answer->found) EXPECT_EQ(std::fmod(one.distance_m, LayerPrivacy::kDistanceStepMDefault), 0);
+  }
+}
+
 TEST_F(PlacesTest, LayersDoNotMeetAndAClearedShardIsGone) {
   tell_all();
   for (int i = 0; i < 100; ++i) {
@@ -310,6 +345,7 @@ TEST_F(PlacesTest, AScanMeetsEveryLayerThatIsThereAllTheTime) {
     EXPECT_LE(scanned.layers.size(), 20u);
     for (const LayerId& one : scanned.layers) ++met[one.text()];
     next = scanned.next;
+    EXPECT_LT(next, std::uint64_t{1} << 53) << "some clients keep it as a double, and round it";
     for (int i = 0; i < 5; ++i)
       move("ada", random.chance(0.5) ? std::optional(1.0) : std::nullopt, layer(random.between(200, 400)));
   } while (next != 0);

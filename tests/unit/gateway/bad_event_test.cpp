@@ -11,7 +11,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
-#include "gateway/rpc_server.hpp"
+#include "gateway/gateway_thread.hpp"
 #include "tests/support/gateway_client.hpp"
 
 namespace earshot::gateway {
@@ -196,7 +196,7 @@ TEST_F(BadEvent, EventsBetweenTheEndOfASessionAndThatOfItsConnectionGoNowhere) {
   expect_service();
 }
 
-// A server whose bridge holds next to nothing.
+// A thread whose bridge holds next to nothing.
 TEST_F(BadEvent, AConnectionThatMissedAnEventIsClosedAndOthersAreServed) {
   constexpr std::size_t kItemsMax = 4;
   constexpr std::uint64_t kForOthers = 1'000;
@@ -219,7 +219,7 @@ TEST_F(BadEvent, AConnectionThatMissedAnEventIsClosedAndOthersAreServed) {
   std::atomic<std::size_t> connections{0};
   ByteBudget answers(limits::kAnswersBytesMax);
   GatewayCounters counters;
-  RpcServer server(RpcServer::Parts{
+  GatewayThread thread(GatewayThread::Parts{
       *broker_, logins, nullptr, {}, bridge, connections, answers, limits::kReadingBytesMax, counters, 0, {}, {}});
   const auto dial = [&] {
     int ends[2];
@@ -259,7 +259,7 @@ TEST_F(BadEvent, AConnectionThatMissedAnEventIsClosedAndOthersAreServed) {
   EXPECT_EQ(wire::read(pending.wait(io_.waitScope)).value(), Sequence(8));
   EXPECT_EQ(counters.events_overflowed, 1u);
   bridge->post_stop();
-  server.join();
+  thread.join();
 }
 
 }  // namespace

@@ -29,6 +29,7 @@ class RespBounds : public RespConnectionTest {
     const std::string head = "*2\r\n$4\r\nECHO\r\n$" + std::to_string(limits::kRespArgumentBytesMax) + "\r\n";
     return head + std::string(bytes - head.size(), 'x');
   }
+  static std::string rest_of(std::size_t bytes) { return large_echo().substr(bytes); }
 };
 
 TEST_F(RespBounds, CommandsUnderWayPassAtTheLimitAndOneMoreWaits) {
@@ -47,7 +48,8 @@ TEST_F(RespBounds, BytesOfCommandsUnderWayAtTheLimitStopTheReading) {
   std::string question = "*130\r\n$6\r\nGEOPOS\r\n$6\r\npeople\r\n";
   const std::string name(limits::kRespArgumentBytesMax - 1, 'x');
   for (int i = 0; i < 128; ++i) question += "$" + std::to_string(name.size()) + "\r\n" + name + "\r\n";
-  const std::size_t fit = limits::kCallBytesInFlightMax / (128 * name.size()) + 1;
+  const std::size_t command_bytes = 12 + 128 * name.size() + 130 * sizeof(std::string);
+  const std::size_t fit = (limits::kCallBytesInFlightMax - 1) / command_bytes + 1;
   for (std::size_t i = 0; i <= fit; ++i) client.say(question);
   EXPECT_EQ(places_->questions(), fit);
   EXPECT_FALSE(client.is_heard());
@@ -55,6 +57,33 @@ TEST_F(RespBounds, BytesOfCommandsUnderWayAtTheLimitStopTheReading) {
   client.hear();
   EXPECT_EQ(places_->questions(), fit);
   EXPECT_TRUE(client.is_heard());
+}
+
+// As many strings as a command may have take thirty times the bytes that they hold.
+TEST_F(RespBounds, ArgumentsOfCommandsUnderWayCountWithWhatTheyTake) {
+  RespPeer& client = connect();
+  std::string removal = "*" + std::to_string(limits::kRespArgumentsMax) + "\r\n$4\r\nZREM\r\n$6\r\npeople\r\n";
+  for (std::size_t i = 2; i < limits::kRespArgumentsMax; ++i) removal += "$1\r\nx\r\n";
+  constexpr std::size_t kFit = limits::kCallBytesInFlightMax / (limits::kRespArgumentsMax * sizeof(std::string));
+  client.say(removal);
+  const std::size_t changes_of_each = places_->changes();
+  for (std::size_t i = 0; i < kFit + 2; ++i) client.say(removal);
+  EXPECT_EQ(places_->changes(), kFit * changes_of_each);
+  EXPECT_FALSE(client.is_heard());
+}
+
+TEST_F(RespBounds, WhatIsAnsweredTakesNoRoomThoughItsTurnToBeToldHasNotCome) {
+  RespPeer& client = connect();
+  constexpr std::size_t kMembers = 128;
+  std::string removal = "ZREM people";
+  for (std::size_t i = 0; i < kMembers; ++i) removal += " " + std::string(limits::kMemberBytesMax, 'x');
+  client.say(kCount);
+  for (std::size_t i = 0; i <= limits::kCallBytesInFlightMax / (kMembers * limits::kMemberBytesMax); ++i)
+    client.say(removal + "\r\n");
+  EXPECT_FALSE(client.is_heard());
+  finish_changes();
+  EXPECT_TRUE(client.is_heard());
+  EXPECT_EQ(client.hear(), "");
 }
 
 TEST_F(RespBounds, AClientThatDoesNotReadIsNotReadOnAndIsClosed) {
@@ -80,6 +109,27 @@ TEST_F(RespBounds, RepliesThatWaitForAnEarlierOneCountAsWell) {
   const std::size_t all = client.hear().size();
   EXPECT_GT(all, 10 * limits::kConnectionQueueBytesMax);
   EXPECT_EQ(counters_.resp_commands, 10 * kReplies + 1);
+}
+
+TEST_F(RespBounds, RepliesThatMayComeCountAsWell) {
+  RespPeer& client = connect();
+  const std::string search =
+      "GEOSEARCH people FROMLONLAT 13 38 BYRADIUS 9 km COUNT 128 WITHDIST WITHHASH WITHCOORD\r\n";
+  actors::NearbyAnswer answer;
+  const auto longest = places::Member::make(std::string(limits::kMemberBytesMax, 'x'));
+  answer.found.assign(128, {longest, geo::Geohash(0xF'FFFF'FFFF'FFFF), 20'015'000});
+  client.say(search);
+  finish<actors::NearbyQuestion>(places_->next_question(), answer);
+  const std::size_t each = client.hear().size();
+  EXPECT_GT(each, 128 * (limits::kMemberBytesMax + 80));
+  for (int i = 0; i < 100; ++i) client.say(search);
+  const std::size_t asked = places_->questions();
+  EXPECT_LE((asked - 1) * each, limits::kConnectionQueueBytesMax);
+  EXPECT_GE(asked * each, limits::kConnectionQueueBytesMax * 9 / 10) << "as many as would fit";
+  // They turn out to be short, so that there is room for the next.
+  std::size_t answered = 0;
+  for (; places_->questions() > 0; ++answered) finish(places_->next_question());
+  EXPECT_EQ(answered, 100u);
 }
 
 TEST_F(RespBounds, AClientThatReadsAtItsLeisureGetsEverything) {
@@ -222,6 +272,67 @@ TEST_F(RespBounds, WhileAnotherWaitsToBeReadASlowSenderIsCutOffSooner) {
   EXPECT_EQ(counters_.slow_senders, 1u);
 }
 
+TEST_F(RespBounds, WhatWasReadWholeKeepsNoRoomWhileItWaitsForTheNode) {
+  RespPeer& client = connect();
+  client.say(half_of(limits::kRespSmallRequestBytes + 1));
+  ASSERT_EQ(reading_.used(), limits::kRespRequestBytesMax);
+  client.say(rest_of(limits::kRespSmallRequestBytes + 1) + kAdd + kCount);
+  EXPECT_EQ(reading_.used(), 0u);
+}
+
+TEST_F(RespBounds, WhoWaitsForTheNodeIsNoSlowSenderThoughAnotherWaitsToBeRead) {
+  RespPeer& client = connect();
+  client.say(half_of(limits::kRespSmallRequestBytes + 1));
+  const std::string rest = rest_of(limits::kRespSmallRequestBytes + 1);
+  client.say(rest.substr(0, 1'000));
+  client.say(rest.substr(1'000) + kAdd + kCount + half_of(limits::kRespSmallRequestBytes + 1));
+  client.hear();
+  ASSERT_EQ(reading_.used(), limits::kRespRequestBytesMax);
+  const ReadingRoom::Place others(reading_, limits::kReadingBytesMax);
+  auto waiting = reading_.enter(1);
+  advance(limits::kWritePressedMs);
+  EXPECT_FALSE(is_over());
+  finish(places_->next_change());
+  finish<SizeQuestion>(places_->next_question(), std::size_t{1});
+  client.hear();
+  advance(limits::kWritePressedMs - 1);
+  EXPECT_FALSE(is_over()) << "from now on it has the whole time";
+  EXPECT_EQ(counters_.slow_senders, 0u);
+  advance(1);
+  EXPECT_TRUE(is_over());
+  EXPECT_EQ(counters_.slow_senders, 1u);
+}
+
+TEST_F(RespBounds, WhoTakesNoRepliesKeepsNoRoomFromAnother) {
+  RespPeer& client = connect();
+  constexpr std::size_t kHalf = limits::kRespSmallRequestBytes + 2'000;
+  std::string echoes = rest_of(kHalf);
+  for (int i = 0; i < 60; ++i) echoes += large_echo();
+  client.say(half_of(kHalf));
+  client.say(echoes);
+  ASSERT_FALSE(client.is_heard());
+  ASSERT_EQ(reading_.used(), limits::kRespRequestBytesMax) << "it stopped within a request";
+  const ReadingRoom::Place others(reading_, limits::kReadingBytesMax);
+  auto waiting = reading_.enter(1);
+  advance(limits::kWritePressedMs - 1);
+  EXPECT_FALSE(is_over());
+  advance(1);
+  EXPECT_TRUE(is_over());
+  EXPECT_EQ(counters_.slow_readers, 1u);
+}
+
+TEST_F(RespBounds, WhoseRequestGetsOnMayTakeItsRepliesAtLeisure) {
+  RespPeer& client = connect();
+  client.say(large_echo());
+  advance(limits::kWritePressedMs);
+  client.say(half_of(limits::kRespSmallRequestBytes + 1));
+  ASSERT_EQ(reading_.used(), limits::kRespRequestBytesMax);
+  const ReadingRoom::Place others(reading_, limits::kReadingBytesMax);
+  auto waiting = reading_.enter(1);
+  advance(limits::kWritePressedMs - 1);
+  EXPECT_FALSE(is_over());
+}
+
 // ---- memory for answers
 
 TEST_F(RespBounds, ALargeReplyIsRefusedWhileAnswersFillTheMemory) {
@@ -287,6 +398,23 @@ TEST_F(RespBounds, ASearchMayFindAsManyAsTheLimitAndOneMoreIsAnError) {
   }
 }
 
+TEST_F(RespBounds, ARangeMayTellAsManyAsTheLimitAndOneMoreIsAnError) {
+  RespPeer& client = connect();
+  for (const std::string range : {"0 -1", "-inf +inf BYSCORE", "- + BYLEX"}) {
+    for (const std::size_t more : {0, 1}) {
+      client.say("ZRANGE people " + range + "\r\n");
+      const auto asked = places_->next_question();
+      EXPECT_EQ(std::get<actors::RangeQuestion>(asked.any).range.count_max, limits::kNearbyMembersMax + 1);
+      finish<actors::RangeQuestion>(
+          asked, std::vector<places::ScoredMember>(limits::kNearbyMembersMax + more, {places::Member::make("ada"), 1}));
+      const std::string heard = client.hear();
+      EXPECT_TRUE(heard.starts_with(more == 0 ? "*1000000\r\n$3\r\nada\r\n"
+                                              : "-ERR more than 1000000 members are within the range"))
+          << heard.substr(0, 100);
+    }
+  }
+}
+
 TEST_F(RespBounds, TooManyCallsOfAThreadAreRefused) {
   RespPeer& client = connect();
   context_.calls_in_flight += limits::kBridgeQueueItemsMax / 2;
@@ -296,6 +424,19 @@ TEST_F(RespBounds, TooManyCallsOfAThreadAreRefused) {
   context_.calls_in_flight -= limits::kBridgeQueueItemsMax / 2;
   client.say(kAdd);
   EXPECT_EQ(places_->changes(), 1u);
+}
+
+// None of them puts anything into the bridge.
+TEST_F(RespBounds, RepliesMadeAtOnceAreNoCallsOfTheThread) {
+  RespPeer& client = connect();
+  client.say(kCount);
+  for (int i = 0; i < 100; ++i) client.say("PING\r\n");
+  EXPECT_EQ(context_.calls_in_flight, 1u);
+  finish(places_->next_question());
+  EXPECT_EQ(context_.calls_in_flight, 0u);
+  client.say(kCount + "PING\r\n");
+  hang_up();
+  EXPECT_EQ(context_.calls_in_flight, 0u);
 }
 
 }  // namespace

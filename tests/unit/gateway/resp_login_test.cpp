@@ -230,6 +230,17 @@ TEST_F(RespLogin, ATokenThatExpiresEndsTheConnection) {
   EXPECT_EQ(counters_.tokens_expired, 1u);
 }
 
+TEST_F(RespLogin, AWallClockThatIsSetBackDoesNotLengthenIt) {
+  tokens_end_at_ms_ = clock_.wall_ms() + 60'000;
+  log_in();
+  clock_.jump_wall(-1'000'000'000);
+  advance(59'999);
+  EXPECT_FALSE(is_over());
+  advance(1);
+  EXPECT_TRUE(is_over());
+  EXPECT_EQ(counters_.tokens_expired, 1u);
+}
+
 // ---- RESET
 
 TEST_F(RespLogin, ResetLogsOut) {

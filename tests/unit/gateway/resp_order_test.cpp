@@ -124,9 +124,7 @@ TEST_F(RespOrder, StoringASearchWaitsForAllAndHoldsAllLaterOnes) {
   EXPECT_EQ(client.hear(), ":3\r\n");
   ASSERT_EQ(places_->questions(), 1u) << "the search";
   finish<NearbyQuestion>(places_->next_question(), NearbyAnswer{{{places::Member::make("ada"), {}, 0}}});
-  ASSERT_EQ(places_->questions(), 1u) << "how many are there";
-  finish_size(1);
-  ASSERT_EQ(places_->questions(), 1u) << "and who";
+  ASSERT_EQ(places_->questions(), 1u) << "who is there";
   finish<RangeQuestion>(places_->next_question(), std::vector{places::ScoredMember{places::Member::make("bea"), 1}});
   for (const char* step : {"who comes", "who goes"}) {
     EXPECT_EQ(client.hear(), "");
@@ -178,6 +176,16 @@ TEST_F(RespOrder, TheNumberOfLayersIsLookedUpOnceAtATime) {
   EXPECT_EQ(places_->questions(), 1u);
 }
 
+TEST_F(RespOrder, AScanGoesOnWhereTheViewsSay) {
+  RespPeer& client = connect();
+  client.say("SCAN 17 COUNT 3 MATCH a*\r\n");
+  const auto asked = places_->next_question();
+  EXPECT_EQ(std::get<actors::LayersScan>(asked.any).from, 17u);
+  EXPECT_EQ(std::get<actors::LayersScan>(asked.any).count_max, 3u);
+  finish<actors::LayersScan>(asked, actors::ScannedLayers{{LayerId::trusted("ab"), LayerId::trusted("b")}, 99});
+  EXPECT_EQ(client.hear(), "*2\r\n$2\r\n99\r\n*1\r\n$2\r\nab\r\n");
+}
+
 TEST_F(RespOrder, OneLargeReplyIsUnderWayAtATime) {
   RespPeer& client = connect();
   client.say(kSearch + kCount + "KEYS *\r\n" + kCount);
@@ -222,14 +230,19 @@ TEST_F(RespOrder, UntilItKnowsWhereEverybodyIsChangesAndQuestionsWait) {
 TEST_F(RespOrder, WhatHasWaitedTooLongForPlacesIsToldThatTheNodeIsLoading) {
   places_->set_complete(false);
   RespPeer& client = connect();
+  const std::string loading = "-LOADING Earshot is finding out where everybody is\r\n";
   client.say(kAdd + "PING\r\n" + kCount);
   advance(limits::kCallTimeoutMs);
   EXPECT_EQ(client.hear(), "");
   advance(1);
-  EXPECT_EQ(client.hear(), "-LOADING Earshot is finding out where everybody is\r\n+PONG\r\n");
+  EXPECT_EQ(client.hear(), loading + "+PONG\r\n" + loading) << "what comes behind it does not wait again";
+  client.say(kAdd + "INFO server\r\n");
+  finish(places_->next_question());
+  EXPECT_TRUE(client.hear().starts_with(loading + "$"));
   places_->set_complete(true);
   settle();
   EXPECT_EQ(places_->changes(), 0u) << "what was refused is not done later";
+  client.say(kCount);
   finish_size(0);
   EXPECT_EQ(client.hear(), ":0\r\n");
 }

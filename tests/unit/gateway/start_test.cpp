@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
-#include "gateway/rpc_server.hpp"
+#include "gateway/gateway_thread.hpp"
 #include "tests/support/gateway_client.hpp"
 
 namespace earshot::gateway {
@@ -42,14 +42,14 @@ TEST(Start, ASocketThatCannotBeServedDoesNotDeafenItsThread) {
   std::atomic<std::size_t> connections{1};
   ByteBudget answers(limits::kAnswersBytesMax);
   GatewayCounters counters;
-  RpcServer server(RpcServer::Parts{
+  GatewayThread thread(GatewayThread::Parts{
       broker, logins, nullptr, {}, bridge, connections, answers, limits::kReadingBytesMax, counters, 0, {}, {}});
   bridge->post_socket({kj::AutoCloseFd(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC))});  // epoll takes no plain file
   const auto give_up = std::chrono::steady_clock::now() + tests::kPatience;
   while (connections > 0 && std::chrono::steady_clock::now() < give_up) std::this_thread::yield();
   EXPECT_EQ(connections, 0u) << "nobody counts it any more";
   bridge->post_stop();
-  server.join();  // it still listens
+  thread.join();  // it still listens
 }
 
 TEST(Start, ServesOnEveryLoopbackAddress) {

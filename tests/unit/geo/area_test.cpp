@@ -76,6 +76,28 @@ TEST(Area, ABoxIsAsWideAsToldAtEveryLatitude) {
   EXPECT_TRUE(box.distance_within_m(at(0, -199'000)));
 }
 
+TEST(Area, WidenedHoldsWhateverIsThatNear) {
+  Random random(tests::seed_of_test());
+  int held = 0;
+  for (int round = 0; round < 3'000; ++round) {
+    const Area area = tests::any_area(random, tests::any_point(random));
+    const double by_m = random.chance(0.1) ? 0 : tests::any_length_m(random);
+    const Area widened = area.widened(by_m + 1e-6);
+    ASSERT_EQ(widened.is_box(), area.is_box());
+    for (const PlaceKey& member : tests::members_around(random, area, 50)) {
+      const Point within = decode(member.place);
+      const Point point = tests::point_near(random, within, by_m * tests::uniform(random, 0, 1));
+      if (!area.distance_within_m(within) || distance_m(point, within) > by_m) continue;
+      ASSERT_TRUE(widened.distance_within_m(point))
+          << "round " << round << ": centre " << area.centre().longitude << " " << area.centre().latitude << ", reach "
+          << area.reach_m() << (area.is_box() ? ", box" : "") << ", by " << by_m << ", " << point.longitude << " "
+          << point.latitude;
+      ++held;
+    }
+  }
+  EXPECT_GT(held, 10'000);
+}
+
 // ---- the cover
 
 bool covers(const std::vector<Cell>& cells, Geohash place) {

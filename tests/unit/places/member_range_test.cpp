@@ -17,9 +17,12 @@ namespace {
 
 using Told = std::vector<std::pair<double, std::string>>;
 
-std::vector<ScoredMember> members(const Told& some) {
-  std::vector<ScoredMember> made;
-  for (const auto& [score, name] : some) made.push_back({Member::make(name), score});
+std::vector<MemberPtr> members(const Told& some) {
+  std::vector<MemberPtr> made;
+  for (const auto& [score, name] : some) {
+    made.push_back(Member::make(name));
+    made.back()->score = score;
+  }
   return made;
 }
 
@@ -29,8 +32,14 @@ Told told(const std::vector<ScoredMember>& some) {
   return all;
 }
 
+Told cut_of(const Told& some, const MemberRange& range) {
+  const std::vector<MemberPtr> all = members(some);
+  RangeCut cut(range, all.size());
+  for (const MemberPtr& member : all) cut.look(*member);
+  return told(cut.finish());
+}
 Told cut_of(const Told& some, std::int64_t first, std::int64_t last, bool reversed = false) {
-  return told(cut(members(some), {{}, first, last, reversed}));
+  return cut_of(some, {{}, first, last, reversed});
 }
 
 // Everybody in order, and then index by index, as ZRANGE's documentation has it.
@@ -90,6 +99,60 @@ TEST(MemberRange, IsWhatLookingAtEachIndexGives) {
     const bool reversed = random.below(2) == 1;
     ASSERT_EQ(cut_of(some, first, last, reversed), brute_force(some, first, last, reversed))
         << some.size() << " members from " << first << " to " << last << (reversed ? " reversed" : "");
+  }
+}
+
+// More members than are kept at a time, shown in any order, of whom some are wanted and no more than so many told.
+TEST(MemberRange, OfManyIsWhatLookingAtEachIndexGives) {
+  Random random(tests::seed_of_test());
+  constexpr std::size_t kMany = 20'000;
+  std::vector<MemberPtr> all;
+  Told everybody;
+  for (std::size_t i = 0; i < kMany; ++i) {
+    everybody.emplace_back(static_cast<double>(random.below(5'000)), "member-" + std::to_string(i));
+    all.push_back(members({everybody.back()}).front());
+  }
+  for (int round = 0; round < 60; ++round) {
+    const auto any_index = [&] {
+      const auto index = static_cast<std::int64_t>(random.chance(0.5) ? random.below(50) : random.below(kMany + 50));
+      return random.chance(0.5) ? index : -index - 1;
+    };
+    MemberRange range{{}, any_index(), random.chance(0.3) ? -1 : any_index(), random.chance(0.5)};
+    if (random.chance(0.5)) range.count_max = random.below(100);
+    const double from = static_cast<double>(random.below(5'000));
+    if (random.chance(0.5)) range.wants = [from](double score, std::string_view) { return score >= from; };
+    Told wanted;
+    for (const auto& one : everybody)
+      if (!range.wants || range.wants(one.first, one.second)) wanted.push_back(one);
+    Told right = brute_force(wanted, range.first, range.last, range.reversed);
+    if (right.size() > range.count_max) right.resize(range.count_max);
+    RangeCut cut(range, all.size());
+    for (const MemberPtr& member : all) cut.look(*member);
+    ASSERT_EQ(told(cut.finish()), right) << wanted.size() << " wanted from " << range.first << " to " << range.last
+                                         << (range.reversed ? " reversed" : "") << ", at most " << range.count_max;
+  }
+}
+
+TEST(MemberRange, OfAMillionFewAreKeptForARangeAtEitherEnd) {
+  std::vector<MemberPtr> all;
+  for (int i = 0; i < 1'000'000; ++i) {
+    all.push_back(Member::make("ada"));
+    all.back()->score = i % 1'000 * 1'000 + i / 1'000;
+  }
+  const auto any = [](double, std::string_view) { return true; };
+  for (const MemberRange& range :
+       {MemberRange{{}, 0, 0}, MemberRange{{}, -1, -1}, MemberRange{{}, 0, 0, true}, MemberRange{{}, 999'000, -1},
+        MemberRange{{}, 0, -1, false, 10}, MemberRange{any, 5, 20}, MemberRange{any, 0, -1, true, 10}}) {
+    RangeCut cut(range, all.size());
+    std::size_t most = 0;
+    for (const MemberPtr& member : all) {
+      cut.look(*member);
+      most = std::max(most, cut.kept());
+    }
+    EXPECT_LT(most, 6'000u);
+    const auto told = cut.finish();
+    ASSERT_FALSE(told.empty());
+    EXPECT_EQ(told.capacity(), told.size()) << "whoever is told keeps no more than that";
   }
 }
 

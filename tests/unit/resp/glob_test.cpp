@@ -10,6 +10,8 @@
 namespace earshot::resp {
 namespace {
 
+bool matches(std::string_view pattern, std::string_view text) { return Glob(pattern).matches(text); }
+
 TEST(Glob, FitsWhatRedissPatternsFit) {
   const struct {
     std::string_view pattern, text;
@@ -62,6 +64,13 @@ TEST(Glob, ManyStarsDoNotTakeForEver) {
   for (int i = 0; i < 2'000; ++i) pattern += "*a";
   EXPECT_FALSE(matches(pattern + "*b", std::string(10'000, 'a')));
   EXPECT_TRUE(matches(pattern + "*", std::string(10'000, 'a')));
+}
+
+// Each of its bytes looked at again for each byte of the text: that would be ten thousand million.
+TEST(Glob, NeitherDoesALongSet) {
+  const std::string set = "*[" + std::string(1'000'000, 'b') + "]";
+  EXPECT_FALSE(matches(set, std::string(10'000, 'a')));
+  EXPECT_TRUE(matches(set, std::string(10'000, 'a') + "b"));
 }
 
 // All ways are tried: slow, and plainly right.

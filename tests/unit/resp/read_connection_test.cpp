@@ -116,5 +116,16 @@ TEST(ReadServer, TakesWhatAsksForFacts) {
   });
 }
 
+TEST(ReadServer, NamesPassAtTheLimitAndOneMoreIsRefused) {
+  std::string names;
+  for (std::size_t i = 0; i < limits::kRespNamesMax; ++i) names += " x";
+  EXPECT_EQ(read_as<CommandInfo>("command info" + names).names->size(), limits::kRespNamesMax);
+  EXPECT_EQ(read_as<CommandDocs>("command docs" + names).names->size(), limits::kRespNamesMax);
+  EXPECT_EQ(read_as<ConfigGet>("config get" + names).patterns.size(), limits::kRespNamesMax);
+  for (const std::string command : {"command info", "command docs", "config get"})
+    EXPECT_EQ(read_line(command + names + " x").error(), "ERR more than 256 names are asked about: ask for fewer")
+        << command;
+}
+
 }  // namespace
 }  // namespace earshot::resp

@@ -21,6 +21,15 @@ TEST(ReadKeys, TakesKeysAndPatterns) {
   });
 }
 
+TEST(ReadPattern, OneAtTheLimitPassesAndOneByteMoreIsRefused) {
+  const std::string longest(limits::kRespPatternBytesMax, 'x');
+  EXPECT_EQ(read_as<Keys>("keys " + longest).pattern, longest);
+  EXPECT_EQ(read_as<Scan>("scan 0 match " + longest).pattern, longest);
+  EXPECT_EQ(read_as<ConfigGet>("config get save " + longest).patterns.back(), longest);
+  for (const char* command : {"keys ", "scan 0 match ", "config get save "})
+    EXPECT_EQ(read_line(command + longest + "x").error(), "ERR the pattern has more than 1024 bytes") << command;
+}
+
 TEST(ReadScan, TakesItsOptionsInAnyOrder) {
   const Scan plain = read_as<Scan>("scan 0");
   EXPECT_EQ(plain.cursor, 0u);

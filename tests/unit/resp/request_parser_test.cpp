@@ -83,6 +83,29 @@ TEST(RequestParser, AnArgumentCountThatIsALieTakesNoMemory) {
   EXPECT_LT(parser.bytes_waiting(), 100u);
 }
 
+TEST(RequestParser, WhatALargeRequestTookOfMemoryIsGivenBack) {
+  constexpr std::size_t kKeptBytes = 64 << 10;
+  const std::string argument(limits::kRespArgumentBytesMax, 'x');
+  std::string large = "*128\r\n";
+  for (int i = 0; i < 128; ++i) large += "$" + std::to_string(argument.size()) + "\r\n" + argument + "\r\n";
+  std::string many = "*" + std::to_string(limits::kRespArgumentsMax) + "\r\n";
+  for (std::size_t i = 0; i < limits::kRespArgumentsMax; ++i) many += "$1\r\nx\r\n";
+  std::string line;
+  while (line.size() + 2 < limits::kRespArgumentBytesMax) line += "x ";
+  for (const std::string& request : {large, many, line + "\r\n"}) {
+    for (const std::string behind : {"", "*2\r\n$4\r\nECHO\r\n$1"}) {
+      RequestParser parser;
+      parser.feed(request + behind);
+      ASSERT_TRUE(parser.next().value());
+      EXPECT_GT(parser.bytes_reserved(), kKeptBytes);
+      ASSERT_FALSE(parser.next().value());
+      EXPECT_LE(parser.bytes_reserved(), kKeptBytes);
+      parser.feed(behind.empty() ? "PING\r\n" : "\r\nx\r\n");
+      EXPECT_THAT(requests_in(parser), ElementsAre(behind.empty() ? Words{"PING"} : Words{"ECHO", "x"}));
+    }
+  }
+}
+
 TEST(InlineWords, AreCutAsRedisCutsThem) {
   EXPECT_EQ(inline_words("a \"b\\x41\\n\\\"c\" 'd\\'e\\n' f\"g\""), (Words{"a", "bA\n\"c", "d'e\\n", "fg"}));
   EXPECT_EQ(inline_words(""), Words{});

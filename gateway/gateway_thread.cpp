@@ -1,4 +1,4 @@
-#include "gateway/rpc_server.hpp"
+#include "gateway/gateway_thread.hpp"
 
 #include <algorithm>
 #include <unordered_map>
@@ -43,7 +43,7 @@ class KjLog final : public kj::ExceptionCallback {
 // The work of one thread.
 class Loop final : private kj::TaskSet::ErrorHandler {
  public:
-  Loop(RpcServer::Parts parts, kj::AsyncIoContext& io);
+  Loop(GatewayThread::Parts parts, kj::AsyncIoContext& io);
   ~Loop() noexcept(false);
 
   kj::Promise<void> run();  // until stopped
@@ -67,7 +67,7 @@ class Loop final : private kj::TaskSet::ErrorHandler {
   void stop();
   void taskFailed(kj::Exception&& exception) override;
 
-  RpcServer::Parts parts_;
+  GatewayThread::Parts parts_;
   kj::AsyncIoContext& io_;
   ReadingRoom reading_;
   SessionContext context_;
@@ -86,7 +86,7 @@ class Loop final : private kj::TaskSet::ErrorHandler {
   kj::TaskSet tasks_;
 };
 
-Loop::Loop(RpcServer::Parts parts, kj::AsyncIoContext& io)
+Loop::Loop(GatewayThread::Parts parts, kj::AsyncIoContext& io)
     : parts_(std::move(parts)),
       io_(io),
       reading_(parts_.reading_bytes_max),
@@ -211,14 +211,15 @@ kj::TimePoint Loop::login_due() const {
 // It counts as a connection, and its time is part of the time for the login.
 void Loop::begin_handshake(AcceptedSocket socket) {
   const kj::TimePoint due = login_due();
-  auto stream = accept_tls(io_, kj::mv(socket.fd), parts_.tls->context());
+  const Protocol protocol = socket.protocol;
+  auto stream = accept_tls(io_, kj::mv(socket), parts_.tls->context());
   auto too_late = context_.timer.atTime(due).then([this]() -> kj::Own<kj::AsyncIoStream> {
     count(context_.counters.login_timeouts);
     kj::throwFatalException(KJ_EXCEPTION(OVERLOADED, "no handshake in time"));
   });
   ++handshakes_under_way_;
   handshakes_->add(stream.exclusiveJoin(kj::mv(too_late))
-                       .then([this, due, protocol = socket.protocol](kj::Own<kj::AsyncIoStream>&& ready) {
+                       .then([this, due, protocol](kj::Own<kj::AsyncIoStream>&& ready) {
                          serve_connection(protocol, kj::mv(ready), due);
                        })
                        .then([this] { --handshakes_under_way_; },
@@ -280,8 +281,8 @@ void Loop::taskFailed(kj::Exception&& exception) {
   spdlog::error("a task of a gateway thread failed: {}", exception.getDescription().cStr());
 }
 
-void serve(const std::unique_ptr<RpcServer::Parts>& given) {
-  RpcServer::Parts& parts = *given;
+void serve(const std::unique_ptr<GatewayThread::Parts>& given) {
+  GatewayThread::Parts& parts = *given;
   KjLog log;
   const std::shared_ptr<Bridge> bridge = parts.bridge;
   try {
@@ -298,14 +299,15 @@ void serve(const std::unique_ptr<RpcServer::Parts>& given) {
 }  // namespace
 
 // Behind a pointer: KJ's destructors may throw, and what a thread is given may not.
-RpcServer::RpcServer(Parts parts) : bridge_(parts.bridge), thread_(serve, std::make_unique<Parts>(std::move(parts))) {}
+GatewayThread::GatewayThread(Parts parts)
+    : bridge_(parts.bridge), thread_(serve, std::make_unique<Parts>(std::move(parts))) {}
 
-RpcServer::~RpcServer() {
+GatewayThread::~GatewayThread() {
   bridge_->post_stop();
   join();
 }
 
-void RpcServer::join() {
+void GatewayThread::join() {
   if (thread_.joinable()) thread_.join();
 }
 

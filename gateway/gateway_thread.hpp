@@ -19,9 +19,9 @@
 
 namespace earshot::gateway {
 
-// One KJ thread that serves connections; one of a gateway's threads also accepts them. It ends by post_stop() on its
-// bridge, after its connections are closed.
-class RpcServer {
+// One KJ thread that serves connections of both protocols; one of a gateway's threads also accepts them. It ends by
+// post_stop() on its bridge, after its connections are closed.
+class GatewayThread {
  public:
   struct Parts {
     actors::Broker& broker;
@@ -38,10 +38,10 @@ class RpcServer {
     std::function<void(AcceptedSocket)> take;              // where that thread puts what it accepts
   };
 
-  explicit RpcServer(Parts parts);
-  ~RpcServer();
-  RpcServer(const RpcServer&) = delete;
-  RpcServer& operator=(const RpcServer&) = delete;
+  explicit GatewayThread(Parts parts);
+  ~GatewayThread();
+  GatewayThread(const GatewayThread&) = delete;
+  GatewayThread& operator=(const GatewayThread&) = delete;
 
   // Waits for the thread to end; post_stop() first.
   void join();
