@@ -79,10 +79,16 @@ class LayerActor final : public caf::event_based_actor {
   [[nodiscard]] places::MemberPtr find(std::string_view member) const {
     return layer_->find(shard_of(setup_.layer, member, setup_.shard_count), member);
   }
-  // After each message of its owner.
-  void taken() {
+  // After each message of its owner, which holds so many changes.
+  void taken(std::size_t changes = 0) {
     ++taken_;
-    if (layer_->size() == 0 && setup_.owner->retire(setup_.layer, taken_)) quit();
+    LayerGauge& gauge = *setup_.gauge;
+    gauge.waiting.fetch_sub(changes, std::memory_order_relaxed);
+    gauge.members.store(layer_->size(), std::memory_order_relaxed);
+    const bool ends = layer_->size() == 0 && setup_.owner->retire(setup_.layer, taken_);
+    gauge.taken.store(taken_, std::memory_order_release);
+    setup_.owner->taken();
+    if (ends) quit();
   }
 
   LayerSetup setup_;
@@ -94,11 +100,11 @@ caf::behavior LayerActor::make_behavior() {
   return {
       [this](const LayerMoves& message) {
         layer_->take(message.shard, message.moves);
-        taken();
+        taken(message.moves.size());
       },
       [this](const LayerCleared& message) {
         layer_->cleared(message.shard, message.version);
-        taken();
+        taken(1);
       },
       [this](NearbyQuestion& question) {
         answer(question);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -12,11 +14,20 @@
 
 namespace earshot::actors {
 
+// What a layer tells of itself, for whoever does not want to wait for it. Any thread.
+struct LayerGauge {
+  std::atomic<std::uint64_t> taken{0};  // messages of its owner; what it shows below is of then or later
+  std::atomic<std::size_t> members{0};
+  std::atomic<std::size_t> waiting{0};  // changes that its owner has sent and it has not taken
+};
+
 // Who knows which layers there are, and which cells. Thread-safe.
 class LayerOwner {
  public:
   virtual ~LayerOwner() = default;
   virtual void add_cell(caf::actor cell) = 0;
+  // A message has been taken, and the gauge tells of it.
+  virtual void taken() = 0;
   // Nobody is in the layer after so many messages from its owner: whether it may end, since no more are on their way.
   // From then on another one would be made.
   virtual bool retire(const LayerId& layer, std::uint64_t messages) = 0;
@@ -27,6 +38,7 @@ struct LayerSetup {
   std::uint16_t shard_count = 0;
   places::CellLimits limits;
   std::shared_ptr<LayerOwner> owner;
+  std::shared_ptr<LayerGauge> gauge;
 };
 
 // One layer, with its cells as actors of their own. It ends when nobody is in it, or by EndLayer.

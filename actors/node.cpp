@@ -127,6 +127,9 @@ void NodeImpl::stop_shards() {
 void NodeImpl::stop_places() {
   actors_->end_places();
   EARSHOT_INVARIANT(actors_->places().layers().wait_until_gone(kActorsEndMax), "a layer hangs");
+  // Whatever they have to do: nobody waits for it.
+  actors_->places().cells().for_each(
+      [](const caf::actor& cell) { caf::anon_send_exit(cell, caf::exit_reason::user_shutdown); });
   EARSHOT_INVARIANT(actors_->places().cells().wait_until_gone(kActorsEndMax), "a cell hangs");
 }
 

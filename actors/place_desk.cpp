@@ -1,6 +1,8 @@
 #include "actors/place_desk.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -51,6 +53,14 @@ std::vector<std::pair<ShardId, SetPart>> parts_of(SetPositionsCommand command, s
   return parts;
 }
 
+// The next step's worth, moved out of the whole; empty: that was all.
+template <class T>
+std::vector<T> next_of(std::vector<T>& whole, std::size_t from) {
+  const auto begin = whole.begin() + static_cast<std::ptrdiff_t>(from);
+  const auto end = begin + static_cast<std::ptrdiff_t>(std::min(whole.size() - from, limits::kStoreStepMax));
+  return {std::make_move_iterator(begin), std::make_move_iterator(end)};
+}
+
 Result<std::uint64_t> count_or_error(std::uint64_t count, const Result<std::uint64_t>& done) {
   return done ? Result<std::uint64_t>(count) : done;
 }
@@ -70,6 +80,10 @@ void PlaceDesk::set(SetPositionsCommand command, Done<Outcomes> done) const {
   if (auto fit = check(command); !fit) return done(fail(std::move(fit.error())));
   for (auto& item : command.items) item.score += 0.0;  // -0 becomes 0, which is told alike everywhere
   if (command.items.empty()) return done(Outcomes{});
+  auto permit = views_->permit_setting(command.layer);
+  if (!permit) return done(fail(std::move(permit.error())));
+  if (*permit)
+    done = [permit = std::move(*permit), done = std::move(done)](Result<Outcomes> answer) { done(std::move(answer)); };
   if (command.items.size() == 1) {
     const ShardId shard = shard_of(command.layer, command.items.front().member, router_->shard_count());
     auto pass_on = [done = std::move(done)](Result<PositionsAnswer> answer) {
@@ -117,40 +131,58 @@ void PlaceDesk::clear(ClearPositionsCommand command, Done<std::uint64_t> done) c
   }
 }
 
-// How many were in it.
-void PlaceDesk::clear_layer(const LayerId& layer, Done<std::uint64_t> done) const {
-  const auto gathering = std::make_shared<Gathering<std::uint64_t>>(router_->shard_count(), 0, std::move(done));
-  for (std::uint16_t shard = 0; shard < router_->shard_count(); ++shard) {
-    router_->shard(ShardId(shard)).post(ShardPositions{ClearLayerCommand{layer}, [gathering](auto answer) {
-                                                         gathering->add(std::move(answer),
-                                                                        [](auto& sum, const auto& given) {
-                                                                          sum += given.members;
-                                                                        });
-                                                       }});
-  }
-}
-
 void PlaceDesk::clear_layers(const std::vector<LayerId>& layers, Done<std::uint64_t> done) const {
-  std::set<LayerId> different(layers.begin(), layers.end());
-  different.erase(LayerId());  // nobody is there
-  if (different.empty()) return done(0);
-  const auto gathering = std::make_shared<Gathering<std::uint64_t>>(different.size(), 0, std::move(done));
-  for (const LayerId& layer : different) {
-    clear_layer(layer, [gathering](Result<std::uint64_t> members) {
-      gathering->add(std::move(members), [](auto& layers_cleared, std::uint64_t given) {
-        if (given > 0) ++layers_cleared;
+  std::vector<LayerId> different;
+  const bool only_known = layers.size() > limits::kLayersPerCommandMax && views_->is_complete();
+  for (const LayerId& layer : layers)
+    if (!layer.empty() && (!only_known || views_->has_layer(layer))) different.push_back(layer);
+  std::ranges::sort(different);
+  different.erase(std::ranges::unique(different).begin(), different.end());
+  clear_on(std::make_shared<const std::vector<LayerId>>(std::move(different)), 0, 0, std::move(done));
+}
+
+void PlaceDesk::clear_on(std::shared_ptr<const std::vector<LayerId>> layers, std::size_t from, std::uint64_t cleared,
+                         Done<std::uint64_t> done) const {
+  if (from == layers->size()) return done(cleared);
+  const std::size_t end = std::min(layers->size(), from + limits::kLayersPerCommandMax);
+  const auto at = [&](std::size_t index) { return layers->begin() + static_cast<std::ptrdiff_t>(index); };
+  const ClearLayersCommand command{std::vector(at(from), at(end))};
+  using Members = std::vector<std::uint64_t>;  // of each layer
+  auto go_on = [self = *this, layers, end, cleared, done = std::move(done)](Result<Members> members) {
+    if (!members) return done(fail(std::move(members.error())));
+    const auto were_there = std::ranges::count_if(*members, [](std::uint64_t one) { return one > 0; });
+    self.clear_on(layers, end, cleared + static_cast<std::uint64_t>(were_there), done);
+  };
+  const auto gathering =
+      std::make_shared<Gathering<Members>>(router_->shard_count(), Members(end - from), std::move(go_on));
+  for (std::uint16_t shard = 0; shard < router_->shard_count(); ++shard) {
+    auto add = [gathering](Result<PositionsAnswer> answer) {
+      gathering->add(std::move(answer), [](Members& sums, const PositionsAnswer& given) {
+        for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += given.of_layers.at(i);
       });
-    });
+    };
+    router_->shard(ShardId(shard)).post(ShardPositions{command, std::move(add)});
   }
 }
 
-void PlaceDesk::clear_all(Done<std::uint64_t> done) const {
-  views_->ask_layers([self = *this, done = std::move(done)](std::vector<LayerPopulation> found) {
-    std::vector<LayerId> layers;
-    layers.reserve(found.size());
-    for (LayerPopulation& one : found) layers.push_back(std::move(one.layer));
-    self.clear_layers(layers, done);
-  });
+void PlaceDesk::clear_all(Done<std::uint64_t> done) const { clear_all_after({}, 0, std::move(done)); }
+
+void PlaceDesk::clear_all_after(std::string after, std::uint64_t cleared, Done<std::uint64_t> done) const {
+  LayersQuestion question;
+  question.after = std::move(after);
+  question.count_max = limits::kLayersPerCommandMax;
+  question.done = [self = *this, cleared, done = std::move(done)](FoundLayers found) {
+    if (found.layers.empty()) return done(cleared);
+    std::string last = found.layers.back().layer.text();
+    auto layers = std::make_shared<std::vector<LayerId>>();
+    for (LayerPopulation& one : found.layers) layers->push_back(std::move(one.layer));
+    self.clear_on(std::move(layers), 0, cleared,
+                  [self, last = std::move(last), more = found.more, done](Result<std::uint64_t> sum) {
+                    if (!sum || !more) return done(std::move(sum));
+                    self.clear_all_after(last, *sum, done);
+                  });
+  };
+  views_->ask_layers(std::move(question));
 }
 
 void PlaceDesk::count(const std::vector<LayerId>& layers, Done<std::vector<std::uint64_t>> done) const {
@@ -188,7 +220,7 @@ void PlaceDesk::store(const LayerId& from, NearbyQuestion question, LayerId into
         command.items.push_back({std::string(found.member->name()), score(found), 0, found.member->is_hidden()});
     }
     if (!command.items.empty()) return self.replace(std::move(command), done);
-    self.clear_layer(into, [done](Result<std::uint64_t> cleared) { done(count_or_error(0, cleared)); });
+    self.clear_layers({into}, [done](Result<std::uint64_t> cleared) { done(count_or_error(0, cleared)); });
   };
   views_->ask(from, std::move(question));
 }
@@ -199,20 +231,53 @@ void PlaceDesk::replace(SetPositionsCommand command, Done<std::uint64_t> done) c
   auto coming = std::make_shared<std::set<std::string, std::less<>>>();
   for (const auto& item : command.items) coming->insert(item.member);
   question.range.wants = [coming](double, std::string_view member) { return !coming->contains(member); };
+  question.range.count_max = limits::kNearbyMembersMax + 1;
   const LayerId layer = command.layer;
   question.done = [self = *this, command = std::move(command),
                    done = std::move(done)](const std::vector<places::ScoredMember>& going) mutable {
-    ClearPositionsCommand rest{command.layer, {}};
-    rest.members.reserve(going.size());
-    for (const auto& one : going) rest.members.emplace_back(one.member->name());
-    const std::uint64_t coming = command.items.size();
-    self.set(std::move(command), [self, rest = std::move(rest), coming, done](Result<Outcomes> set) mutable {
-      if (!set) return done(fail(std::move(set.error())));
-      self.clear(std::move(rest),
-                 [coming, done](Result<std::uint64_t> cleared) { done(count_or_error(coming, cleared)); });
-    });
+    if (going.size() > limits::kNearbyMembersMax)
+      return done(fail(ErrorCode::kTooLarge, "members",
+                       "of the target are more than " + std::to_string(limits::kNearbyMembersMax) +
+                           " that would have to leave it: clear it before"));
+    self.exchange(std::move(command), going, std::move(done));
   };
   views_->ask(layer, std::move(question));
+}
+
+void PlaceDesk::exchange(SetPositionsCommand command, const std::vector<places::ScoredMember>& going,
+                         Done<std::uint64_t> done) const {
+  auto rest = std::make_shared<ClearPositionsCommand>(ClearPositionsCommand{command.layer, {}});
+  rest->members.reserve(going.size());
+  for (const auto& one : going) rest->members.emplace_back(one.member->name());
+  set_on(std::make_shared<SetPositionsCommand>(std::move(command)), 0,
+         [self = *this, rest, done = std::move(done)](Result<std::uint64_t> set) {
+           if (!set) return done(std::move(set));
+           self.clear_on(rest, 0, [coming = *set, done](Result<std::uint64_t> cleared) {
+             done(count_or_error(coming, cleared));
+           });
+         });
+}
+
+void PlaceDesk::set_on(std::shared_ptr<SetPositionsCommand> whole, std::size_t from, Done<std::uint64_t> done) const {
+  SetPositionsCommand step{whole->layer, whole->condition, next_of(whole->items, from)};
+  if (step.items.empty()) return done(from);
+  const std::size_t end = from + step.items.size();
+  set(std::move(step),
+      [self = *this, whole = std::move(whole), end, done = std::move(done)](Result<Outcomes> outcomes) {
+        if (!outcomes) return done(fail(std::move(outcomes.error())));
+        self.set_on(whole, end, done);
+      });
+}
+
+void PlaceDesk::clear_on(std::shared_ptr<ClearPositionsCommand> whole, std::size_t from,
+                         Done<std::uint64_t> done) const {
+  ClearPositionsCommand step{whole->layer, next_of(whole->members, from)};
+  if (step.members.empty()) return done(from);
+  const std::size_t end = from + step.members.size();
+  clear(std::move(step), [self = *this, whole = std::move(whole), end, done = std::move(done)](auto cleared) {
+    if (!cleared) return done(std::move(cleared));
+    self.clear_on(whole, end, done);
+  });
 }
 
 }  // namespace earshot::actors

@@ -43,12 +43,14 @@ class PlaceDesk {
   // For users.
   [[nodiscard]] PrivateViews& private_views() const { return *private_views_; }
 
-  // One outcome per item. kInvalidArgument(layer, accepted, member, score, ttl), kTooLarge(member). With `accepted` it
+  // One outcome per item. kInvalidArgument(layer, accepted, member, score, ttl), kTooLarge(member), kOverloaded(layer),
+  // before anything is done. With `accepted` it
   // is answered, and seen by every later question, before it is committed: a node that dies meanwhile forgets it.
   void set(SetPositionsCommand command, Done<Outcomes> done) const;
   // How many of them had a position.
   void clear(ClearPositionsCommand command, Done<std::uint64_t> done) const;
-  // How many of these layers anybody was in. One that is named twice counts once.
+  // How many of these layers anybody was in. One that is named twice counts once. Of more than kLayersPerCommandMax
+  // only those are cleared that are known when it is asked: what has not been answered by then may be left.
   void clear_layers(const std::vector<LayerId>& layers, Done<std::uint64_t> done) const;
   // Every layer.
   void clear_all(Done<std::uint64_t> done) const;
@@ -57,13 +59,20 @@ class PlaceDesk {
   // Answered with 0, once every later question goes by it.
   void set_privacy(SetLayerPrivacyCommand command, Done<std::uint64_t> done) const;
   // Puts what a question finds into another layer, instead of whoever is there. How many that are; kTooLarge(members)
-  // when there are more than kNearbyMembersMax.
+  // when there are more than kNearbyMembersMax, or so many would have to leave.
   void store(const LayerId& from, NearbyQuestion question, LayerId into,
              std::function<double(const places::FoundMember&)> score, Done<std::uint64_t> done) const;
 
  private:
-  void clear_layer(const LayerId& layer, Done<std::uint64_t> done) const;
+  // Step by step: the next one is begun when the one before it has been answered, so that none is a flood.
+  void clear_on(std::shared_ptr<const std::vector<LayerId>> layers, std::size_t from, std::uint64_t cleared,
+                Done<std::uint64_t> done) const;
+  void clear_all_after(std::string after, std::uint64_t cleared, Done<std::uint64_t> done) const;
+  void set_on(std::shared_ptr<SetPositionsCommand> whole, std::size_t from, Done<std::uint64_t> done) const;
+  void clear_on(std::shared_ptr<ClearPositionsCommand> whole, std::size_t from, Done<std::uint64_t> done) const;
   void replace(SetPositionsCommand command, Done<std::uint64_t> done) const;
+  void exchange(SetPositionsCommand command, const std::vector<places::ScoredMember>& going,
+                Done<std::uint64_t> done) const;
 
   const std::shared_ptr<const Router> router_;
   const std::shared_ptr<PlaceViews> views_;

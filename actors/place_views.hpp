@@ -1,14 +1,17 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
+#include "base/checksum.hpp"
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "base/layer_privacy.hpp"
@@ -55,6 +58,36 @@ struct RangeQuestion {
   std::function<void(std::vector<places::ScoredMember>)> done;
 };
 
+// The layers that somebody is in, in the order of their names.
+struct FoundLayers {
+  std::vector<LayerPopulation> layers;
+  bool more = false;  // there are others behind them
+};
+struct LayersQuestion {
+  std::string after;  // only those with greater names
+  std::size_t count_max = SIZE_MAX;
+  std::function<bool(std::string_view name)> wants = nullptr;  // none: all
+  std::function<void(FoundLayers)> done = nullptr;
+};
+// A walk through them that asks for a few at a time, in an order in which a layer that is there all the time is met
+// whatever comes and goes meanwhile.
+struct ScannedLayers {
+  std::vector<LayerId> layers;
+  std::uint64_t next = 0;  // where to go on; 0: that was all
+};
+struct LayersScan {
+  std::uint64_t from = 0;     // a `next`; 0: the beginning
+  std::size_t count_max = 0;  // about so many
+  std::function<void(ScannedLayers)> done = nullptr;
+};
+// A layer's place in that order: never 0, and of 52 bits, since clients may keep it as a double.
+inline std::uint64_t scan_place_of(std::string_view layer) {
+  return std::max<std::uint64_t>(checksum_of(layer) >> 12, 1);
+}
+
+// Kept by whoever changes a layer until the change is answered.
+using LayerPermit = std::shared_ptr<const void>;
+
 // Where everybody is, in memory, for whoever asks. Thread-safe, and nothing waits. What was answered to an update is
 // seen by every question that is asked after the answer.
 class PlaceViews {
@@ -65,13 +98,22 @@ class PlaceViews {
   virtual void ask(const LayerId& layer, ScoresQuestion question) = 0;
   virtual void ask(const LayerId& layer, SizeQuestion question) = 0;
   virtual void ask(const LayerId& layer, RangeQuestion question) = 0;
-  // The layers that somebody is in, in any order.
-  virtual void ask_layers(std::function<void(std::vector<LayerPopulation>)> done) = 0;
+  virtual void ask_layers(LayersQuestion question) = 0;
+  virtual void scan_layers(LayersScan scan) = 0;
+  // In how many layers somebody is.
+  virtual void count_layers(std::function<void(std::size_t)> done) = 0;
+  // Whether somebody is in the layer, or may be as far as is known, or it has a privacy of its own.
+  [[nodiscard]] virtual bool has_layer(const LayerId& layer) const = 0;
+
+  // Before members are set in a layer. kOverloaded(layer): it has as much to do as it may, or would be one too many.
+  [[nodiscard]] virtual Result<LayerPermit> permit_setting(const LayerId& layer) = 0;
 
   // Whether every shard has told where all its members are.
   [[nodiscard]] virtual bool is_complete() const = 0;
-  // Once that is so: at once, or later on the thread of the last one to do so. Never after the end of the node.
-  virtual void when_complete(std::function<void()> then) = 0;
+  // Once that is so: at once, or later on the thread of the last one to do so; not if what this returns is let go
+  // before. Never after the end of the node.
+  using Waiting = std::shared_ptr<const std::function<void()>>;
+  [[nodiscard]] virtual Waiting when_complete(std::function<void()> then) = 0;
 };
 
 }  // namespace earshot::actors

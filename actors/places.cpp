@@ -1,8 +1,12 @@
 #include "actors/places.hpp"
 
+#include <algorithm>
 #include <atomic>
+#include <map>
 #include <mutex>
 #include <shared_mutex>
+#include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
@@ -14,29 +18,44 @@
 namespace earshot::actors {
 namespace {
 
-// What each layer says of itself. Whoever lets go of it last has the whole answer. Any thread.
+constexpr std::size_t kWaitingMin = 64;
+constexpr std::size_t kLooksPerStep = 1024;
+
+// Layers that were looked at, in an order. Those with something on their way are asked; whoever lets go of it last has
+// the whole answer: a layer that ends without an answer has nobody. Any thread.
 class LayerCensus {
  public:
-  explicit LayerCensus(std::function<void(std::vector<LayerPopulation>)> done) : done_(std::move(done)) {}
-  ~LayerCensus() { done_(std::move(found_)); }
+  using Done = std::function<void(std::vector<LayerPopulation>)>;
+
+  LayerCensus(std::vector<LayerPopulation> looked_at, Done done)
+      : layers_(std::move(looked_at)), done_(std::move(done)) {}
+  ~LayerCensus() {
+    std::erase_if(layers_, [](const LayerPopulation& layer) { return layer.members == 0; });
+    done_(std::move(layers_));
+  }
   LayerCensus(const LayerCensus&) = delete;
   LayerCensus& operator=(const LayerCensus&) = delete;
 
-  void add(LayerPopulation layer) {
+  void found(std::size_t index, std::size_t members) {
     const std::lock_guard lock(mutex_);
-    if (layer.members > 0) found_.push_back(std::move(layer));
+    layers_[index].members = members;
   }
 
  private:
-  const std::function<void(std::vector<LayerPopulation>)> done_;
   std::mutex mutex_;
-  std::vector<LayerPopulation> found_;
+  std::vector<LayerPopulation> layers_;
+  const Done done_;
 };
 
 class PlacesImpl final : public Places, public LayerOwner, public std::enable_shared_from_this<PlacesImpl> {
  public:
-  PlacesImpl(caf::actor_system& system, std::uint16_t shard_count, const places::CellLimits& limits)
-      : system_(system), shard_count_(shard_count), limits_(limits), shards_untold_(shard_count) {}
+  PlacesImpl(caf::actor_system& system, std::uint16_t shard_count, const places::CellLimits& cell_limits,
+             const PlacesLimits& limits)
+      : system_(system),
+        shard_count_(shard_count),
+        cell_limits_(cell_limits),
+        limits_(limits),
+        shards_untold_(shard_count) {}
 
   void moved(ShardId shard, std::vector<cluster::Move> moves, std::vector<cluster::ClearedLayer> cleared) override;
   void privacies(const std::vector<cluster::PrivacyChange>& changes) override {
@@ -63,9 +82,13 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
   void ask(const LayerId& layer, RangeQuestion question) override {
     if (!post_if_there(layer, question)) question.done({});
   }
-  void ask_layers(std::function<void(std::vector<LayerPopulation>)> done) override;
+  void ask_layers(LayersQuestion question) override { look_on(std::move(question), {}); }
+  void scan_layers(LayersScan scan) override;
+  void count_layers(std::function<void(std::size_t)> done) override;
+  [[nodiscard]] bool has_layer(const LayerId& layer) const override;
+  [[nodiscard]] Result<LayerPermit> permit_setting(const LayerId& layer) override;
   [[nodiscard]] bool is_complete() const override { return shards_untold_.load(std::memory_order_acquire) == 0; }
-  void when_complete(std::function<void()> then) override;
+  [[nodiscard]] Waiting when_complete(std::function<void()> then) override;
 
   void end() override;
   [[nodiscard]] LiveActors& layers() const override { return *layers_; }
@@ -73,17 +96,42 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
 
   // LayerOwner
   void add_cell(caf::actor cell) override { cells_->add(++last_cell_, std::move(cell)); }
+  void taken() override { under_way_.fetch_sub(1, std::memory_order_release); }
   bool retire(const LayerId& layer, std::uint64_t messages) override;
 
  private:
   struct Entry {
     caf::actor actor;
-    std::atomic<std::uint64_t> messages{0};  // sent to it
+    std::shared_ptr<LayerGauge> gauge = std::make_shared<LayerGauge>();
+    std::atomic<std::uint64_t> messages{0};  // sent to it, or about to be
+
+    // Then its gauge tells what it is, and somebody is in it: whoever had left it empty would have retired it.
+    [[nodiscard]] bool is_idle() const {
+      return gauge->taken.load(std::memory_order_acquire) == messages.load(std::memory_order_relaxed);
+    }
+  };
+  using Entries = std::unordered_map<LayerId, Entry>;
+  // A layer that has to be asked, and its place among those that were looked at.
+  struct Busy {
+    caf::actor actor;
+    std::size_t index = 0;
   };
 
-  template <class Message>
-  static void post(Entry& entry, Message message) {
+  static std::size_t changes_in(const LayerMoves& message) { return message.moves.size(); }
+  static std::size_t changes_in(const LayerCleared&) { return 1; }
+  template <class Question>
+  static std::size_t changes_in(const Question&) {
+    return 0;
+  }
+  // Its next message is promised: from then on it does not end before it has had it.
+  void promise(Entry& entry) {
+    under_way_.fetch_add(1, std::memory_order_relaxed);
     entry.messages.fetch_add(1, std::memory_order_relaxed);
+  }
+  template <class Message>
+  void post(Entry& entry, Message message) {
+    promise(entry);
+    entry.gauge->waiting.fetch_add(changes_in(message), std::memory_order_relaxed);
     caf::anon_send(entry.actor, std::move(message));
   }
   // Moves from the message only if there is such a layer.
@@ -99,13 +147,23 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
     if (post_if_there(layer, message)) return;
     const std::unique_lock lock(mutex_);
     if (has_ended_) return;
-    Entry& entry = entries_[layer];
-    if (!entry.actor) {
-      entry.actor = spawn_layer(system_, LayerSetup{layer, shard_count_, limits_, shared_from_this()});
-      layers_->add(++last_layer_, entry.actor);
-    }
-    post(entry, std::move(message));
+    const auto [found, is_new] = entries_.try_emplace(layer);
+    if (is_new) add(*found);
+    post(found->second, std::move(message));
   }
+  void add(Entries::value_type& one) {
+    auto& [layer, entry] = one;
+    entry.actor = spawn_layer(system_, LayerSetup{layer, shard_count_, cell_limits_, shared_from_this(), entry.gauge});
+    layers_->add(++last_layer_, entry.actor);
+    by_name_.emplace(layer.text(), &one);
+    by_scan_place_.emplace(std::pair(scan_place_of(layer.text()), std::string_view(layer.text())), &one);
+  }
+
+  // Under the lock, shared or not.
+  void look_at(Entries::value_type& one, std::vector<LayerPopulation>& looked_at, std::vector<Busy>& busy);
+  void look_on(LayersQuestion question, FoundLayers found);
+  static void take_census(const std::vector<Busy>& busy, std::vector<LayerPopulation> looked_at,
+                          LayerCensus::Done done);
   static void answer_from_nobody(NearbyQuestion& question) {
     if (std::holds_alternative<std::string>(question.centre)) return question.done(fail(nobody_is_there()));
     question.done(NearbyAnswer{});
@@ -113,20 +171,27 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
 
   caf::actor_system& system_;
   const std::uint16_t shard_count_;
-  const places::CellLimits limits_;
+  const places::CellLimits cell_limits_;
+  const PlacesLimits limits_;
   const std::shared_ptr<places::PrivacyTable> privacies_ = std::make_shared<places::PrivacyTable>();
   const std::shared_ptr<LiveActors> layers_ = LiveActors::make();
   const std::shared_ptr<LiveActors> cells_ = LiveActors::make();
 
-  std::shared_mutex mutex_;  // held alone to add and to drop layers
-  std::unordered_map<LayerId, Entry> entries_;
+  mutable std::shared_mutex mutex_;  // held alone to add and to drop layers
+  Entries entries_;
+  // In their orders: views of the names that stand in entries_.
+  std::map<std::string_view, Entries::value_type*> by_name_;
+  std::map<std::pair<std::uint64_t, std::string_view>, Entries::value_type*> by_scan_place_;
   LiveActors::Key last_layer_ = 0;
   std::atomic<LiveActors::Key> last_cell_{0};
   bool has_ended_ = false;
+  std::atomic<std::uint64_t> under_way_{0};  // messages to all layers that are not taken yet
+  std::atomic<std::size_t> coming_{0};       // permits for layers that were not there
 
   std::atomic<std::size_t> shards_untold_;
   std::mutex waiting_mutex_;
-  std::vector<std::function<void()>> waiting_;
+  std::vector<std::weak_ptr<const std::function<void()>>> waiting_;
+  std::size_t waiting_max_ = kWaitingMin;  // then those that nobody waits for are dropped
 };
 
 // The two lists are one order, by version; what matters is the order within each layer.
@@ -151,31 +216,153 @@ void PlacesImpl::moved(ShardId shard, std::vector<cluster::Move> moves, std::vec
 }
 
 void PlacesImpl::all_told(ShardId) {
-  std::vector<std::function<void()>> ready;
+  decltype(waiting_) ready;
   {
     const std::lock_guard lock(waiting_mutex_);
     if (shards_untold_.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
     std::swap(ready, waiting_);
   }
-  for (const auto& then : ready) then();
+  for (const auto& one : ready)
+    if (const Waiting then = one.lock()) (*then)();
 }
 
-void PlacesImpl::when_complete(std::function<void()> then) {
+PlaceViews::Waiting PlacesImpl::when_complete(std::function<void()> then) {
   {
     const std::lock_guard lock(waiting_mutex_);
-    if (!is_complete()) return waiting_.push_back(std::move(then));
+    if (!is_complete()) {
+      if (waiting_.size() >= waiting_max_) {
+        std::erase_if(waiting_, [](const auto& one) { return one.expired(); });
+        waiting_max_ = std::max(kWaitingMin, 2 * waiting_.size());
+      }
+      auto waiting = std::make_shared<const std::function<void()>>(std::move(then));
+      waiting_.push_back(waiting);
+      return waiting;
+    }
   }
   then();
+  return nullptr;
 }
 
-// Those that have become empty and not ended yet are left out by whoever is last to answer.
-void PlacesImpl::ask_layers(std::function<void(std::vector<LayerPopulation>)> done) {
-  const auto census = std::make_shared<LayerCensus>(std::move(done));
+// ---- which layers there are
+
+void PlacesImpl::look_at(Entries::value_type& one, std::vector<LayerPopulation>& looked_at, std::vector<Busy>& busy) {
+  auto& [layer, entry] = one;
+  const bool is_idle = entry.is_idle();
+  if (!is_idle) {
+    promise(entry);
+    busy.push_back({entry.actor, looked_at.size()});
+  }
+  looked_at.push_back({layer, is_idle ? entry.gauge->members.load(std::memory_order_relaxed) : 0});
+}
+
+void PlacesImpl::take_census(const std::vector<Busy>& busy, std::vector<LayerPopulation> looked_at,
+                             LayerCensus::Done done) {
+  const auto census = std::make_shared<LayerCensus>(std::move(looked_at), std::move(done));
+  for (const Busy& one : busy)
+    caf::anon_send(one.actor,
+                   SizeQuestion{[census, index = one.index](std::size_t members) { census->found(index, members); }});
+}
+
+// Step by step, so that nobody waits long for the lock; and with those of a step that have to be asked, the next one is
+// made when they have answered.
+void PlacesImpl::look_on(LayersQuestion question, FoundLayers found) {
+  for (;;) {
+    std::vector<LayerPopulation> looked_at;
+    std::vector<Busy> busy;
+    const std::size_t left = question.count_max - found.layers.size();
+    bool is_last = false;
+    {
+      const std::shared_lock lock(mutex_);
+      auto next = by_name_.upper_bound(question.after);
+      for (std::size_t looks = 0; next != by_name_.end() && looks < kLooksPerStep && looked_at.size() <= left;
+           ++next, ++looks) {
+        question.after = next->first;
+        if (!question.wants || question.wants(next->first)) look_at(*next->second, looked_at, busy);
+      }
+      is_last = next == by_name_.end();
+    }
+    for (LayerPopulation& layer : looked_at) layer.privacy = privacies_->own(layer.layer);
+    auto go_on = [question, found = std::move(found), is_last](std::vector<LayerPopulation> populated) mutable {
+      for (LayerPopulation& layer : populated) found.layers.push_back(std::move(layer));
+      found.more = found.layers.size() > question.count_max;
+      if (found.more) found.layers.resize(question.count_max);
+      const bool is_done = is_last || found.more;
+      return std::pair(is_done, std::move(found));
+    };
+    if (!busy.empty())
+      return take_census(busy, std::move(looked_at),
+                         [self = shared_from_this(), question = std::move(question),
+                          go_on = std::move(go_on)](std::vector<LayerPopulation> populated) mutable {
+                           auto [is_done, all] = go_on(std::move(populated));
+                           is_done ? question.done(std::move(all)) : self->look_on(std::move(question), std::move(all));
+                         });
+    auto [is_done, all] = go_on(std::move(looked_at));
+    if (is_done) return question.done(std::move(all));
+    found = std::move(all);
+  }
+}
+
+// Those with the same place are told together.
+void PlacesImpl::scan_layers(LayersScan scan) {
+  std::vector<LayerPopulation> looked_at;
+  std::vector<Busy> busy;
+  std::uint64_t next = 0;
+  const std::size_t count_max = std::clamp<std::size_t>(scan.count_max, 1, limits::kLayersPageMax);
+  {
+    const std::shared_lock lock(mutex_);
+    std::uint64_t last = 0;
+    for (auto one = by_scan_place_.lower_bound({scan.from, {}}); one != by_scan_place_.end(); ++one) {
+      next = one->first.first;
+      if (looked_at.size() >= count_max && next != last) break;
+      last = std::exchange(next, 0);
+      look_at(*one->second, looked_at, busy);
+    }
+  }
+  take_census(busy, std::move(looked_at), [next, done = std::move(scan.done)](std::vector<LayerPopulation> populated) {
+    ScannedLayers scanned{{}, next};
+    for (LayerPopulation& one : populated) scanned.layers.push_back(std::move(one.layer));
+    done(std::move(scanned));
+  });
+}
+
+// Where nothing is on its way, somebody is in every layer.
+void PlacesImpl::count_layers(std::function<void(std::size_t)> done) {
+  std::vector<LayerPopulation> looked_at;
+  std::vector<Busy> busy;
+  std::size_t idle = 0;
+  {
+    const std::shared_lock lock(mutex_);
+    if (under_way_.load(std::memory_order_acquire) == 0) {
+      idle = entries_.size();
+    } else {
+      for (auto& one : entries_) one.second.is_idle() ? void(++idle) : look_at(one, looked_at, busy);
+    }
+  }
+  take_census(
+      busy, std::move(looked_at),
+      [idle, done = std::move(done)](const std::vector<LayerPopulation>& populated) { done(idle + populated.size()); });
+}
+
+bool PlacesImpl::has_layer(const LayerId& layer) const {
   const std::shared_lock lock(mutex_);
-  for (auto& [layer, entry] : entries_)
-    post(entry, SizeQuestion{[census, layer = layer, privacy = privacies_->own(layer)](std::size_t members) {
-           census->add({layer, members, privacy});
-         }});
+  return entries_.contains(layer) || privacies_->own(layer).has_value();
+}
+
+// Permits for the same new layer count each for one: that refuses sooner, when there are nearly too many, and never
+// later.
+Result<LayerPermit> PlacesImpl::permit_setting(const LayerId& layer) {
+  const std::shared_lock lock(mutex_);
+  if (const auto found = entries_.find(layer); found != entries_.end()) {
+    if (found->second.gauge->waiting.load(std::memory_order_relaxed) <= limits_.layer_changes_waiting_max) return {};
+    return fail(
+        Error{ErrorCode::kOverloaded, "layer", "as many changes as may wait to be shown in it", limits::kRetryAfterMs});
+  }
+  LayerPermit permit(this, [self = shared_from_this()](const void*) { self->coming_.fetch_sub(1); });
+  if (entries_.size() + coming_.fetch_add(1) < limits_.layers_max) return permit;
+  return fail(
+      Error{ErrorCode::kOverloaded, "layer",
+            "it would be a new one, and the node has " + std::to_string(limits_.layers_max) + ", the most it may",
+            limits::kRetryAfterMs});
 }
 
 // Nobody is in the layer, and nothing is on its way to it: it may go. Else it has to take what comes.
@@ -183,29 +370,34 @@ bool PlacesImpl::retire(const LayerId& layer, std::uint64_t messages) {
   const std::unique_lock lock(mutex_);
   const auto found = entries_.find(layer);
   if (found == entries_.end() || found->second.messages != messages) return false;
+  by_name_.erase(layer.text());
+  by_scan_place_.erase({scan_place_of(layer.text()), layer.text()});
   entries_.erase(found);
   return true;
 }
 
 void PlacesImpl::end() {
-  std::unordered_map<LayerId, Entry> entries;
+  Entries entries;
   {
     const std::unique_lock lock(mutex_);
     has_ended_ = true;
+    by_name_.clear();
+    by_scan_place_.clear();
     std::swap(entries, entries_);
   }
   {
     const std::lock_guard lock(waiting_mutex_);
     waiting_.clear();
   }
-  for (const auto& [layer, entry] : entries) caf::anon_send(entry.actor, EndLayer{});
+  // Before all that waits for them.
+  for (const auto& [layer, entry] : entries) caf::anon_send<caf::message_priority::high>(entry.actor, EndLayer{});
 }
 
 }  // namespace
 
 std::shared_ptr<Places> make_places(caf::actor_system& system, std::uint16_t shard_count,
-                                    const places::CellLimits& limits) {
-  return std::make_shared<PlacesImpl>(system, shard_count, limits);
+                                    const places::CellLimits& cell_limits, const PlacesLimits& limits) {
+  return std::make_shared<PlacesImpl>(system, shard_count, cell_limits, limits);
 }
 
 }  // namespace earshot::actors

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "actors/live_actors.hpp"
 #include "actors/place_views.hpp"
 #include "base/ids.hpp"
+#include "base/limits.hpp"
 #include "cluster/effects.hpp"
 #include "places/cell_tree.hpp"
 #include "places/privacy_table.hpp"
@@ -30,13 +32,19 @@ class Places : public PlaceViews {
   [[nodiscard]] virtual std::shared_ptr<const places::PrivacyTable> privacy_table() const = 0;
 
   // ---- from the node
-  // Layers and cells end; what is told or asked from then on leads nowhere, and no question is answered.
+  // Layers end, and their cells with them, whatever waits to be done: what is told or asked from then on leads nowhere,
+  // and no question is answered. A cell may be cut off once all layers are gone.
   virtual void end() = 0;
   [[nodiscard]] virtual LiveActors& layers() const = 0;
   [[nodiscard]] virtual LiveActors& cells() const = 0;
 };
 
+struct PlacesLimits {
+  std::size_t layers_max = limits::kNodeLayersMax;
+  std::size_t layer_changes_waiting_max = limits::kLayerChangesWaitingMax;
+};
+
 std::shared_ptr<Places> make_places(caf::actor_system& system, std::uint16_t shard_count,
-                                    const places::CellLimits& limits = {});
+                                    const places::CellLimits& cell_limits = {}, const PlacesLimits& limits = {});
 
 }  // namespace earshot::actors

@@ -260,13 +260,14 @@ struct ShardUnregister {
 
 struct PositionsAnswer {
   std::vector<cluster::PositionOutcome> outcomes;  // of a SetPositionsCommand, one per item
-  std::uint64_t members = 0;                       // of the others: how many had a position
+  std::uint64_t members = 0;                       // of a ClearPositionsCommand: how many had a position
+  std::vector<std::uint64_t> of_layers = {};       // of a ClearLayersCommand: how many were in each
 };
 // Names and conditions keep their limits: whoever posts it has checked them, since an entry that cannot be read stops
 // its node.
 struct ShardPositions {
   // Of members of the shard, or of a layer whose name belongs to it.
-  std::variant<SetPositionsCommand, ClearPositionsCommand, ClearLayerCommand, SetLayerPrivacyCommand> command;
+  std::variant<SetPositionsCommand, ClearPositionsCommand, ClearLayersCommand, SetLayerPrivacyCommand> command;
   std::function<void(Result<PositionsAnswer>)> done;  // once, on the shard's thread: it only passes the answer on
 };
 

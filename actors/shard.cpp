@@ -59,7 +59,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void handle(ShardTransfer message) override;
   void handle(ShardTransferred message) override;
   void gather() override;
-  void scan_positions() override { places_->scan(); }
+  void scan_positions() override;
   void persisted(std::uint64_t ticket) override;
   void flushed() override;
   void wake() override;
@@ -164,7 +164,7 @@ Status ShardImpl::start(const ShardOptions& options, storage::LoadedLog log) {
   machine_ = std::move(*machine);
   frozen_index_ = machine_->applied_index();
   audience_.emplace(id_, *machine_);
-  places_.emplace(id_, *machine_, host_);
+  places_.emplace(id_, *machine_, host_, Random(options.replica.seed));
   drain_.emplace(id_, *machine_, kTransferResend, Random(options.replica.seed));
   const std::uint64_t now_ms = clock_.monotonic_ms();
   LogIndex applied = machine_->applied_index();
@@ -378,6 +378,12 @@ void ShardImpl::gather() {
   settle(now_ms);
 }
 
+void ShardImpl::scan_positions() {
+  const std::uint64_t now_ms = clock_.monotonic_ms();
+  places_->scan(now_ms);
+  settle(now_ms);
+}
+
 void ShardImpl::persisted(std::uint64_t ticket) {
   EARSHOT_INVARIANT(log_writes_under_way_ > 0, "a completion belongs to a write");
   --log_writes_under_way_;
@@ -418,6 +424,8 @@ void ShardImpl::install_snapshot(const storage::SnapshotMetadata&, std::string) 
 void ShardImpl::settle(std::uint64_t now_ms) {
   act_on_applied(now_ms);
   act_on_role(now_ms);
+  places_->tell_taken_back();
+  if (places_->waits_for_ticks()) places_->say_if_all_is_told(ticks_.now().tick_ms);
   report_.say_if_due(now_ms);
   flush_if_due(now_ms);
   ask_gather();
@@ -438,9 +446,9 @@ void ShardImpl::act_on_applied(std::uint64_t now_ms) {
       EARSHOT_INVARIANT(results.size() == entry->waiters.size(), "every command of an entry has its result");
       for (std::size_t i = 0; i < results.size(); ++i) {
         audience_->tell_result(entry->waiters[i], results[i]);
-        if (const auto* ahead = std::get_if<AheadWaiter>(&entry->waiters[i]);
+        if (auto* ahead = std::get_if<AheadWaiter>(&entry->waiters[i]);
             ahead != nullptr && !std::get<cluster::PositionsResult>(results[i]).outcomes)
-          places_->take_back(*ahead);
+          places_->take_back(std::move(*ahead));
         answer(entry->waiters[i], std::move(results[i]), id_, router_.get());
       }
     }
@@ -544,6 +552,7 @@ void ShardImpl::set_timer() {
   no_later_than(drain_->wake_at());
   if (!flushing_) no_later_than(flush_.due_at());
   no_later_than(audience_->wake_at());
+  no_later_than(places_->wake_at());
   for (const std::uint64_t report_at_ms : report_.wake_times()) no_later_than(report_at_ms);
   const std::uint64_t due_ms = machine_->next_due_ms();
   if (due_ms != 0 && is_quiet() && !gather_asked_) {
@@ -563,6 +572,7 @@ void ShardImpl::wake() {
   }
   if (drains()) drain_->wake(*router_, now_ms);
   touch(now_ms);
+  places_->wake(now_ms);
   settle(now_ms);
 }
 

@@ -1,10 +1,14 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "actors/shard.hpp"
 #include "actors/shard_waiters.hpp"
 #include "base/ids.hpp"
+#include "base/random.hpp"
 #include "cluster/effects.hpp"
 #include "cluster/shard_machine.hpp"
 #include "schema/commands.hpp"
@@ -15,24 +19,42 @@ namespace earshot::actors {
 // every change. Thread: owned by the shard.
 class ShardPlaces {
  public:
-  ShardPlaces(ShardId self, cluster::ShardMachine& machine, ShardHost& host)
-      : self_(self), machine_(machine), host_(host) {}
+  ShardPlaces(ShardId self, cluster::ShardMachine& machine, ShardHost& host, Random random)
+      : self_(self), machine_(machine), host_(host), random_(random) {}
 
   // The next page of what the state holds. What changes meanwhile is told as well: whoever listens knows by the version
-  // which of the two is the newer one.
-  void scan();
+  // which of the two is the newer one. A page that cannot be read is tried again later; what is damaged is passed over.
+  void scan(std::uint64_t now_ms);
+  // Says that all is told, once, after the scan and the ticks that end what was over by then: the last tick before the
+  // start may be long ago, and what is over and shown would be wrong. `tick_ms` is what a tick would be now; 0: there
+  // are none, and so nothing ends.
+  [[nodiscard]] bool waits_for_ticks() const { return waits_for_ticks_; }
+  void say_if_all_is_told(std::uint64_t tick_ms);
+  // The time has come that wake_at() said.
+  void wake(std::uint64_t now_ms);
+  [[nodiscard]] std::uint64_t wake_at() const { return again_at_ms_; }  // 0: never
   // What an entry has changed; takes it out of the effects.
   void tell(cluster::Effects& effects);
   // Moves that are not in the log yet. Whoever waits for them there has to take them back if they do not get in.
   AheadWaiter tell_ahead(const SetPositionsCommand& accepted);
-  // They did not: everybody is where the state says.
-  void take_back(const AheadWaiter& ahead);
+  // They did not. Told by the next tell_taken_back().
+  void take_back(AheadWaiter ahead) { refused_.push_back(std::move(ahead)); }
+  // Who was taken back is where the state says: only when everything that led to that state has been told, or what is
+  // told afterwards is taken for older than this.
+  void tell_taken_back();
 
  private:
   const ShardId self_;
   cluster::ShardMachine& machine_;
   ShardHost& host_;
-  std::string told_;  // up to where scan() has come
+  Random random_;
+  std::string told_;                 // up to where scan() has come
+  std::uint32_t failures_ = 0;       // of the next page, one after the other
+  std::uint64_t again_at_ms_ = 0;    // then it is tried again; 0: it is not waited for
+  std::uint64_t damaged_parts_ = 0;  // passed over
+  bool waits_for_ticks_ = false;     // scanned, and not said yet …
+  std::uint64_t over_by_ms_ = 0;     // … until nothing is left that ends by then
+  std::vector<AheadWaiter> refused_;
 };
 
 }  // namespace earshot::actors

@@ -49,11 +49,15 @@ enum class PositionOutcome : std::uint8_t {
 struct PositionsResult {
   Result<std::vector<PositionOutcome>> outcomes;  // one per item
 };
-struct ClearedResult {  // of ClearPositionsCommand and ClearLayerCommand
+struct ClearedResult {  // of ClearPositionsCommand
   Result<std::uint64_t> members;
 };
-using CommandResult = std::variant<SendResult, LoginResult, AckResult, TransferResult, ConfirmResult, TouchResult,
-                                   AttemptsResult, ReplayResult, StatusResult, PositionsResult, ClearedResult>;
+struct LayersClearedResult {
+  std::vector<std::uint64_t> members;  // that were in each layer, in order
+};
+using CommandResult =
+    std::variant<SendResult, LoginResult, AckResult, TransferResult, ConfirmResult, TouchResult, AttemptsResult,
+                 ReplayResult, StatusResult, PositionsResult, ClearedResult, LayersClearedResult>;
 
 // A message that a batch put into a mailbox, for the live sessions of its user.
 struct NewMessage {

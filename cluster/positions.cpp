@@ -15,6 +15,13 @@ bool is_over(const PositionRecord& record, std::uint64_t tick_ms) {
   return record.expires_at_ms != 0 && record.expires_at_ms <= tick_ms;
 }
 
+// The first key behind all those that begin with this one; empty: there is none.
+std::string behind(std::string key) {
+  while (!key.empty() && key.back() == '\xff') key.pop_back();
+  if (!key.empty()) ++key.back();
+  return key;
+}
+
 bool is_dead(const PositionRecord& record, const LayerHead& head) { return record.version <= head.cleared_through; }
 
 void tell_set(const SetPositionsCommand& command, const SetPositionsCommand::Item& item, std::uint64_t version,
@@ -221,8 +228,10 @@ Result<std::optional<Position>> Positions::find(const LayerId& layer, std::strin
 }
 
 Result<PositionPage> Positions::scan(const std::string& from, std::size_t limit, std::uint64_t tick_ms) {
+  const std::string start = from.empty() ? "G" : from;
   PositionPage page;
   std::size_t looked = 0;
+  std::string last;
   Status heads_read;
   std::optional<LayerId> layer;
   std::optional<LayerHead> head;
@@ -231,6 +240,7 @@ Result<PositionPage> Positions::scan(const std::string& from, std::size_t limit,
       page.next = key;
       return false;
     }
+    last = key;
     if (LayerId of = keys::layer_of(key); !layer || of != *layer) {
       const auto entry = heads_.load(of);
       if (!entry) heads_read = fail(entry.error());
@@ -245,8 +255,14 @@ Result<PositionPage> Positions::scan(const std::string& from, std::size_t limit,
         {*layer, std::string(keys::member_of(key)), record->score, record->version, record->hidden});
     return true;
   };
-  if (auto scanned = state_.scan(from.empty() ? "G" : from, "H", visit); !scanned) return fail(scanned.error());
+  const Status scanned = state_.scan(start, "H", visit);
   if (!heads_read) return fail(heads_read.error());
+  if (!scanned && scanned.error().code != ErrorCode::kCorrupt) return fail(scanned.error());
+  if (!scanned) {
+    page.is_damaged = true;
+    page.next = behind(last.empty() ? start.substr(0, start.size() - 1) : last);
+    if (!page.next.starts_with('G')) page.next.clear();
+  }
   return page;
 }
 

@@ -52,7 +52,8 @@ struct Position {
 // Part of a walk through all positions of a shard.
 struct PositionPage {
   std::vector<Position> positions;
-  std::string next;  // where to go on; empty: that was all
+  std::string next;         // where to go on; empty: that was all
+  bool is_damaged = false;  // what the disk has between them and `next` cannot be read, and is passed over
 };
 
 struct LayerSize {
@@ -92,9 +93,13 @@ class Positions {
   // When step() has something to do, not before `tick_ms`; 0: never.
   [[nodiscard]] std::uint64_t next_due_ms(std::uint64_t tick_ms) const;
 
+  // When the next position ends; 0: none does.
+  [[nodiscard]] std::uint64_t next_end_ms() const { return expiries_.next_ms(); }
+
   // ---- for reading; `tick_ms` decides what has ended
   Result<std::optional<Position>> find(const LayerId& layer, std::string_view member, std::uint64_t tick_ms);
-  // From a page's `next`, or the empty string; looks at no more than `limit` records.
+  // From a page's `next`, or the empty string; looks at no more than `limit` records. Behind damage it goes on where
+  // the disk can be read again: it tries there by ever wider steps, one a page.
   Result<PositionPage> scan(const std::string& from, std::size_t limit, std::uint64_t tick_ms);
   // Names greater than `after`, ascending, at most `limit`.
   Result<std::vector<LayerSize>> layers(const LayerId& after, std::size_t limit);

@@ -99,6 +99,7 @@ class Machine final : public ShardMachine {
   Result<PositionPage> positions(const std::string& from, std::size_t limit) override {
     return positions_.scan(from, std::min(limit, limits::kPositionsPageMax), head_.tick_ms);
   }
+  [[nodiscard]] std::uint64_t next_position_end_ms() const override { return positions_.next_end_ms(); }
   Result<std::vector<LayerSize>> layers(const LayerId& after, std::size_t limit) override {
     return positions_.layers(after, limit);
   }
@@ -144,7 +145,7 @@ class Machine final : public ShardMachine {
   CommandResult run(SetPolicyCommand& command, Effects& effects);
   CommandResult run(SetPositionsCommand& command, Effects& effects);
   CommandResult run(ClearPositionsCommand& command, Effects& effects);
-  CommandResult run(ClearLayerCommand& command, Effects& effects);
+  CommandResult run(ClearLayersCommand& command, Effects& effects);
   CommandResult run(SetLayerPrivacyCommand& command, Effects& effects);
 
   SendAnswer take(const SendCommand& command, SendItem& item, Lanes::Visit& lane, Effects& effects);
@@ -442,8 +443,12 @@ CommandResult Machine::run(ClearPositionsCommand& command, Effects& effects) {
   return ClearedResult{positions_.clear(command, head_.tick_ms, head_.position_version, effects)};
 }
 
-CommandResult Machine::run(ClearLayerCommand& command, Effects& effects) {
-  return ClearedResult{positions_.clear_layer(command.layer, head_.position_version, effects)};
+CommandResult Machine::run(ClearLayersCommand& command, Effects& effects) {
+  LayersClearedResult result;
+  result.members.reserve(command.layers.size());
+  for (const LayerId& layer : command.layers)
+    result.members.push_back(positions_.clear_layer(layer, head_.position_version, effects));
+  return result;
 }
 
 CommandResult Machine::run(SetLayerPrivacyCommand& command, Effects& effects) {

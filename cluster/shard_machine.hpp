@@ -78,6 +78,8 @@ class ShardMachine {
   [[nodiscard]] virtual std::uint64_t position_version() const = 0;
   // All positions of the shard, page by page; see Positions::scan().
   virtual Result<PositionPage> positions(const std::string& from, std::size_t limit) = 0;
+  // Wall-clock ms at which the next position ends; 0: none does. Those of before that time are gone. Cheap.
+  [[nodiscard]] virtual std::uint64_t next_position_end_ms() const = 0;
   // Layers that have members here, with names greater than `after`, ascending.
   virtual Result<std::vector<LayerSize>> layers(const LayerId& after, std::size_t limit) = 0;
 

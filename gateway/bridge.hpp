@@ -36,10 +36,10 @@ struct Closed {
 };
 
 // What a PlaceDesk and its views answer; the last three to users, and what layers show them.
-using PlacesAnswer = std::variant<Result<actors::PlaceDesk::Outcomes>, Result<std::uint64_t>,
-                                  Result<std::vector<std::uint64_t>>, Result<actors::NearbyAnswer>, actors::Scores,
-                                  std::vector<places::ScoredMember>, std::vector<actors::LayerPopulation>,
-                                  Result<actors::Scores>, Result<actors::MemberDistance>, LayerPrivacyInfo>;
+using PlacesAnswer =
+    std::variant<Result<actors::PlaceDesk::Outcomes>, Result<std::uint64_t>, Result<std::vector<std::uint64_t>>,
+                 Result<actors::NearbyAnswer>, actors::Scores, std::vector<places::ScoredMember>, actors::FoundLayers,
+                 actors::ScannedLayers, Result<actors::Scores>, Result<actors::MemberDistance>, LayerPrivacyInfo>;
 struct PlacesAnswered {
   actors::CallId call = 0;
   PlacesAnswer answer;

@@ -1,9 +1,9 @@
 #include "gateway/resp_places.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
-#include "base/checksum.hpp"
 #include "base/limits.hpp"
 #include "places/layer.hpp"
 #include "resp/glob.hpp"
@@ -127,10 +127,17 @@ struct Ask {
   void operator()(const resp::Delete& keys) { desk.clear_layers(layers_of(keys.keys), std::move(answered)); }
   void operator()(const resp::Exists& keys) { desk.count(layers_of(keys.keys), std::move(answered)); }
   void operator()(const resp::TypeOf& of) { desk.count({layer_of(of.key)}, std::move(answered)); }
-  void operator()(const resp::Keys&) { desk.views().ask_layers(std::move(answered)); }
-  void operator()(const resp::Scan&) { desk.views().ask_layers(std::move(answered)); }
-  void operator()(const resp::KeyCount&) { desk.views().ask_layers(std::move(answered)); }
-  void operator()(const resp::Info&) { desk.views().ask_layers(std::move(answered)); }
+  void operator()(const resp::Keys& keys) {
+    auto wants = [glob = resp::Glob(keys.pattern)](std::string_view name) { return glob.matches(name); };
+    desk.views().ask_layers({{}, SIZE_MAX, std::move(wants), std::move(answered)});
+  }
+  void operator()(const resp::Scan& scan) { desk.views().scan_layers({scan.cursor, scan.count, std::move(answered)}); }
+  void count_layers() {
+    desk.views().count_layers(
+        [answered = std::move(answered)](std::size_t layers) { answered(Result<std::uint64_t>(layers)); });
+  }
+  void operator()(const resp::KeyCount&) { count_layers(); }
+  void operator()(const resp::Info&) { count_layers(); }
   void operator()(const resp::DeleteAll&) { desk.clear_all(std::move(answered)); }
   template <class Other>
   void operator()(const Other&) {
@@ -207,11 +214,9 @@ struct Reply {
   void operator()(const resp::TypeOf&) {
     if (const auto* sizes = value<std::vector<std::uint64_t>>()) to.simple(sizes->front() > 0 ? "zset" : "none");
   }
-  void operator()(const resp::Keys& keys);
+  void operator()(const resp::Keys&);
   void operator()(const resp::Scan& scan);
-  void operator()(const resp::KeyCount&) {
-    to.integer(static_cast<std::int64_t>(std::get<std::vector<actors::LayerPopulation>>(answer).size()));
-  }
+  void operator()(const resp::KeyCount&) { count(); }
   void operator()(const resp::DeleteAll&) {
     if (value<std::uint64_t>() != nullptr) to.simple("OK");
   }
@@ -257,34 +262,21 @@ void Reply::operator()(const resp::Range& range) {
   }
 }
 
-void Reply::operator()(const resp::Keys& keys) {
-  auto& layers = std::get<std::vector<actors::LayerPopulation>>(answer);
-  std::erase_if(layers, [glob = resp::Glob(keys.pattern)](const auto& one) { return !glob.matches(one.layer.text()); });
-  to.array(layers.size());
-  for (const auto& one : layers) to.bulk(one.layer.text());
+void Reply::operator()(const resp::Keys&) {
+  const auto& found = std::get<actors::FoundLayers>(answer);
+  to.array(found.layers.size());
+  for (const auto& one : found.layers) to.bulk(one.layer.text());
 }
 
-// The cursor is where to go on in the order of the names' hashes: a layer that is there all the time is told, whatever
-// comes and goes meanwhile, and nothing has to be remembered. From 1, since 0 is the beginning and the end; of 52 bits,
-// since clients may keep it as a double.
+// The cursor is where to go on in an order that does not change: nothing has to be remembered.
 void Reply::operator()(const resp::Scan& scan) {
-  std::vector<std::pair<std::uint64_t, std::string>> layers;
-  for (const auto& one : std::get<std::vector<actors::LayerPopulation>>(answer)) {
-    const std::uint64_t at = std::max<std::uint64_t>(checksum_of(one.layer.text()) >> 12, 1);
-    if (at >= scan.cursor) layers.emplace_back(at, one.layer.text());
-  }
-  std::ranges::sort(layers);
-  // Those with the same hash are told together.
-  std::size_t end = std::min(scan.count, layers.size());
-  while (end > 0 && end < layers.size() && layers[end].first == layers[end - 1].first) ++end;
-  const std::uint64_t next = end < layers.size() ? layers[end].first : 0;
-  layers.resize(end);
+  auto& [layers, next] = std::get<actors::ScannedLayers>(answer);
   const resp::Glob glob(scan.pattern);
-  std::erase_if(layers, [&](const auto& one) { return scan.none || !glob.matches(one.second); });
+  std::erase_if(layers, [&](const LayerId& one) { return scan.none || !glob.matches(one.text()); });
   to.array(2);
   to.bulk(std::to_string(next));
   to.array(layers.size());
-  for (const auto& [at, name] : layers) to.bulk(name);
+  for (const LayerId& one : layers) to.bulk(one.text());
 }
 
 template <class T>
@@ -303,6 +295,10 @@ constexpr bool is_read =
 Turn turn_of(const resp::Command& command) {
   if (const auto* search = std::get_if<resp::Search>(&command); search != nullptr && search->store) return Turn::kAlone;
   if (std::holds_alternative<resp::DeleteAll>(command)) return Turn::kAlone;
+  // Of so many keys those are looked at that there are when it begins.
+  if (const auto* keys = std::get_if<resp::Delete>(&command);
+      keys != nullptr && keys->keys.size() > limits::kLayersPerCommandMax)
+    return Turn::kAlone;
   return std::visit(
       []<class T>(const T&) { return is_write<T>  ? Turn::kWrite
                                      : is_read<T> ? Turn::kRead
@@ -314,7 +310,8 @@ bool is_large(const resp::Command& command) {
   if (const auto* of = std::get_if<resp::PositionsOf>(&command)) return of->members.size() > kSmallCount;
   if (const auto* of = std::get_if<resp::HashesOf>(&command)) return of->members.size() > kSmallCount;
   return std::holds_alternative<resp::Range>(command) || std::holds_alternative<resp::Keys>(command) ||
-         std::holds_alternative<resp::Scan>(command);
+         std::holds_alternative<resp::Scan>(command) || std::holds_alternative<resp::KeyCount>(command) ||
+         std::holds_alternative<resp::Info>(command);
 }
 
 std::size_t reply_bytes_max(const resp::Command& command) {

@@ -134,8 +134,9 @@ bool RespSession::has_turn(const resp::Command& command) {
 bool RespSession::is_complete() {
   actors::PlaceViews& views = context_.desk->views();
   if (views.is_complete()) return true;
-  if (!std::exchange(waits_for_places_, true))
-    views.when_complete([bridge = context_.bridge, port = port_] { bridge->post(port, PlacesComplete{}); });
+  if (!waits_for_places_)
+    waits_for_places_ =
+        views.when_complete([bridge = context_.bridge, port = port_] { bridge->post(port, PlacesComplete{}); });
   return false;
 }
 
@@ -300,7 +301,7 @@ void RespSession::handle(ClientEvent event) {
   if (auto* answered = std::get_if<PlacesAnswered>(&event)) {
     answer(answered->call, std::move(answered->answer));
   } else if (std::holds_alternative<PlacesComplete>(event)) {
-    waits_for_places_ = false;
+    waits_for_places_ = nullptr;
   }
   run();
   control_.changed();
@@ -312,7 +313,7 @@ void RespSession::answer(actors::CallId call, PlacesAnswer answer) {
   if (slot.reply) return;
   finish(slot, written(slot.is_resp3, [&](resp::ReplyWriter& to) {
            if (const auto* info = std::get_if<resp::Info>(&slot.command))
-             write_info(*info, std::get<std::vector<actors::LayerPopulation>>(answer).size(), to);
+             write_info(*info, std::get<Result<std::uint64_t>>(answer).value_or(0), to);
            else
              write_reply(slot.command, std::move(answer), to);
          }));

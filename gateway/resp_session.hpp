@@ -128,7 +128,7 @@ class RespSession final : public EventTarget, private kj::TaskSet::ErrorHandler 
   std::size_t large_ = 0;         //
   bool is_alone_ = false;         // one is under way that nothing passes
   bool is_judged_ = false;        // a login is under way
-  bool waits_for_places_ = false;
+  actors::PlaceViews::Waiting waits_for_places_;
   bool was_told_loading_ = false;
   bool is_logged_in_ = false;
   bool has_ended_ = false;  // its input

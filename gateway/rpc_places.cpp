@@ -130,7 +130,9 @@ struct Ask {
     desk.private_views().distance(*viewer, request.layer, std::move(request.from), std::move(request.to),
                                   std::move(answered));
   }
-  void operator()(const LayersRequest&) { desk.views().ask_layers(std::move(answered)); }
+  void operator()(const LayersRequest& request) {
+    desk.views().ask_layers({request.after, limits::kLayersPageMax, nullptr, std::move(answered)});
+  }
   void operator()(const LayerPrivacyRequest& request) { answered(desk.private_views().privacy(request.layer)); }
   void operator()(const SetLayerPrivacyRequest& request) {
     desk.set_privacy({request.layer, request.privacy}, std::move(answered));
@@ -204,15 +206,12 @@ struct ReplyOf {
     if (from && to) distance.metres = geo::distance_m(geo::decode(*from), geo::decode(*to));
     return PlacesReply(distance);
   }
-  Result<PlacesReply> operator()(const LayersRequest& request) const {
+  Result<PlacesReply> operator()(const LayersRequest&) const {
+    auto& found = std::get<actors::FoundLayers>(answer);
     LayersPage page;
-    for (auto& one : std::get<std::vector<actors::LayerPopulation>>(answer))
-      if (one.layer.text() > request.after)
-        page.layers.push_back(
-            {std::move(one.layer), one.members, {one.privacy.value_or(LayerPrivacy()), !one.privacy}});
-    std::ranges::sort(page.layers, {}, &LayerInfo::layer);
-    page.more = page.layers.size() > limits::kLayersPageMax;
-    if (page.more) page.layers.resize(limits::kLayersPageMax);
+    page.more = found.more;
+    for (auto& one : found.layers)
+      page.layers.push_back({std::move(one.layer), one.members, {one.privacy.value_or(LayerPrivacy()), !one.privacy}});
     return PlacesReply(std::move(page));
   }
   Result<PlacesReply> operator()(const LayerPrivacyRequest&) const {
@@ -256,6 +255,17 @@ Result<PlacesReply> ReplyOf::operator()(const NearbyRequest& request) const {
 }
 
 }  // namespace
+
+Status may_make(const actors::PlaceDesk& desk, Role role, const PlacesRequest& request) {
+  const auto* set = std::get_if<SetPositionsRequest>(&request);
+  if (set == nullptr || sees_everything(role) || set->layer.text() == kDefaultLayer) return {};
+  const bool is_complete = desk.views().is_complete();  // before the look: what is told meanwhile is seen
+  if (desk.views().has_layer(set->layer)) return {};
+  if (!is_complete) return fail(not_known_yet());
+  return fail(denied("layer",
+                     "nobody is in it: a user sets its position in layers that there are, with members or a privacy of "
+                     "their own, and a new one needs a token with the role service or operator"));
+}
 
 bool sees_everything(Role role) { return role == Role::kService || role == Role::kOperator; }
 

@@ -34,6 +34,9 @@ struct PlacesCall {
 //
 // kPermissionDenied naming the field at fault. A role that nobody knows may do what a user may.
 Status may_ask(const UserId& user, Role role, const PlacesRequest& request);
+// Whether it goes without a new layer, which a user may not make: kPermissionDenied(layer); kUnavailable while the node
+// does not know yet which layers there are.
+Status may_make(const actors::PlaceDesk& desk, Role role, const PlacesRequest& request);
 // The empty member becomes the session's own user.
 void name_self(const UserId& user, PlacesRequest& request);
 

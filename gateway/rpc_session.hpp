@@ -153,7 +153,7 @@ class RpcSession final : public kj::Refcounted, public EventTarget, private kj::
   PortId port_ = 0;
   UserId user_;  // once it has logged in
   Role role_ = Role::kUser;
-  bool waits_for_places_ = false;
+  actors::PlaceViews::Waiting waits_for_places_;
   TokenExpiry expiry_;
   State state_ = State::kNew;
   std::uint16_t shard_count_ = 0;

@@ -14,6 +14,8 @@ kj::Promise<Result<PlacesReply>> RpcSession::places(Result<PlacesRequest> reques
   if (auto why = refusal()) return Reply(fail(std::move(*why)));
   if (auto allowed = may_ask(user_, role_, *request); !allowed) return Reply(fail(std::move(allowed.error())));
   if (context_.desk == nullptr) return Reply(fail(ErrorCode::kUnavailable, "", "this node keeps no places"));
+  if (auto allowed = may_make(*context_.desk, role_, *request); !allowed)
+    return Reply(fail(std::move(allowed.error())));
   const bool large = is_large(*request);
   if (large) {
     if (auto why = refusal_of_large()) return Reply(fail(std::move(*why)));
@@ -46,10 +48,9 @@ void RpcSession::ask_places(actors::CallId id, PlacesCall& call) {
 
 // A node that has just started does not know yet where everybody is.
 void RpcSession::wait_for_places(actors::CallId id, std::uint32_t deadline_ms) {
-  if (!std::exchange(waits_for_places_, true)) {
-    context_.desk->views().when_complete(
+  if (!waits_for_places_)
+    waits_for_places_ = context_.desk->views().when_complete(
         [bridge = context_.bridge, port = port_] { bridge->post(port, PlacesComplete{}); });
-  }
   tasks_.add(context_.timer.afterDelay(deadline_ms * kj::MILLISECONDS).then([this, id] { waited_for_places(id); }));
 }
 

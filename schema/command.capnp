@@ -31,8 +31,9 @@ struct Command {
     setPolicy @10 :SetPolicy;
     setPositions @11 :SetPositions;
     clearPositions @12 :ClearPositions;
-    clearLayer @13 :Text;
+    obsoleteClearLayer @13 :Text; # as clearLayers of one
     setLayerPrivacy @14 :SetLayerPrivacy;
+    clearLayers @15 :List(Text);  # this shard's parts of them
   }
 }
 

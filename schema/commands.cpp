@@ -88,7 +88,11 @@ std::size_t words_of(const ClearPositionsCommand& clear) {
   return words;
 }
 
-std::size_t words_of(const ClearLayerCommand& clear) { return flat::words_of_text(clear.layer.text().size()); }
+std::size_t words_of(const ClearLayersCommand& clear) {
+  std::size_t words = clear.layers.size();
+  for (const LayerId& layer : clear.layers) words += flat::words_of_text(layer.text().size());
+  return words;
+}
 
 std::size_t words_of(const SetLayerPrivacyCommand& set) {
   return flat::words_of<schema::SetLayerPrivacy>() + flat::words_of_text(set.layer.text().size()) +
@@ -217,8 +221,9 @@ void write(const ClearPositionsCommand& from, schema::Command::Builder command) 
   for (capnp::uint i = 0; i < members.size(); ++i) members.set(i, flat::data(from.members[i]));
 }
 
-void write(const ClearLayerCommand& from, schema::Command::Builder command) {
-  command.setClearLayer(flat::text(from.layer.text()));
+void write(const ClearLayersCommand& from, schema::Command::Builder command) {
+  auto to = command.initClearLayers(static_cast<capnp::uint>(from.layers.size()));
+  for (capnp::uint i = 0; i < to.size(); ++i) to.set(i, flat::text(from.layers[i].text()));
 }
 
 void write(const SetLayerPrivacyCommand& from, schema::Command::Builder command) {
@@ -371,6 +376,15 @@ ClearPositionsCommand read(schema::ClearPositions::Reader from, Fields& fields) 
   return clear;
 }
 
+ClearLayersCommand read(capnp::List<capnp::Text>::Reader from, Fields& fields) {
+  ClearLayersCommand clear;
+  for (auto layer : from) {
+    clear.layers.push_back(fields.layer(layer, "clearLayers"));
+    if (!fields.ok()) break;
+  }
+  return clear;
+}
+
 Result<Command> read(schema::Command::Reader from) {
   Fields fields(Fields::Source::kStored);
   Command command;
@@ -390,10 +404,11 @@ Result<Command> read(schema::Command::Reader from) {
     case schema::Command::SET_POLICY: command = read(from.getSetPolicy(), fields); break;
     case schema::Command::SET_POSITIONS: command = read(from.getSetPositions(), fields); break;
     case schema::Command::CLEAR_POSITIONS: command = read(from.getClearPositions(), fields); break;
-    case schema::Command::CLEAR_LAYER:
-      command = ClearLayerCommand{fields.layer(from.getClearLayer(), "clearLayer")};
+    case schema::Command::OBSOLETE_CLEAR_LAYER:
+      command = ClearLayersCommand{{fields.layer(from.getObsoleteClearLayer(), "clearLayer")}};
       break;
     case schema::Command::SET_LAYER_PRIVACY: command = read(from.getSetLayerPrivacy(), fields); break;
+    case schema::Command::CLEAR_LAYERS: command = read(from.getClearLayers(), fields); break;
     default:
       return fail(ErrorCode::kUnsupportedVersion, "command",
                   "command " + std::to_string(static_cast<std::uint16_t>(from.which())) +

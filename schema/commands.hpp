@@ -146,10 +146,10 @@ struct ClearPositionsCommand {
   bool operator==(const ClearPositionsCommand&) const = default;
 };
 
-// The shard's part of a layer.
-struct ClearLayerCommand {
-  LayerId layer;
-  bool operator==(const ClearLayerCommand&) const = default;
+// The shard's parts of these layers.
+struct ClearLayersCommand {
+  std::vector<LayerId> layers;
+  bool operator==(const ClearLayersCommand&) const = default;
 };
 
 // The layer's name belongs to the shard.
@@ -161,7 +161,7 @@ struct SetLayerPrivacyCommand {
 
 using Command = std::variant<SendCommand, LoginCommand, AckCommand, TransferCommand, ConfirmCommand, TouchCommand,
                              AttemptsCommand, RemoveDeviceCommand, ReplayCommand, DropParkedCommand, SetPolicyCommand,
-                             SetPositionsCommand, ClearPositionsCommand, ClearLayerCommand, SetLayerPrivacyCommand>;
+                             SetPositionsCommand, ClearPositionsCommand, ClearLayersCommand, SetLayerPrivacyCommand>;
 
 // One Raft entry.
 struct CommandBatch {

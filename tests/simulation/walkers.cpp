@@ -7,7 +7,11 @@
 namespace earshot::simulation {
 namespace {
 
-using Place = std::optional<geo::Geohash>;  // none: nowhere
+struct Step {
+  std::optional<geo::Geohash> place;  // none: nowhere
+  bool is_hidden = false;
+  bool may_end = false;  // it has a time to live, and the walker is nowhere after that
+};
 
 const LayerId kLayer = LayerId::trusted("walkers");
 const geo::Point kMiddle{116.4, 39.9};
@@ -29,14 +33,15 @@ double score_of(geo::Geohash place) { return static_cast<double>(place.value); }
 struct Walkers::Crowd {
   struct Walker {
     std::string name;
-    std::vector<Place> steps{std::nullopt};  // in the order in which they were asked for
-    std::size_t answered = 0;                // the last of which that is known
-    std::size_t committed = 0;               // the last that is so for good
-  };
-  // Which steps an answer may know of.
-  struct Known {
-    std::size_t from = 0;
-    std::size_t end = 0;
+    std::vector<Step> steps{Step()};  // in the order in which they were asked for
+    std::size_t answered = 0;         // the last of which that is known
+    std::size_t committed = 0;        // the last that is so for good
+
+    // Whether an answer may know of such a step, from this one on.
+    template <class Is>
+    [[nodiscard]] bool any_from(std::size_t from, Is is) const {
+      return std::any_of(steps.begin() + static_cast<std::ptrdiff_t>(from), steps.end(), is);
+    }
   };
 
   explicit Crowd(History& told) : history(told) {}
@@ -56,8 +61,8 @@ struct Walkers::Crowd {
       if (crowd->asks_at_once) crowd->ask_at_once();
     };
   }
-  Steps::value_type add_step(std::size_t walker, Place place) {
-    walkers[walker].steps.push_back(place);
+  Steps::value_type add_step(std::size_t walker, Step step) {
+    walkers[walker].steps.push_back(step);
     return {walker, walkers[walker].steps.size() - 1};
   }
   [[nodiscard]] std::vector<std::size_t> answered_now() const {
@@ -88,10 +93,10 @@ void Walkers::Crowd::check_places(const std::vector<std::size_t>& asked, bool is
   ++questions_answered;
   for (std::size_t i = 0; i < walkers.size(); ++i) {
     const Walker& walker = walkers[i];
-    const Place seen = scores[i] ? Place(geo::Geohash(static_cast<std::uint64_t>(*scores[i]))) : std::nullopt;
+    std::optional<geo::Geohash> seen;
+    if (scores[i]) seen = geo::Geohash(static_cast<std::uint64_t>(*scores[i]));
     if (!seen && !is_complete) continue;  // not found out yet
-    const auto known = walker.steps.begin() + static_cast<std::ptrdiff_t>(asked[i]);
-    if (std::find(known, walker.steps.end(), seen) == walker.steps.end())
+    if (!walker.any_from(asked[i], [&](const Step& step) { return step.place == seen || (!seen && step.may_end); }))
       history.violation(walker.name + " is seen where no step from " + std::to_string(asked[i]) + " to " +
                         std::to_string(walker.steps.size() - 1) + " has led");
   }
@@ -100,7 +105,9 @@ void Walkers::Crowd::check_places(const std::vector<std::size_t>& asked, bool is
 void Walkers::Crowd::check_circle(const std::vector<std::size_t>& asked, const geo::Area& area,
                                   const actors::NearbyAnswer& answer) {
   ++questions_answered;
-  const auto is_within = [&](const Place& place) { return place && area.distance_within_m(geo::decode(*place)); };
+  const auto is_within = [&](const Step& step) {
+    return step.place && area.distance_within_m(geo::decode(*step.place));
+  };
   std::vector<std::size_t> times_found(walkers.size());
   for (const auto& found : answer.found) {
     const auto walker = by_name.find(found.member->name());
@@ -109,15 +116,17 @@ void Walkers::Crowd::check_circle(const std::vector<std::size_t>& asked, const g
       continue;
     }
     ++times_found[walker->second];
-    const auto& steps = walkers[walker->second].steps;
-    const auto known = steps.begin() + static_cast<std::ptrdiff_t>(asked[walker->second]);
-    if (std::find(known, steps.end(), Place(found.place)) == steps.end() || !is_within(found.place))
-      history.violation(walker->first + " is found where it is not");
+    const Step as_found{found.place, found.member->is_hidden()};
+    const bool is_known = walkers[walker->second].any_from(asked[walker->second], [&](const Step& step) {
+      return step.place == as_found.place && step.is_hidden == as_found.is_hidden;
+    });
+    if (!is_known || !is_within(as_found))
+      history.violation(walker->first + " is found where it is not, or as it is not");
   }
   for (std::size_t i = 0; i < walkers.size(); ++i) {
-    const auto& steps = walkers[i].steps;
-    const bool must_be_found = !answer.is_partial && std::all_of(steps.begin() + static_cast<std::ptrdiff_t>(asked[i]),
-                                                                 steps.end(), is_within);
+    const bool must_be_found = !answer.is_partial && !walkers[i].any_from(asked[i], [&](const Step& step) {
+      return !is_within(step) || step.may_end;
+    });
     if (times_found[i] > 1) history.violation(walkers[i].name + " is found twice");
     if (times_found[i] == 0 && must_be_found) history.violation(walkers[i].name + " is missed");
   }
@@ -127,8 +136,11 @@ Walkers::Walkers(World& world, History& history, SimNode& node, Random random)
     : world_(world),
       node_(node),
       random_(random),
+      looks_(random.next()),
       every_ms_(random_.between(5, 300)),
       accepts_(random_.chance(0.5)),
+      hides_(looks_.chance(0.5)),
+      passes_(looks_.chance(0.5)),
       crowd_(std::make_shared<Crowd>(history)) {
   crowd_->self = crowd_;
   for (std::uint64_t i = 0, walkers = random_.between(1, 30); i < walkers; ++i) {
@@ -172,8 +184,10 @@ void Walkers::walk(const actors::PlaceDesk& desk) {
   for (std::uint64_t i = 0, count = random_.chance(0.7) ? 1 : random_.between(1, 10); i < count; ++i) {
     const std::size_t walker = random_.below(crowd_->walkers.size());
     const geo::Geohash place = geo::encode(somewhere(random_));
-    command.items.push_back({crowd_->walkers[walker].name, score_of(place), 0});
-    steps.push_back(crowd_->add_step(walker, place));
+    const bool is_hidden = hides_ && looks_.chance(0.3);
+    const std::uint64_t ttl_ms = passes_ && looks_.chance(0.3) ? looks_.between(1, 20'000) : 0;
+    command.items.push_back({crowd_->walkers[walker].name, score_of(place), ttl_ms, is_hidden});
+    steps.push_back(crowd_->add_step(walker, {place, is_hidden, ttl_ms != 0}));
   }
   command.accepted = accepts_ && random_.chance(0.5);
   world_.note(command.accepted ? "walkers walk, accepted" : "walkers walk", command.items.size());
@@ -184,14 +198,13 @@ void Walkers::walk(const actors::PlaceDesk& desk) {
 void Walkers::leave(const actors::PlaceDesk& desk) {
   const std::size_t walker = random_.below(crowd_->walkers.size());
   world_.note("a walker leaves", walker);
-  auto answered = crowd_->step_answered<std::uint64_t>({crowd_->add_step(walker, std::nullopt)});
+  auto answered = crowd_->step_answered<std::uint64_t>({crowd_->add_step(walker, {})});
   desk.clear({kLayer, {crowd_->walkers[walker].name}}, std::move(answered));
 }
 
 void Walkers::clear_layer(const actors::PlaceDesk& desk) {
   Crowd::Steps steps;
-  for (std::size_t walker = 0; walker < crowd_->walkers.size(); ++walker)
-    steps.push_back(crowd_->add_step(walker, std::nullopt));
+  for (std::size_t walker = 0; walker < crowd_->walkers.size(); ++walker) steps.push_back(crowd_->add_step(walker, {}));
   world_.note("all walkers leave");
   desk.clear_layers({kLayer}, crowd_->step_answered<std::uint64_t>(std::move(steps)));
 }

@@ -21,6 +21,9 @@ namespace earshot::simulation {
 //  7  whoever asks after a step was answered sees that step, or a later one that was asked for; never an earlier one
 //  8  a circle has everybody within it once, and nobody else, or says that it does not know everybody yet
 //
+// A step may hide the walker, which is told with the place, and it may have a time to live: then the walker may be
+// nowhere at any time after it, since how far the node's clock is wrong is not known here.
+//
 // Where a step was refused or lost its answer it may have been done or not; one that was only accepted may be lost when
 // the node dies before it is committed, and not when it stops in order.
 class Walkers {
@@ -48,8 +51,11 @@ class Walkers {
   World& world_;
   SimNode& node_;
   Random random_;
+  Random looks_;  // of its own, for what is added to a step
   const std::uint64_t every_ms_;
   const bool accepts_;  // some steps are answered before they are committed
+  const bool hides_;    // some are hidden
+  const bool passes_;   // some have a time to live
   std::uint64_t node_deaths_ = 0;
   bool walk_ = true;
   const std::shared_ptr<Crowd> crowd_;  // answers may come when the walkers are gone

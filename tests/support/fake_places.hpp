@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -8,6 +9,8 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <stdexcept>
 #include <type_traits>
 #include <utility>
@@ -28,7 +31,7 @@ class FakePlaces final : public actors::PlaceViews, public std::enable_shared_fr
     ShardId shard;
     actors::ShardPositions positions;
 
-    [[nodiscard]] bool is_clear() const { return std::holds_alternative<ClearLayerCommand>(positions.command); }
+    [[nodiscard]] bool is_clear() const { return std::holds_alternative<ClearLayersCommand>(positions.command); }
     [[nodiscard]] const SetPositionsCommand& set() const { return std::get<SetPositionsCommand>(positions.command); }
     void answer(actors::PositionsAnswer given) const { positions.done(std::move(given)); }
     void fail(Error error) const { positions.done(earshot::fail(std::move(error))); }
@@ -38,14 +41,16 @@ class FakePlaces final : public actors::PlaceViews, public std::enable_shared_fr
         return answer({std::vector(command->items.size(), cluster::PositionOutcome::kAdded), 0});
       if (const auto* command = std::get_if<ClearPositionsCommand>(&positions.command))
         return answer({{}, command->members.size()});
-      answer({{}, 1});
+      if (const auto* command = std::get_if<ClearLayersCommand>(&positions.command))
+        return answer({{}, 0, std::vector<std::uint64_t>(command->layers.size(), 1)});
+      answer({});
     }
   };
-  struct LayersQuestion {
-    std::function<void(std::vector<actors::LayerPopulation>)> done;
+  struct LayersCount {
+    std::function<void(std::size_t)> done;
   };
   using AnyQuestion = std::variant<actors::NearbyQuestion, actors::ScoresQuestion, actors::SizeQuestion,
-                                   actors::RangeQuestion, LayersQuestion>;
+                                   actors::RangeQuestion, actors::LayersQuestion, actors::LayersScan, LayersCount>;
   struct Question {
     LayerId layer;
     AnyQuestion any;
@@ -91,13 +96,28 @@ class FakePlaces final : public actors::PlaceViews, public std::enable_shared_fr
   Question next_question() { return next(questions_); }
 
   void set_complete(bool is_complete) {
-    std::vector<std::function<void()>> ready;
+    std::vector<std::weak_ptr<const std::function<void()>>> ready;
     {
       const std::lock_guard lock(mutex_);
       is_complete_ = is_complete;
       if (is_complete) std::swap(ready, waiting_);
     }
-    for (const auto& then : ready) then();
+    for (const auto& one : ready)
+      if (const auto then = one.lock()) (*then)();
+  }
+  // Sessions that wait until it is complete.
+  [[nodiscard]] std::size_t waiting() const {
+    const std::lock_guard lock(mutex_);
+    return static_cast<std::size_t>(std::ranges::count_if(waiting_, [](const auto& one) { return !one.expired(); }));
+  }
+  void forget_layer(const LayerId& layer) {
+    const std::lock_guard lock(mutex_);
+    unknown_.insert(layer);
+  }
+  void permit(Result<actors::LayerPermit> given) {
+    const std::lock_guard lock(mutex_);
+    permit_ = given.value_or(nullptr);
+    no_permit_ = given ? std::nullopt : std::optional(given.error());
   }
 
   // PlaceViews
@@ -105,19 +125,33 @@ class FakePlaces final : public actors::PlaceViews, public std::enable_shared_fr
   void ask(const LayerId& layer, actors::ScoresQuestion question) override { record(layer, std::move(question)); }
   void ask(const LayerId& layer, actors::SizeQuestion question) override { record(layer, std::move(question)); }
   void ask(const LayerId& layer, actors::RangeQuestion question) override { record(layer, std::move(question)); }
-  void ask_layers(std::function<void(std::vector<actors::LayerPopulation>)> done) override {
-    record(LayerId(), LayersQuestion{std::move(done)});
+  void ask_layers(actors::LayersQuestion question) override { record(LayerId(), std::move(question)); }
+  void scan_layers(actors::LayersScan scan) override { record(LayerId(), std::move(scan)); }
+  void count_layers(std::function<void(std::size_t)> done) override { record(LayerId(), LayersCount{std::move(done)}); }
+  [[nodiscard]] bool has_layer(const LayerId& layer) const override {
+    const std::lock_guard lock(mutex_);
+    return unknown_.count(layer) == 0;
+  }
+  [[nodiscard]] Result<actors::LayerPermit> permit_setting(const LayerId&) override {
+    const std::lock_guard lock(mutex_);
+    if (no_permit_) return fail(*no_permit_);
+    return permit_;
   }
   [[nodiscard]] bool is_complete() const override {
     const std::lock_guard lock(mutex_);
     return is_complete_;
   }
-  void when_complete(std::function<void()> then) override {
+  [[nodiscard]] Waiting when_complete(std::function<void()> then) override {
     {
       const std::lock_guard lock(mutex_);
-      if (!is_complete_) return waiting_.push_back(std::move(then));
+      if (!is_complete_) {
+        auto waiting = std::make_shared<const std::function<void()>>(std::move(then));
+        waiting_.push_back(waiting);
+        return waiting;
+      }
     }
     then();
+    return nullptr;
   }
 
  private:
@@ -164,7 +198,10 @@ class FakePlaces final : public actors::PlaceViews, public std::enable_shared_fr
   std::deque<Change> changes_;
   std::deque<Question> questions_;
   bool is_complete_ = true;
-  std::vector<std::function<void()>> waiting_;
+  std::vector<std::weak_ptr<const std::function<void()>>> waiting_;
+  std::set<LayerId> unknown_;
+  actors::LayerPermit permit_;
+  std::optional<Error> no_permit_;
 };
 
 }  // namespace earshot::tests

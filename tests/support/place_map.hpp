@@ -87,13 +87,14 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
     is_complete_ = false;
   }
   void complete() {
-    std::vector<std::function<void()>> ready;
+    std::vector<std::weak_ptr<const std::function<void()>>> ready;
     {
       const std::lock_guard lock(mutex_);
       is_complete_ = true;
       std::swap(ready, waiting_);
     }
-    for (const auto& then : ready) then();
+    for (const auto& one : ready)
+      if (const auto then = one.lock()) (*then)();
   }
 
   // PlaceViews
@@ -120,26 +121,66 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
     answer([done = std::move(question.done), size] { done(size); });
   }
   void ask(const LayerId&, actors::RangeQuestion question) override { question.done({}); }
-  void ask_layers(std::function<void(std::vector<actors::LayerPopulation>)> done) override {
-    std::vector<actors::LayerPopulation> layers;
+  void ask_layers(actors::LayersQuestion question) override {
+    actors::FoundLayers found;
+    {
+      const std::lock_guard lock(mutex_);
+      for (auto one = layers_.upper_bound(LayerId::trusted(question.after)); one != layers_.end(); ++one)
+        if (!one->second.empty() && (!question.wants || question.wants(one->first.text())))
+          found.layers.push_back({one->first, one->second.size(), privacies->own(one->first)});
+    }
+    found.more = found.layers.size() > question.count_max;
+    if (found.more) found.layers.resize(question.count_max);
+    answer([done = std::move(question.done), found] { done(found); });
+  }
+  void scan_layers(actors::LayersScan scan) override {
+    std::vector<std::pair<std::uint64_t, LayerId>> layers;
     {
       const std::lock_guard lock(mutex_);
       for (const auto& [layer, members] : layers_)
-        if (!members.empty())
-          layers.insert(layers.begin(), {layer, members.size(), privacies->own(layer)});  // in any order
+        if (const auto place = actors::scan_place_of(layer.text()); !members.empty() && place >= scan.from)
+          layers.emplace_back(place, layer);
     }
-    answer([done = std::move(done), layers] { done(layers); });
+    std::ranges::sort(layers);
+    actors::ScannedLayers scanned;
+    for (const auto& [place, layer] : layers) {
+      if (scanned.layers.size() == scan.count_max) {
+        scanned.next = place;
+        break;
+      }
+      scanned.layers.push_back(layer);
+    }
+    answer([done = std::move(scan.done), scanned] { done(scanned); });
   }
+  void count_layers(std::function<void(std::size_t)> done) override {
+    std::size_t count = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      for (const auto& [layer, members] : layers_) count += members.empty() ? 0 : 1;
+    }
+    answer([done = std::move(done), count] { done(count); });
+  }
+  [[nodiscard]] bool has_layer(const LayerId& layer) const override {
+    const std::lock_guard lock(mutex_);
+    const auto found = layers_.find(layer);
+    return (found != layers_.end() && !found->second.empty()) || privacies->own(layer);
+  }
+  [[nodiscard]] Result<actors::LayerPermit> permit_setting(const LayerId&) override { return actors::LayerPermit(); }
   [[nodiscard]] bool is_complete() const override {
     const std::lock_guard lock(mutex_);
     return is_complete_;
   }
-  void when_complete(std::function<void()> then) override {
+  [[nodiscard]] Waiting when_complete(std::function<void()> then) override {
     {
       const std::lock_guard lock(mutex_);
-      if (!is_complete_) return waiting_.push_back(std::move(then));
+      if (!is_complete_) {
+        auto waiting = std::make_shared<const std::function<void()>>(std::move(then));
+        waiting_.push_back(waiting);
+        return waiting;
+      }
     }
     then();
+    return nullptr;
   }
 
  private:
@@ -201,12 +242,14 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
     for (const std::string& member : command.members) answer.members += layers_[command.layer].erase(member);
     return answer;
   }
-  Result<actors::PositionsAnswer> change(const ClearLayerCommand& command) {
+  Result<actors::PositionsAnswer> change(const ClearLayersCommand& command) {
     const std::lock_guard lock(mutex_);
     if (refusal_) return fail(*refusal_);
     actors::PositionsAnswer answer;
-    answer.members = layers_[command.layer].size();
-    layers_.erase(command.layer);
+    for (const LayerId& layer : command.layers) {
+      answer.of_layers.push_back(layers_[layer].size());
+      layers_.erase(layer);
+    }
     return answer;
   }
 
@@ -258,7 +301,7 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
   bool holds_ = false;
   std::vector<std::function<void()>> held_;
   bool is_complete_ = true;
-  std::vector<std::function<void()>> waiting_;
+  std::vector<std::weak_ptr<const std::function<void()>>> waiting_;
 };
 
 }  // namespace earshot::tests

@@ -12,6 +12,7 @@
 #include "storage/log_store.hpp"
 #include "storage/model_environment.hpp"
 #include "storage/state_store.hpp"
+#include "tests/support/flawed_environment.hpp"
 #include "tests/support/shard_ports.hpp"
 
 namespace earshot::tests {
@@ -32,7 +33,7 @@ class ShardWorld : private actors::ShardHost {
 
   void start() {
     log_environment_ = log_disk.open();
-    state_environment_ = state_disk.open();
+    state_environment_ = std::make_unique<FlawedEnvironment>(state_disk.open(), state_flaws);
     store_ = std::move(storage::LogStore::open(*log_environment_).value());
     actors::ShardOptions options;
     options.id = kShard;
@@ -130,6 +131,7 @@ class ShardWorld : private actors::ShardHost {
 
   storage::ModelDisk log_disk{storage::LogStore::tables().size()};
   storage::ModelDisk state_disk{storage::state_tables().size()};
+  DiskFlaws state_flaws;
   ManualClock clock;
   std::shared_ptr<actors::NodeBudgets> budgets = std::make_shared<actors::NodeBudgets>();
   std::vector<std::shared_ptr<RecordingShard>> others;

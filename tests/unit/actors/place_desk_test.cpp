@@ -60,6 +60,9 @@ class PlaceDeskTest : public testing::Test {
     for (std::size_t i = 0; i < members.size(); ++i) command.items.push_back({members[i], static_cast<double>(i), i});
     return command;
   }
+  static std::vector<LayerId> layers_in(const FakePlaces::Change& change) {
+    return std::get<ClearLayersCommand>(change.positions.command).layers;
+  }
   // Of one shard.
   static std::vector<std::string> neighbours(std::size_t count) {
     std::vector<std::string> all;
@@ -252,28 +255,92 @@ TEST_F(PlaceDeskTest, WhereALayerHasNoNameNobodyIsAndNoShardIsTold) {
 TEST_F(PlaceDeskTest, LayersThatSomebodyWasInAreCountedOnce) {
   desk->clear_layers({kPeople, kCars, kPeople}, into(number));
   const auto parts = changes();
-  ASSERT_EQ(parts.size(), 2u * FakePlaces::kShards);
-  std::map<LayerId, std::size_t> told;
+  ASSERT_EQ(parts.size(), FakePlaces::kShards);
   for (const auto& part : parts) {
-    const auto& layer = std::get<ClearLayerCommand>(part.positions.command).layer;
-    ++told[layer];
+    EXPECT_FALSE(number);
+    EXPECT_EQ(layers_in(part), (std::vector{kCars, kPeople}));
     // Of people, two shards have members; of cars, none.
-    part.answer({{}, layer == kPeople && part.shard.value < 2 ? 7u : 0u});
+    part.answer({{}, 0, {0, part.shard.value < 2 ? 7u : 0u}});
   }
-  EXPECT_EQ(told[kPeople], FakePlaces::kShards);
   EXPECT_EQ(number->value(), 1u);
   number.reset();
   desk->clear_layers({}, into(number));
   EXPECT_EQ(number->value(), 0u);
 }
 
-TEST_F(PlaceDeskTest, ClearingAllIsOfTheLayersThatThereAre) {
+TEST_F(PlaceDeskTest, ManyLayersAreClearedStepByStepAndOnlyThoseThatThereAre) {
+  std::vector<LayerId> layers;
+  for (std::size_t i = 0; i < 3 * limits::kLayersPerCommandMax; ++i) {
+    layers.push_back(LayerId::trusted("layer-" + std::to_string(i)));
+    if (i % 2 == 0) places->forget_layer(layers.back());
+  }
+  desk->clear_layers(layers, into(number));
+  std::set<LayerId> told;
+  for (int step = 0; step < 2; ++step) {
+    EXPECT_FALSE(number);
+    const auto parts = changes();
+    ASSERT_EQ(parts.size(), FakePlaces::kShards) << "one command to each shard at a time";
+    const auto cleared = layers_in(parts.front());
+    EXPECT_LE(cleared.size(), limits::kLayersPerCommandMax);
+    told.insert(cleared.begin(), cleared.end());
+    for (const auto& part : parts) part.done();
+  }
+  EXPECT_EQ(told.size(), layers.size() / 2);
+  EXPECT_FALSE(told.contains(layers[0]));
+  EXPECT_EQ(number->value(), layers.size() / 2);
+
+  number.reset();
+  layers.resize(limits::kLayersPerCommandMax);
+  desk->clear_layers(layers, into(number));
+  EXPECT_EQ(layers_in(places->next_change()).size(), layers.size()) << "who is not answered may be in them";
+  changes();
+  number.reset();
+  places->set_complete(false);
+  layers.push_back(LayerId::trusted("one more"));
+  desk->clear_layers(layers, into(number));
+  EXPECT_EQ(layers_in(places->next_change()).size(), limits::kLayersPerCommandMax) << "and who is not known";
+}
+
+TEST_F(PlaceDeskTest, AFailedStepIsTheLast) {
+  std::vector<LayerId> layers;
+  for (std::size_t i = 0; i <= limits::kLayersPerCommandMax; ++i)
+    layers.push_back(LayerId::trusted("layer-" + std::to_string(i)));
+  desk->clear_layers(layers, into(number));
+  for (const auto& part : changes()) part.fail({ErrorCode::kStorageFull, "", "later", 0});
+  EXPECT_EQ(places->changes(), 0u);
+  EXPECT_EQ(number->error().code, ErrorCode::kStorageFull);
+}
+
+TEST_F(PlaceDeskTest, ClearingAllIsOfTheLayersThatThereArePageByPage) {
   desk->clear_all(into(number));
-  places->next_question().answer<FakePlaces::LayersQuestion>(std::vector<LayerPopulation>{{kPeople, 3}, {kCars, 1}});
-  const auto parts = changes();
-  ASSERT_EQ(parts.size(), 2u * FakePlaces::kShards);
+  places->next_question().answer<LayersQuestion>(FoundLayers{{{kCars, 1}, {kPeople, 3}}, true});
+  auto parts = changes();
+  ASSERT_EQ(parts.size(), FakePlaces::kShards);
+  EXPECT_EQ(layers_in(parts.front()), (std::vector{kCars, kPeople}));
   for (const auto& part : parts) part.done();
-  EXPECT_EQ(number->value(), 2u);
+  const auto second = places->next_question();
+  EXPECT_EQ(std::get<LayersQuestion>(second.any).after, "people");
+  second.answer<LayersQuestion>(FoundLayers{{{LayerId::trusted("trams"), 1}}, false});
+  for (const auto& part : changes()) part.done();
+  EXPECT_EQ(number->value(), 3u);
+}
+
+TEST_F(PlaceDeskTest, WithoutAPermitNothingIsSetAndItIsKeptUntilTheAnswer) {
+  places->permit(fail(ErrorCode::kOverloaded, "layer", "too many"));
+  desk->set({kPeople, PositionCondition::kAlways, {{"ada", 1, 0}}}, into(outcomes));
+  EXPECT_EQ(places->changes(), 0u);
+  EXPECT_EQ(outcomes->error().code, ErrorCode::kOverloaded);
+  for (const std::vector<std::string>& members : {std::vector<std::string>{"ada"}, names(20)}) {
+    outcomes.reset();
+    auto permit = std::make_shared<int>();
+    places->permit(LayerPermit(permit));
+    desk->set(set_of(members), into(outcomes));
+    places->permit(LayerPermit());
+    EXPECT_GT(permit.use_count(), 1);
+    for (const auto& part : changes()) part.done();
+    EXPECT_TRUE(outcomes && *outcomes);
+    EXPECT_EQ(permit.use_count(), 1);
+  }
 }
 
 TEST_F(PlaceDeskTest, SizesComeInTheOrderOfTheLayers) {
@@ -385,6 +452,39 @@ TEST_F(PlaceDeskStore, AFailureOfTheLastStepIsTheAnswer) {
   EXPECT_EQ(number->error().code, ErrorCode::kOverloaded);
 }
 
+TEST_F(PlaceDeskStore, AsManyMayLeaveAsTheLimitAndOneMoreIsRefusedBeforeAnybodyComes) {
+  const auto tell_of = [&](std::size_t members) {
+    number.reset();
+    store();
+    done(NearbyAnswer{{{places::Member::make("ada"), {}, 1}}});
+    const auto asked = places->next_question();
+    EXPECT_GT(std::get<RangeQuestion>(asked.any).range.count_max, limits::kNearbyMembersMax);
+    EXPECT_LE(std::get<RangeQuestion>(asked.any).range.count_max, limits::kNearbyMembersMax + 1) << "nor more memory";
+    asked.answer<RangeQuestion>(std::vector(members, places::ScoredMember{places::Member::make("bea"), 1}));
+  };
+  tell_of(limits::kNearbyMembersMax + 1);
+  EXPECT_EQ(places->changes(), 0u);
+  ASSERT_TRUE(number);
+  EXPECT_EQ(number->error().code, ErrorCode::kTooLarge);
+  tell_of(limits::kNearbyMembersMax);
+  EXPECT_EQ(places->changes(), 1u);
+}
+
+TEST_F(PlaceDeskStore, WhoLeavesDoesSoStepByStep) {
+  store();
+  done(NearbyAnswer{{{places::Member::make("ada"), {}, 1}}});
+  tell_who_is_there(names(2 * limits::kStoreStepMax + 1));
+  for (const auto& part : changes()) part.done();
+  std::vector<std::size_t> steps;
+  while (places->changes() > 0) {
+    steps.push_back(0);
+    for (const auto& part : changes())
+      steps.back() += std::get<ClearPositionsCommand>(part.positions.command).members.size(), part.done();
+  }
+  EXPECT_EQ(steps, (std::vector<std::size_t>{limits::kStoreStepMax, limits::kStoreStepMax, 1}));
+  EXPECT_EQ(number->value(), 1u);
+}
+
 TEST_F(PlaceDeskStore, AsManyAsAQueryMayFindAreStoredAndOneMoreIsRefused) {
   const auto answer = [](std::size_t members) {
     NearbyAnswer answer;
@@ -394,7 +494,11 @@ TEST_F(PlaceDeskStore, AsManyAsAQueryMayFindAreStoredAndOneMoreIsRefused) {
   store();
   done(answer(limits::kNearbyMembersMax));
   tell_who_is_there({});
-  for (const auto& part : changes()) part.done();
+  while (places->changes() > 0) {
+    std::size_t members = 0;
+    for (const auto& part : changes()) members += part.set().items.size(), part.done();
+    EXPECT_LE(members, limits::kStoreStepMax) << "at a time";
+  }
   EXPECT_EQ(number->value(), limits::kNearbyMembersMax);
   number.reset();
   store();

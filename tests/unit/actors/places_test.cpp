@@ -6,6 +6,8 @@
 #include <cmath>
 #include <future>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -73,9 +75,36 @@ class PlacesTest : public testing::Test {
     return size.get_future().get();
   }
 
+  std::size_t count_layers() {
+    std::promise<std::size_t> told;
+    places->count_layers([&](std::size_t layers) { told.set_value(layers); });
+    return told.get_future().get();
+  }
+  ScannedLayers scan(std::uint64_t from, std::size_t count_max) {
+    std::promise<ScannedLayers> told;
+    places->scan_layers({from, count_max, [&](ScannedLayers scanned) { told.set_value(std::move(scanned)); }});
+    return told.get_future().get();
+  }
+  FoundLayers layers_after(const std::string& after, std::size_t count_max) {
+    std::promise<FoundLayers> told;
+    places->ask_layers({after, count_max, nullptr, [&](FoundLayers found) { told.set_value(std::move(found)); }});
+    return told.get_future().get();
+  }
+  // A thread is busy with the layer until the promise that this returns is kept.
+  std::shared_ptr<std::promise<void>> keep_busy(const LayerId& layer = kPeople) {
+    auto until = std::make_shared<std::promise<void>>();
+    std::promise<void> begun;
+    places->ask(layer, SizeQuestion{[&begun, gate = std::make_shared<std::future<void>>(until->get_future())](
+                                        std::size_t) { begun.set_value(), gate->wait(); }});
+    begun.get_future().wait();
+    return until;
+  }
+
   SystemConfig config{2};
   caf::actor_system system{config};
-  std::shared_ptr<Places> places = make_places(system, kShards, {100, 20});
+  static constexpr std::size_t kLayersMax = 50;
+  static constexpr std::size_t kChangesMax = 2'000;
+  std::shared_ptr<Places> places = make_places(system, kShards, {100, 20}, {kLayersMax, kChangesMax});
   std::atomic<std::uint64_t> version{0};
 };
 
@@ -144,12 +173,17 @@ TEST_F(PlacesTest, LayersAreThoseThatSomebodyIsIn) {
   tell_all();
   const auto layers = [&] {
     std::promise<std::map<std::string, std::size_t>> told;
-    places->ask_layers([&](std::vector<LayerPopulation> found) {
+    LayersQuestion question;
+    question.done = [&](const FoundLayers& found) {
       std::map<std::string, std::size_t> all;
-      for (const auto& one : found) EXPECT_TRUE(all.emplace(one.layer.text(), one.members).second) << "twice";
+      for (const auto& one : found.layers) EXPECT_TRUE(all.emplace(one.layer.text(), one.members).second) << "twice";
       told.set_value(std::move(all));
-    });
-    return told.get_future().get();
+    };
+    places->ask_layers(std::move(question));
+    auto all = told.get_future().get();
+    EXPECT_EQ(count_layers(), all.size());
+    EXPECT_EQ(scan(0, 9).layers.size(), all.size());
+    return all;
   };
   using Layers = std::map<std::string, std::size_t>;
   EXPECT_EQ(layers(), Layers()) << "asked of nobody, and answered";
@@ -181,9 +215,7 @@ TEST_F(PlacesTest, WhoIsHiddenAndWhatLayersShowIsKnown) {
   EXPECT_EQ(places->privacy_table()->own(kPeople), privacy);
   EXPECT_EQ(places->privacy_table()->own(kCars), std::nullopt);
   EXPECT_EQ(places->privacy_table()->of(kCars), LayerPrivacy());
-  std::promise<std::vector<LayerPopulation>> layers;
-  places->ask_layers([&](std::vector<LayerPopulation> all) { layers.set_value(std::move(all)); });
-  EXPECT_EQ(layers.get_future().get().at(0).privacy, privacy);
+  EXPECT_EQ(layers_after("", 1).layers.at(0).privacy, privacy);
 }
 
 // More who are hidden than any answer holds stand before the one who is shown: as if they were not there.
@@ -255,18 +287,154 @@ TEST_F(PlacesTest, ALayerWithoutMembersEndsAndComesAgain) {
 TEST_F(PlacesTest, AnswersArePartialUntilEveryShardHasToldAll) {
   move("ada", score_at({10, 50}));
   bool is_complete = false;
-  places->when_complete([&] { is_complete = true; });
+  const auto first = places->when_complete([&] { is_complete = true; });
   EXPECT_TRUE(nearby(geo::Point{10, 50}, 100)->is_partial);
   tell_all();
   EXPECT_TRUE(is_complete);
   EXPECT_FALSE(nearby(geo::Point{10, 50}, 100)->is_partial);
   is_complete = false;
-  places->when_complete([&] { is_complete = true; });
+  EXPECT_EQ(places->when_complete([&] { is_complete = true; }), nullptr);
   EXPECT_TRUE(is_complete);
 }
 
 // Members hurry from place to place in a small area, some threads move them, others ask: whoever never leaves the
 // circle is never missing from it, and nobody is in an answer twice.
+TEST_F(PlacesTest, WhoDoesNotWaitAnyMoreIsForgotten) {
+  const auto keeps = std::make_shared<int>();
+  bool waits = false;
+  const auto waiting = places->when_complete([&] { waits = true; });
+  for (int i = 0; i < 1'000; ++i) {
+    const auto gone = places->when_complete([keeps] { ADD_FAILURE() << "nobody waits for that"; });
+    EXPECT_GT(keeps.use_count(), 1);
+  }
+  EXPECT_EQ(keeps.use_count(), 1);
+  tell_all();
+  EXPECT_TRUE(waits);
+}
+
+TEST_F(PlacesTest, LayersAreToldInTheOrderOfTheirNames) {
+  tell_all();
+  std::vector<std::string> names;
+  for (int i = 1'000; i < 3'500; ++i) names.push_back("layer-" + std::to_string(i));
+  for (const std::string& name : names) move("ada", 1.0, LayerId::trusted(name));
+  std::vector<std::string> told;
+  for (FoundLayers found{{}, true}; found.more;) {
+    found = layers_after(told.empty() ? "" : told.back(), 300);
+    ASSERT_EQ(found.layers.size(), std::min<std::size_t>(300, names.size() - told.size()));
+    for (const auto& one : found.layers) {
+      told.push_back(one.layer.text());
+      EXPECT_EQ(one.members, 1u);
+    }
+  }
+  EXPECT_EQ(told, names);
+  std::promise<FoundLayers> some;
+  places->ask_layers({"layer-2", SIZE_MAX, [](std::string_view name) { return name.ends_with("00"); },
+                      [&](FoundLayers found) { some.set_value(std::move(found)); }});
+  EXPECT_EQ(some.get_future().get().layers.size(), 15u);
+}
+
+TEST_F(PlacesTest, AScanMeetsEveryLayerThatIsThereAllTheTime) {
+  tell_all();
+  Random random(tests::seed_of_test());
+  const auto layer = [](std::uint64_t i) { return LayerId::trusted("layer-" + std::to_string(i)); };
+  for (std::uint64_t i = 0; i < 300; ++i) move("ada", 1.0, layer(i));
+  std::map<std::string, int> met;
+  std::uint64_t next = 0;
+  do {
+    const ScannedLayers scanned = scan(next, random.between(1, 20));
+    EXPECT_LE(scanned.layers.size(), 20u);
+    for (const LayerId& one : scanned.layers) ++met[one.text()];
+    next = scanned.next;
+    EXPECT_LT(next, std::uint64_t{1} << 53) << "some clients keep it as a double, and round it";
+    for (int i = 0; i < 5; ++i)
+      move("ada", random.chance(0.5) ? std::optional(1.0) : std::nullopt, layer(random.between(200, 400)));
+  } while (next != 0);
+  for (std::uint64_t i = 0; i < 200; ++i) EXPECT_EQ(met[layer(i).text()], 1) << i;
+  for (const auto& [name, times] : met) EXPECT_EQ(times, 1) << name;
+}
+
+// A look at many would be as many messages.
+TEST_F(PlacesTest, LayersWithNothingToDoAreNotAsked) {
+  tell_all();
+  move("ada", 1.0), move("taxi", 1.0, kCars);
+  for (int i = 0; i < 100; ++i) {
+    const LayerId layer = LayerId::trusted("layer-" + std::to_string(i));
+    move("ada", 1.0, layer);
+    EXPECT_EQ(size_of(layer), 1u);
+  }
+  const auto one = keep_busy(kPeople), other = keep_busy(kCars);  // both threads, so that nothing else is done
+  std::optional<FoundLayers> found;
+  places->ask_layers({"", SIZE_MAX, [](std::string_view name) { return name.starts_with("layer-"); },
+                      [&](FoundLayers told) { found = std::move(told); }});
+  one->set_value(), other->set_value();
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->layers.size(), 100u);
+}
+
+TEST_F(PlacesTest, ANodeHasAsManyLayersAsTheLimitAndNotOneMore) {
+  tell_all();
+  const auto layer = [](std::size_t i) { return LayerId::trusted("layer-" + std::to_string(i)); };
+  for (std::size_t i = 0; i < kLayersMax - 2; ++i) move("ada", 1.0, layer(i));
+  auto one = places->permit_setting(layer(kLayersMax - 2));
+  auto two = places->permit_setting(layer(kLayersMax - 1));
+  ASSERT_TRUE(one && two);
+  const auto refused = places->permit_setting(layer(kLayersMax));
+  ASSERT_FALSE(refused) << "those that are coming count";
+  EXPECT_EQ(refused.error().code, ErrorCode::kOverloaded);
+  EXPECT_EQ(refused.error().field, "layer");
+  EXPECT_TRUE(places->permit_setting(layer(0))) << "it is there";
+  one->reset();
+  EXPECT_TRUE(places->permit_setting(layer(kLayersMax))) << "one of them did not come";
+  move("ada", 1.0, layer(kLayersMax - 2)), move("ada", 1.0, layer(kLayersMax - 1));
+  two->reset();
+  EXPECT_FALSE(places->permit_setting(layer(kLayersMax)));
+  move("ada", std::nullopt, layer(0));
+  while (!places->permit_setting(layer(kLayersMax))) std::this_thread::yield();  // until its actor has ended
+  move("ada", 1.0, layer(0)), move("ada", 1.0, layer(kLayersMax));
+  EXPECT_EQ(count_layers(), kLayersMax + 1) << "what shards have is shown all the same";
+}
+
+TEST_F(PlacesTest, WhatExistsIsALayerWithMembersOrAPrivacy) {
+  EXPECT_FALSE(places->has_layer(kPeople));
+  move("ada", 1.0);
+  EXPECT_TRUE(places->has_layer(kPeople));
+  EXPECT_FALSE(places->has_layer(kCars));
+  places->privacies({{kCars, LayerPrivacy{}}});
+  EXPECT_TRUE(places->has_layer(kCars));
+  places->privacies({{kCars, std::nullopt}});
+  EXPECT_FALSE(places->has_layer(kCars));
+}
+
+TEST_F(PlacesTest, ALayerWithAsMuchToDoAsTheLimitTakesNoMore) {
+  tell_all();
+  move("ada", 1.0), move("taxi", 1.0, kCars);
+  EXPECT_EQ(size_of(kPeople), 1u);
+  const auto busy = keep_busy();
+  for (std::size_t i = 0; i < kChangesMax; ++i) move("ada", 2.0 + static_cast<double>(i));
+  EXPECT_TRUE(places->permit_setting(kPeople));
+  move("ada", 1.0);
+  const auto refused = places->permit_setting(kPeople);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kOverloaded);
+  EXPECT_EQ(refused.error().field, "layer");
+  EXPECT_TRUE(places->permit_setting(kCars));
+  busy->set_value();
+  EXPECT_EQ(size_of(kPeople), 1u);
+  EXPECT_TRUE(places->permit_setting(kPeople));
+}
+
+TEST_F(PlacesTest, AnEndDoesNotWaitForWhatALayerHasToDo) {
+  tell_all();
+  move("ada", 1.0);
+  const auto busy = keep_busy();
+  const auto done = std::make_shared<std::atomic<int>>();
+  for (int i = 0; i < 1'000; ++i) places->ask(kPeople, SizeQuestion{[done](std::size_t) { ++*done; }});
+  places->end();
+  busy->set_value();
+  EXPECT_TRUE(places->layers().wait_until_gone(std::chrono::seconds(30)));
+  EXPECT_LT(*done, 100);
+}
+
 TEST_F(PlacesTest, NobodyIsMissedOrSeenTwiceWhileAllMove) {
   tell_all();
   const std::uint64_t seed = tests::seed_of_test();

@@ -1,4 +1,5 @@
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -6,7 +7,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "places/layer.hpp"
+#include "storage/keys.hpp"
 #include "tests/support/shard_world.hpp"
+#include "tests/unit/places/places_world.hpp"
 
 namespace earshot::actors {
 namespace {
@@ -92,6 +96,35 @@ TEST_F(ShardPositionsTest, AnAcceptedMoveThatChangesNothingIsSettled) {
   EXPECT_EQ(world.moves.back(), (Move{kPeople, ada, 1, 1, false, false, true}));
 }
 
+// One write of the log holds the refusal of a move, a second move of the same member, and its end.
+TEST_F(ShardPositionsTest, WhoIsTakenBackIsWhereEverythingUntilThenHasLed) {
+  world.settle();
+  const auto fill_the_entry = [&] {
+    for (std::size_t i = 1; i < limits::kEntryCommandsMax; ++i) ask(ClearPositionsCommand{kPeople, {bea}});
+  };
+  std::string elsewhere = "elsewhere";
+  while (shard_of(kPeople, elsewhere, kShardCount) == ShardWorld::kShard) elsewhere += "e";
+  SetPositionsCommand refused = set({{ada, 1}, {elsewhere, 1}});
+  SetPositionsCommand stored = set({{ada, 2}});
+  refused.accepted = stored.accepted = true;
+  ask(refused);
+  fill_the_entry();
+  ask(stored);
+  fill_the_entry();
+  ask(ClearPositionsCommand{kPeople, {ada}});
+  ask(set({{bea, 3}}));
+  world.gather();
+  ASSERT_EQ(world.last_write().entries.size(), 3u);
+  world.settle();
+
+  tests::CellsWorld cells{1};
+  places::Layer layer{places::CellLimits{}, kShardCount, cells.maker()};
+  for (const Move& move : world.moves)
+    layer.take(ShardWorld::kShard, {{move.member, move.score, move.version, move.hidden, move.ahead, move.settles}});
+  EXPECT_EQ(layer.score(ShardWorld::kShard, ada), std::nullopt);
+  EXPECT_EQ(layer.size(), 1u) << "bea";
+}
+
 TEST_F(ShardPositionsTest, AnAcceptedMoveIsStoredThoughTheShardStops) {
   world.settle();
   SetPositionsCommand command = set({{ada, 1}});
@@ -123,9 +156,9 @@ TEST_F(ShardPositionsTest, ClearingIsToldAndCounted) {
   world.settle();
   EXPECT_EQ((*cleared->answer)->members, 1u);
   EXPECT_EQ(world.moves.back(), (Move{kPeople, ada, std::nullopt, 3}));
-  const auto layer = ask(ClearLayerCommand{kPeople});
+  const auto layer = ask(ClearLayersCommand{{kPeople, LayerId::trusted("nobody")}});
   world.settle();
-  EXPECT_EQ((*layer->answer)->members, 1u);
+  EXPECT_THAT((*layer->answer)->of_layers, ElementsAre(1, 0));
   EXPECT_THAT(world.cleared_layers, ElementsAre(ClearedLayer{kPeople, 4}));
   EXPECT_EQ(layer->moves_told, 4u);
 }
@@ -141,6 +174,80 @@ TEST_F(ShardPositionsTest, AllPositionsAreToldAfterAStart) {
   world.scan();
   EXPECT_TRUE(world.all_told);
   EXPECT_EQ(world.moves.size(), 20u);
+}
+
+// Their last tick may be long ago.
+TEST_F(ShardPositionsTest, WhatEndedWhileTheNodeWasOffIsGoneWhenAllIsTold) {
+  const std::size_t count = 2 * limits::kExpiriesPerEntryMax + 1;
+  world.settle();
+  ask(set({{ada, 1}}));
+  std::vector<SetPositionsCommand::Item> passing;
+  for (std::size_t n = 1; n <= count; ++n) passing.push_back({member(n), 1.0 * n, 60'000});
+  ask(set(passing));
+  world.settle();
+  world.crash();
+  world.clock.advance(60'000);
+  world.start();
+  world.scan();
+  EXPECT_FALSE(world.all_told);
+  std::set<std::string> seen;
+  while (!world.all_told) {
+    ASSERT_TRUE(world.gather() || world.sync_one());
+    seen.clear();
+    for (const Move& move : world.moves) move.score ? void(seen.insert(move.member)) : void(seen.erase(move.member));
+  }
+  EXPECT_THAT(seen, ElementsAre(ada));
+}
+
+TEST_F(ShardPositionsTest, WhereNoTicksComeAllIsToldWithoutThem) {
+  world.settle();
+  ask(set({{ada, 1, 60'000}}));
+  world.settle();
+  world.crash();
+  world.clock.advance(60'000);
+  world.start();
+  world.clock.jump_wall(2 * static_cast<std::int64_t>(limits::kClockDisagreementMsMax));
+  world.scan();
+  EXPECT_TRUE(world.all_told) << "nothing ends while the clock is in doubt";
+}
+
+TEST_F(ShardPositionsTest, APageThatCannotBeReadIsTriedAgainAndAgain) {
+  for (std::size_t n = 0; n < 20; ++n) ask(set({{member(n), 1.0 * n}}));
+  world.settle();
+  world.restart();
+  world.moves.clear();
+  world.state_flaws.reading = Error{ErrorCode::kInternal, "", "no descriptor is left"};
+  world.scan();
+  for (int tries = 0; tries < 3; ++tries) {
+    EXPECT_FALSE(world.all_told);
+    ASSERT_NE(world.wake_at_ms, 0u);
+    EXPECT_GT(world.wake_at_ms, world.clock.monotonic_ms());
+    world.advance(world.wake_at_ms - world.clock.monotonic_ms());
+  }
+  world.state_flaws.reading.reset();
+  world.advance(10'000);
+  world.scan();
+  EXPECT_TRUE(world.all_told);
+  EXPECT_EQ(world.moves.size(), 20u);
+}
+
+TEST_F(ShardPositionsTest, WhatIsDamagedIsPassedOverAndTheRestIsTold) {
+  for (std::size_t n = 0; n < 20; ++n) ask(set({{member(n), 1.0 * n}}));
+  world.settle();
+  world.advance(limits::kFlushIntervalMs);
+  ASSERT_TRUE(world.write_overlay());
+  world.restart();
+  world.moves.clear();
+  const auto key = [](const std::string& name) {
+    return storage::state_key(ShardWorld::kShard, storage::keys::position(kPeople, name));
+  };
+  world.state_flaws.damaged_from = key("member-10");
+  world.state_flaws.damaged_to = key("member-20");
+  world.scan();
+  EXPECT_TRUE(world.all_told);
+  EXPECT_GT(world.moves.size(), 5u);
+  for (const Move& move : world.moves) EXPECT_FALSE(move.member >= "member-10" && move.member < "member-20");
+  EXPECT_THAT(world.moves, testing::Contains(testing::Field(&Move::member, testing::Gt("member-20"))));
 }
 
 TEST_F(ShardPositionsTest, APrivacyIsStoredThenToldThenAnsweredAndToldAgainAfterAStart) {

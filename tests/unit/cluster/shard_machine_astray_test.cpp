@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string_view>
@@ -9,6 +10,7 @@
 
 #include "cluster/shard_machine.hpp"
 #include "storage/keys.hpp"
+#include "tests/support/flawed_environment.hpp"
 #include "tests/unit/cluster/shard_machine_fixture.hpp"
 
 namespace earshot::cluster {
@@ -123,6 +125,48 @@ TEST(ShardMachineAstray, MessagesBesideADamagedTreeAreFoundByTheirKeysAndTheOthe
   const Batch history = replica->history(bob, Sequence(0), 9, 1 << 20).value();
   EXPECT_THAT(sequences(history), testing::ElementsAre(1, 2, 5, 6));
   EXPECT_THAT(history.lost, testing::ElementsAre(damaged));
+}
+
+TEST(ShardMachineAstray, PositionsBehindADamagedTreeAreFound) {
+  const LayerId layer = LayerId::trusted("people");
+  storage::ModelDisk disk(1);
+  tests::DiskFlaws flaws;
+  TestReplica replica([&] { return std::make_unique<tests::FlawedEnvironment>(disk.open(), flaws); });
+  SetPositionsCommand command{layer, PositionCondition::kAlways, {}};
+  for (int i = 1'000; i < 9'000; ++i) {
+    std::string member = "member-" + std::to_string(i);
+    if (shard_of(layer, member, kTestShards) == kTestShard) command.items.push_back({std::move(member), 1});
+  }
+  replica.apply(command);
+  replica.flush();
+  const auto found = [&](std::size_t limit) {
+    std::vector<std::string> members;
+    std::string from;
+    std::size_t pages = 0;
+    do {
+      const PositionPage page = replica->positions(from, limit).value();
+      for (const Position& position : page.positions) members.push_back(position.member);
+      EXPECT_TRUE(page.next.empty() || page.next > from);
+      from = page.next;
+    } while (!from.empty() && ++pages < 10'000);
+    return members;
+  };
+  const std::size_t all = found(100).size();
+  EXPECT_EQ(all, command.items.size());
+  const auto key = [&](const std::string& member) {
+    return storage::state_key(kTestShard, storage::keys::position(layer, member));
+  };
+
+  flaws = {std::nullopt, key("member-1990"), key("member-2010")};
+  const auto members = found(100);
+  EXPECT_GT(members.size(), all - 60) << "the damage, and up to the next round number of ten";
+  EXPECT_TRUE(std::ranges::is_sorted(members)) << "and none twice";
+  EXPECT_TRUE(
+      std::ranges::none_of(members, [](const auto& one) { return one >= "member-1990" && one < "member-2010"; }));
+  EXPECT_EQ(members.front(), found(1).front());
+  EXPECT_EQ(members.back().substr(0, 8), "member-8");
+  flaws = {std::nullopt, key(""), key("z")};
+  EXPECT_TRUE(found(100).empty()) << "and it comes to an end";
 }
 
 }  // namespace

@@ -213,6 +213,11 @@ inline std::string describe(const CommandResult& result) {
     std::string operator()(const ClearedResult& r) const {
       return "cleared " + (r.members.has_value() ? std::to_string(*r.members) : describe(r.members.error()));
     }
+    std::string operator()(const LayersClearedResult& r) const {
+      std::string text = "cleared";
+      for (const std::uint64_t members : r.members) text += " " + std::to_string(members);
+      return text;
+    }
     static std::string list_of(const std::vector<Sequence>& sequences) {
       std::string text;
       for (const Sequence sequence : sequences) text += " " + std::to_string(sequence.value);

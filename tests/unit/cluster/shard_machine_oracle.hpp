@@ -411,7 +411,7 @@ class ShardOracle {
   // Positions have tests of their own: they meet nothing else that a shard keeps.
   CommandResult run(const SetPositionsCommand&, Effects&) { return ClearedResult{0}; }
   CommandResult run(const ClearPositionsCommand&, Effects&) { return ClearedResult{0}; }
-  CommandResult run(const ClearLayerCommand&, Effects&) { return ClearedResult{0}; }
+  CommandResult run(const ClearLayersCommand&, Effects&) { return LayersClearedResult{}; }
   CommandResult run(const SetLayerPrivacyCommand&, Effects&) { return StatusResult{}; }
   CommandResult run(const SetPolicyCommand& command, Effects&) {
     if (!command.user.empty() && !ours(command.user)) return StatusResult{fail(wrong_shard())};

@@ -41,8 +41,8 @@ class ShardMachinePositions : public ShardMachineLife {
     return std::get<ClearedResult>(last_.results.at(0)).members.value();
   }
   std::uint64_t clear_layer(const LayerId& layer = kPeople) {
-    last_ = replica().apply(ClearLayerCommand{layer});
-    return std::get<ClearedResult>(last_.results.at(0)).members.value();
+    last_ = replica().apply(ClearLayersCommand{{layer}});
+    return std::get<LayersClearedResult>(last_.results.at(0)).members.at(0);
   }
   std::optional<double> score(const std::string& member, const LayerId& layer = kPeople) {
     const auto position = replica()->position(layer, member).value();
@@ -291,7 +291,7 @@ TEST_F(ShardMachinePositions, AreWhatAMapHolds) {
       ASSERT_EQ(*std::get<ClearedResult>(effects.results.at(0)).members, cleared);
     } else if (pick < 72) {
       std::erase_if(right, [&](const auto& one) { return one.first.first == layer.text(); });
-      effects = replica().apply(ClearLayerCommand{layer});
+      effects = replica().apply(ClearLayersCommand{{layer}});
     } else if (pick < 90) {
       now += random.below(60);
       effects = tick(now);

@@ -220,24 +220,6 @@ TEST_F(RespBounds, BytesOfARequestPassAtTheLimitAndOneMoreIsRefused) {
   EXPECT_TRUE(is_over());
 }
 
-// Some clients keep a cursor as a double, and would go on behind a layer whose cursor they have rounded up.
-TEST_F(RespBounds, CursorsAreNumbersThatADoubleHolds) {
-  RespPeer& client = connect();
-  std::vector<LayerPopulation> layers;
-  for (int i = 0; i < 200; ++i) layers.push_back({LayerId::trusted("layer" + std::to_string(i)), 1});
-  std::uint64_t cursor = 0;
-  std::size_t told = 0;
-  do {
-    client.say("SCAN " + std::to_string(cursor) + " COUNT 1\r\n");
-    finish<FakePlaces::LayersQuestion>(places_->next_question(), layers);
-    const std::string heard = client.hear();
-    cursor = std::stoull(heard.substr(heard.find("\r\n", 4) + 2));
-    EXPECT_LT(cursor, std::uint64_t{1} << 53);
-    ++told;
-  } while (cursor != 0 && told <= layers.size());
-  EXPECT_EQ(told, layers.size());
-}
-
 // ---- room for reading
 
 TEST_F(RespBounds, HalfARequestAtTheLimitNeedsNoRoomAndOneByteMoreDoes) {
@@ -370,7 +352,7 @@ TEST_F(RespBounds, ALargeReplyIsRefusedWhileAnswersFillTheMemory) {
 TEST_F(RespBounds, WhileAnswersFillTheMemoryASlowTakerOfOneIsCutOffSooner) {
   RespPeer& client = connect();
   client.say(kKeys);
-  finish<FakePlaces::LayersQuestion>(places_->next_question(), std::vector{LayerPopulation{LayerId::trusted("a"), 1}});
+  finish<actors::LayersQuestion>(places_->next_question(), actors::FoundLayers{{{LayerId::trusted("a"), 1}}});
   ASSERT_EQ(answers_.used(), std::string("*1\r\n$1\r\na\r\n").size()) << "it is being written";
   const ByteLease others(answers_, limits::kAnswersBytesMax);
   advance(limits::kWritePressedMs - 1);
@@ -386,13 +368,13 @@ TEST_F(RespBounds, AReplyAtTheLimitPassesAndOneByteMoreIsAnError) {
     // "$128\r\n" + 128 + "\r\n" = 136 each, 73 less for one of 56 bytes, and "*493448\r\n": 64 MiB.
     std::vector<LayerPopulation> all(493'448, {LayerId::trusted(std::string(128, 'x')), 1});
     all.front().layer = LayerId::trusted(std::string(odd_one, 'x'));
-    return all;
+    return actors::FoundLayers{all};
   };
   client.say(kKeys);
-  finish<FakePlaces::LayersQuestion>(places_->next_question(), layers(56));
+  finish<actors::LayersQuestion>(places_->next_question(), layers(56));
   EXPECT_EQ(client.hear().size(), limits::kRespReplyBytesMax);
   client.say(kKeys + "PING\r\n");
-  finish<FakePlaces::LayersQuestion>(places_->next_question(), layers(57));
+  finish<actors::LayersQuestion>(places_->next_question(), layers(57));
   EXPECT_EQ(client.hear(), "-ERR the reply has more than 67108864 bytes: ask for less\r\n+PONG\r\n");
   EXPECT_EQ(answers_.used(), 0u);
 }

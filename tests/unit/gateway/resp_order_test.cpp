@@ -143,12 +143,47 @@ TEST_F(RespOrder, EmptyingTheNodeWaitsForAllAndHoldsAllLaterOnes) {
   finish(places_->next_change());
   ASSERT_EQ(places_->questions(), 1u);
   EXPECT_EQ(places_->changes(), 0u);
-  finish<FakePlaces::LayersQuestion>(places_->next_question(),
-                                     std::vector{actors::LayerPopulation{LayerId::trusted("people"), 1}});
+  finish<actors::LayersQuestion>(places_->next_question(), actors::FoundLayers{{{LayerId::trusted("people"), 1}}});
   ASSERT_EQ(places_->changes(), FakePlaces::kShards);
   finish_changes();
   EXPECT_EQ(client.hear(), ":1\r\n+OK\r\n:1\r\n");
   EXPECT_EQ(places_->questions(), 1u);
+}
+
+// Which of them there are is looked up when it begins.
+TEST_F(RespOrder, TheEndOfManyLayersWaitsForAllAndHoldsAllLaterOnes) {
+  RespPeer& client = connect();
+  std::string keys;
+  for (std::size_t i = 0; i < limits::kLayersPerCommandMax; ++i) keys += " key-" + std::to_string(i);
+  client.say(kAdd + "DEL" + keys + "\r\n");
+  EXPECT_EQ(places_->changes(), 1 + FakePlaces::kShards) << "so many are behind the change before";
+  finish_changes();
+  EXPECT_EQ(client.hear(), ":1\r\n:1024\r\n");
+  client.say(kAdd + "DEL people" + keys + "\r\n" + kAdd);
+  EXPECT_EQ(places_->changes(), 1u);
+  finish(places_->next_change());
+  EXPECT_EQ(places_->changes(), FakePlaces::kShards);
+  finish_changes();
+  EXPECT_TRUE(client.hear().starts_with(":1\r\n:1025\r\n"));
+}
+
+TEST_F(RespOrder, TheNumberOfLayersIsLookedUpOnceAtATime) {
+  RespPeer& client = connect();
+  client.say("DBSIZE\r\nINFO keyspace\r\nDBSIZE\r\n" + kCount);
+  EXPECT_EQ(places_->questions(), 1u);
+  finish<FakePlaces::LayersCount>(places_->next_question(), std::size_t{7});
+  EXPECT_EQ(client.hear(), ":7\r\n");
+  EXPECT_EQ(places_->questions(), 1u);
+}
+
+TEST_F(RespOrder, AScanGoesOnWhereTheViewsSay) {
+  RespPeer& client = connect();
+  client.say("SCAN 17 COUNT 3 MATCH a*\r\n");
+  const auto asked = places_->next_question();
+  EXPECT_EQ(std::get<actors::LayersScan>(asked.any).from, 17u);
+  EXPECT_EQ(std::get<actors::LayersScan>(asked.any).count_max, 3u);
+  finish<actors::LayersScan>(asked, actors::ScannedLayers{{LayerId::trusted("ab"), LayerId::trusted("b")}, 99});
+  EXPECT_EQ(client.hear(), "*2\r\n$2\r\n99\r\n*1\r\n$2\r\nab\r\n");
 }
 
 TEST_F(RespOrder, OneLargeReplyIsUnderWayAtATime) {

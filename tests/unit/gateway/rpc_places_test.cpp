@@ -431,6 +431,31 @@ TEST_F(RpcPlacesTokenTest, AUsersTokenSetsItsOwnPositionAndNobodyElses) {
   EXPECT_EQ(set_privacy(LayerPrivacy{0, 0, 0}).error().code, ErrorCode::kPermissionDenied);
 }
 
+TEST_F(RpcPlacesTokenTest, AUserMakesNoLayer) {
+  log_in_as("alice", Role::kUser);
+  EXPECT_TRUE(set(set_of({""}))) << "the layer that everybody has";
+  SetPositionsRequest request = set_of({""});
+  request.layer = LayerId::trusted("taxis");
+  const Error refused = set(request).error();
+  EXPECT_EQ(refused.code, ErrorCode::kPermissionDenied);
+  EXPECT_EQ(refused.field, "layer");
+  EXPECT_FALSE(map_->score("taxis", "alice"));
+  map_->put("taxis", "bob", kBeijing);
+  EXPECT_TRUE(set(request));
+  request.layer = LayerId::trusted("trams");
+  map_->privacies->set(request.layer, LayerPrivacy{});
+  EXPECT_TRUE(set(request));
+}
+
+TEST_F(RpcPlacesTokenTest, WhichLayersThereAreIsNotGuessed) {
+  map_->begin_incomplete();
+  log_in_as("alice", Role::kUser);
+  SetPositionsRequest request = set_of({""});
+  EXPECT_TRUE(set(request));
+  request.layer = LayerId::trusted("taxis");
+  EXPECT_EQ(set(request).error().code, ErrorCode::kUnavailable);
+}
+
 TEST_F(RpcPlacesTokenTest, AUserIsShownOthersAsTheLayersPrivacyHasIt) {
   log_in_as("alice", Role::kUser);
   map_->privacies->set(kPeople, LayerPrivacy{1'000, 500, 20});
@@ -490,6 +515,9 @@ TEST_F(RpcPlacesTokenTest, AUserHidesItself) {
 TEST_F(RpcPlacesTokenTest, AServicesTokenSetsAndAsksForEverybody) {
   log_in_as("backend", Role::kService);
   EXPECT_TRUE(set(set_of({"alice", "bob"})));
+  SetPositionsRequest request = set_of({"alice"});
+  request.layer = LayerId::trusted("a new one");
+  EXPECT_TRUE(set(request));
   map_->put("people", "hidden", kBeijing, true);
   for (int i = 0; i < 100; ++i)
     ASSERT_EQ(names_of(nearby(around(kBeijing, 10))).size(), 3u) << "exactly there, hidden or not, and no budget";

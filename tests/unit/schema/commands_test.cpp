@@ -50,6 +50,13 @@ TEST(Commands, OfANewerVersionAreNamedAsSuchAndNotTakenForDamage) {
   EXPECT_NE(result.error().detail.find("99"), std::string::npos);
 }
 
+TEST(Commands, OfAnOlderVersionAreReadAsWhatTheyAskedFor) {
+  flat::Writer writer(64);
+  writer.initRoot<schema::CommandBatch>().initCommands(1)[0].setObsoleteClearLayer("people");
+  EXPECT_EQ(decode_command_batch(writer.take()).value().commands,
+            std::vector<Command>{ClearLayersCommand{{LayerId::trusted("people")}}});
+}
+
 TEST(Commands, LetOnlyARefusedMessageGoWithoutARecipient) {
   RandomValues values(1);
   SendCommand send{ProducerId(1), values.user(), values.device(), {SendItem{values.outgoing(), std::nullopt}}};

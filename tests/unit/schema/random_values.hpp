@@ -225,7 +225,11 @@ class RandomValues {
         for (std::size_t i = random.below(5); i > 0; --i) clear.members.push_back(member());
         return clear;
       }
-      case 12: return ClearLayerCommand{layer()};
+      case 12: {
+        ClearLayersCommand clear;
+        for (std::uint64_t i = random.below(4); i > 0; --i) clear.layers.push_back(layer());
+        return clear;
+      }
       case 13: return SetLayerPrivacyCommand{layer(), coin() ? std::optional(layer_privacy()) : std::nullopt};
       default: return ConfirmCommand{ShardId(static_cast<std::uint16_t>(number())), number()};
     }
