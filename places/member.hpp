@@ -27,7 +27,9 @@ class Member {
   // How a cell knows it.
   [[nodiscard]] geo::MemberHandle handle() const { return reinterpret_cast<std::uintptr_t>(this); }
   // Precondition: the handle is that of a member which lives.
-  static const Member& of(geo::MemberHandle handle) { return *reinterpret_cast<const Member*>(handle); }
+  static Member& of(geo::MemberHandle handle) {
+    return *reinterpret_cast<Member*>(handle);  // NOLINT(performance-no-int-to-ptr): a handle is an address
+  }
   // Memory that it takes, without the allocator's own.
   [[nodiscard]] std::size_t bytes() const { return sizeof(Member) + name_bytes_; }
 
@@ -52,7 +54,7 @@ class MemberPtr {
   MemberPtr() = default;
   explicit MemberPtr(Member* member) : member_(member) { hold(); }
   // Precondition: the handle is that of a member which lives.
-  static MemberPtr of(geo::MemberHandle handle) { return MemberPtr(reinterpret_cast<Member*>(handle)); }
+  static MemberPtr of(geo::MemberHandle handle) { return MemberPtr(&Member::of(handle)); }
   MemberPtr(const MemberPtr& other) : MemberPtr(other.member_) {}
   MemberPtr(MemberPtr&& other) noexcept : member_(std::exchange(other.member_, nullptr)) {}
   MemberPtr& operator=(MemberPtr other) noexcept {
