@@ -1,6 +1,7 @@
 #include "geo/place_index.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace earshot::geo {
@@ -155,34 +156,45 @@ std::size_t PlaceIndex::last_with(Geohash first) const {
   return static_cast<std::size_t>(behind - entries_.begin()) - 1;
 }
 
+void PlaceIndex::search_leaf(const Entry& entry, Gather& gather) {
+  if (!is_beside(gather.around(), *entry.leaf)) entry.leaf->search(gather);
+}
+
 void PlaceIndex::search_best(Gather& gather) const {
   struct Promise {
-    float low;
-    float high;
-    const PlaceLeaf* leaf;
+    float best;  // the lower, the sooner it is looked at
+    const Entry* entry;
   };
   const bool nearest = gather.search().pick == Pick::kNearest;
-  const auto is_worse = [nearest](const Promise& one, const Promise& other) {
-    return nearest ? one.low > other.low : one.high < other.high;
+  const auto may_take = [&gather, nearest](float best) {
+    return nearest ? gather.may_take(best, std::numeric_limits<float>::max()) : gather.may_take(0, -best);
   };
+  if (entries_.empty()) return;
+  // Whoever stands where the centre belongs is near it, and spares most others a look at more than their box.
+  std::size_t seen = entries_.size();
+  if (nearest) {
+    seen = entry_of({encode(gather.search().area.centre()), 0});
+    search_leaf(entries_[seen], gather);
+  }
   std::vector<Promise> promises;
   std::size_t alike = 0;  // members of the leaves just before that are all at the place with which this one begins
   for (std::size_t at = 0; at < entries_.size(); ++at) {
     const Entry& entry = entries_[at];
-    const Promise promise{entry.box.nearest_chord2(gather.centre()), entry.box.farthest_chord2(gather.centre()),
-                          entry.leaf.get()};
-    if (!gather.may_take(promise.low, promise.high)) continue;
-    promises.push_back(promise);
+    const float best =
+        nearest ? entry.box.nearest_chord2(gather.centre()) : -entry.box.farthest_chord2(gather.centre());
+    if (!may_take(best)) continue;
+    if (at != seen) promises.push_back({best, &entry});
     // A crowd at one place fills many leaves. As many as are wanted of it are enough: the others are as far off, unless
     // a lens shows them elsewhere.
-    const bool is_crowd = promise.low == promise.high && is_one_place(at) && gather.search().lens == nullptr;
+    const bool is_crowd = is_one_place(at) && gather.search().lens == nullptr;
     alike = is_crowd ? alike + entry.size : 0;
     if (is_crowd && alike >= gather.search().count_max) at = last_with(entry.first.place) - 1;
   }
-  std::ranges::make_heap(promises, is_worse);
-  while (!promises.empty() && gather.may_take(promises.front().low, promises.front().high)) {
-    std::ranges::pop_heap(promises, is_worse);
-    if (!is_beside(gather.around(), *promises.back().leaf)) promises.back().leaf->search(gather);
+  constexpr auto kIsWorse = [](const Promise& one, const Promise& other) { return one.best > other.best; };
+  std::ranges::make_heap(promises, kIsWorse);
+  while (!promises.empty() && may_take(promises.front().best)) {
+    std::ranges::pop_heap(promises, kIsWorse);
+    search_leaf(*promises.back().entry, gather);
     promises.pop_back();
   }
 }

@@ -60,6 +60,7 @@ class PlaceIndex {
   [[nodiscard]] bool is_one_place(std::size_t at) const;
   // The last leaf that begins with this place. Precondition: there is one.
   [[nodiscard]] std::size_t last_with(Geohash first) const;
+  static void search_leaf(const Entry& entry, Gather& gather);
   void search_all(Gather& gather) const;
   void search_best(Gather& gather) const;
 
