@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "actors/place_desk.hpp"
+#include "tests/support/deaf_shard.hpp"
 
 namespace earshot::tests {
 
@@ -155,24 +156,14 @@ class FakePlaces final : public actors::PlaceViews, public std::enable_shared_fr
   }
 
  private:
-  struct Shard final : actors::ShardInbox {
+  struct Shard final : DeafShard {
     Shard(ShardId shard_id, std::shared_ptr<FakePlaces> places_of) : id(shard_id), places(std::move(places_of)) {}
-    void post(actors::ShardSend) override {}
-    void post(actors::ShardLogin) override {}
-    void post(actors::ShardAck) override {}
-    void post(actors::ShardFetch) override {}
-    void post(actors::ShardHistory) override {}
-    void post(actors::ShardManage) override {}
-    void post(actors::ShardAttempts) override {}
-    void post(actors::ShardRegister) override {}
-    void post(actors::ShardUnregister) override {}
+    using DeafShard::post;
     void post(actors::ShardPositions message) override {
       const std::lock_guard lock(places->mutex_);
       places->changes_.push_back({id, std::move(message)});
       places->arrived_.notify_all();
     }
-    void post(actors::ShardTransfer) override {}
-    void post(actors::ShardTransferred) override {}
 
     const ShardId id;
     const std::shared_ptr<FakePlaces> places;

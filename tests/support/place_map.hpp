@@ -15,6 +15,7 @@
 
 #include "actors/place_desk.hpp"
 #include "places/layer.hpp"
+#include "tests/support/deaf_shard.hpp"
 
 namespace earshot::tests {
 
@@ -184,23 +185,13 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
   }
 
  private:
-  struct Shard final : actors::ShardInbox {
+  struct Shard final : DeafShard {
     explicit Shard(std::shared_ptr<PlaceMap> of) : map(std::move(of)) {}
-    void post(actors::ShardSend) override {}
-    void post(actors::ShardLogin) override {}
-    void post(actors::ShardAck) override {}
-    void post(actors::ShardFetch) override {}
-    void post(actors::ShardHistory) override {}
-    void post(actors::ShardManage) override {}
-    void post(actors::ShardAttempts) override {}
-    void post(actors::ShardRegister) override {}
-    void post(actors::ShardUnregister) override {}
+    using DeafShard::post;
     void post(actors::ShardPositions message) override {
       auto given = std::visit([this](auto& command) { return map->change(command); }, message.command);
       map->answer([done = std::move(message.done), given = std::move(given)] { done(given); });
     }
-    void post(actors::ShardTransfer) override {}
-    void post(actors::ShardTransferred) override {}
 
     const std::shared_ptr<PlaceMap> map;
   };

@@ -9,6 +9,7 @@
 
 #include "actors/ports.hpp"
 #include "base/checksum.hpp"
+#include "tests/support/deaf_shard.hpp"
 
 // Ports that record, and the values that tests of shards send through them.
 namespace earshot::tests {
@@ -94,18 +95,9 @@ class RecordingSession final : public actors::SessionPort {
 };
 
 // A shard elsewhere that writes down what it is sent.
-class RecordingShard final : public actors::ShardInbox {
+class RecordingShard final : public DeafShard {
  public:
-  void post(actors::ShardSend) override {}
-  void post(actors::ShardLogin) override {}
-  void post(actors::ShardAck) override {}
-  void post(actors::ShardFetch) override {}
-  void post(actors::ShardHistory) override {}
-  void post(actors::ShardManage) override {}
-  void post(actors::ShardAttempts) override {}
-  void post(actors::ShardRegister) override {}
-  void post(actors::ShardUnregister) override {}
-  void post(actors::ShardPositions) override {}
+  using DeafShard::post;
   void post(actors::ShardTransfer message) override { transfers.push_back(std::move(message.command)); }
   void post(actors::ShardTransferred message) override { answers.push_back(message); }
 

@@ -13,29 +13,12 @@
 #include "schema/places.hpp"
 #include "schema/wire.hpp"
 #include "tests/unit/schema/random_values.hpp"
+#include "tests/unit/schema/wire_through.hpp"
 
 namespace earshot::tests {
 namespace {
 
 using Session = schema::Session;
-
-// What comes back when `value` is written as a Root, and `breaks` has had its way with the message.
-template <class Root, class Value>
-auto through(const Value& value, const std::function<void(typename Root::Builder)>& breaks = nullptr) {
-  capnp::MallocMessageBuilder message;
-  auto root = message.initRoot<Root>();
-  wire::write(value, root);
-  if (breaks) breaks(root);
-  return wire::read(root.asReader());
-}
-
-template <class T>
-std::string refused(const Result<T>& result, ErrorCode code = ErrorCode::kInvalidArgument) {
-  EXPECT_FALSE(result.has_value());
-  if (result.has_value()) return "accepted";
-  EXPECT_EQ(result.error().code, code) << result.error().to_string();
-  return result.error().field;
-}
 
 const LayerId kPeople = LayerId::trusted(kDefaultLayer);
 const LayerId kTaxis = LayerId::trusted("taxis");
