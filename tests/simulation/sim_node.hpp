@@ -55,7 +55,7 @@ class SimNode final : public Host {
   }
   [[nodiscard]] bool accepts() const override { return accepts_; }
   // Precondition: it accepts.
-  [[nodiscard]] std::shared_ptr<const actors::PlaceDesk> place_desk() const { return actors_->place_desk(); }
+  std::shared_ptr<const actors::PlaceDesk> place_desk() override { return actors_->place_desk(); }
   [[nodiscard]] const std::uint64_t& sleeps_until_ms() const override { return sleeps_until_ms_; }
 
   // ---- faults
