@@ -76,13 +76,14 @@ struct TimerFired {
 // To itself, behind the messages that wait already: what has arrived by then goes into one log entry.
 struct GatherNow {};
 
-// To itself: go on telling where everybody is.
+// From itself, or whoever has taken in the page before: go on telling where everybody is.
 struct ScanPositions {};
 
 // Members of one shard are elsewhere, or nowhere, in the layer that this comes to.
 struct LayerMoves {
   ShardId shard;
   std::vector<places::MemberMove> moves;
+  places::UntilTaken until_taken = {};
 };
 
 // Members of one shard that have this version or an older one have left the layer.
@@ -91,10 +92,10 @@ struct LayerCleared {
   std::uint64_t version = 0;
 };
 
-// A cell has taken over from others, so many members.
+// A cell has taken over from others.
 struct LayerFilled {
   places::CellTree::LeafId leaf = 0;
-  std::size_t members = 0;
+  places::CellFilled filled;
 };
 
 // The node stops: the layer ends, and its cells with it.

@@ -14,9 +14,8 @@ namespace {
 
 class CellActor final : public caf::event_based_actor {
  public:
-  CellActor(caf::actor_config& config, const geo::Cell& cell, std::size_t fills,
-            std::function<void(std::size_t)> filled)
-      : caf::event_based_actor(config), view_(std::in_place, cell, fills, std::move(filled)) {}
+  CellActor(caf::actor_config& config, std::size_t fills, std::function<void(const places::CellFilled&)> filled)
+      : caf::event_based_actor(config), view_(std::in_place, fills, std::move(filled)) {}
 
   const char* name() const override { return "cell"; }
 
@@ -58,8 +57,8 @@ class LayerActor final : public caf::event_based_actor {
       : caf::event_based_actor(config),
         setup_(std::move(setup)),
         layer_(std::in_place, setup_.limits, setup_.shard_count,
-               [this](const geo::Cell& cell, places::CellTree::LeafId leaf, std::size_t fills) {
-                 return make_cell(cell, leaf, fills);
+               [this](const geo::Cell&, places::CellTree::LeafId leaf, std::size_t fills) {
+                 return make_cell(leaf, fills);
                }) {}
 
   const char* name() const override { return "layer"; }
@@ -72,7 +71,7 @@ class LayerActor final : public caf::event_based_actor {
     setup_ = {};
   }
 
-  std::shared_ptr<places::CellPort> make_cell(const geo::Cell& cell, places::CellTree::LeafId leaf, std::size_t fills);
+  std::shared_ptr<places::CellPort> make_cell(places::CellTree::LeafId leaf, std::size_t fills);
   void answer(NearbyQuestion& question) const;
   void answer(const ScoresQuestion& question) const;
   [[nodiscard]] Result<geo::Point> centre_of(const NearbyQuestion& question) const;
@@ -99,7 +98,7 @@ class LayerActor final : public caf::event_based_actor {
 caf::behavior LayerActor::make_behavior() {
   return {
       [this](const LayerMoves& message) {
-        layer_->take(message.shard, message.moves);
+        layer_->take(message.shard, message.moves, message.until_taken);
         taken(message.moves.size());
       },
       [this](const LayerCleared& message) {
@@ -122,18 +121,17 @@ caf::behavior LayerActor::make_behavior() {
         question.done(layer_->range(question.range));
         taken();
       },
-      [this](const LayerFilled& message) { layer_->filled(message.leaf, message.members); },
+      [this](const LayerFilled& message) { layer_->filled(message.leaf, message.filled); },
       [this](EndLayer) { quit(); },
   };
 }
 
-std::shared_ptr<places::CellPort> LayerActor::make_cell(const geo::Cell& cell, places::CellTree::LeafId leaf,
-                                                        std::size_t fills) {
-  auto filled = [layer = caf::actor_cast<caf::actor>(this), leaf](std::size_t members) {
-    caf::anon_send(layer, LayerFilled{leaf, members});
+std::shared_ptr<places::CellPort> LayerActor::make_cell(places::CellTree::LeafId leaf, std::size_t fills) {
+  // Before what waits: the sooner a crowded cell splits, the fewer have to move.
+  auto filled = [layer = caf::actor_cast<caf::actor>(this), leaf](const places::CellFilled& by) {
+    caf::anon_send<caf::message_priority::high>(layer, LayerFilled{leaf, by});
   };
-  caf::actor actor =
-      home_system().spawn<CellActor>(cell, fills, fills > 0 ? std::function(std::move(filled)) : nullptr);
+  caf::actor actor = home_system().spawn<CellActor>(fills, fills > 0 ? std::function(std::move(filled)) : nullptr);
   setup_.owner->add_cell(actor);
   return std::make_shared<ActorCellPort>(std::move(actor));
 }

@@ -57,7 +57,12 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
         limits_(limits),
         shards_untold_(shard_count) {}
 
-  void moved(ShardId shard, std::vector<cluster::Move> moves, std::vector<cluster::ClearedLayer> cleared) override;
+  void moved(ShardId shard, std::vector<cluster::Move> moves, std::vector<cluster::ClearedLayer> cleared) override {
+    tell(shard, std::move(moves), std::move(cleared), nullptr);
+  }
+  void page(ShardId shard, std::vector<cluster::Move> moves, places::UntilTaken until_taken) override {
+    tell(shard, std::move(moves), {}, until_taken);
+  }
   void privacies(const std::vector<cluster::PrivacyChange>& changes) override {
     for (const auto& [layer, privacy] : changes) privacies_->set(layer, privacy);
   }
@@ -117,6 +122,8 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
     std::size_t index = 0;
   };
 
+  void tell(ShardId shard, std::vector<cluster::Move> moves, std::vector<cluster::ClearedLayer> cleared,
+            const places::UntilTaken& until_taken);
   static std::size_t changes_in(const LayerMoves& message) { return message.moves.size(); }
   static std::size_t changes_in(const LayerCleared&) { return 1; }
   template <class Question>
@@ -195,7 +202,8 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
 };
 
 // The two lists are one order, by version; what matters is the order within each layer.
-void PlacesImpl::moved(ShardId shard, std::vector<cluster::Move> moves, std::vector<cluster::ClearedLayer> cleared) {
+void PlacesImpl::tell(ShardId shard, std::vector<cluster::Move> moves, std::vector<cluster::ClearedLayer> cleared,
+                      const places::UntilTaken& until_taken) {
   std::unordered_map<LayerId, LayerMoves> by_layer;
   auto clear = cleared.begin();
   const auto clear_until = [&](std::uint64_t version) {
@@ -209,6 +217,7 @@ void PlacesImpl::moved(ShardId shard, std::vector<cluster::Move> moves, std::vec
     clear_until(move.version);
     LayerMoves& of_layer = by_layer[move.layer];
     of_layer.shard = shard;
+    of_layer.until_taken = until_taken;
     of_layer.moves.push_back({std::move(move.member), move.score, move.version, move.hidden, move.ahead, move.settles});
   }
   clear_until(UINT64_MAX);

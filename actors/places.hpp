@@ -12,6 +12,7 @@
 #include "base/ids.hpp"
 #include "base/limits.hpp"
 #include "cluster/effects.hpp"
+#include "places/cell_port.hpp"
 #include "places/cell_tree.hpp"
 #include "places/privacy_table.hpp"
 
@@ -23,6 +24,8 @@ class Places : public PlaceViews {
  public:
   // ---- from shards, each in the order of its versions
   virtual void moved(ShardId shard, std::vector<cluster::Move> moves, std::vector<cluster::ClearedLayer> cleared) = 0;
+  // A page of where the shard's members are after a start; versions say what is newer.
+  virtual void page(ShardId shard, std::vector<cluster::Move> moves, places::UntilTaken until_taken) = 0;
   // Of layers whose names belong to the shard: all before its positions, then each that changes.
   virtual void privacies(const std::vector<cluster::PrivacyChange>& changes) = 0;
   // The shard has told all positions that it keeps.

@@ -29,6 +29,8 @@ class ShardHost {
   virtual void scan_soon() = 0;
   // Members are elsewhere, in the order of their versions. Before anybody is told that they are.
   virtual void tell_moves(std::vector<cluster::Move> moves, std::vector<cluster::ClearedLayer> cleared) = 0;
+  // Where members are, a page of all of them. Calls scan_positions() when every view has taken it in.
+  virtual void tell_page(std::vector<cluster::Move> moves) = 0;
   // Of layers: all of them before the first positions after a start, then each that changes, before the answer.
   virtual void tell_privacies(std::vector<cluster::PrivacyChange> changes) = 0;
   // All positions that the shard keeps have been told.

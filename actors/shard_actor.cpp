@@ -41,6 +41,12 @@ class ShardActor final : public caf::event_based_actor, private ShardHost {
   void tell_moves(std::vector<cluster::Move> moves, std::vector<cluster::ClearedLayer> cleared) override {
     setup_->places->moved(setup_->options.id, std::move(moves), std::move(cleared));
   }
+  void tell_page(std::vector<cluster::Move> moves) override {
+    const auto go_on = [shard = caf::actor_cast<caf::actor>(this)](const void*) {
+      caf::anon_send(shard, ScanPositions{});
+    };
+    setup_->places->page(setup_->options.id, std::move(moves), places::UntilTaken(nullptr, go_on));
+  }
   void tell_privacies(std::vector<cluster::PrivacyChange> changes) override { setup_->places->privacies(changes); }
   void tell_all_told() override { setup_->places->all_told(setup_->options.id); }
   void wake_at(std::uint64_t monotonic_ms) override {

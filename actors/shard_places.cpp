@@ -34,10 +34,10 @@ void ShardPlaces::scan(std::uint64_t now_ms) {
   for (cluster::Position& position : page->positions)
     moves.push_back(
         {std::move(position.layer), std::move(position.member), position.score, position.version, position.hidden});
-  if (!moves.empty()) host_.tell_moves(std::move(moves), {});
   told_ = std::move(page->next);
   waits_for_ticks_ = told_.empty();
-  if (!waits_for_ticks_) host_.scan_soon();
+  if (!waits_for_ticks_) return host_.tell_page(std::move(moves));
+  if (!moves.empty()) host_.tell_moves(std::move(moves), {});
 }
 
 void ShardPlaces::say_if_all_is_told(std::uint64_t tick_ms) {

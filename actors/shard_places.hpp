@@ -22,7 +22,8 @@ class ShardPlaces {
   ShardPlaces(ShardId self, cluster::ShardMachine& machine, ShardHost& host, Random random)
       : self_(self), machine_(machine), host_(host), random_(random) {}
 
-  // The next page of what the state holds. What changes meanwhile is told as well: whoever listens knows by the version
+  // The next page of what the state holds, when the one before it has been taken in: a view cannot keep up with shards
+  // that read. What changes meanwhile is told as well: whoever listens knows by the version
   // which of the two is the newer one. A page that cannot be read is tried again later; what is damaged is passed over.
   void scan(std::uint64_t now_ms);
   // Says that all is told, once, after the scan and the ticks that end what was over by then: the last tick before the

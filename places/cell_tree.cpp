@@ -72,7 +72,12 @@ CellPort& CellTree::leaf_for(geo::Geohash place) {
     }
     id = child;
   }
+  nodes_[id].widen({place, place});
   return *nodes_[id].port;
+}
+
+void CellTree::Node::widen(const geo::GeohashRange& by) {
+  within = within ? geo::GeohashRange{std::min(within->low, by.low), std::max(within->high, by.high)} : by;
 }
 
 void CellTree::came(geo::Geohash place) {
@@ -87,11 +92,12 @@ void CellTree::went(geo::Geohash place) {
   settle(leaf);
 }
 
-void CellTree::filled(LeafId leaf, std::size_t members) {
+void CellTree::filled(LeafId leaf, const CellFilled& filled) {
   // Few cells wait at a time, and few split.
   const auto found = std::ranges::find(nodes_, leaf, &Node::leaf);
   if (found == nodes_.end() || found->is_counted) return;
-  found->members += static_cast<std::int64_t>(members);
+  found->members += static_cast<std::int64_t>(filled.members);
+  if (filled.within) found->widen(*filled.within);
   found->is_counted = true;
   settle(static_cast<NodeId>(found - nodes_.begin()));
 }
@@ -111,18 +117,28 @@ void CellTree::settle(NodeId leaf) {
 }
 
 void CellTree::split(NodeId leaf) {
-  CellSplit split;
-  std::array<NodeId, 4> children{};
-  for (unsigned which = 0; which < children.size(); ++which) {
-    children[which] = add_node(nodes_[leaf].cell.child(which), leaf, 1, true);
-    split.children[which] = nodes_[children[which]].port;
+  const geo::GeohashRange within = *nodes_[leaf].within;
+  CellSplit split{geo::cell_of(within), {}};
+  if (split.parent.level == geo::kLevelMax) split.parent = split.parent.parent();
+  NodeId parent = leaf;
+  while (nodes_[parent].cell.level < split.parent.level) {
+    const unsigned which = child_towards(within.low, nodes_[parent].cell.level);
+    const NodeId child = add_node(nodes_[parent].cell.child(which), parent, 0, false);
+    nodes_[parent].children[which] = child;
+    parent = child;
+  }
+  for (unsigned which = 0; which < split.children.size(); ++which) {
+    const NodeId child = add_node(split.parent.child(which), parent, 1, true);
+    nodes_[parent].children[which] = child;
+    split.children[which] = nodes_[child].port;
   }
   Node& node = nodes_[leaf];
-  node.children = children;
-  post_last(*std::exchange(node.port, nullptr), std::move(split));
+  const auto port = std::exchange(node.port, nullptr);
   node.leaf = 0;
   node.members = 0;
+  node.within.reset();
   --leaves_;
+  post_last(*port, std::move(split));
 }
 
 bool CellTree::should_merge(const Node& parent) const {
@@ -143,6 +159,7 @@ void CellTree::merge_children(NodeId parent) {
   make_leaf(nodes_[parent], children.size(), true);
   for (const NodeId child : children) {
     members += nodes_[child].members;
+    if (nodes_[child].within) nodes_[parent].widen(*nodes_[child].within);
     post_last(*nodes_[child].port, CellMerge{nodes_[parent].port});
     drop_node(child);
   }

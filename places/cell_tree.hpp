@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "geo/area.hpp"
@@ -23,8 +24,9 @@ struct CellLimits {
 // Which cells a layer has: a quadtree of those that somebody is in. Its leaves are cells with members, behind ports; a
 // cell above them has none of its own. Thread: its layer's.
 //
-// Where a cell has split, how many members each child took is known only when it tells: until then it neither splits
-// again nor merges.
+// A cell splits where its members begin to differ, which may be many levels below it: a layer begins with one for the
+// whole Earth, and its first members may all be in one city. How many each child took is known only when it tells:
+// until then it neither splits again nor merges.
 class CellTree {
  public:
   using LeafId = std::uint64_t;  // of one life of a cell; never used again
@@ -46,7 +48,7 @@ class CellTree {
   // One member more, or one fewer: after the cell was told.
   void came(geo::Geohash place);
   void went(geo::Geohash place);
-  void filled(LeafId leaf, std::size_t members);
+  void filled(LeafId leaf, const CellFilled& filled);
 
   // The cells to ask for everybody within the area; see geo::cover(). The one that holds its centre comes first, if
   // there is one: what it finds may spare the others a search.
@@ -67,6 +69,9 @@ class CellTree {
     LeafId leaf = 0;
     std::int64_t members = 0;  // of a leaf; while it is not counted, what came and went since it was made
     bool is_counted = true;
+    std::optional<geo::GeohashRange> within = {};  // of a leaf: wherever anybody in it may be
+
+    void widen(const geo::GeohashRange& by);
   };
 
   NodeId add_node(const geo::Cell& cell, NodeId parent, std::size_t fills, bool is_leaf);

@@ -4,10 +4,12 @@
 #include <array>
 #include <utility>
 
+#include "base/error.hpp"
+
 namespace earshot::places {
 
-CellView::CellView(const geo::Cell& cell, std::size_t fills, std::function<void(std::size_t)> filled)
-    : cell_(cell), fills_left_(fills), filled_(std::move(filled)) {}
+CellView::CellView(std::size_t fills, std::function<void(const CellFilled&)> filled)
+    : fills_left_(fills), filled_(std::move(filled)) {}
 
 void CellView::handle(CellFill message) {
   if (fill_.empty()) {
@@ -18,7 +20,9 @@ void CellView::handle(CellFill message) {
   if (--fills_left_ > 0) return;
   std::ranges::sort(fill_);
   index_ = geo::PlaceIndex(fill_);
-  filled_(fill_.size());
+  CellFilled filled{fill_.size()};
+  if (!fill_.empty()) filled.within = {fill_.front().place, fill_.back().place};
+  filled_(filled);
   filled_ = nullptr;
   fill_ = {};
   for (Waiting& message : std::exchange(waiting_, {})) std::visit([this](auto& one) { run(one); }, message);
@@ -56,9 +60,15 @@ void CellView::run(CellSearch& message) {
 
 void CellView::run(CellSplit& message) {
   std::array<CellFill, 4> parts;
+  std::array<geo::Geohash, 4> last{};
+  for (unsigned which = 0; which < last.size(); ++which) last[which] = message.parent.child(which).range().high;
+  std::size_t into = 0;
   index_.for_each([&](const geo::PlaceKey& key) {
-    for (unsigned which = 0; which < parts.size(); ++which)
-      if (cell_.child(which).holds(key.place)) return parts[which].members.push_back(key);
+    while (key.place > last[into]) {
+      EARSHOT_INVARIANT(into + 1 < last.size(), "the parent of a split holds everybody");
+      ++into;
+    }
+    parts[into].members.push_back(key);
   });
   for (std::size_t which = 0; which < parts.size(); ++which) message.children[which]->post(std::move(parts[which]));
   index_ = {};

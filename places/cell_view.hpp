@@ -18,8 +18,8 @@ namespace earshot::places {
 // in its order then: no query sees a cell half full. Thread: its actor's.
 class CellView {
  public:
-  // `fills` is how many other cells hand their members over to it; `filled` is told once how many came.
-  CellView(const geo::Cell& cell, std::size_t fills, std::function<void(std::size_t)> filled);
+  // `fills` is how many other cells hand their members over to it; `filled` is told once of who came.
+  CellView(std::size_t fills, std::function<void(const CellFilled&)> filled);
 
   void handle(CellChanges message) { take(std::move(message)); }
   void handle(CellSearch message) { take(std::move(message)); }
@@ -45,10 +45,9 @@ class CellView {
   void run(CellMerge& message);
   void run(CellEnd&) { is_over_ = true; }
 
-  const geo::Cell cell_;
   geo::PlaceIndex index_;
   std::size_t fills_left_;
-  std::function<void(std::size_t)> filled_;
+  std::function<void(const CellFilled&)> filled_;
   std::vector<geo::PlaceKey> fill_;  // what has come so far
   std::vector<Waiting> waiting_;
   bool is_over_ = false;

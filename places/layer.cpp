@@ -20,10 +20,12 @@ Layer::Layer(const CellLimits& limits, std::uint16_t shard_count, CellTree::Make
 
 Layer::~Layer() { tree_.end(tables_); }
 
-void Layer::take(ShardId shard, const std::vector<MemberMove>& moves) {
+void Layer::take(ShardId shard, const std::vector<MemberMove>& moves, const UntilTaken& until_taken) {
+  until_taken_ = until_taken;
   for (const MemberMove& move : moves) (*tables_)[shard.value].expect(move.member);
   for (const MemberMove& move : moves) take_one(shard, move);
   tell_all();
+  until_taken_ = nullptr;
 }
 
 void Layer::take_one(ShardId shard, const MemberMove& move) {
@@ -88,12 +90,17 @@ void Layer::cleared(ShardId shard, std::uint64_t version) {
 }
 
 void Layer::tell(CellPort& cell) {
-  if (auto changes = gathered_.extract(&cell)) cell.post(std::move(changes.mapped()));
+  if (auto changes = gathered_.extract(&cell)) post(cell, std::move(changes.mapped()));
 }
 
 void Layer::tell_all() {
-  for (auto& [cell, changes] : gathered_) cell->post(std::move(changes));
+  for (auto& [cell, changes] : gathered_) post(*cell, std::move(changes));
   gathered_.clear();
+}
+
+void Layer::post(CellPort& cell, CellChanges changes) const {
+  changes.until_taken = until_taken_;
+  cell.post(std::move(changes));
 }
 
 void Layer::search(const geo::Search& search, NearbyDone done) const {

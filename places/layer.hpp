@@ -46,10 +46,11 @@ class Layer {
   Layer(const Layer&) = delete;
   Layer& operator=(const Layer&) = delete;
 
-  void take(ShardId shard, const std::vector<MemberMove>& moves);
+  // `until_taken` goes along to the cells.
+  void take(ShardId shard, const std::vector<MemberMove>& moves, const UntilTaken& until_taken = nullptr);
   // Whoever of the shard's members has this version or an older one has left.
   void cleared(ShardId shard, std::uint64_t version);
-  void filled(CellTree::LeafId leaf, std::size_t members) { tree_.filled(leaf, members); }
+  void filled(CellTree::LeafId leaf, const CellFilled& filled) { tree_.filled(leaf, filled); }
 
   // Everybody within the area who is wanted.
   void search(const geo::Search& search, NearbyDone done) const;
@@ -74,11 +75,13 @@ class Layer {
   void gather(CellPort& cell, CellChange change) { gathered_[&cell].changes.push_back(std::move(change)); }
   void tell(CellPort& cell);
   void tell_all();
+  void post(CellPort& cell, CellChanges changes) const;
   void change(MemberPtr member, std::optional<geo::Geohash> from, std::optional<geo::Geohash> to);
 
   const std::shared_ptr<Tables> tables_;
   std::unordered_map<std::string, std::size_t> ahead_;   // of members that moved ahead: how many moves are not settled
   std::unordered_map<CellPort*, CellChanges> gathered_;  // empty between messages
+  UntilTaken until_taken_;                               // of this message
   CellTree tree_;
   std::size_t size_ = 0;
 };

@@ -74,9 +74,16 @@ class ShardWorld : private actors::ShardHost {
     shard_->gather();
     return true;
   }
+  // A page of positions, when the one before it has been taken in; false: there is none to be told.
+  bool scan_page() {
+    if (!std::exchange(scan_asked_, false)) return false;
+    shard_->scan_positions();
+    return true;
+  }
   // Until all positions are told.
   void scan() {
-    while (std::exchange(scan_asked_, false)) shard_->scan_positions();
+    while (scan_page()) {
+    }
   }
   // Until the log has nothing left to do.
   void settle() {
@@ -160,6 +167,10 @@ class ShardWorld : private actors::ShardHost {
   void tell_moves(std::vector<cluster::Move> told, std::vector<cluster::ClearedLayer> cleared) override {
     moves.insert(moves.end(), told.begin(), told.end());
     cleared_layers.insert(cleared_layers.end(), cleared.begin(), cleared.end());
+  }
+  void tell_page(std::vector<cluster::Move> told) override {
+    tell_moves(std::move(told), {});
+    scan_asked_ = true;
   }
   void tell_privacies(std::vector<cluster::PrivacyChange> told) override {
     privacies.insert(privacies.end(), told.begin(), told.end());

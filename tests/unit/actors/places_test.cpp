@@ -470,5 +470,19 @@ TEST_F(PlacesTest, NobodyIsMissedOrSeenTwiceWhileAllMove) {
   for (std::thread& mover : movers) mover.join();
 }
 
+TEST_F(PlacesTest, APageLetsItsSenderGoOnWhenEveryLayerHasIt) {
+  std::vector<cluster::Move> page;
+  for (int n = 0; n < 100; ++n)
+    page.push_back({n % 2 == 0 ? kPeople : kCars, std::to_string(n), score_at({10, 50}), ++version});
+  std::promise<void> taken;
+  places->page(ShardId(0), std::move(page), {nullptr, [&](const void*) { taken.set_value(); }});
+  taken.get_future().get();
+  EXPECT_EQ(size_of(kPeople), 50u);
+  EXPECT_EQ(size_of(kCars), 50u);
+  std::promise<void> nobody;
+  places->page(ShardId(0), {}, {nullptr, [&](const void*) { nobody.set_value(); }});
+  nobody.get_future().get();
+}
+
 }  // namespace
 }  // namespace earshot::actors

@@ -176,6 +176,23 @@ TEST_F(ShardPositionsTest, AllPositionsAreToldAfterAStart) {
   EXPECT_EQ(world.moves.size(), 20u);
 }
 
+TEST_F(ShardPositionsTest, TheNextPageIsReadWhenTheOneBeforeItIsTakenIn) {
+  const std::size_t count = limits::kPositionsPageMax + 1;
+  std::vector<SetPositionsCommand::Item> items;
+  for (std::size_t n = 0; n < count; ++n) items.push_back({member(n), 1.0 * n});
+  ask(set(items));
+  world.settle();
+  world.restart();
+  world.moves.clear();
+  world.scan_page();
+  EXPECT_EQ(world.moves.size(), limits::kPositionsPageMax);
+  world.settle();
+  EXPECT_FALSE(world.all_told);
+  world.scan();
+  EXPECT_EQ(world.moves.size(), count);
+  EXPECT_TRUE(world.all_told);
+}
+
 // Their last tick may be long ago.
 TEST_F(ShardPositionsTest, WhatEndedWhileTheNodeWasOffIsGoneWhenAllIsTold) {
   const std::size_t count = 2 * limits::kExpiriesPerEntryMax + 1;

@@ -214,6 +214,59 @@ TEST_F(LayerTest, CrowdedCellsSplitAndDesertedOnesMerge) {
   EXPECT_EQ(world.alive(), 0u) << "nobody is anywhere";
 }
 
+// Otherwise whoever reads the positions of a start would be millions of members ahead of the cells, which cannot split
+// before they have come to the split.
+TEST_F(LayerTest, APageIsTakenInWhenAllItsCellsHaveIt) {
+  Random random(tests::seed_of_test());
+  std::vector<MemberMove> page;
+  for (std::uint64_t i = 1; i <= 200; ++i)
+    page.push_back({"member-" + std::to_string(i), score_at(tests::point_near(random, {116.4, 39.9}, 90'000)), i});
+  bool is_taken = false;
+  UntilTaken until_taken(nullptr, [&](const void*) { is_taken = true; });
+  layer->take(ShardId(0), page, std::exchange(until_taken, nullptr));
+  EXPECT_GT(layer->cells(), 1u);
+  while (world.step()) world.tell(*layer);
+  EXPECT_TRUE(is_taken);
+
+  UntilTaken again(nullptr, [&](const void*) { is_taken = true; });
+  is_taken = false;
+  layer->take(ShardId(0), {{"member-1", score_at({0, 0}), 1000}}, std::exchange(again, nullptr));
+  move("somebody", score_at({0, 0}));
+  ASSERT_TRUE(world.step());
+  EXPECT_FALSE(is_taken) << "the cell that it has come to does not know of it yet";
+  world.settle(*layer);
+  EXPECT_TRUE(is_taken);
+}
+
+TEST_F(LayerTest, ACrowdInOneCitySplitsAtOnceWhereItBeginsToDiffer) {
+  Random random(tests::seed_of_test());
+  for (int i = 0; i < 3 * 20; ++i)
+    move("member-" + std::to_string(i), score_at(tests::point_near(random, {116.4, 39.9}, 10'000)));
+  while (world.step()) {
+  }
+  EXPECT_EQ(world.made, 1u + 4u) << "the whole Earth's cell, and four whose parent is the city's";
+  world.settle(*layer);
+  for (int i = 0; i < 100; ++i) {
+    const auto asked = ask({*geo::Area::circle({tests::uniform(random, 116, 117), 39.9}, 30'000, "radius")});
+    // Whoever was alone in the city may be anywhere, and comes back.
+    move("member-" + std::to_string(i % 60), score_at(i % 2 == 0 ? geo::Point{-70, -30} : geo::Point{116.3, 39.95}));
+    world.settle(*layer);
+    compare(*asked);
+  }
+}
+
+TEST_F(LayerTest, WhoeverHasMovedWithinACellIsThereWhenItSplits) {
+  for (int i = 0; i < 20; ++i) move("member-" + std::to_string(i), score_at({116.4 + i * 0.001, 39.9}));
+  move("member-0", score_at({170, 60}));
+  move("member-1", score_at({-170, -60}));
+  ASSERT_EQ(layer->cells(), 1u);
+  move("one-more", score_at({116.4, 39.9}));
+  ASSERT_GT(layer->cells(), 1u);
+  const auto asked = ask({*geo::Area::circle({0, 0}, 1e9, "radius")});
+  world.settle(*layer);
+  compare(*asked);
+}
+
 TEST_F(LayerTest, AMillionAtOnePointAreOneCellAtTheFinestLevel) {
   for (int i = 0; i < 1'000; ++i) move("member-" + std::to_string(i), score_at({116.4, 39.9}));
   world.settle(*layer);

@@ -105,7 +105,7 @@ TEST(Nearby, KeepsNoMoreThanTwiceAsManyAsAreWanted) {
 class NearbyCells : public testing::Test {
  protected:
   std::unique_ptr<CellView> cell(double from_degrees, std::size_t members) {
-    auto view = std::make_unique<CellView>(geo::Cell{}, 0, nullptr);
+    auto view = std::make_unique<CellView>(0, nullptr);
     CellChanges changes;
     for (std::size_t i = 0; i < members; ++i) {
       const geo::Geohash place = geo::encode({10 + from_degrees + static_cast<double>(i) * 1e-4, 50});

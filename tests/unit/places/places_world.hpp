@@ -23,10 +23,10 @@ class CellsWorld {
   explicit CellsWorld(std::uint64_t seed) : random_(seed) {}
 
   places::CellTree::MakeCell maker() {
-    return [this](const geo::Cell& cell, places::CellTree::LeafId leaf, std::size_t fills) {
+    return [this](const geo::Cell&, places::CellTree::LeafId leaf, std::size_t fills) {
       auto port = std::make_shared<Port>();
       port->view = std::make_unique<places::CellView>(
-          cell, fills, [this, leaf](std::size_t members) { filled.emplace_back(leaf, members); });
+          fills, [this, leaf](const places::CellFilled& by) { filled.emplace_back(leaf, by); });
       cells_.push_back(port);
       ++made;
       return port;
@@ -52,7 +52,7 @@ class CellsWorld {
     while (step() || !filled.empty()) tell(layer);
   }
   void tell(places::Layer& layer) {
-    for (const auto& [leaf, members] : std::exchange(filled, {})) layer.filled(leaf, members);
+    for (const auto& [leaf, by] : std::exchange(filled, {})) layer.filled(leaf, by);
   }
 
   [[nodiscard]] std::size_t alive() const {
@@ -60,7 +60,7 @@ class CellsWorld {
         std::ranges::count_if(cells_, [](const auto& cell) { return !cell->view->is_over(); }));
   }
 
-  std::vector<std::pair<places::CellTree::LeafId, std::size_t>> filled;
+  std::vector<std::pair<places::CellTree::LeafId, places::CellFilled>> filled;
   std::size_t made = 0;
 
  private:
