@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "actors/completion.hpp"
 #include "base/checksum.hpp"
 #include "base/error.hpp"
 #include "base/ids.hpp"
@@ -112,7 +113,7 @@ class PlaceViews {
   [[nodiscard]] virtual bool is_complete() const = 0;
   // Once that is so: at once, or later on the thread of the last one to do so; not if what this returns is let go
   // before. Never after the end of the node.
-  using Waiting = std::shared_ptr<const std::function<void()>>;
+  using Waiting = Completion::Waiting;
   [[nodiscard]] virtual Waiting when_complete(std::function<void()> then) = 0;
 };
 

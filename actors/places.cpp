@@ -18,7 +18,6 @@
 namespace earshot::actors {
 namespace {
 
-constexpr std::size_t kWaitingMin = 64;
 constexpr std::size_t kLooksPerStep = 1024;
 
 // Layers that were looked at, in an order. Those with something on their way are asked; whoever lets go of it last has
@@ -66,7 +65,9 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
   void privacies(const std::vector<cluster::PrivacyChange>& changes) override {
     for (const auto& [layer, privacy] : changes) privacies_->set(layer, privacy);
   }
-  void all_told(ShardId shard) override;
+  void all_told(ShardId) override {
+    if (shards_untold_.fetch_sub(1, std::memory_order_acq_rel) == 1) completion_.set(true);
+  }
   [[nodiscard]] std::shared_ptr<const places::PrivacyTable> privacy_table() const override { return privacies_; }
 
   void ask(const LayerId& layer, NearbyQuestion question) override {
@@ -92,8 +93,10 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
   void count_layers(std::function<void(std::size_t)> done) override;
   [[nodiscard]] bool has_layer(const LayerId& layer) const override;
   [[nodiscard]] Result<LayerPermit> permit_setting(const LayerId& layer) override;
-  [[nodiscard]] bool is_complete() const override { return shards_untold_.load(std::memory_order_acquire) == 0; }
-  [[nodiscard]] Waiting when_complete(std::function<void()> then) override;
+  [[nodiscard]] bool is_complete() const override { return completion_.is_complete(); }
+  [[nodiscard]] Waiting when_complete(std::function<void()> then) override {
+    return completion_.when_complete(std::move(then));
+  }
 
   void end() override;
   [[nodiscard]] LiveActors& layers() const override { return *layers_; }
@@ -196,9 +199,7 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
   std::atomic<std::size_t> coming_{0};       // permits for layers that were not there
 
   std::atomic<std::size_t> shards_untold_;
-  std::mutex waiting_mutex_;
-  std::vector<std::weak_ptr<const std::function<void()>>> waiting_;
-  std::size_t waiting_max_ = kWaitingMin;  // then those that nobody waits for are dropped
+  Completion completion_;
 };
 
 // The two lists are one order, by version; what matters is the order within each layer.
@@ -222,34 +223,6 @@ void PlacesImpl::tell(ShardId shard, std::vector<cluster::Move> moves, std::vect
   }
   clear_until(UINT64_MAX);
   for (auto& [layer, of_layer] : by_layer) post_always(layer, std::move(of_layer));
-}
-
-void PlacesImpl::all_told(ShardId) {
-  decltype(waiting_) ready;
-  {
-    const std::lock_guard lock(waiting_mutex_);
-    if (shards_untold_.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
-    std::swap(ready, waiting_);
-  }
-  for (const auto& one : ready)
-    if (const Waiting then = one.lock()) (*then)();
-}
-
-PlaceViews::Waiting PlacesImpl::when_complete(std::function<void()> then) {
-  {
-    const std::lock_guard lock(waiting_mutex_);
-    if (!is_complete()) {
-      if (waiting_.size() >= waiting_max_) {
-        std::erase_if(waiting_, [](const auto& one) { return one.expired(); });
-        waiting_max_ = std::max(kWaitingMin, 2 * waiting_.size());
-      }
-      auto waiting = std::make_shared<const std::function<void()>>(std::move(then));
-      waiting_.push_back(waiting);
-      return waiting;
-    }
-  }
-  then();
-  return nullptr;
 }
 
 // ---- which layers there are
@@ -394,10 +367,7 @@ void PlacesImpl::end() {
     by_scan_place_.clear();
     std::swap(entries, entries_);
   }
-  {
-    const std::lock_guard lock(waiting_mutex_);
-    waiting_.clear();
-  }
+  completion_.forget();
   // Before all that waits for them.
   for (const auto& [layer, entry] : entries) caf::anon_send<caf::message_priority::high>(entry.actor, EndLayer{});
 }

@@ -96,21 +96,9 @@ class FakePlaces final : public actors::PlaceViews, public std::enable_shared_fr
   Change next_change() { return next(changes_); }
   Question next_question() { return next(questions_); }
 
-  void set_complete(bool is_complete) {
-    std::vector<std::weak_ptr<const std::function<void()>>> ready;
-    {
-      const std::lock_guard lock(mutex_);
-      is_complete_ = is_complete;
-      if (is_complete) std::swap(ready, waiting_);
-    }
-    for (const auto& one : ready)
-      if (const auto then = one.lock()) (*then)();
-  }
+  void set_complete(bool is_complete) { completion_.set(is_complete); }
   // Sessions that wait until it is complete.
-  [[nodiscard]] std::size_t waiting() const {
-    const std::lock_guard lock(mutex_);
-    return static_cast<std::size_t>(std::ranges::count_if(waiting_, [](const auto& one) { return !one.expired(); }));
-  }
+  [[nodiscard]] std::size_t waiting() const { return completion_.waiting(); }
   void forget_layer(const LayerId& layer) {
     const std::lock_guard lock(mutex_);
     unknown_.insert(layer);
@@ -138,21 +126,9 @@ class FakePlaces final : public actors::PlaceViews, public std::enable_shared_fr
     if (no_permit_) return fail(*no_permit_);
     return permit_;
   }
-  [[nodiscard]] bool is_complete() const override {
-    const std::lock_guard lock(mutex_);
-    return is_complete_;
-  }
+  [[nodiscard]] bool is_complete() const override { return completion_.is_complete(); }
   [[nodiscard]] Waiting when_complete(std::function<void()> then) override {
-    {
-      const std::lock_guard lock(mutex_);
-      if (!is_complete_) {
-        auto waiting = std::make_shared<const std::function<void()>>(std::move(then));
-        waiting_.push_back(waiting);
-        return waiting;
-      }
-    }
-    then();
-    return nullptr;
+    return completion_.when_complete(std::move(then));
   }
 
  private:
@@ -188,8 +164,7 @@ class FakePlaces final : public actors::PlaceViews, public std::enable_shared_fr
   std::condition_variable arrived_;
   std::deque<Change> changes_;
   std::deque<Question> questions_;
-  bool is_complete_ = true;
-  std::vector<std::weak_ptr<const std::function<void()>>> waiting_;
+  actors::Completion completion_{true};
   std::set<LayerId> unknown_;
   actors::LayerPermit permit_;
   std::optional<Error> no_permit_;

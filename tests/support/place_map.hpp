@@ -83,20 +83,8 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
     return held_.size();
   }
   // Before anybody asks.
-  void begin_incomplete() {
-    const std::lock_guard lock(mutex_);
-    is_complete_ = false;
-  }
-  void complete() {
-    std::vector<std::weak_ptr<const std::function<void()>>> ready;
-    {
-      const std::lock_guard lock(mutex_);
-      is_complete_ = true;
-      std::swap(ready, waiting_);
-    }
-    for (const auto& one : ready)
-      if (const auto then = one.lock()) (*then)();
-  }
+  void begin_incomplete() { completion_.set(false); }
+  void complete() { completion_.set(true); }
 
   // PlaceViews
   void ask(const LayerId& layer, actors::NearbyQuestion question) override {
@@ -167,21 +155,9 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
     return (found != layers_.end() && !found->second.empty()) || privacies->own(layer);
   }
   [[nodiscard]] Result<actors::LayerPermit> permit_setting(const LayerId&) override { return actors::LayerPermit(); }
-  [[nodiscard]] bool is_complete() const override {
-    const std::lock_guard lock(mutex_);
-    return is_complete_;
-  }
+  [[nodiscard]] bool is_complete() const override { return completion_.is_complete(); }
   [[nodiscard]] Waiting when_complete(std::function<void()> then) override {
-    {
-      const std::lock_guard lock(mutex_);
-      if (!is_complete_) {
-        auto waiting = std::make_shared<const std::function<void()>>(std::move(then));
-        waiting_.push_back(waiting);
-        return waiting;
-      }
-    }
-    then();
-    return nullptr;
+    return completion_.when_complete(std::move(then));
   }
 
  private:
@@ -266,7 +242,7 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
     auto area = question.area(centre);
     if (!area) return fail(std::move(area.error()));
     actors::NearbyAnswer answer;
-    answer.is_partial = !is_complete_;
+    answer.is_partial = !is_complete();
     for (const auto& [name, score] : layers_[layer]) {
       const places::MemberPtr member = places::Member::make(name, hidden_.contains(name));
       std::optional<geo::Geohash> place = places::place_of(score);
@@ -291,8 +267,7 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
   std::optional<Error> refusal_;
   bool holds_ = false;
   std::vector<std::function<void()>> held_;
-  bool is_complete_ = true;
-  std::vector<std::weak_ptr<const std::function<void()>>> waiting_;
+  actors::Completion completion_{true};
 };
 
 }  // namespace earshot::tests

@@ -30,6 +30,15 @@ class RespBounds : public RespConnectionTest {
     return head + std::string(bytes - head.size(), 'x');
   }
   static std::string rest_of(std::size_t bytes) { return large_echo().substr(bytes); }
+  // The connection is cut off, and counted here, when it has had the whole time from now on that others leave it.
+  void expect_end_when_pressed(const GatewayCounters::Counter& counted) {
+    advance(limits::kWritePressedMs - 1);
+    EXPECT_FALSE(is_over());
+    EXPECT_EQ(counted, 0u);
+    advance(1);
+    EXPECT_TRUE(is_over());
+    EXPECT_EQ(counted, 1u);
+  }
 };
 
 TEST_F(RespBounds, CommandsUnderWayPassAtTheLimitAndOneMoreWaits) {
@@ -265,11 +274,7 @@ TEST_F(RespBounds, WhileAnotherWaitsToBeReadASlowSenderIsCutOffSooner) {
   client.say(half_of(limits::kRespSmallRequestBytes + 1));
   const ReadingRoom::Place others(reading_, limits::kReadingBytesMax);
   auto waiting = reading_.enter(1);
-  advance(limits::kWritePressedMs - 1);
-  EXPECT_FALSE(is_over());
-  advance(1);
-  EXPECT_TRUE(is_over());
-  EXPECT_EQ(counters_.slow_senders, 1u);
+  expect_end_when_pressed(counters_.slow_senders);
 }
 
 TEST_F(RespBounds, WhatWasReadWholeKeepsNoRoomWhileItWaitsForTheNode) {
@@ -295,12 +300,7 @@ TEST_F(RespBounds, WhoWaitsForTheNodeIsNoSlowSenderThoughAnotherWaitsToBeRead) {
   finish(places_->next_change());
   finish<SizeQuestion>(places_->next_question(), std::size_t{1});
   client.hear();
-  advance(limits::kWritePressedMs - 1);
-  EXPECT_FALSE(is_over()) << "from now on it has the whole time";
-  EXPECT_EQ(counters_.slow_senders, 0u);
-  advance(1);
-  EXPECT_TRUE(is_over());
-  EXPECT_EQ(counters_.slow_senders, 1u);
+  expect_end_when_pressed(counters_.slow_senders);
 }
 
 TEST_F(RespBounds, WhoTakesNoRepliesKeepsNoRoomFromAnother) {
@@ -314,11 +314,7 @@ TEST_F(RespBounds, WhoTakesNoRepliesKeepsNoRoomFromAnother) {
   ASSERT_EQ(reading_.used(), limits::kRespRequestBytesMax) << "it stopped within a request";
   const ReadingRoom::Place others(reading_, limits::kReadingBytesMax);
   auto waiting = reading_.enter(1);
-  advance(limits::kWritePressedMs - 1);
-  EXPECT_FALSE(is_over());
-  advance(1);
-  EXPECT_TRUE(is_over());
-  EXPECT_EQ(counters_.slow_readers, 1u);
+  expect_end_when_pressed(counters_.slow_readers);
 }
 
 TEST_F(RespBounds, WhoseRequestGetsOnMayTakeItsRepliesAtLeisure) {
@@ -355,11 +351,7 @@ TEST_F(RespBounds, WhileAnswersFillTheMemoryASlowTakerOfOneIsCutOffSooner) {
   finish<actors::LayersQuestion>(places_->next_question(), actors::FoundLayers{{{LayerId::trusted("a"), 1}}});
   ASSERT_EQ(answers_.used(), std::string("*1\r\n$1\r\na\r\n").size()) << "it is being written";
   const ByteLease others(answers_, limits::kAnswersBytesMax);
-  advance(limits::kWritePressedMs - 1);
-  EXPECT_FALSE(is_over());
-  advance(1);
-  EXPECT_TRUE(is_over());
-  EXPECT_EQ(counters_.slow_readers, 1u);
+  expect_end_when_pressed(counters_.slow_readers);
 }
 
 TEST_F(RespBounds, AReplyAtTheLimitPassesAndOneByteMoreIsAnError) {
