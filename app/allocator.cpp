@@ -15,4 +15,10 @@ void keep_freed_memory([[maybe_unused]] std::uint64_t ms) {
 #endif
 }
 
+void give_back_freed_memory() {
+#if defined(EARSHOT_MIMALLOC) && MI_MALLOC_VERSION >= 300
+  mi_collect(false);
+#endif
+}
+
 }  // namespace earshot::app

@@ -24,6 +24,7 @@ namespace {
 
 // What a node frees with a flush it needs again before the next one; over flushes of 5 s, a longer time gains nothing.
 constexpr std::uint64_t kFreedMemoryKeptMs = 1'000;
+constexpr timespec kGivesBackEvery{1, 0};
 
 // Blocked before any thread starts, so that all of them leave these signals to the one that waits.
 sigset_t block_signals() {
@@ -73,8 +74,11 @@ void tell_counters(const gateway::Gateway& gateway) {
 // Until a signal other than the one that means: read again what may change while the node runs.
 int wait_to_stop(const sigset_t& signals, gateway::Gateway& gateway) {
   for (;;) {
-    const int signal = ::sigwaitinfo(&signals, nullptr);
-    if (signal < 0) continue;  // EINTR, when the process was stopped and goes on
+    const int signal = ::sigtimedwait(&signals, nullptr, &kGivesBackEvery);
+    if (signal < 0) {  // the time is over, or EINTR, when the process was stopped and goes on
+      give_back_freed_memory();
+      continue;
+    }
     if (signal != SIGHUP) return signal;
     tell_counters(gateway);
     if (const Status read = gateway.reload(); read)

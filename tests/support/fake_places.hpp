@@ -96,6 +96,15 @@ class FakePlaces final : public actors::PlaceViews, public std::enable_shared_fr
   Change next_change() { return next(changes_); }
   Question next_question() { return next(questions_); }
 
+  // Nothing that was asked is answered any more.
+  void forget_all() {
+    std::deque<Change> changes;
+    std::deque<Question> questions;
+    const std::lock_guard lock(mutex_);
+    std::swap(changes, changes_);
+    std::swap(questions, questions_);
+  }
+
   void set_complete(bool is_complete) { completion_.set(is_complete); }
   // Sessions that wait until it is complete.
   [[nodiscard]] std::size_t waiting() const { return completion_.waiting(); }

@@ -30,6 +30,9 @@ ShardId shard_in(const LayerId& layer, const std::string& member) {
 
 class PlaceDeskTest : public testing::Test {
  protected:
+  // What nobody has answered leads back to whom it was asked.
+  ~PlaceDeskTest() override { places->forget_all(); }
+
   template <class T>
   PlaceDesk::Done<T> into(std::optional<Result<T>>& answer) {
     return [&answer](Result<T> given) {
