@@ -5,8 +5,9 @@
 #include "geo/distance.hpp"
 
 // The widest vectors of the processor that runs this, where compilers can choose at run time; NEON is in every ARM64.
-// Without fused operations, which would round otherwise than VectorBox does.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+// Without fused operations, which would round otherwise than VectorBox does. ThreadSanitizer is not there yet when the
+// loader chooses.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__)
 #define EARSHOT_WIDE_VECTORS __attribute__((target_clones("avx2", "default")))
 #else
 #define EARSHOT_WIDE_VECTORS
