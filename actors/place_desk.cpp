@@ -82,8 +82,11 @@ void PlaceDesk::set(SetPositionsCommand command, Done<Outcomes> done) const {
   if (command.items.empty()) return done(Outcomes{});
   auto permit = views_->permit_setting(command.layer);
   if (!permit) return done(fail(std::move(permit.error())));
-  if (*permit)
-    done = [permit = std::move(*permit), done = std::move(done)](Result<Outcomes> answer) { done(std::move(answer)); };
+  if (permit->is_busy) done = answered_late(command.layer, std::move(done));
+  if (permit->place)
+    done = [place = std::move(permit->place), done = std::move(done)](Result<Outcomes> answer) {
+      done(std::move(answer));
+    };
   if (command.items.size() == 1) {
     const ShardId shard = shard_of(command.layer, command.items.front().member, router_->shard_count());
     auto pass_on = [done = std::move(done)](Result<PositionsAnswer> answer) {
@@ -102,6 +105,13 @@ void PlaceDesk::set(SetPositionsCommand command, Done<Outcomes> done) const {
     };
     router_->shard(shard).post(ShardPositions{std::move(part.command), std::move(add)});
   }
+}
+
+// When the layer has taken in all that it was told before the answer.
+PlaceDesk::Done<PlaceDesk::Outcomes> PlaceDesk::answered_late(const LayerId& layer, Done<Outcomes> done) const {
+  return [views = views_, layer, done = std::move(done)](Result<Outcomes> answer) {
+    views->ask(layer, SizeQuestion{[answer = std::move(answer), done](std::size_t) { done(answer); }});
+  };
 }
 
 void PlaceDesk::clear(ClearPositionsCommand command, Done<std::uint64_t> done) const {

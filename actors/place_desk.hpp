@@ -64,6 +64,7 @@ class PlaceDesk {
              std::function<double(const places::FoundMember&)> score, Done<std::uint64_t> done) const;
 
  private:
+  [[nodiscard]] Done<Outcomes> answered_late(const LayerId& layer, Done<Outcomes> done) const;
   // Step by step: the next one is begun when the one before it has been answered, so that none is a flood.
   void clear_on(std::shared_ptr<const std::vector<LayerId>> layers, std::size_t from, std::uint64_t cleared,
                 Done<std::uint64_t> done) const;

@@ -86,8 +86,12 @@ inline std::uint64_t scan_place_of(std::string_view layer) {
   return std::max<std::uint64_t>(checksum_of(layer) >> 12, 1);
 }
 
-// Kept by whoever changes a layer until the change is answered.
-using LayerPermit = std::shared_ptr<const void>;
+struct LayerPermit {
+  std::shared_ptr<const void> place = {};  // of a layer that was not there: kept until the change is answered
+  // The layer is behind: the change is answered when it has taken in what it was told until then, so that whoever waits
+  // for answers does not get too far ahead of it.
+  bool is_busy = false;
+};
 
 // Where everybody is, in memory, for whoever asks. Thread-safe, and nothing waits. What was answered to an update is
 // seen by every question that is asked after the answer.

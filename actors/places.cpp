@@ -19,6 +19,7 @@ namespace earshot::actors {
 namespace {
 
 constexpr std::size_t kLooksPerStep = 1024;
+constexpr std::size_t kBusyPart = 4;  // of the changes that may wait in a layer: a fourth, and it is behind
 
 // Layers that were looked at, in an order. Those with something on their way are asked; whoever lets go of it last has
 // the whole answer: a layer that ends without an answer has nobody. Any thread.
@@ -335,11 +336,13 @@ bool PlacesImpl::has_layer(const LayerId& layer) const {
 Result<LayerPermit> PlacesImpl::permit_setting(const LayerId& layer) {
   const std::shared_lock lock(mutex_);
   if (const auto found = entries_.find(layer); found != entries_.end()) {
-    if (found->second.gauge->waiting.load(std::memory_order_relaxed) <= limits_.layer_changes_waiting_max) return {};
+    const std::size_t waiting = found->second.gauge->waiting.load(std::memory_order_relaxed);
+    if (waiting <= limits_.layer_changes_waiting_max)
+      return LayerPermit{nullptr, waiting > limits_.layer_changes_waiting_max / kBusyPart};
     return fail(
         Error{ErrorCode::kOverloaded, "layer", "as many changes as may wait to be shown in it", limits::kRetryAfterMs});
   }
-  LayerPermit permit(this, [self = shared_from_this()](const void*) { self->coming_.fetch_sub(1); });
+  LayerPermit permit{{this, [self = shared_from_this()](const void*) { self->coming_.fetch_sub(1); }}};
   if (entries_.size() + coming_.fetch_add(1) < limits_.layers_max) return permit;
   return fail(
       Error{ErrorCode::kOverloaded, "layer",

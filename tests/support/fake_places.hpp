@@ -114,7 +114,7 @@ class FakePlaces final : public actors::PlaceViews, public std::enable_shared_fr
   }
   void permit(Result<actors::LayerPermit> given) {
     const std::lock_guard lock(mutex_);
-    permit_ = given.value_or(nullptr);
+    permit_ = given.value_or(actors::LayerPermit());
     no_permit_ = given ? std::nullopt : std::optional(given.error());
   }
 

@@ -328,6 +328,26 @@ TEST_F(PlaceDeskTest, ClearingAllIsOfTheLayersThatThereArePageByPage) {
   EXPECT_EQ(number->value(), 3u);
 }
 
+TEST_F(PlaceDeskTest, ALayerThatIsBehindIsWaitedForBeforeTheAnswer) {
+  for (const std::vector<std::string>& members : {std::vector<std::string>{"ada"}, names(20)}) {
+    outcomes.reset();
+    places->permit(LayerPermit{nullptr, true});
+    desk->set(set_of(members), into(outcomes));
+    places->permit(LayerPermit());
+    EXPECT_EQ(places->questions(), 0u) << "the shards are told at once, in the order of the calls";
+    for (const auto& part : changes()) part.done();
+    EXPECT_FALSE(outcomes);
+    const auto behind = places->next_question();
+    EXPECT_EQ(behind.layer, kPeople);
+    behind.answer<SizeQuestion>(1);
+    ASSERT_TRUE(outcomes && *outcomes);
+    EXPECT_EQ((*outcomes)->size(), members.size());
+  }
+  desk->set(set_of({"ada"}), into(outcomes = std::nullopt));
+  for (const auto& part : changes()) part.done();
+  EXPECT_TRUE(outcomes);
+}
+
 TEST_F(PlaceDeskTest, WithoutAPermitNothingIsSetAndItIsKeptUntilTheAnswer) {
   places->permit(fail(ErrorCode::kOverloaded, "layer", "too many"));
   desk->set({kPeople, PositionCondition::kAlways, {{"ada", 1, 0}}}, into(outcomes));
@@ -336,7 +356,7 @@ TEST_F(PlaceDeskTest, WithoutAPermitNothingIsSetAndItIsKeptUntilTheAnswer) {
   for (const std::vector<std::string>& members : {std::vector<std::string>{"ada"}, names(20)}) {
     outcomes.reset();
     auto permit = std::make_shared<int>();
-    places->permit(LayerPermit(permit));
+    places->permit(LayerPermit{permit});
     desk->set(set_of(members), into(outcomes));
     places->permit(LayerPermit());
     EXPECT_GT(permit.use_count(), 1);

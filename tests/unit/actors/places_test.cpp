@@ -383,10 +383,10 @@ TEST_F(PlacesTest, ANodeHasAsManyLayersAsTheLimitAndNotOneMore) {
   EXPECT_EQ(refused.error().code, ErrorCode::kOverloaded);
   EXPECT_EQ(refused.error().field, "layer");
   EXPECT_TRUE(places->permit_setting(layer(0))) << "it is there";
-  one->reset();
+  one->place.reset();
   EXPECT_TRUE(places->permit_setting(layer(kLayersMax))) << "one of them did not come";
   move("ada", 1.0, layer(kLayersMax - 2)), move("ada", 1.0, layer(kLayersMax - 1));
-  two->reset();
+  two->place.reset();
   EXPECT_FALSE(places->permit_setting(layer(kLayersMax)));
   move("ada", std::nullopt, layer(0));
   while (!places->permit_setting(layer(kLayersMax))) std::this_thread::yield();  // until its actor has ended
@@ -410,14 +410,18 @@ TEST_F(PlacesTest, ALayerWithAsMuchToDoAsTheLimitTakesNoMore) {
   move("ada", 1.0), move("taxi", 1.0, kCars);
   EXPECT_EQ(size_of(kPeople), 1u);
   const auto busy = keep_busy();
-  for (std::size_t i = 0; i < kChangesMax; ++i) move("ada", 2.0 + static_cast<double>(i));
-  EXPECT_TRUE(places->permit_setting(kPeople));
+  for (std::size_t i = 0; i < kChangesMax / 4; ++i) move("ada", 2.0 + static_cast<double>(i));
+  EXPECT_FALSE(places->permit_setting(kPeople)->is_busy);
+  for (std::size_t i = kChangesMax / 4; i < kChangesMax; ++i) {
+    move("ada", 2.0 + static_cast<double>(i));
+    ASSERT_TRUE(places->permit_setting(kPeople)->is_busy);
+  }
   move("ada", 1.0);
   const auto refused = places->permit_setting(kPeople);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kOverloaded);
   EXPECT_EQ(refused.error().field, "layer");
-  EXPECT_TRUE(places->permit_setting(kCars));
+  EXPECT_FALSE(places->permit_setting(kCars)->is_busy);
   busy->set_value();
   EXPECT_EQ(size_of(kPeople), 1u);
   EXPECT_TRUE(places->permit_setting(kPeople));
