@@ -147,7 +147,7 @@ void PlaceDesk::clear_layers(const std::vector<LayerId>& layers, Done<std::uint6
   for (const LayerId& layer : layers)
     if (!layer.empty() && (!only_known || views_->has_layer(layer))) different.push_back(layer);
   std::ranges::sort(different);
-  different.erase(std::ranges::unique(different).begin(), different.end());
+  different.erase(std::unique(different.begin(), different.end()), different.end());
   clear_on(std::make_shared<const std::vector<LayerId>>(std::move(different)), 0, 0, std::move(done));
 }
 

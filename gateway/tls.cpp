@@ -16,7 +16,7 @@
 namespace earshot::gateway {
 namespace {
 
-constexpr std::int64_t kDayS = 24 * 3600;
+constexpr std::int64_t kDayS = std::int64_t{24} * 3600;
 constexpr int kWarnDays = 14;  // before a certificate ends
 
 using Certificate = std::unique_ptr<X509, openssl::Free<X509_free>>;
