@@ -57,9 +57,7 @@ class LayerActor final : public caf::event_based_actor {
       : caf::event_based_actor(config),
         setup_(std::move(setup)),
         layer_(std::in_place, setup_.limits, setup_.shard_count,
-               [this](const geo::Cell&, places::CellTree::LeafId leaf, std::size_t fills) {
-                 return make_cell(leaf, fills);
-               }) {}
+               [this](places::CellTree::LeafId leaf, std::size_t fills) { return make_cell(leaf, fills); }) {}
 
   const char* name() const override { return "layer"; }
 

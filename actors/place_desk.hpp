@@ -22,7 +22,8 @@ namespace earshot::actors {
 Status check_member(std::string_view member);
 
 // Where gateways say and ask where people are. A change goes to the shards of those whom it is about, and is answered
-// when all of them have committed it and every later question sees it; questions go to the views.
+// when all of them have committed it and every later question sees it, and where a layer is behind once it has caught
+// up with that; questions go to the views.
 //
 // What is asked is checked whole before any of it is done. Across shards a change is not atomic: when one of them
 // refuses, others may have done their part, and so may a question see some of it done. What one thread asks for, each

@@ -42,7 +42,7 @@ CellTree::NodeId CellTree::add_node(const geo::Cell& cell, NodeId parent, std::s
 
 void CellTree::make_leaf(Node& node, std::size_t fills, bool is_counted) {
   node.leaf = ++last_leaf_;
-  node.port = make_(node.cell, node.leaf, fills);
+  node.port = make_(node.leaf, fills);
   node.is_counted = is_counted;
   ++leaves_;
 }

@@ -31,7 +31,7 @@ class CellTree {
  public:
   using LeafId = std::uint64_t;  // of one life of a cell; never used again
   // Makes a cell that waits for so many fills, and tells filled() then what it tells.
-  using MakeCell = std::function<std::shared_ptr<CellPort>(const geo::Cell&, LeafId, std::size_t fills)>;
+  using MakeCell = std::function<std::shared_ptr<CellPort>(LeafId, std::size_t fills)>;
 
   // Called before the tree tells a cell that it splits, merges or ends: what it has not been told of its members yet,
   // it has to be told first.
@@ -43,7 +43,7 @@ class CellTree {
   CellTree(const CellTree&) = delete;
   CellTree& operator=(const CellTree&) = delete;
 
-  // The cell for a place, made if nobody is there yet.
+  // The cell for a place, made if nobody is there yet. From then on somebody may be there: it splits accordingly.
   CellPort& leaf_for(geo::Geohash place);
   // One member more, or one fewer: after the cell was told.
   void came(geo::Geohash place);

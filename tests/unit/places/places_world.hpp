@@ -23,7 +23,7 @@ class CellsWorld {
   explicit CellsWorld(std::uint64_t seed) : random_(seed) {}
 
   places::CellTree::MakeCell maker() {
-    return [this](const geo::Cell&, places::CellTree::LeafId leaf, std::size_t fills) {
+    return [this](places::CellTree::LeafId leaf, std::size_t fills) {
       auto port = std::make_shared<Port>();
       port->view = std::make_unique<places::CellView>(
           fills, [this, leaf](const places::CellFilled& by) { filled.emplace_back(leaf, by); });
