@@ -70,12 +70,12 @@ Network::~Network() {
 }
 
 std::unique_ptr<client::Link> Network::make_link(std::shared_ptr<Process> process, const client::Options& options,
-                                                 client::LinkEvents& events) {
-  return std::make_unique<SimLink>(world_, *this, std::move(process), events, options.request_timeout_ms);
+                                                 const std::string& address, client::LinkEvents& events) {
+  return std::make_unique<SimLink>(world_, *this, std::move(process), events, options, address);
 }
 
-std::shared_ptr<Connection> Network::connect() {
-  if (!host_.accepts()) return nullptr;
+std::shared_ptr<Connection> Network::connect(const std::string& address) {
+  if (address != kNodeAddress || !host_.accepts()) return nullptr;
   auto connection = std::make_shared<Connection>(world_, options_, host_);
   connection->server = std::make_shared<ServerEnd>(world_, *this, host_, connection);
   std::erase_if(connections_, [](const auto& each) { return each.expired(); });

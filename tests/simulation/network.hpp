@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "actors/broker.hpp"
@@ -26,6 +27,9 @@ class Host : public actors::Broker {
   // A suspended node takes nothing from the network before this time.
   [[nodiscard]] virtual const std::uint64_t& sleeps_until_ms() const = 0;
 };
+
+// The node's address, as its clients know it.
+inline constexpr const char* kNodeAddress = "node";
 
 struct NetworkOptions {
   std::uint64_t delay_ms_max = 5;  // one way
@@ -63,9 +67,9 @@ class Network {
   Network& operator=(const Network&) = delete;
 
   std::unique_ptr<client::Link> make_link(std::shared_ptr<Process> process, const client::Options& options,
-                                          client::LinkEvents& events);
-  // Null: refused.
-  std::shared_ptr<Connection> connect();
+                                          const std::string& address, client::LinkEvents& events);
+  // To the node of this address. Null: refused.
+  std::shared_ptr<Connection> connect(const std::string& address);
 
   // For the checkers: a session has given a message to its connection.
   std::function<void(const DeviceName&, Sequence)> delivered = [](const DeviceName&, Sequence) {};
