@@ -21,8 +21,7 @@ std::size_t words_behind(const RequestVoteResult&) { return flat::words_of<schem
 std::size_t words_behind(const AppendEntriesResult&) { return flat::words_of<schema::AppendEntriesResult>(); }
 std::size_t words_behind(const TimeoutNow&) { return flat::words_of<schema::TimeoutNow>(); }
 std::size_t words_behind(const InstallSnapshot& from) {
-  return flat::words_of<schema::InstallSnapshot>() + flat::words_of_data(from.metadata.configuration.size()) +
-         flat::words_of_data(from.data.size());
+  return flat::words_of<schema::InstallSnapshot>() + flat::words_of_data(from.metadata.configuration.size());
 }
 std::size_t words_behind(const AppendEntries& from) {
   std::size_t words =
@@ -83,7 +82,6 @@ void write(const InstallSnapshot& from, schema::RaftMessage::Builder message) {
   to.setSnapshotTerm(from.metadata.term.value);
   to.setConfiguration(flat::data(from.metadata.configuration));
   to.setConfigurationIndex(from.metadata.configuration_index.value);
-  to.setData(flat::data(from.data));
 }
 
 void write(const TimeoutNow& from, schema::RaftMessage::Builder message) {
@@ -120,15 +118,12 @@ Result<AppendEntries> read(schema::AppendEntries::Reader from) {
   return to;
 }
 
-Result<InstallSnapshot> read(schema::InstallSnapshot::Reader from) {
+InstallSnapshot read(schema::InstallSnapshot::Reader from) {
   InstallSnapshot to;
-  const auto data = from.getData();
-  if (data.size() > kSnapshotBytesMax) return flat::corrupt("data", "exceeds snapshot_bytes_max");
   to.metadata.index = LogIndex(from.getIndex());
   to.metadata.term = Term(from.getSnapshotTerm());
   to.metadata.configuration = flat::view(from.getConfiguration());
   to.metadata.configuration_index = LogIndex(from.getConfigurationIndex());
-  to.data = flat::view(data);
   return to;
 }
 

@@ -44,9 +44,9 @@ struct AppendEntriesResult {
   bool operator==(const AppendEntriesResult&) const = default;
 };
 
+// The leader's log was cut beyond what the follower has. The state is not in here: the follower fetches it.
 struct InstallSnapshot {
   storage::SnapshotMetadata metadata;
-  std::string data;
   bool operator==(const InstallSnapshot&) const = default;
 };
 
@@ -63,8 +63,6 @@ struct RaftMessage {
 
 // Entries of one message together; a longer tail follows in further messages. One entry always fits.
 inline constexpr std::size_t kAppendBytesMax = 16 << 20;
-// Bytes of a state that can be installed in one message: what one Cap'n Proto blob can hold is twice this.
-inline constexpr std::size_t kSnapshotBytesMax = 256 << 20;
 
 // One Cap'n Proto message (schema/peer.capnp), then 8 bytes of checksum over it: a flipped bit would be believed else.
 std::string encode(const RaftMessage& message);

@@ -31,7 +31,7 @@ class RaftReplica final : public Replica {
   void receive(const PeerMessage& message, std::uint64_t now_ms) override;
   void tick(std::uint64_t now_ms) override;
   void snapshot_flushed(LogIndex flushed, std::uint64_t now_ms) override;
-  void snapshot_installed(std::uint64_t now_ms) override;
+  void snapshot_installed(LogIndex applied, std::uint64_t now_ms) override;
 
   [[nodiscard]] Role role() const override;
   [[nodiscard]] Term term() const override { return Term(raft_engine_term(engine_.get())); }
@@ -58,10 +58,9 @@ class RaftReplica final : public Replica {
     std::uint64_t ticket;  // goes when this write is synced
     PeerMessage message;
   };
-  struct Install {  // a received snapshot on its way into the state, then into the log
+  struct Install {  // a received snapshot: the state comes first, then the log
     storage::SnapshotMetadata metadata;
-    std::string data;
-    bool asked = false;
+    bool asked = false;  // the state is seen to
   };
   struct Sent {  // a snapshot under way to a member
     LogIndex index;
@@ -101,7 +100,7 @@ class RaftReplica final : public Replica {
   // False when there is nothing to send after all.
   [[nodiscard]] bool fill(const raft_engine_message& from, RaftMessage& to);
   [[nodiscard]] bool fill_append(const raft_engine_message& from, AppendEntries& to) const;
-  [[nodiscard]] bool fill_install(const raft_engine_message& from, InstallSnapshot& to);
+  void fill_install(const raft_engine_message& from, InstallSnapshot& to);
   void post(PeerMessage message);
   void release_messages();
 
@@ -111,7 +110,7 @@ class RaftReplica final : public Replica {
   [[nodiscard]] bool snapshot_under_way();
   [[nodiscard]] LogIndex cut_below(LogIndex snapshot) const;
   void snapshot_synced(const Write& write);
-  void begin_install(InstallSnapshot install);
+  void begin_install(storage::SnapshotMetadata metadata);
   void proceed_with_install();
   void write_install();
   void install_synced();

@@ -22,7 +22,7 @@ struct Member {
   bool voter = true;
 };
 
-// A Raft message between two replicas of one group, whole: with the entries or the snapshot that libraft leaves out.
+// A Raft message between two replicas of one group, whole: with the entries that libraft leaves out.
 // `body` is the encoding of cluster/raft_message.hpp.
 struct PeerMessage {
   NodeId from;
@@ -44,11 +44,9 @@ class ReplicaHost {
   virtual void role_changed(Role role, Term term) = 0;
   // Calls tick() at or after this time (ms, monotonic) at the latest; replaces the time asked for before.
   virtual void wake_at(std::uint64_t monotonic_ms) = 0;
-  // A leader wants to install its snapshot on a follower that lags behind the log: the bytes of the state at
-  // metadata.index.
-  virtual Result<std::string> read_snapshot(const storage::SnapshotMetadata& metadata) = 0;
-  // Replace the state by this snapshot, durably, then call snapshot_installed(). The log is replaced after that.
-  virtual void install_snapshot(const storage::SnapshotMetadata& metadata, std::string data) = 0;
+  // The log lags behind what the leader's log still has. Get a state that stands at metadata.index or above, durably in
+  // the place of the present one, then call snapshot_installed(). The log is replaced after that.
+  virtual void install_snapshot(const storage::SnapshotMetadata& metadata) = 0;
 };
 
 // One copy of one shard's log: drives libraft's raft_step by its contract. Events in, calls on the host out; no I/O, no
@@ -92,7 +90,9 @@ class Replica {
   // The state environment holds everything up to `flushed`, synced: it is the snapshot now; the log may be cut below
   // it.
   virtual void snapshot_flushed(LogIndex flushed, std::uint64_t now_ms) = 0;
-  virtual void snapshot_installed(std::uint64_t now_ms) = 0;
+  // The state that install_snapshot() asked for is there, synced, and stands at `applied`: metadata.index or above.
+  // Entries through `applied` are not applied again.
+  virtual void snapshot_installed(LogIndex applied, std::uint64_t now_ms) = 0;
 
   [[nodiscard]] virtual Role role() const = 0;
   [[nodiscard]] virtual Term term() const = 0;

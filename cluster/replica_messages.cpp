@@ -63,7 +63,7 @@ void RaftReplica::receive(const PeerMessage& message, std::uint64_t now_ms) {
     raft_engine_update update;
     raft_engine_receive(engine_.get(), now_ms_, &received, &update);
     // The log is replaced first: messages and writes of this step are about the log that will be.
-    if (update.install_snapshot) begin_install(std::move(*install));
+    if (update.install_snapshot) begin_install(std::move(install->metadata));
     absorb(update);
     proceed_with_install();
   } else if (auto* vote = std::get_if<RequestVote>(&decoded->content)) {
@@ -132,7 +132,7 @@ bool RaftReplica::feed(const raft_engine_message& message, std::vector<storage::
 
 // ---- outgoing
 
-// Entries and snapshots are filled in now: by the time a message may leave, the log can be another.
+// Entries are filled in now: by the time a message may leave, the log can be another.
 void RaftReplica::send_all(const raft_engine_message* messages, unsigned count) {
   for (unsigned i = 0; i < count; ++i) {
     RaftMessage message;
@@ -160,7 +160,7 @@ bool RaftReplica::fill(const raft_engine_message& from, RaftMessage& to) {
           AppendEntriesResult{LogIndex(result.rejected), LogIndex(result.last_index), result.features, result.capacity};
       return true;
     }
-    case RAFT_ENGINE_INSTALL_SNAPSHOT: return fill_install(from, to.content.emplace<InstallSnapshot>());
+    case RAFT_ENGINE_INSTALL_SNAPSHOT: fill_install(from, to.content.emplace<InstallSnapshot>()); return true;
     case RAFT_ENGINE_TIMEOUT_NOW: {
       const auto& timeout = from.timeout_now;
       to.content = TimeoutNow{LogIndex(timeout.last_index), Term(timeout.last_term)};
@@ -181,16 +181,11 @@ bool RaftReplica::fill_append(const raft_engine_message& from, AppendEntries& to
   return !to.entries.empty();
 }
 
-// When the host cannot read the snapshot now, nothing is sent; libraft tries again when the member answers a heartbeat.
-bool RaftReplica::fill_install(const raft_engine_message& from, InstallSnapshot& to) {
+void RaftReplica::fill_install(const raft_engine_message& from, InstallSnapshot& to) {
   EARSHOT_INVARIANT(log_.snapshot() && log_.snapshot_index().value == from.install_snapshot.index,
                     "the engine sends the snapshot that there is");
   sent_[NodeId(from.peer)] = {log_.snapshot_index(), now_ms_, now_ms_};
-  auto data = host_.read_snapshot(*log_.snapshot());
-  if (!data || data->size() > kSnapshotBytesMax) return false;
   to.metadata = *log_.snapshot();
-  to.data = std::move(*data);
-  return true;
 }
 
 // Thesis, figure 3.1: term and vote are on stable storage before anybody hears of them. One queue keeps the order also

@@ -73,19 +73,20 @@ void RaftReplica::snapshot_synced(const Write& write) {
 
 // ---- installing a leader's snapshot
 //
-//   received ──► earlier writes synced ──► host swaps the state ──► LogWrite{snapshot, drop_log} ──synced──► engine
+//   received ──► earlier writes synced ──► host fetches a state ──► LogWrite{snapshot, drop_log} ──synced──► engine
 //
-// A crash before the state is swapped leaves nothing; one between the swap and the log write leaves a state ahead of
-// its log, which recover() takes up. The log write never comes before the state it speaks of.
+// The state may stand above the snapshot: what the log brings below it is not applied again. A crash before the state
+// is there leaves nothing; one between the state and the log write leaves a state ahead of its log, which recover()
+// takes up. The log write never comes before the state it speaks of.
 
-void RaftReplica::begin_install(InstallSnapshot install) {
+void RaftReplica::begin_install(storage::SnapshotMetadata metadata) {
   EARSHOT_INVARIANT(!install_, "one snapshot is installed at a time");
   // The engine's log is the snapshot already; nothing written or completed before speaks of this log.
-  log_.reset(install.metadata, install.metadata.index);
+  log_.reset(metadata, metadata.index);
   synced_ = LogIndex{};
   ++generation_;
   membership_changed();
-  install_ = Install{std::move(install.metadata), std::move(install.data)};
+  install_ = Install{std::move(metadata)};
 }
 
 void RaftReplica::proceed_with_install() {
@@ -97,14 +98,15 @@ void RaftReplica::proceed_with_install() {
     write_install();
     return;
   }
-  host_.install_snapshot(install_->metadata, std::move(install_->data));
+  host_.install_snapshot(install_->metadata);
 }
 
-void RaftReplica::snapshot_installed(std::uint64_t now_ms) {
+void RaftReplica::snapshot_installed(LogIndex applied, std::uint64_t now_ms) {
   EARSHOT_INVARIANT(install_ && install_->asked && install_->metadata.index > applied_,
                     "the host was asked to install");
+  EARSHOT_INVARIANT(applied >= install_->metadata.index, "the state stands at the snapshot or above");
   at(now_ms);
-  applied_ = install_->metadata.index;
+  applied_ = applied;
   write_install();
   settle();
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <functional>
 #include <map>
 #include <memory>
@@ -22,7 +21,8 @@ namespace earshot::tests {
 
 // Several replicas of one group in one thread, on virtual time, from one seed: a network that delays, drops, doubles,
 // reorders and cuts links one way or both; disks that sync late and lose on a crash what was not synced; state that is
-// flushed late; snapshots that are installed late. Everything that happens is an event in one queue.
+// flushed late; states that are fetched from whoever leads, and take a while. Everything that happens is an event in
+// one queue.
 class RaftCluster {
  public:
   struct Settings {
@@ -188,13 +188,6 @@ class RaftCluster {
   struct State {
     LogIndex index;
     std::uint64_t hash = 0;
-
-    [[nodiscard]] std::string bytes() const { return {reinterpret_cast<const char*>(this), sizeof *this}; }
-    static State of(const std::string& bytes) {
-      State state;
-      std::memcpy(static_cast<void*>(&state), bytes.data(), sizeof state);
-      return state;
-    }
   };
 
   // A replica's surroundings: what outlives a crash (disk, durable state) and what does not.
@@ -225,24 +218,9 @@ class RaftCluster {
         if (wake_ms == monotonic_ms) replica->tick(cluster.now_ms_);
       });
     }
-    Result<std::string> read_snapshot(const storage::SnapshotMetadata& metadata) override {
-      const auto found = flushed.find(metadata.index);
-      if (found == flushed.end() || cluster.random_.chance(0.1))
-        return fail(ErrorCode::kUnavailable, "snapshot", "busy");
-      return found->second.bytes();
-    }
-    void install_snapshot(const storage::SnapshotMetadata& metadata, std::string data) override {
+    void install_snapshot(const storage::SnapshotMetadata& metadata) override {
       ++cluster.installs_;
-      const State received = State::of(data);
-      cluster.checker_.holds_state(id, metadata.index, received.hash);
-      cluster.at(*this, cluster.now_ms_ + cluster.random_.between(1, 60), [this, received, index = metadata.index] {
-        durable = state = received;
-        durable.index = state.index = index;
-        flushed[index] = durable;
-        // The swap is done; a crash may still come before the replica hears of it.
-        cluster.at(*this, cluster.now_ms_ + cluster.random_.below(20),
-                   [this] { replica->snapshot_installed(cluster.now_ms_); });
-      });
+      cluster.fetch_later(*this, metadata.index);
     }
 
     RaftCluster& cluster;
@@ -254,7 +232,6 @@ class RaftCluster {
     bool disk_busy = false;
     State state;    // in memory
     State durable;  // in the state environment, synced
-    std::map<LogIndex, State> flushed;
     std::uint64_t wake_ms = 0;
   };
 
@@ -328,16 +305,31 @@ class RaftCluster {
       if (!news) return flush_later(node);
       at(node, now_ms_ + random_.between(1, 50), [this, &node, copy] {
         // An install that ended meanwhile is newer.
-        if (copy.index > node.durable.index) node.flushed[copy.index] = node.durable = copy;
+        if (copy.index > node.durable.index) node.durable = copy;
         at(node, now_ms_ + random_.below(10), [this, &node, index = node.durable.index] {
           node.replica->snapshot_flushed(index, now_ms_);
-          const LogIndex kept = node.replica->snapshot_index();
-          std::erase_if(node.flushed, [&](const auto& each) { return each.first < kept; });
           flush_later(node);
         });
       });
     });
   }
+
+  // From whoever leads and has applied enough; nobody does at this moment: later.
+  void fetch_later(Node& node, LogIndex at_least) {
+    const std::uint64_t ms = random_.chance(0.1) ? random_.between(500, 4'000) : random_.between(1, 60);
+    at(node, now_ms_ + ms, [this, &node, at_least] {
+      const auto giver = std::find_if(nodes_.begin(), nodes_.end(), [&](const auto& other) {
+        return other.get() != &node && other->replica && other->replica->role() == cluster::Role::kLeader &&
+               other->replica->applied_index() >= at_least && !blocked_.contains({index_of(*other), index_of(node)});
+      });
+      if (giver == nodes_.end()) return fetch_later(node, at_least);
+      node.durable = node.state = State{(*giver)->replica->applied_index(), (*giver)->state.hash};
+      // The swap is done; a crash may still come before the replica hears of it.
+      at(node, now_ms_ + random_.below(20),
+         [this, &node] { node.replica->snapshot_installed(node.durable.index, now_ms_); });
+    });
+  }
+  [[nodiscard]] static std::size_t index_of(const Node& node) { return node.id.value - 1; }
 
   void transmit(const cluster::PeerMessage& message) {
     const std::size_t from = message.from.value - 1;

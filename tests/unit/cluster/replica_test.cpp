@@ -30,10 +30,7 @@ struct RecordingHost final : ReplicaHost {
   }
   void role_changed(Role role, Term) override { roles.push_back(role); }
   void wake_at(std::uint64_t monotonic_ms) override { wakes.push_back(monotonic_ms); }
-  Result<std::string> read_snapshot(const storage::SnapshotMetadata&) override { return "state"; }
-  void install_snapshot(const storage::SnapshotMetadata& metadata, std::string data) override {
-    installs.emplace_back(metadata, std::move(data));
-  }
+  void install_snapshot(const storage::SnapshotMetadata& metadata) override { installs.push_back(metadata); }
 
   // The messages sent since the last call, decoded.
   std::vector<RaftMessage> take_sent() {
@@ -48,7 +45,7 @@ struct RecordingHost final : ReplicaHost {
   std::vector<std::string> applied;
   std::vector<Role> roles;
   std::vector<std::uint64_t> wakes;
-  std::vector<std::pair<storage::SnapshotMetadata, std::string>> installs;
+  std::vector<storage::SnapshotMetadata> installs;
 };
 
 storage::SharedBytes bytes(std::string text) { return std::make_shared<const std::string>(std::move(text)); }
@@ -423,7 +420,7 @@ TEST_F(ReplicaTest, MessagesThatMakeNoSenseAreDropped) {
   replica->receive(append(2, 9, 1, 5, {command(2, 4, "a")}, 1), ++now);       // terms go back
   replica->receive(append(2, 9, 0, 0, {command(1, 9, "a")}, 1), ++now);       // no configuration first
   replica->receive(from(2, 9, RequestVoteResult{true, false, 0, 0}), ++now);  // unasked
-  replica->receive(from(2, 9, InstallSnapshot{{LogIndex(5), Term(9), "x", LogIndex(1)}, ""}), ++now);
+  replica->receive(from(2, 9, InstallSnapshot{{LogIndex(5), Term(9), "x", LogIndex(1)}}), ++now);
   EXPECT_EQ(host.writes.size(), writes);
   EXPECT_EQ(replica->term(), Term(1));
   EXPECT_THAT(host.sent, IsEmpty());
@@ -433,14 +430,14 @@ TEST_F(ReplicaTest, MessagesThatMakeNoSenseAreDropped) {
 
 TEST_F(ReplicaTest, InstallGoesStateThenLogThenLeader) {
   start_follower();
-  replica->receive(from(2, 4, InstallSnapshot{snapshot_at(90, 3, 3), "the state"}), ++now);
+  replica->receive(from(2, 4, InstallSnapshot{snapshot_at(90, 3, 3)}), ++now);
   EXPECT_THAT(host.installs, IsEmpty()) << "the term is not on disk yet";
   persist_all();
   ASSERT_EQ(host.installs.size(), 1u);
-  EXPECT_EQ(host.installs[0].second, "the state");
+  EXPECT_EQ(host.installs[0], snapshot_at(90, 3, 3));
   EXPECT_THAT(host.take_sent(), IsEmpty());
 
-  replica->snapshot_installed(++now);
+  replica->snapshot_installed(LogIndex(90), ++now);
   EXPECT_EQ(host.writes.back().snapshot, snapshot_at(90, 3, 3));
   EXPECT_TRUE(host.writes.back().drop_log);
   EXPECT_THAT(host.take_sent(), IsEmpty());
@@ -454,29 +451,54 @@ TEST_F(ReplicaTest, InstallGoesStateThenLogThenLeader) {
   EXPECT_THAT(host.applied, ElementsAre("91:next"));
 }
 
+TEST_F(ReplicaTest, FetchedStateAboveItsSnapshotIsNotAppliedAgain) {
+  start_follower();
+  replica->receive(from(2, 4, InstallSnapshot{snapshot_at(90, 3, 3)}), ++now);
+  persist_all();
+  replica->snapshot_installed(LogIndex(92), ++now);
+  persist_all();
+  EXPECT_EQ(replica->last_index(), LogIndex(90));
+  EXPECT_EQ(replica->applied_index(), LogIndex(92));
+  replica->receive(append(2, 4, 90, 3, {command(91, 4, "a"), command(92, 4, "b"), command(93, 4, "c")}, 93), ++now);
+  persist_all();
+  EXPECT_THAT(host.applied, ElementsAre("93:c"));
+}
+
+// The state was swapped, the log not yet: the install begins again, and nothing is fetched a second time.
+TEST_F(ReplicaTest, CrashBetweenStateAndLogOfAnInstallIsMadeGoodFromTheStateThatIsThere) {
+  start(3, {{Term(4), {}}, {}, {configuration(3)}}, 92);
+  replica->receive(from(2, 4, InstallSnapshot{snapshot_at(90, 3, 3)}), ++now);
+  persist_all();
+  EXPECT_THAT(host.installs, IsEmpty());
+  EXPECT_EQ(std::get<AppendEntriesResult>(host.take_sent().back().content).last_index, LogIndex(90));
+  replica->receive(append(2, 4, 90, 3, {command(91, 4, "a"), command(92, 4, "b"), command(93, 4, "c")}, 93), ++now);
+  persist_all();
+  EXPECT_THAT(host.applied, ElementsAre("93:c"));
+}
+
 TEST_F(ReplicaTest, CompletionsFromBeforeAnInstallAreOfNoLog) {
   start_follower();
   replica->receive(append(2, 2, 1, 1, {command(2, 2, "a")}, 1), ++now);
-  replica->receive(from(3, 3, InstallSnapshot{snapshot_at(90, 3, 3), "s"}), ++now);
+  replica->receive(from(3, 3, InstallSnapshot{snapshot_at(90, 3, 3)}), ++now);
   persist_all();
   EXPECT_EQ(replica->synced_index(), LogIndex(0));
-  replica->snapshot_installed(++now);
+  replica->snapshot_installed(LogIndex(90), ++now);
   persist_all();
   EXPECT_EQ(replica->synced_index(), LogIndex(90));
 }
 
 TEST_F(ReplicaTest, SecondSnapshotDuringAnInstallIsIgnored) {
   start_follower();
-  replica->receive(from(2, 4, InstallSnapshot{snapshot_at(90, 3, 3), "one"}), ++now);
+  replica->receive(from(2, 4, InstallSnapshot{snapshot_at(90, 3, 3)}), ++now);
   persist_all();
-  replica->receive(from(2, 4, InstallSnapshot{snapshot_at(95, 4, 3), "two"}), ++now);
+  replica->receive(from(2, 4, InstallSnapshot{snapshot_at(95, 4, 3)}), ++now);
   persist_all();
   EXPECT_EQ(host.installs.size(), 1u);
 }
 
 TEST_F(ReplicaTest, StateThatHasTheSnapshotAlreadyIsKept) {
   start(3, {{Term(2), {}}, {}, {configuration(3)}}, 95);
-  replica->receive(from(2, 2, InstallSnapshot{snapshot_at(90, 2, 3), "old"}), ++now);
+  replica->receive(from(2, 2, InstallSnapshot{snapshot_at(90, 2, 3)}), ++now);
   persist_all();
   EXPECT_THAT(host.installs, IsEmpty());
   EXPECT_EQ(replica->snapshot_index(), LogIndex(90));
