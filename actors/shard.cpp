@@ -82,6 +82,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void send(cluster::PeerMessage message) override { host_.send_to_peer(std::move(message)); }
   void apply(const storage::LogEntry& entry) override;
   void role_changed(cluster::Role role, Term term) override { role_change_ = RoleChange{role, term}; }
+  void leader_changed(NodeId, Term) override {}
   void wake_at(std::uint64_t monotonic_ms) override { replica_wake_at_ms_ = monotonic_ms; }
   void install_snapshot(const storage::SnapshotMetadata& metadata) override;
 

@@ -23,7 +23,7 @@ namespace earshot::cluster {
 // Every public call ends in settle(), so that nothing is left to do but what waits for the host.
 class RaftReplica final : public Replica {
  public:
-  RaftReplica(const Options& options, ReplicaHost& host, Recovered recovered, LogIndex applied);
+  RaftReplica(const Options& options, ReplicaHost& host, Recovered recovered);
   void begin(std::optional<storage::LogWrite> first_write, std::uint64_t now_ms);
 
   Result<LogIndex> submit(std::vector<storage::SharedBytes> commands, std::uint64_t now_ms) override;
@@ -32,6 +32,8 @@ class RaftReplica final : public Replica {
   void tick(std::uint64_t now_ms) override;
   void snapshot_flushed(LogIndex flushed, std::uint64_t now_ms) override;
   void snapshot_installed(LogIndex applied, std::uint64_t now_ms) override;
+  Status state_ready(LogIndex applied, std::uint64_t now_ms) override;
+  Status state_lost(std::uint64_t now_ms) override;
 
   [[nodiscard]] Role role() const override;
   [[nodiscard]] Term term() const override { return Term(raft_engine_term(engine_.get())); }
@@ -40,7 +42,9 @@ class RaftReplica final : public Replica {
   [[nodiscard]] LogIndex commit_index() const override { return LogIndex(raft_engine_commit_index(engine_.get())); }
   [[nodiscard]] LogIndex synced_index() const override { return synced_; }
   [[nodiscard]] LogIndex applied_index() const override { return applied_; }
+  [[nodiscard]] bool is_passive() const override { return !has_state_; }
   [[nodiscard]] LogIndex snapshot_index() const override { return log_.snapshot_index(); }
+  [[nodiscard]] std::vector<Member> members() const override;
   [[nodiscard]] std::size_t log_bytes() const override { return log_.bytes(); }
 
  private:
@@ -60,7 +64,8 @@ class RaftReplica final : public Replica {
   };
   struct Install {  // a received snapshot: the state comes first, then the log
     storage::SnapshotMetadata metadata;
-    bool asked = false;  // the state is seen to
+    bool asked = false;     // the state is seen to ...
+    bool fetching = false;  // ... by the host
   };
   struct Sent {  // a snapshot under way to a member
     LogIndex index;
@@ -83,6 +88,7 @@ class RaftReplica final : public Replica {
   void tell_committed_configurations();
   void apply_committed();
   void announce_role();
+  void announce_leader();
   void ask_for_wake();
   void membership_changed();
 
@@ -112,6 +118,8 @@ class RaftReplica final : public Replica {
   void snapshot_synced(const Write& write);
   void begin_install(storage::SnapshotMetadata metadata);
   void proceed_with_install();
+  void take_state(LogIndex applied);
+  void give_leadership_away();
   void write_install();
   void install_synced();
 
@@ -123,6 +131,7 @@ class RaftReplica final : public Replica {
   ReplicaLog log_;
   storage::HardState hard_state_;  // as issued
   LogIndex synced_;                // the log is on disk through here
+  bool has_state_;
   LogIndex applied_;
   LogIndex configuration_told_;  // committed configurations through here went back into the engine
   Membership membership_;
@@ -142,6 +151,8 @@ class RaftReplica final : public Replica {
 
   Role announced_role_ = Role::kFollower;
   Term announced_term_;
+  NodeId announced_leader_;
+  Term announced_leader_term_;
   std::uint64_t wake_ms_ = 0;
   std::vector<raft_engine_entry> scratch_;
 };

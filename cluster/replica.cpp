@@ -32,23 +32,25 @@ Role role_of(raft_engine_state state) {
 }  // namespace
 
 Result<std::unique_ptr<Replica>> Replica::start(const Options& options, ReplicaHost& host, storage::LoadedLog loaded,
-                                                LogIndex applied, std::uint64_t now_ms) {
+                                                std::optional<LogIndex> applied, std::uint64_t now_ms) {
   auto recovered = recover(options, std::move(loaded), applied);
   if (!recovered) return fail(std::move(recovered.error()));
   std::optional<storage::LogWrite> first_write = std::move(recovered->first_write);
-  auto replica = std::make_unique<RaftReplica>(options, host, std::move(*recovered), applied);
+  auto replica = std::make_unique<RaftReplica>(options, host, std::move(*recovered));
   replica->begin(std::move(first_write), now_ms);
   return replica;
 }
 
-RaftReplica::RaftReplica(const Options& options, ReplicaHost& host, Recovered recovered, LogIndex applied)
+RaftReplica::RaftReplica(const Options& options, ReplicaHost& host, Recovered recovered)
     : options_(options),
       host_(host),
       engine_(new_engine(options)),
       log_(std::move(recovered.log)),
       hard_state_(recovered.hard_state),
       synced_(recovered.synced),
-      applied_(applied) {
+      has_state_(recovered.applied.has_value()),
+      applied_(recovered.applied.value_or(LogIndex{})) {
+  raft_engine_set_stands(engine_.get(), has_state_);
   membership_changed();
 }
 
@@ -137,6 +139,11 @@ void RaftReplica::tick(std::uint64_t now_ms) {
 
 Role RaftReplica::role() const { return role_of(raft_engine_state_of(engine_.get())); }
 
+std::vector<Member> RaftReplica::members() const {
+  const auto* configuration = log_.newest_configuration();
+  return configuration == nullptr ? std::vector<Member>{} : members_of(*configuration->bytes);
+}
+
 // ---- after a step
 
 void RaftReplica::absorb(const raft_engine_update& update, std::vector<storage::LogEntry> given) {
@@ -191,6 +198,7 @@ void RaftReplica::settle() {
   tell_committed_configurations();
   apply_committed();
   announce_role();
+  announce_leader();
   cut_when_possible();
   ask_for_wake();
 }
@@ -211,7 +219,7 @@ void RaftReplica::tell_committed_configurations() {
 // A commit is a majority's; this node may not be of it yet. State that is ahead of the own synced log would survive a
 // crash that takes the entries.
 void RaftReplica::apply_committed() {
-  if (install_) return;
+  if (install_ || !has_state_) return;
   const LogIndex limit = options_.faults.apply_unsynced ? commit_index() : std::min(commit_index(), synced_);
   while (applied_ < limit) {
     const storage::LogEntry* entry = log_.find(applied_.next());
@@ -228,6 +236,14 @@ void RaftReplica::announce_role() {
   announced_role_ = now;
   announced_term_ = term();
   host_.role_changed(announced_role_, announced_term_);
+}
+
+void RaftReplica::announce_leader() {
+  const NodeId now = leader();
+  if (now == announced_leader_ && (now.value == 0 || term() == announced_leader_term_)) return;
+  announced_leader_ = now;
+  announced_leader_term_ = term();
+  host_.leader_changed(announced_leader_, announced_leader_term_);
 }
 
 // A leader without other members has nobody to send heartbeats to and no quorum to lose: it needs no timer.

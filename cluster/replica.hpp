@@ -9,18 +9,13 @@
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "base/limits.hpp"
+#include "cluster/membership.hpp"
 #include "cluster/replica_faults.hpp"
 #include "storage/log_types.hpp"
 
 namespace earshot::cluster {
 
 enum class Role : std::uint8_t { kFollower, kCandidate, kLeader };
-
-struct Member {
-  NodeId node;
-  std::string address;
-  bool voter = true;
-};
 
 // A Raft message between two replicas of one group, whole: with the entries that libraft leaves out.
 // `body` is the encoding of cluster/raft_message.hpp.
@@ -42,6 +37,8 @@ class ReplicaHost {
   // configurations are not shown but move applied_index().
   virtual void apply(const storage::LogEntry& entry) = 0;
   virtual void role_changed(Role role, Term term) = 0;
+  // Who leads the group, as far as is known here; 0: nobody, or a leader that fell silent or hands leadership over.
+  virtual void leader_changed(NodeId leader, Term term) = 0;
   // Calls tick() at or after this time (ms, monotonic) at the latest; replaces the time asked for before.
   virtual void wake_at(std::uint64_t monotonic_ms) = 0;
   // The log lags behind what the leader's log still has. Get a state that stands at metadata.index or above, durably in
@@ -73,10 +70,12 @@ class Replica {
   };
 
   // Starts from what the disk holds. `applied` is the index that the state environment has (0: none): apply() is called
-  // from applied + 1 on. A sole voter becomes leader inside this call. kCorrupt when log, snapshot and `applied` do not
-  // join.
+  // from applied + 1 on. Without it the state is not there, it is being fetched, and the replica is passive: it votes,
+  // stores and acknowledges entries as its log lets it, applies nothing, cuts nothing, and never leads. A sole voter
+  // becomes leader inside this call. kCorrupt when log, snapshot and `applied` do not join, and when a sole voter has no
+  // state; unless its log begins at 1, then everything is applied again, to an empty state.
   static Result<std::unique_ptr<Replica>> start(const Options& options, ReplicaHost& host, storage::LoadedLog loaded,
-                                                LogIndex applied, std::uint64_t now_ms);
+                                                std::optional<LogIndex> applied, std::uint64_t now_ms);
   virtual ~Replica() = default;
 
   // Appends commands, one entry each, as leader. The first entry's index, the others follow; its term is term().
@@ -93,6 +92,13 @@ class Replica {
   // The state that install_snapshot() asked for is there, synced, and stands at `applied`: metadata.index or above.
   // Entries through `applied` are not applied again.
   virtual void snapshot_installed(LogIndex applied, std::uint64_t now_ms) = 0;
+  // The state of a passive replica is there, synced, and stands at `applied`, which may be above the log's end: it goes
+  // on from there. kInvalidArgument when the log has not all that follows it any more: a newer one is needed. When
+  // install_snapshot() was asked, this answers it as well.
+  virtual Status state_ready(LogIndex applied, std::uint64_t now_ms) = 0;
+  // The state turned out damaged: passive from now on. A leader hands over to a voter that has everything, if there is
+  // one, and steps down. kCorrupt when it is the only voter: nobody can give it another state; the host must stop it.
+  virtual Status state_lost(std::uint64_t now_ms) = 0;
 
   [[nodiscard]] virtual Role role() const = 0;
   [[nodiscard]] virtual Term term() const = 0;
@@ -100,8 +106,11 @@ class Replica {
   [[nodiscard]] virtual LogIndex last_index() const = 0;
   [[nodiscard]] virtual LogIndex commit_index() const = 0;
   [[nodiscard]] virtual LogIndex synced_index() const = 0;
-  [[nodiscard]] virtual LogIndex applied_index() const = 0;
+  [[nodiscard]] virtual LogIndex applied_index() const = 0;  // 0 while passive
+  [[nodiscard]] virtual bool is_passive() const = 0;
   [[nodiscard]] virtual LogIndex snapshot_index() const = 0;
+  // As of the newest configuration in the log, committed or not; empty in a replica that joins and knows of none yet.
+  [[nodiscard]] virtual std::vector<Member> members() const = 0;
   // Bytes of entries kept in memory for followers.
   [[nodiscard]] virtual std::size_t log_bytes() const = 0;
 };

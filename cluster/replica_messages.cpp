@@ -81,6 +81,9 @@ void RaftReplica::receive(const PeerMessage& message, std::uint64_t now_ms) {
 // libraft finds a configuration only when it comes first among new entries, so a message is fed in pieces that begin
 // with one, as if the leader had sent them one by one.
 void RaftReplica::receive_append(NodeId from, Term term, AppendEntries append) {
+  // libraft ignores entries during an install, and does not answer them either: their sender would take this node for
+  // dead, and step down when it needs it for a majority.
+  if (install_) append.entries.clear();
   LogIndex previous = append.previous_index;
   Term previous_term = append.previous_term;
   auto begin = append.entries.begin();

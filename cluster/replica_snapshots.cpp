@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "cluster/raft_replica.hpp"
@@ -15,6 +16,7 @@ raft_engine_snapshot RaftReplica::engine_snapshot(const storage::SnapshotMetadat
 //   flushed ──► LogWrite{snapshot, cut_through} ──synced──► engine and memory cut at the same place
 
 void RaftReplica::snapshot_flushed(LogIndex flushed, std::uint64_t now_ms) {
+  if (!has_state_) return;
   EARSHOT_INVARIANT(flushed <= applied_ || install_, "only what was applied is flushed");
   at(now_ms);
   flushed_ = std::max(flushed_, flushed);
@@ -23,7 +25,7 @@ void RaftReplica::snapshot_flushed(LogIndex flushed, std::uint64_t now_ms) {
 
 // One cut at a time. After a start the state may be known to be further than the commit index; the cut waits for it.
 void RaftReplica::cut_when_possible() {
-  if (cutting_ || install_ || flushed_ <= log_.snapshot_index()) return;
+  if (cutting_ || install_ || !has_state_ || flushed_ <= log_.snapshot_index()) return;
   if (flushed_ > std::min(commit_index(), synced_)) return;
   if (snapshot_under_way() && log_.bytes() <= limits::kLogBytesMax) return;
   const ReplicaLog::Configuration* configuration = log_.configuration_at(flushed_);
@@ -93,22 +95,76 @@ void RaftReplica::proceed_with_install() {
   // The term in which it came is on disk first: a state without any log is then never a crash's doing, but a lost log.
   if (!install_ || install_->asked || !writes_.empty()) return;
   install_->asked = true;
-  if (install_->metadata.index <= applied_) {
+  if (has_state_ && install_->metadata.index <= applied_) {
     // The state was ahead of the log and has it all.
     write_install();
     return;
   }
+  install_->fetching = true;
   host_.install_snapshot(install_->metadata);
 }
 
 void RaftReplica::snapshot_installed(LogIndex applied, std::uint64_t now_ms) {
-  EARSHOT_INVARIANT(install_ && install_->asked && install_->metadata.index > applied_,
-                    "the host was asked to install");
+  EARSHOT_INVARIANT(install_ && install_->fetching, "the host was asked to install");
   EARSHOT_INVARIANT(applied >= install_->metadata.index, "the state stands at the snapshot or above");
   at(now_ms);
-  applied_ = applied;
-  write_install();
+  take_state(applied);
   settle();
+}
+
+void RaftReplica::take_state(LogIndex applied) {
+  has_state_ = true;
+  applied_ = applied;
+  raft_engine_set_stands(engine_.get(), true);
+  if (!install_ || !install_->fetching) return;
+  install_->fetching = false;
+  write_install();
+}
+
+// ---- without a state
+//
+// The log on its own is a whole member of the group: what was said in its name holds. Only leading needs the state.
+
+Status RaftReplica::state_ready(LogIndex applied, std::uint64_t now_ms) {
+  EARSHOT_INVARIANT(!has_state_, "only a passive replica waits for its state");
+  if (applied < log_.snapshot_index()) {
+    return fail(ErrorCode::kInvalidArgument, "applied",
+                "the log was cut at " + std::to_string(log_.snapshot_index().value));
+  }
+  at(now_ms);
+  take_state(applied);
+  settle();
+  return {};
+}
+
+Status RaftReplica::state_lost(std::uint64_t now_ms) {
+  if (membership_.sole_voter()) {
+    return fail(ErrorCode::kCorrupt, "state", "this is its group's only voter: nobody can give it another state");
+  }
+  at(now_ms);
+  has_state_ = false;
+  applied_ = flushed_ = LogIndex{};
+  if (role() != Role::kFollower) give_leadership_away();
+  raft_engine_set_stands(engine_.get(), false);
+  proceed_with_install();
+  settle();
+  return {};
+}
+
+// TimeoutNow is of the present term and goes to a voter that has everything; it may be elected in the next one although
+// this node is in that already, since it has not voted there.
+void RaftReplica::give_leadership_away() {
+  raft_engine_update update;
+  for (const Member& member : members()) {
+    if (role() != Role::kLeader || !member.voter || member.node == options_.self) continue;
+    if (raft_engine_match_index(engine_.get(), member.node.value) < log_.last_index().value) continue;
+    if (raft_engine_transfer(engine_.get(), now_ms_, member.node.value, &update) == RAFT_ENGINE_OK) {
+      absorb(update);
+      break;
+    }
+  }
+  raft_engine_step_down(engine_.get(), now_ms_, &update);
+  absorb(update);
 }
 
 void RaftReplica::write_install() {

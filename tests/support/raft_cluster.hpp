@@ -212,6 +212,9 @@ class RaftCluster {
     void role_changed(cluster::Role role, Term term) override {
       if (role == cluster::Role::kLeader) cluster.checker_.leads(id, term);
     }
+    void leader_changed(NodeId leader, Term term) override {
+      if (leader.value != 0) cluster.checker_.leads(leader, term);
+    }
     void wake_at(std::uint64_t monotonic_ms) override {
       wake_ms = monotonic_ms;
       cluster.at(*this, monotonic_ms, [this, monotonic_ms] {
