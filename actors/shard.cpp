@@ -83,6 +83,11 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void apply(const storage::LogEntry& entry) override;
   void role_changed(cluster::Role role, Term term) override { role_change_ = RoleChange{role, term}; }
   void leader_changed(NodeId, Term) override {}
+  void members_changed(const std::vector<cluster::Member>&, LogIndex, bool) override {}
+  void checked(std::uint64_t, bool) override {}
+  Result<std::vector<storage::LogEntry>> read_log(LogIndex, LogIndex, std::size_t) override {
+    return fail(ErrorCode::kUnavailable, "", "the only voter of a group has nobody to read for");
+  }
   void wake_at(std::uint64_t monotonic_ms) override { replica_wake_at_ms_ = monotonic_ms; }
   void install_snapshot(const storage::SnapshotMetadata& metadata) override;
 

@@ -32,9 +32,9 @@ std::vector<Member> members_of(std::string_view configuration) {
   return members;
 }
 
-Membership membership_of(std::string_view configuration, NodeId self) {
+Membership Membership::of(std::span<const Member> members, NodeId self) {
   Membership membership;
-  for (const Member& member : members_of(configuration)) {
+  for (const Member& member : members) {
     membership.voters += member.voter ? 1 : 0;
     if (member.node != self) membership.others = true;
     if (member.node == self && member.voter) membership.self_votes = true;

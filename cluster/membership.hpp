@@ -23,16 +23,17 @@ struct Member {
 std::string encode_members(std::span<const Member> members);
 [[nodiscard]] bool is_configuration(std::string_view bytes);
 
-// What a configuration means to one node.
+// The bytes are a valid configuration.
+std::vector<Member> members_of(std::string_view configuration);
+
+// What its members mean to one node.
 struct Membership {
   std::size_t voters = 0;
   bool self_votes = false;
-  bool others = false;  // anybody but self: entries are kept for them
+  bool others = false;  // anybody but self
 
+  static Membership of(std::span<const Member> members, NodeId self);
   [[nodiscard]] bool sole_voter() const { return self_votes && voters == 1; }
 };
-// The bytes are a valid configuration.
-std::vector<Member> members_of(std::string_view configuration);
-Membership membership_of(std::string_view configuration, NodeId self);
 
 }  // namespace earshot::cluster

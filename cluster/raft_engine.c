@@ -334,11 +334,18 @@ static void receive_vote_request(raft_engine* engine, uint64_t now_ms, const raf
   struct raft* raft = &engine->raft;
   const raft_term term = raft->current_term;
   const bool installing = raft->snapshot.installing;
+  const struct raft_configuration configuration = raft->configuration;
+  struct raft_server self = {raft->id, raft->address, RAFT_VOTER};
   message->request_vote = vote(from);
+  /* A vote is counted by the members that the candidate knows (thesis, section 4.1); libraft gives it only to one that
+   * has this node for a voter in its own. The first one ever promoted may not know yet that it was, and then nobody
+   * could lead. A follower looks at its configuration for nothing else here. */
+  if (raft->state == RAFT_FOLLOWER) raft->configuration = (struct raft_configuration){&self, 1};
   /* libraft refuses every vote during an install, which takes minutes here. Its log ends at the snapshot by now, in
    * which everything is committed: whoever may be elected has that much, and more than what is still on this disk. */
   raft->snapshot.installing = false;
   must_step(engine, now_ms, event, update);
+  raft->configuration = configuration;
   raft->snapshot.installing = installing;
   /* A new term has no known leader. */
   if (raft->current_term > term && raft->state == RAFT_FOLLOWER) forget_leader(engine);
@@ -423,7 +430,7 @@ void raft_engine_configuration_committed(raft_engine* engine, uint64_t now_ms, u
                                          const void* configuration, size_t size, raft_engine_update* update) {
   struct raft_event event;
   memset(&event, 0, sizeof event);
-  require(index > 0 && index <= engine->raft.commit_index, "the configuration is committed");
+  require(index > 0 && index <= raft_last_index(&engine->raft), "the configuration is in the log");
   event.type = RAFT_CONFIGURATION;
   event.configuration.index = index;
   event.configuration.conf = raft_engine_decoded(configuration, size);
@@ -460,31 +467,60 @@ void raft_engine_tick(raft_engine* engine, uint64_t now_ms, raft_engine_update* 
     memset(update, 0, sizeof *update);
     engine->raft.election_timer_start = engine->now_ms = now_ms;
   } else {
+    /* libraft asks for votes once only in advance, and lets a candidate that a leader told to stand disrupt every later
+     * one: a member that was removed would never leave the group alone. */
+    if (engine->raft.state == RAFT_CANDIDATE) {
+      engine->raft.candidate_state.in_pre_vote = true;
+      engine->raft.candidate_state.disrupt_leader = false;
+    }
     event.type = RAFT_TIMEOUT;
     must_step(engine, now_ms, &event, update);
   }
   if (followed && engine->raft.state == RAFT_FOLLOWER) forget_leader(engine);
 }
 
-enum raft_engine_result raft_engine_submit(raft_engine* engine, uint64_t now_ms, unsigned commands_n,
-                                           raft_engine_update* update) {
-  static char batch; /* libraft wants one and never frees it: array and batch of a submission stay the caller's */
+static char submitted; /* libraft wants a batch and never frees it: array and batch of a submission stay the caller's */
+
+static enum raft_engine_result submit(raft_engine* engine, uint64_t now_ms, struct raft_entry* entries, unsigned n,
+                                      raft_engine_update* update) {
   struct raft_event event;
   memset(&event, 0, sizeof event);
-  require(commands_n > 0, "a submission is not empty");
-  struct raft_entry* entries = scratch_entries(engine, commands_n);
-  const raft_term term = raft_current_term(&engine->raft);
-  for (unsigned i = 0; i < commands_n; ++i) {
-    entries[i].term = term;
-    entries[i].type = RAFT_COMMAND;
-    entries[i].buf.base = NULL;
-    entries[i].buf.len = 0;
-    entries[i].batch = &batch;
+  for (unsigned i = 0; i < n; ++i) {
+    entries[i].term = raft_current_term(&engine->raft);
+    entries[i].batch = &submitted;
   }
   event.type = RAFT_SUBMIT;
   event.submit.entries = entries;
-  event.submit.n = commands_n;
+  event.submit.n = n;
   return raft_engine_step(engine, now_ms, &event, update);
+}
+
+enum raft_engine_result raft_engine_submit(raft_engine* engine, uint64_t now_ms, unsigned commands_n,
+                                           raft_engine_update* update) {
+  require(commands_n > 0, "a submission is not empty");
+  struct raft_entry* entries = scratch_entries(engine, commands_n);
+  memset(entries, 0, commands_n * sizeof *entries);
+  for (unsigned i = 0; i < commands_n; ++i) entries[i].type = RAFT_COMMAND;
+  return submit(engine, now_ms, entries, commands_n, update);
+}
+
+enum raft_engine_result raft_engine_submit_barrier(raft_engine* engine, uint64_t now_ms, raft_engine_update* update) {
+  struct raft_entry* entry = scratch_entries(engine, 1);
+  memset(entry, 0, sizeof *entry);
+  entry->type = RAFT_BARRIER;
+  return submit(engine, now_ms, entry, 1, update);
+}
+
+enum raft_engine_result raft_engine_submit_configuration(raft_engine* engine, uint64_t now_ms,
+                                                         const void* configuration, size_t size,
+                                                         raft_engine_update* update) {
+  struct raft_entry* entry = scratch_entries(engine, 1);
+  require(raft_engine_is_configuration(configuration, size), "a configuration is well-formed");
+  memset(entry, 0, sizeof *entry);
+  entry->type = RAFT_CHANGE;
+  entry->buf.base = (void*)configuration;
+  entry->buf.len = size;
+  return submit(engine, now_ms, entry, 1, update);
 }
 
 /* ---- what it knows */

@@ -145,7 +145,7 @@ void raft_engine_persisted_entries(raft_engine* engine, uint64_t now_ms, uint64_
 /* The snapshot of the last update with install_snapshot is in place. */
 void raft_engine_persisted_snapshot(raft_engine* engine, uint64_t now_ms, const raft_engine_snapshot* snapshot,
                                     raft_engine_update* update);
-/* The configuration entry at `index` is committed. */
+/* The configuration entry at `index` is committed; the commit index may not say so yet. */
 void raft_engine_configuration_committed(raft_engine* engine, uint64_t now_ms, uint64_t index,
                                          const void* configuration, size_t size, raft_engine_update* update);
 /* The log was cut through `cut_through` below a new snapshot (equal to the present cut: nothing was cut). */
@@ -156,6 +156,25 @@ void raft_engine_tick(raft_engine* engine, uint64_t now_ms, raft_engine_update* 
 /* Appends commands in the current term. */
 enum raft_engine_result raft_engine_submit(raft_engine* engine, uint64_t now_ms, unsigned commands_n,
                                            raft_engine_update* update);
+/* The same with one entry that only marks the term. */
+enum raft_engine_result raft_engine_submit_barrier(raft_engine* engine, uint64_t now_ms, raft_engine_update* update);
+/* The same with one configuration, which differs by one member from the present one (thesis, section 4.1). That one is
+ * committed, and so is an entry of the leader's term: libraft looks at the former only. */
+enum raft_engine_result raft_engine_submit_configuration(raft_engine* engine, uint64_t now_ms,
+                                                         const void* configuration, size_t size,
+                                                         raft_engine_update* update);
+
+/* As leader: starts to bring a standby up to the log's end, round by round (thesis, section 4.2.1). Nothing else
+ * changes the members meanwhile. It ends at an answer that moves the standby forward, or with libraft's patience: one
+ * that has everything already never ends it. */
+void raft_engine_catch_up(raft_engine* engine, uint64_t now_ms, uint64_t standby, raft_engine_update* update);
+enum raft_engine_catch_up_state {
+  RAFT_ENGINE_CATCH_UP_NONE = 0,
+  RAFT_ENGINE_CATCH_UP_RUNNING,
+  RAFT_ENGINE_CATCH_UP_ABORTED,
+  RAFT_ENGINE_CATCH_UP_FINISHED
+};
+enum raft_engine_catch_up_state raft_engine_catch_up_state_of(const raft_engine* engine, uint64_t member);
 
 /* Hands leadership to another voter: to be sent TimeoutNow as soon as it has everything, for one election timeout;
  * meanwhile nothing can be submitted. RAFT_ENGINE_NOT_LEADER also when leadership is being handed over already. */
@@ -177,7 +196,7 @@ uint64_t raft_engine_cut(const raft_engine* engine); /* terms are known above it
 bool raft_engine_installing(const raft_engine* engine);
 bool raft_engine_stands(const raft_engine* engine);
 uint64_t raft_engine_timeout(const raft_engine* engine);
-/* As leader: the highest index known to be stored by a member; 0 when unknown. */
+/* As leader: the highest index known to be stored by a member; 0 when unknown, or when this is no leader. */
 uint64_t raft_engine_match_index(const raft_engine* engine, uint64_t member);
 
 /* ---- configurations in libraft's encoding */

@@ -35,7 +35,7 @@ struct raft_configuration raft_engine_decoded(const void* bytes, size_t size) {
   return configuration;
 }
 
-/* ---- handing over */
+/* ---- catching up */
 
 static const struct raft_server* member_of(const raft_engine* engine, uint64_t id) {
   const struct raft_configuration* configuration = &engine->raft.configuration;
@@ -44,6 +44,30 @@ static const struct raft_server* member_of(const raft_engine* engine, uint64_t i
   }
   return NULL;
 }
+
+void raft_engine_catch_up(raft_engine* engine, uint64_t now_ms, uint64_t standby, raft_engine_update* update) {
+  struct raft_event event;
+  const struct raft_server* server = member_of(engine, standby);
+  memset(&event, 0, sizeof event);
+  require(engine->raft.state == RAFT_LEADER && engine->raft.leader_state.promotee_id == 0, "a leader begins it once");
+  require(server != NULL && server->role != RAFT_VOTER, "a standby catches up");
+  event.type = RAFT_CATCH_UP;
+  event.catch_up.server_id = standby;
+  require(raft_engine_step(engine, now_ms, &event, update) == RAFT_ENGINE_OK, "catching up begins");
+}
+
+enum raft_engine_catch_up_state raft_engine_catch_up_state_of(const raft_engine* engine, uint64_t member) {
+  int status = RAFT_CATCH_UP_NONE;
+  if (raft_catch_up(&engine->raft, member, &status) != 0) return RAFT_ENGINE_CATCH_UP_NONE;
+  switch (status) {
+    case RAFT_CATCH_UP_RUNNING: return RAFT_ENGINE_CATCH_UP_RUNNING;
+    case RAFT_CATCH_UP_ABORTED: return RAFT_ENGINE_CATCH_UP_ABORTED;
+    case RAFT_CATCH_UP_FINISHED: return RAFT_ENGINE_CATCH_UP_FINISHED;
+    default: return RAFT_ENGINE_CATCH_UP_NONE;
+  }
+}
+
+/* ---- handing over */
 
 enum raft_engine_result raft_engine_transfer(raft_engine* engine, uint64_t now_ms, uint64_t voter,
                                              raft_engine_update* update) {

@@ -56,9 +56,23 @@ struct TimeoutNow {
   bool operator==(const TimeoutNow&) const = default;
 };
 
+// A leader asks whether it still leads (thesis, section 6.4). Ours: libraft knows nothing of it.
+struct LeaderCheck {
+  std::uint64_t number = 0;
+  bool operator==(const LeaderCheck&) const = default;
+};
+
+// The answer of a follower that is in the same term; nobody answers no.
+struct LeaderCheckResult {
+  std::uint64_t number = 0;
+  bool operator==(const LeaderCheckResult&) const = default;
+};
+
 struct RaftMessage {
   Term term;  // the sender's
-  std::variant<RequestVote, RequestVoteResult, AppendEntries, AppendEntriesResult, InstallSnapshot, TimeoutNow> content;
+  std::variant<RequestVote, RequestVoteResult, AppendEntries, AppendEntriesResult, InstallSnapshot, TimeoutNow,
+               LeaderCheck, LeaderCheckResult>
+      content;
 };
 
 // Entries of one message together; a longer tail follows in further messages. One entry always fits.

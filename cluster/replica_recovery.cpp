@@ -84,7 +84,7 @@ Recovered bootstrap(const Replica::Options& options) {
   Recovered recovered;
   recovered.applied = LogIndex{};
   recovered.hard_state.term = Term(1);
-  if (membership_of(*bytes, options.self).sole_voter()) recovered.hard_state.voted_for = options.self;
+  if (Membership::of(members, options.self).sole_voter()) recovered.hard_state.voted_for = options.self;
   const storage::LogEntry first{LogIndex(1), Term(1), storage::EntryType::kConfiguration, bytes};
   recovered.log.append(first);
   recovered.first_write.emplace();
@@ -132,7 +132,8 @@ Result<Recovered> recover(const Replica::Options& options, storage::LoadedLog lo
 
   Recovered recovered = take_up(std::move(loaded), applied);
   const auto* configuration = recovered.log.newest_configuration();
-  if (configuration == nullptr || !membership_of(*configuration->bytes, options.self).sole_voter()) return recovered;
+  if (configuration == nullptr || !Membership::of(members_of(*configuration->bytes), options.self).sole_voter())
+    return recovered;
   flaw = flaw_of_sole_voter(recovered);
   if (!flaw.empty()) return corrupt(options, std::move(flaw));
   if (!recovered.applied) recovered.applied = LogIndex{};

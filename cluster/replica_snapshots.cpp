@@ -27,7 +27,7 @@ void RaftReplica::snapshot_flushed(LogIndex flushed, std::uint64_t now_ms) {
 void RaftReplica::cut_when_possible() {
   if (cutting_ || install_ || !has_state_ || flushed_ <= log_.snapshot_index()) return;
   if (flushed_ > std::min(commit_index(), synced_)) return;
-  if (snapshot_under_way() && log_.bytes() <= limits::kLogBytesMax) return;
+  if (snapshot_under_way() && log_.stored_bytes() <= limits::kLogBytesMax) return;
   const ReplicaLog::Configuration* configuration = log_.configuration_at(flushed_);
   EARSHOT_INVARIANT(configuration != nullptr, "a log with entries has a configuration");
   Write record;
@@ -44,19 +44,23 @@ void RaftReplica::cut_when_possible() {
 // The snapshot that a live member is being given must not be cut away, nor exchanged for a newer one: the member goes
 // on from its index, and libraft tells by that index whether it got lost.
 bool RaftReplica::snapshot_under_way() {
-  std::erase_if(sent_, [&](const auto& each) {
-    const auto& [member, sent] = each;
+  bool any = false;
+  for (auto& [node, follower] : followers_) {
+    if (!follower.snapshot) continue;
     // libraft gives the install up as well: at once when the member falls silent, at last after its timeout.
-    return role() != Role::kLeader || raft_engine_match_index(engine_.get(), member.value) >= sent.index.value ||
-           now_ms_ - sent.heard_ms >= options_.election_timeout_ms ||
-           now_ms_ - sent.since_ms >= limits::kInstallTimeoutMs;
-  });
-  return !sent_.empty();
+    const std::uint64_t last_ms = std::max(follower.heard_ms, follower.snapshot->since_ms);
+    const bool over = role() != Role::kLeader || match_index(node) >= follower.snapshot->index ||
+                      now_ms_ - last_ms >= options_.election_timeout_ms ||
+                      now_ms_ - follower.snapshot->since_ms >= limits::kInstallTimeoutMs;
+    if (over) follower.snapshot.reset();
+    any |= !over;
+  }
+  return any;
 }
 
 // Entries are kept behind a snapshot only for other members that lag a little, and not beyond the size limit.
 LogIndex RaftReplica::cut_below(LogIndex snapshot) const {
-  if (!membership_.others || log_.bytes() > limits::kLogBytesMax) return snapshot;
+  if (!membership_.others || log_.stored_bytes() > limits::kLogBytesMax) return snapshot;
   const LogIndex cut(snapshot.value - std::min(snapshot.value, options_.trailing_entries));
   return std::max(cut, log_.cut());
 }

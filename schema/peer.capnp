@@ -16,6 +16,8 @@ struct RaftMessage {
     appendEntriesResult @4 :AppendEntriesResult;
     installSnapshot @5 :InstallSnapshot;
     timeoutNow @6 :TimeoutNow;
+    leaderCheck @7 :UInt64;       # the number of a check: does the sender still lead in its term?
+    leaderCheckResult @8 :UInt64; # yes, as of the check with this number
   }
 }
 

@@ -19,23 +19,6 @@ class PassiveReplicaTest : public ReplicaTest {
     start(3, {{Term(2), {}}, {}, {configuration(3), command(2, 1, "a"), command(3, 2, "b")}}, std::nullopt);
     host.take_sent();
   }
-  void become_leader() {
-    start_follower();
-    tick_when_due();
-    replica->receive(from(2, 2, RequestVoteResult{true, true, 0, 0}), ++now);
-    persist_all();
-    replica->receive(from(2, 2, RequestVoteResult{true, false, 0, 0}), ++now);
-    persist_all();
-    ASSERT_EQ(replica->role(), Role::kLeader);
-  }
-  template <class Content>
-  std::vector<Content> sent_of() {
-    std::vector<Content> all;
-    for (auto& message : host.take_sent()) {
-      if (auto* content = std::get_if<Content>(&message.content)) all.push_back(std::move(*content));
-    }
-    return all;
-  }
 };
 
 TEST_F(PassiveReplicaTest, StoresAndAcknowledgesButAppliesNothing) {
@@ -138,7 +121,7 @@ TEST_F(PassiveReplicaTest, LostStateIsNotAppliedToAndNotCutFor) {
 }
 
 TEST_F(PassiveReplicaTest, LeaderWithoutStateHandsOverToAVoterThatHasEverything) {
-  become_leader();
+  start_leader();
   const LogIndex index = submit("a");
   persist_all();
   replica->receive(from(3, 2, AppendEntriesResult{{}, index, 0, 0}), ++now);
@@ -156,7 +139,7 @@ TEST_F(PassiveReplicaTest, LeaderWithoutStateHandsOverToAVoterThatHasEverything)
 }
 
 TEST_F(PassiveReplicaTest, LeaderWithoutStateStepsDownAlsoWhenNobodyHasEverything) {
-  become_leader();
+  start_leader();
   submit("a");
   host.take_sent();
   ASSERT_TRUE(replica->state_lost(++now));

@@ -120,7 +120,8 @@ TEST_F(ReplicaTest, RestartFromSnapshotAloneGoesOn) {
 // ---- what the disk holds
 
 TEST_F(ReplicaTest, EntriesThatDoNotJoinTheSnapshotAreDropped) {
-  start(3, {{Term(4), {}}, snapshot_at(50, 4, 3), {configuration(3), command(2, 1, "old"), command(3, 1, "old")}}, LogIndex(50));
+  start(3, {{Term(4), {}}, snapshot_at(50, 4, 3), {configuration(3), command(2, 1, "old"), command(3, 1, "old")}},
+        LogIndex(50));
   EXPECT_EQ(replica->last_index(), LogIndex(50));
   ASSERT_FALSE(host.writes.empty());
   EXPECT_TRUE(host.writes[0].drop_log);
@@ -134,15 +135,19 @@ TEST_F(ReplicaTest, EntriesWithAnotherTermAtTheSnapshotAreDropped) {
 }
 
 TEST_F(ReplicaTest, HoleInTheLogIsSaid) {
-  EXPECT_THAT(start_error(1, {{Term(1), {}}, {}, {configuration(1), command(3, 1, "a")}}, LogIndex(0)), HasSubstr("entry 3"));
-  EXPECT_THAT(start_error(1, {{Term(1), {}}, snapshot_at(5, 1, 1), {command(7, 1, "a")}}, LogIndex(5)), HasSubstr("hole"));
+  EXPECT_THAT(start_error(1, {{Term(1), {}}, {}, {configuration(1), command(3, 1, "a")}}, LogIndex(0)),
+              HasSubstr("entry 3"));
+  EXPECT_THAT(start_error(1, {{Term(1), {}}, snapshot_at(5, 1, 1), {command(7, 1, "a")}}, LogIndex(5)),
+              HasSubstr("hole"));
   EXPECT_THAT(start_error(1, {{Term(1), {}}, {}, {command(4, 1, "a")}}, LogIndex(0)), HasSubstr("begin at 1"));
 }
 
 TEST_F(ReplicaTest, DamagedTermsAndConfigurationsAreSaid) {
-  EXPECT_THAT(start_error(1, {{Term(1), {}}, {}, {configuration(1), command(2, 3, "a")}}, LogIndex(0)), HasSubstr("newer"));
-  EXPECT_THAT(start_error(1, {{Term(3), {}}, {}, {configuration(1), command(2, 3, "a"), command(3, 2, "b")}}, LogIndex(0)),
-              HasSubstr("goes back"));
+  EXPECT_THAT(start_error(1, {{Term(1), {}}, {}, {configuration(1), command(2, 3, "a")}}, LogIndex(0)),
+              HasSubstr("newer"));
+  EXPECT_THAT(
+      start_error(1, {{Term(3), {}}, {}, {configuration(1), command(2, 3, "a"), command(3, 2, "b")}}, LogIndex(0)),
+      HasSubstr("goes back"));
   LogEntry damaged = configuration(1);
   damaged.data = bytes(damaged.data->substr(0, 8));
   EXPECT_THAT(start_error(1, {{Term(1), {}}, {}, {damaged}}, LogIndex(0)), HasSubstr("configuration is damaged"));
