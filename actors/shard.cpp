@@ -82,9 +82,14 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void send(cluster::PeerMessage message) override { host_.send_to_peer(std::move(message)); }
   void apply(const storage::LogEntry& entry) override;
   void role_changed(cluster::Role role, Term term) override { role_change_ = RoleChange{role, term}; }
+  void leader_changed(NodeId, Term) override {}
+  void members_changed(const std::vector<cluster::Member>&, LogIndex, bool) override {}
+  void checked(std::uint64_t, bool) override {}
+  Result<std::vector<storage::LogEntry>> read_log(LogIndex, LogIndex, std::size_t) override {
+    return fail(ErrorCode::kUnavailable, "", "the only voter of a group has nobody to read for");
+  }
   void wake_at(std::uint64_t monotonic_ms) override { replica_wake_at_ms_ = monotonic_ms; }
-  Result<std::string> read_snapshot(const storage::SnapshotMetadata& metadata) override;
-  void install_snapshot(const storage::SnapshotMetadata& metadata, std::string data) override;
+  void install_snapshot(const storage::SnapshotMetadata& metadata) override;
 
   template <class Message>
   bool gives_back(Message& message) {
@@ -387,11 +392,7 @@ void ShardImpl::apply(const storage::LogEntry& entry) {
   applied_.push_back(Applied{entry.index, entry.term, std::move(effects)});
 }
 
-Result<std::string> ShardImpl::read_snapshot(const storage::SnapshotMetadata&) {
-  return fail(ErrorCode::kUnavailable, "", "snapshots are not sent while a group has one voter");
-}
-
-void ShardImpl::install_snapshot(const storage::SnapshotMetadata&, std::string) {
+void ShardImpl::install_snapshot(const storage::SnapshotMetadata&) {
   EARSHOT_INVARIANT(false, "nobody can send a snapshot to the only voter of a group");
 }
 

@@ -139,8 +139,13 @@ inline constexpr std::uint64_t kVerifySilenceMsMax = 20'000;  // no record in so
 inline constexpr std::uint32_t kElectionTimeoutMs =
     500;                                            // see docs/decisions: libraft waits for the slower of two timers
 inline constexpr std::uint32_t kHeartbeatMs = 150;  //
-inline constexpr std::uint32_t kInstallTimeoutMs = 600'000;    // a snapshot install that makes no progress is given up
-inline constexpr std::uint32_t kRaftEntriesInFlightMax = 256;  // optimistic appends to one peer
+inline constexpr std::uint32_t kInstallTimeoutMs = 600'000;     // a snapshot install that makes no progress is given up
+inline constexpr std::uint32_t kRaftEntriesInFlightMax = 256;   // optimistic appends to one peer
+inline constexpr std::size_t kRaftBytesInFlightMax = 16 << 20;  // and their bytes; the last message may go beyond
+inline constexpr std::size_t kRaftTailBytesMax = 4 << 20;       // applied entries of a group in memory, for followers
+inline constexpr std::size_t kRaftReadBytesMax = 4 << 20;       // entries read back from the log at once
+inline constexpr std::size_t kGroupMembersMax = 16;             // members of one Raft group, standbys among them
+inline constexpr std::size_t kMemberAddressBytesMax = 255;      // of one of them
 
 // ---- between nodes
 inline constexpr std::size_t kOpenCallsMax = 262'144;        // calls of a node to others that are not answered yet

@@ -1,9 +1,6 @@
-#include "cluster/raft_engine.h"
-
-#include <raft.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "cluster/raft_engine_internal.h"
 
 /* libraft 0.22.1's private message.h. */
 enum {
@@ -13,70 +10,13 @@ enum {
   VERSION_OTHER = 0
 };
 
-struct raft_engine {
-  struct raft raft;
-  uint64_t now_ms;
-  unsigned short capacity;
-  bool started;
-  struct raft_entry* entries; /* scratch: entries of the event under way */
-  size_t entries_capacity;
-  raft_engine_message* messages; /* scratch: messages of the last update */
-  size_t messages_capacity;
-};
-
-_Noreturn static void stop(const char* what, const char* why) {
-  fprintf(stderr, "earshot: raft engine: %s: %s\n", what, why);
-  fflush(stderr);
-  abort();
-}
-
-static void require(bool holds, const char* what) {
-  if (!holds) stop("broken precondition", what);
-}
-
-static void* enough(void* memory) {
-  if (memory == NULL) stop("out of memory", "cannot go on");
-  return memory;
-}
-
-/* ---- configurations */
-
-void raft_engine_configuration_encode(const raft_engine_member* members, unsigned members_n, void** bytes,
-                                      size_t* size) {
-  struct raft_configuration configuration;
-  struct raft_buffer buffer;
-  require(members_n > 0 && members_n <= RAFT_ENGINE_MEMBERS_MAX, "a configuration has 1 to 64 members");
-  raft_configuration_init(&configuration);
-  for (unsigned i = 0; i < members_n; ++i) {
-    require(members[i].id != 0, "a member's id is not 0");
-    const int rv = raft_configuration_add(&configuration, members[i].id, members[i].address, members[i].role);
-    if (rv != 0) stop("configuration", raft_strerror(rv));
-  }
-  const int rv = raft_configuration_encode(&configuration, &buffer);
-  raft_configuration_close(&configuration);
-  if (rv != 0) stop("configuration", raft_strerror(rv));
-  *bytes = buffer.base;
-  *size = buffer.len;
-}
-
-void raft_engine_release(void* bytes) { raft_free(bytes); }
-
-static struct raft_configuration decoded(const void* bytes, size_t size) {
-  struct raft_configuration configuration;
-  const struct raft_buffer buffer = {(void*)bytes, size};
-  require(raft_engine_is_configuration(bytes, size), "a configuration is well-formed");
-  const int rv = raft_configuration_decode(&buffer, &configuration);
-  if (rv != 0) stop("configuration", raft_strerror(rv));
-  return configuration;
-}
-
 /* The configuration inside belongs to libraft once the event was taken. */
 static struct raft_snapshot_metadata metadata_of(const raft_engine_snapshot* snapshot) {
   struct raft_snapshot_metadata metadata;
   require(raft_engine_is_snapshot(snapshot), "snapshot metadata is whole");
   metadata.index = snapshot->index;
   metadata.term = snapshot->term;
-  metadata.configuration = decoded(snapshot->configuration, snapshot->configuration_size);
+  metadata.configuration = raft_engine_decoded(snapshot->configuration, snapshot->configuration_size);
   metadata.configuration_index = snapshot->configuration_index;
   return metadata;
 }
@@ -103,6 +43,7 @@ raft_engine* raft_engine_new(const raft_engine_options* options) {
   raft_set_max_inflight_entries(&engine->raft, options->entries_in_flight_max);
   raft_set_pre_vote(&engine->raft, true);
   engine->capacity = UINT16_MAX;
+  engine->stands = true;
   return engine;
 }
 
@@ -116,6 +57,11 @@ void raft_engine_free(raft_engine* engine) {
 
 void raft_engine_set_capacity(raft_engine* engine, uint64_t kib) {
   engine->capacity = kib > UINT16_MAX ? UINT16_MAX : (unsigned short)kib;
+}
+
+void raft_engine_set_stands(raft_engine* engine, bool stands) {
+  require(stands || engine->raft.state == RAFT_FOLLOWER, "only a follower can be kept from standing");
+  engine->stands = stands;
 }
 
 /* ---- one step */
@@ -184,15 +130,26 @@ static raft_engine_message copy_message(const struct raft_message* from) {
   stop("message", "unknown type");
 }
 
+/* libraft sends TimeoutNow at the first answer of the one who shall lead, though it may have more to store; it ignores
+ * that, and is not told again. Let it be told at its last answer instead. */
+static bool is_handed_over_early(raft_engine* engine, const struct raft_message* message) {
+  if (message->type != RAFT_TIMEOUT_NOW) return false;
+  if (raft_engine_match_index(engine, message->server_id) >= raft_last_index(&engine->raft)) return false;
+  engine->raft.leader_state.transferring = false;
+  return true;
+}
+
 static void copy_messages(raft_engine* engine, const struct raft_update* from, raft_engine_update* to) {
   const unsigned n = from->messages.n;
   if (n > engine->messages_capacity) {
     engine->messages = enough(realloc(engine->messages, n * sizeof *engine->messages));
     engine->messages_capacity = n;
   }
-  for (unsigned i = 0; i < n; ++i) engine->messages[i] = copy_message(&from->messages.batch[i]);
   to->messages = engine->messages;
-  to->messages_n = n;
+  for (unsigned i = 0; i < n; ++i) {
+    if (is_handed_over_early(engine, &from->messages.batch[i])) continue;
+    engine->messages[to->messages_n++] = copy_message(&from->messages.batch[i]);
+  }
 }
 
 static void copy_entries(raft_engine* engine, const struct raft_update* from, raft_engine_update* to) {
@@ -212,8 +169,15 @@ static void copy_entries(raft_engine* engine, const struct raft_update* from, ra
   require(to->entries_offset + to->entries_n <= engine->entries_capacity, "entries to store are those of the event");
 }
 
-static enum raft_engine_result step(raft_engine* engine, uint64_t now_ms, struct raft_event* event,
-                                    raft_engine_update* update) {
+/* libraft remembers a leader until it stands for election itself, and refuses votes to others for so long. */
+static void forget_leader(raft_engine* engine) {
+  raft_free(engine->raft.follower_state.current_leader.address);
+  engine->raft.follower_state.current_leader.address = NULL;
+  engine->raft.follower_state.current_leader.id = 0;
+}
+
+enum raft_engine_result raft_engine_step(raft_engine* engine, uint64_t now_ms, struct raft_event* event,
+                                         raft_engine_update* update) {
   struct raft_update result;
   memset(&result, 0, sizeof result);
   memset(update, 0, sizeof *update);
@@ -223,6 +187,7 @@ static enum raft_engine_result step(raft_engine* engine, uint64_t now_ms, struct
   event->time = now_ms;
   event->capacity = engine->capacity;
 
+  const bool followed = engine->started && engine->raft.state == RAFT_FOLLOWER;
   const raft_index committed = engine->raft.commit_index;
   const int rv = raft_step(&engine->raft, event, &result);
   /* A late AppendEntries with a newer leader_commit makes a follower's commit index min(leader_commit, its last entry),
@@ -236,6 +201,13 @@ static enum raft_engine_result step(raft_engine* engine, uint64_t now_ms, struct
     default: stop(raft_strerror(rv), raft_errmsg(&engine->raft));
   }
   update->hard_state_changed = (result.flags & (RAFT_UPDATE_CURRENT_TERM)) || (result.flags & (RAFT_UPDATE_VOTED_FOR));
+  if (followed && engine->raft.state == RAFT_LEADER) {
+    /* The only voter, which libraft makes leader of the present term without any election; and that may have had
+     * another leader, who left. Nothing of the step speaks of a term yet. */
+    engine->raft.current_term += 1;
+    engine->raft.voted_for = engine->raft.id;
+    update->hard_state_changed = true;
+  }
   update->install_snapshot = (result.flags & (RAFT_UPDATE_SNAPSHOT)) != 0;
   if (result.flags & (RAFT_UPDATE_ENTRIES)) copy_entries(engine, &result, update);
   if (result.flags & (RAFT_UPDATE_MESSAGES)) copy_messages(engine, &result, update);
@@ -243,7 +215,7 @@ static enum raft_engine_result step(raft_engine* engine, uint64_t now_ms, struct
 }
 
 static void must_step(raft_engine* engine, uint64_t now_ms, struct raft_event* event, raft_engine_update* update) {
-  require(step(engine, now_ms, event, update) == RAFT_ENGINE_OK, "only a submission may be refused");
+  require(raft_engine_step(engine, now_ms, event, update) == RAFT_ENGINE_OK, "only a submission may be refused");
 }
 
 /* ---- entries */
@@ -329,7 +301,7 @@ static void receive_snapshot(raft_engine* engine, uint64_t now_ms, const raft_en
   to->term = from->term;
   to->last_index = from->install_snapshot.index;
   to->last_term = from->install_snapshot.term;
-  to->conf = decoded(from->install_snapshot.configuration, from->install_snapshot.configuration_size);
+  to->conf = raft_engine_decoded(from->install_snapshot.configuration, from->install_snapshot.configuration_size);
   to->conf_index = from->install_snapshot.configuration_index;
   to->data.base = NULL;
   to->data.len = 0;
@@ -355,6 +327,28 @@ static struct raft_request_vote vote(const raft_engine_message* from) {
   return (struct raft_request_vote){VERSION_REQUEST_VOTE, from->term,       from->peer,
                                     asked->last_index,    asked->last_term, asked->disrupt_leader,
                                     asked->pre_vote};
+}
+
+static void receive_vote_request(raft_engine* engine, uint64_t now_ms, const raft_engine_message* from,
+                                 struct raft_message* message, struct raft_event* event, raft_engine_update* update) {
+  struct raft* raft = &engine->raft;
+  const raft_term term = raft->current_term;
+  const bool installing = raft->snapshot.installing;
+  const struct raft_configuration configuration = raft->configuration;
+  struct raft_server self = {raft->id, raft->address, RAFT_VOTER};
+  message->request_vote = vote(from);
+  /* A vote is counted by the members that the candidate knows (thesis, section 4.1); libraft gives it only to one that
+   * has this node for a voter in its own. The first one ever promoted may not know yet that it was, and then nobody
+   * could lead. A follower looks at its configuration for nothing else here. */
+  if (raft->state == RAFT_FOLLOWER) raft->configuration = (struct raft_configuration){&self, 1};
+  /* libraft refuses every vote during an install, which takes minutes here. Its log ends at the snapshot by now, in
+   * which everything is committed: whoever may be elected has that much, and more than what is still on this disk. */
+  raft->snapshot.installing = false;
+  must_step(engine, now_ms, event, update);
+  raft->configuration = configuration;
+  raft->snapshot.installing = installing;
+  /* A new term has no known leader. */
+  if (raft->current_term > term && raft->state == RAFT_FOLLOWER) forget_leader(engine);
 }
 
 static struct raft_request_vote_result vote_result(const raft_engine_message* from) {
@@ -391,8 +385,8 @@ void raft_engine_receive(raft_engine* engine, uint64_t now_ms, const raft_engine
       break;
     case RAFT_ENGINE_REQUEST_VOTE:
       message.type = RAFT_REQUEST_VOTE;
-      message.request_vote = vote(from);
-      break;
+      receive_vote_request(engine, now_ms, from, &message, &event, update);
+      return;
     case RAFT_ENGINE_REQUEST_VOTE_RESULT:
       message.type = RAFT_REQUEST_VOTE_RESULT;
       message.request_vote_result = vote_result(from);
@@ -436,10 +430,10 @@ void raft_engine_configuration_committed(raft_engine* engine, uint64_t now_ms, u
                                          const void* configuration, size_t size, raft_engine_update* update) {
   struct raft_event event;
   memset(&event, 0, sizeof event);
-  require(index > 0 && index <= engine->raft.commit_index, "the configuration is committed");
+  require(index > 0 && index <= raft_last_index(&engine->raft), "the configuration is in the log");
   event.type = RAFT_CONFIGURATION;
   event.configuration.index = index;
-  event.configuration.conf = decoded(configuration, size);
+  event.configuration.conf = raft_engine_decoded(configuration, size);
   must_step(engine, now_ms, &event, update);
 }
 
@@ -468,29 +462,65 @@ void raft_engine_tick(raft_engine* engine, uint64_t now_ms, raft_engine_update* 
   struct raft_event event;
   memset(&event, 0, sizeof event);
   require(now_ms >= raft_engine_timeout(engine), "it is time");
-  event.type = RAFT_TIMEOUT;
-  must_step(engine, now_ms, &event, update);
+  const bool followed = engine->raft.state == RAFT_FOLLOWER;
+  if (followed && !engine->stands) {
+    memset(update, 0, sizeof *update);
+    engine->raft.election_timer_start = engine->now_ms = now_ms;
+  } else {
+    /* libraft asks for votes once only in advance, and lets a candidate that a leader told to stand disrupt every later
+     * one: a member that was removed would never leave the group alone. */
+    if (engine->raft.state == RAFT_CANDIDATE) {
+      engine->raft.candidate_state.in_pre_vote = true;
+      engine->raft.candidate_state.disrupt_leader = false;
+    }
+    event.type = RAFT_TIMEOUT;
+    must_step(engine, now_ms, &event, update);
+  }
+  if (followed && engine->raft.state == RAFT_FOLLOWER) forget_leader(engine);
+}
+
+static char submitted; /* libraft wants a batch and never frees it: array and batch of a submission stay the caller's */
+
+static enum raft_engine_result submit(raft_engine* engine, uint64_t now_ms, struct raft_entry* entries, unsigned n,
+                                      raft_engine_update* update) {
+  struct raft_event event;
+  memset(&event, 0, sizeof event);
+  for (unsigned i = 0; i < n; ++i) {
+    entries[i].term = raft_current_term(&engine->raft);
+    entries[i].batch = &submitted;
+  }
+  event.type = RAFT_SUBMIT;
+  event.submit.entries = entries;
+  event.submit.n = n;
+  return raft_engine_step(engine, now_ms, &event, update);
 }
 
 enum raft_engine_result raft_engine_submit(raft_engine* engine, uint64_t now_ms, unsigned commands_n,
                                            raft_engine_update* update) {
-  static char batch; /* libraft wants one and never frees it: array and batch of a submission stay the caller's */
-  struct raft_event event;
-  memset(&event, 0, sizeof event);
   require(commands_n > 0, "a submission is not empty");
   struct raft_entry* entries = scratch_entries(engine, commands_n);
-  const raft_term term = raft_current_term(&engine->raft);
-  for (unsigned i = 0; i < commands_n; ++i) {
-    entries[i].term = term;
-    entries[i].type = RAFT_COMMAND;
-    entries[i].buf.base = NULL;
-    entries[i].buf.len = 0;
-    entries[i].batch = &batch;
-  }
-  event.type = RAFT_SUBMIT;
-  event.submit.entries = entries;
-  event.submit.n = commands_n;
-  return step(engine, now_ms, &event, update);
+  memset(entries, 0, commands_n * sizeof *entries);
+  for (unsigned i = 0; i < commands_n; ++i) entries[i].type = RAFT_COMMAND;
+  return submit(engine, now_ms, entries, commands_n, update);
+}
+
+enum raft_engine_result raft_engine_submit_barrier(raft_engine* engine, uint64_t now_ms, raft_engine_update* update) {
+  struct raft_entry* entry = scratch_entries(engine, 1);
+  memset(entry, 0, sizeof *entry);
+  entry->type = RAFT_BARRIER;
+  return submit(engine, now_ms, entry, 1, update);
+}
+
+enum raft_engine_result raft_engine_submit_configuration(raft_engine* engine, uint64_t now_ms,
+                                                         const void* configuration, size_t size,
+                                                         raft_engine_update* update) {
+  struct raft_entry* entry = scratch_entries(engine, 1);
+  require(raft_engine_is_configuration(configuration, size), "a configuration is well-formed");
+  memset(entry, 0, sizeof *entry);
+  entry->type = RAFT_CHANGE;
+  entry->buf.base = (void*)configuration;
+  entry->buf.len = size;
+  return submit(engine, now_ms, entry, 1, update);
 }
 
 /* ---- what it knows */
@@ -511,6 +541,7 @@ uint64_t raft_engine_commit_index(const raft_engine* engine) { return engine->ra
 uint64_t raft_engine_last_stored(const raft_engine* engine) { return engine->raft.last_stored; }
 uint64_t raft_engine_cut(const raft_engine* engine) { return engine->raft.trail.offset; }
 bool raft_engine_installing(const raft_engine* engine) { return engine->raft.snapshot.installing; }
+bool raft_engine_stands(const raft_engine* engine) { return engine->stands; }
 uint64_t raft_engine_timeout(const raft_engine* engine) { return raft_timeout(&engine->raft); }
 
 /* libraft takes its object as non-const where it only reads. */

@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /*
- * libraft's raft_step behind plain structs: events in, one update out. raft_engine.c is the only file that includes
- * raft.h, which does not compile as C++.
+ * libraft's raft_step behind plain structs: events in, one update out. raft_engine.c and raft_engine_members.c are the
+ * only files that see raft.h, which does not compile as C++.
  *
  * Debian builds libraft without its asserts, so a broken precondition would corrupt the engine silently. Every function
  * here checks its preconditions and stops the process with a text when one is broken; so does any result of raft_step
@@ -124,6 +124,11 @@ void raft_engine_free(raft_engine* engine);
 /* Free disk space as told to the leader, in KiB; clamped to what the protocol carries (16 bits). */
 void raft_engine_set_capacity(raft_engine* engine, uint64_t kib);
 
+/* Whether it may stand for election, as it may at first. One that may not stores and votes like any other, takes no
+ * leadership that is handed to it, and its timer only makes it forget a leader that fell silent. A leader or candidate
+ * has to step down first. */
+void raft_engine_set_stands(raft_engine* engine, bool stands);
+
 /* First of all, once. Term 0 means nothing stored; `first_index` is that of entries[0], or snapshot index + 1 without
  * entries. */
 void raft_engine_start(raft_engine* engine, uint64_t now_ms, uint64_t term, uint64_t voted_for,
@@ -140,17 +145,44 @@ void raft_engine_persisted_entries(raft_engine* engine, uint64_t now_ms, uint64_
 /* The snapshot of the last update with install_snapshot is in place. */
 void raft_engine_persisted_snapshot(raft_engine* engine, uint64_t now_ms, const raft_engine_snapshot* snapshot,
                                     raft_engine_update* update);
-/* The configuration entry at `index` is committed. */
+/* The configuration entry at `index` is committed; the commit index may not say so yet. */
 void raft_engine_configuration_committed(raft_engine* engine, uint64_t now_ms, uint64_t index,
                                          const void* configuration, size_t size, raft_engine_update* update);
 /* The log was cut through `cut_through` below a new snapshot (equal to the present cut: nothing was cut). */
 void raft_engine_snapshot_taken(raft_engine* engine, uint64_t now_ms, const raft_engine_snapshot* snapshot,
                                 uint64_t cut_through, raft_engine_update* update);
-/* Not before raft_engine_timeout(). */
+/* Not before raft_engine_timeout(). A follower whose time has come and that does not stand forgets its leader. */
 void raft_engine_tick(raft_engine* engine, uint64_t now_ms, raft_engine_update* update);
 /* Appends commands in the current term. */
 enum raft_engine_result raft_engine_submit(raft_engine* engine, uint64_t now_ms, unsigned commands_n,
                                            raft_engine_update* update);
+/* The same with one entry that only marks the term. */
+enum raft_engine_result raft_engine_submit_barrier(raft_engine* engine, uint64_t now_ms, raft_engine_update* update);
+/* The same with one configuration, which differs by one member from the present one (thesis, section 4.1). That one is
+ * committed, and so is an entry of the leader's term: libraft looks at the former only. */
+enum raft_engine_result raft_engine_submit_configuration(raft_engine* engine, uint64_t now_ms,
+                                                         const void* configuration, size_t size,
+                                                         raft_engine_update* update);
+
+/* As leader: starts to bring a standby up to the log's end, round by round (thesis, section 4.2.1). Nothing else
+ * changes the members meanwhile. It ends at an answer that moves the standby forward, or with libraft's patience: one
+ * that has everything already never ends it. */
+void raft_engine_catch_up(raft_engine* engine, uint64_t now_ms, uint64_t standby, raft_engine_update* update);
+enum raft_engine_catch_up_state {
+  RAFT_ENGINE_CATCH_UP_NONE = 0,
+  RAFT_ENGINE_CATCH_UP_RUNNING,
+  RAFT_ENGINE_CATCH_UP_ABORTED,
+  RAFT_ENGINE_CATCH_UP_FINISHED
+};
+enum raft_engine_catch_up_state raft_engine_catch_up_state_of(const raft_engine* engine, uint64_t member);
+
+/* Hands leadership to another voter: to be sent TimeoutNow as soon as it has everything, for one election timeout;
+ * meanwhile nothing can be submitted. RAFT_ENGINE_NOT_LEADER also when leadership is being handed over already. */
+enum raft_engine_result raft_engine_transfer(raft_engine* engine, uint64_t now_ms, uint64_t voter,
+                                             raft_engine_update* update);
+uint64_t raft_engine_transferee(const raft_engine* engine); /* 0: none */
+/* Ends a candidacy or leadership, in a new term that nobody leads. */
+void raft_engine_step_down(raft_engine* engine, uint64_t now_ms, raft_engine_update* update);
 
 enum raft_engine_state raft_engine_state_of(const raft_engine* engine);
 uint64_t raft_engine_id(const raft_engine* engine);
@@ -162,8 +194,9 @@ uint64_t raft_engine_last_index(const raft_engine* engine);
 uint64_t raft_engine_last_stored(const raft_engine* engine);
 uint64_t raft_engine_cut(const raft_engine* engine); /* terms are known above it */
 bool raft_engine_installing(const raft_engine* engine);
+bool raft_engine_stands(const raft_engine* engine);
 uint64_t raft_engine_timeout(const raft_engine* engine);
-/* As leader: the highest index known to be stored by a member; 0 when unknown. */
+/* As leader: the highest index known to be stored by a member; 0 when unknown, or when this is no leader. */
 uint64_t raft_engine_match_index(const raft_engine* engine, uint64_t member);
 
 /* ---- configurations in libraft's encoding */

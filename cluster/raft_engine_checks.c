@@ -140,6 +140,7 @@ const char* raft_engine_objection(const raft_engine* engine, const raft_engine_m
       if (message->install_snapshot.term > message->term) return "the snapshot is out of bounds";
       return NULL;
     case RAFT_ENGINE_TIMEOUT_NOW:
+      if (!raft_engine_stands(engine)) return "it may not lead";
       if (!pair_is_whole(message->timeout_now.last_index, message->timeout_now.last_term, message->term)) {
         return "the last entry is out of bounds";
       }

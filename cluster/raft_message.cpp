@@ -20,9 +20,10 @@ std::size_t words_behind(const RequestVote&) { return flat::words_of<schema::Req
 std::size_t words_behind(const RequestVoteResult&) { return flat::words_of<schema::RequestVoteResult>(); }
 std::size_t words_behind(const AppendEntriesResult&) { return flat::words_of<schema::AppendEntriesResult>(); }
 std::size_t words_behind(const TimeoutNow&) { return flat::words_of<schema::TimeoutNow>(); }
+std::size_t words_behind(const LeaderCheck&) { return 0; }
+std::size_t words_behind(const LeaderCheckResult&) { return 0; }
 std::size_t words_behind(const InstallSnapshot& from) {
-  return flat::words_of<schema::InstallSnapshot>() + flat::words_of_data(from.metadata.configuration.size()) +
-         flat::words_of_data(from.data.size());
+  return flat::words_of<schema::InstallSnapshot>() + flat::words_of_data(from.metadata.configuration.size());
 }
 std::size_t words_behind(const AppendEntries& from) {
   std::size_t words =
@@ -83,13 +84,17 @@ void write(const InstallSnapshot& from, schema::RaftMessage::Builder message) {
   to.setSnapshotTerm(from.metadata.term.value);
   to.setConfiguration(flat::data(from.metadata.configuration));
   to.setConfigurationIndex(from.metadata.configuration_index.value);
-  to.setData(flat::data(from.data));
 }
 
 void write(const TimeoutNow& from, schema::RaftMessage::Builder message) {
   auto to = message.initTimeoutNow();
   to.setLastIndex(from.last_index.value);
   to.setLastTerm(from.last_term.value);
+}
+
+void write(const LeaderCheck& from, schema::RaftMessage::Builder message) { message.setLeaderCheck(from.number); }
+void write(const LeaderCheckResult& from, schema::RaftMessage::Builder message) {
+  message.setLeaderCheckResult(from.number);
 }
 
 // ---- reading
@@ -120,15 +125,12 @@ Result<AppendEntries> read(schema::AppendEntries::Reader from) {
   return to;
 }
 
-Result<InstallSnapshot> read(schema::InstallSnapshot::Reader from) {
+InstallSnapshot read(schema::InstallSnapshot::Reader from) {
   InstallSnapshot to;
-  const auto data = from.getData();
-  if (data.size() > kSnapshotBytesMax) return flat::corrupt("data", "exceeds snapshot_bytes_max");
   to.metadata.index = LogIndex(from.getIndex());
   to.metadata.term = Term(from.getSnapshotTerm());
   to.metadata.configuration = flat::view(from.getConfiguration());
   to.metadata.configuration_index = LogIndex(from.getConfigurationIndex());
-  to.data = flat::view(data);
   return to;
 }
 
@@ -166,6 +168,8 @@ Result<RaftMessage> read(schema::RaftMessage::Reader from) {
                                              result.getFeatures(), result.getCapacity()});
     }
     case schema::RaftMessage::INSTALL_SNAPSHOT: return whole(term, read(from.getInstallSnapshot()));
+    case schema::RaftMessage::LEADER_CHECK: return whole(term, LeaderCheck{from.getLeaderCheck()});
+    case schema::RaftMessage::LEADER_CHECK_RESULT: return whole(term, LeaderCheckResult{from.getLeaderCheckResult()});
     case schema::RaftMessage::TIMEOUT_NOW: {
       const auto timeout = from.getTimeoutNow();
       return whole(term, TimeoutNow{LogIndex(timeout.getLastIndex()), Term(timeout.getLastTerm())});

@@ -44,9 +44,9 @@ struct AppendEntriesResult {
   bool operator==(const AppendEntriesResult&) const = default;
 };
 
+// The leader's log was cut beyond what the follower has. The state is not in here: the follower fetches it.
 struct InstallSnapshot {
   storage::SnapshotMetadata metadata;
-  std::string data;
   bool operator==(const InstallSnapshot&) const = default;
 };
 
@@ -56,15 +56,27 @@ struct TimeoutNow {
   bool operator==(const TimeoutNow&) const = default;
 };
 
+// A leader asks whether it still leads (thesis, section 6.4). Ours: libraft knows nothing of it.
+struct LeaderCheck {
+  std::uint64_t number = 0;
+  bool operator==(const LeaderCheck&) const = default;
+};
+
+// The answer of a follower that is in the same term; nobody answers no.
+struct LeaderCheckResult {
+  std::uint64_t number = 0;
+  bool operator==(const LeaderCheckResult&) const = default;
+};
+
 struct RaftMessage {
   Term term;  // the sender's
-  std::variant<RequestVote, RequestVoteResult, AppendEntries, AppendEntriesResult, InstallSnapshot, TimeoutNow> content;
+  std::variant<RequestVote, RequestVoteResult, AppendEntries, AppendEntriesResult, InstallSnapshot, TimeoutNow,
+               LeaderCheck, LeaderCheckResult>
+      content;
 };
 
 // Entries of one message together; a longer tail follows in further messages. One entry always fits.
 inline constexpr std::size_t kAppendBytesMax = 16 << 20;
-// Bytes of a state that can be installed in one message: what one Cap'n Proto blob can hold is twice this.
-inline constexpr std::size_t kSnapshotBytesMax = 256 << 20;
 
 // One Cap'n Proto message (schema/peer.capnp), then 8 bytes of checksum over it: a flipped bit would be believed else.
 std::string encode(const RaftMessage& message);

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "cluster/follower_feed.hpp"
+#include "cluster/leader_checks.hpp"
 #include "cluster/raft_engine.h"
 #include "cluster/raft_message.hpp"
 #include "cluster/replica.hpp"
@@ -18,12 +20,12 @@ namespace earshot::cluster {
 
 // The replica: one engine, the log it believes in, the writes under way and the messages that wait for them.
 // docs/raft.md tells how it works as a whole. Sources: replica.cpp (life, writes, apply), replica_messages.cpp,
-// replica_snapshots.cpp.
+// replica_followers.cpp, replica_snapshots.cpp, replica_membership.cpp.
 //
 // Every public call ends in settle(), so that nothing is left to do but what waits for the host.
 class RaftReplica final : public Replica {
  public:
-  RaftReplica(const Options& options, ReplicaHost& host, Recovered recovered, LogIndex applied);
+  RaftReplica(const Options& options, ReplicaHost& host, Recovered recovered);
   void begin(std::optional<storage::LogWrite> first_write, std::uint64_t now_ms);
 
   Result<LogIndex> submit(std::vector<storage::SharedBytes> commands, std::uint64_t now_ms) override;
@@ -31,7 +33,15 @@ class RaftReplica final : public Replica {
   void receive(const PeerMessage& message, std::uint64_t now_ms) override;
   void tick(std::uint64_t now_ms) override;
   void snapshot_flushed(LogIndex flushed, std::uint64_t now_ms) override;
-  void snapshot_installed(std::uint64_t now_ms) override;
+  void snapshot_installed(LogIndex applied, std::uint64_t now_ms) override;
+  Status state_ready(LogIndex applied, std::uint64_t now_ms) override;
+  Status state_lost(std::uint64_t now_ms) override;
+
+  Status add(const Member& standby, std::uint64_t now_ms) override;
+  Status promote(NodeId standby, std::uint64_t now_ms) override;
+  Status remove(NodeId member, std::uint64_t now_ms) override;
+  Status transfer(NodeId voter, std::uint64_t now_ms) override;
+  Result<Check> begin_check(std::uint64_t now_ms) override;
 
   [[nodiscard]] Role role() const override;
   [[nodiscard]] Term term() const override { return Term(raft_engine_term(engine_.get())); }
@@ -40,7 +50,13 @@ class RaftReplica final : public Replica {
   [[nodiscard]] LogIndex commit_index() const override { return LogIndex(raft_engine_commit_index(engine_.get())); }
   [[nodiscard]] LogIndex synced_index() const override { return synced_; }
   [[nodiscard]] LogIndex applied_index() const override { return applied_; }
+  [[nodiscard]] bool is_passive() const override { return !has_state_; }
   [[nodiscard]] LogIndex snapshot_index() const override { return log_.snapshot_index(); }
+  [[nodiscard]] const std::vector<Member>& members() const override { return members_; }
+  [[nodiscard]] bool members_committed() const override;
+  [[nodiscard]] LogIndex match_index(NodeId member) const override;
+  [[nodiscard]] std::uint64_t heard_ms(NodeId member) const override;
+  [[nodiscard]] CatchUp catch_up(NodeId standby) const override;
   [[nodiscard]] std::size_t log_bytes() const override { return log_.bytes(); }
 
  private:
@@ -58,15 +74,20 @@ class RaftReplica final : public Replica {
     std::uint64_t ticket;  // goes when this write is synced
     PeerMessage message;
   };
-  struct Install {  // a received snapshot on its way into the state, then into the log
+  struct Install {  // a received snapshot: the state comes first, then the log
     storage::SnapshotMetadata metadata;
-    std::string data;
-    bool asked = false;
+    bool asked = false;     // the state is seen to ...
+    bool fetching = false;  // ... by the host
   };
   struct Sent {  // a snapshot under way to a member
     LogIndex index;
     std::uint64_t since_ms = 0;
-    std::uint64_t heard_ms = 0;  // from the member
+  };
+  struct Follower {  // another member, as this leader sees it
+    std::uint64_t heard_ms = 0;
+    std::uint64_t appended_ms = 0;  // an AppendEntries went
+    FollowerFeed feed;
+    std::optional<Sent> snapshot;
   };
   struct EngineDeleter {
     void operator()(raft_engine* engine) const { raft_engine_free(engine); }
@@ -82,10 +103,16 @@ class RaftReplica final : public Replica {
   // Until nothing follows from what is known: configurations, apply, role, cut, timer.
   void settle();
   void tell_committed_configurations();
+  void tell_configuration(const ReplicaLog::Configuration& configuration);
   void apply_committed();
+  void apply(const storage::LogEntry& entry);
+  bool apply_stored(LogIndex limit);
+  // Entries from `first` on, as they stand on the disk; none when that cannot be read or is another log by now.
+  [[nodiscard]] std::vector<storage::LogEntry> read_stored(LogIndex first, LogIndex last, std::size_t bytes_max);
+  void release_entries();
   void announce_role();
+  void announce_leader();
   void ask_for_wake();
-  void membership_changed();
 
   // ---- writes (replica.cpp)
   void issue(storage::LogWrite write, Write record);
@@ -94,16 +121,26 @@ class RaftReplica final : public Replica {
 
   // ---- messages (replica_messages.cpp)
   void receive_append(NodeId from, Term term, AppendEntries append);
+  void tell_configurations_before(LogIndex previous, Term previous_term, const storage::LogEntry& next);
   void receive_append_result(NodeId from, Term term, AppendEntriesResult result);
   // Whether the engine had something to send in answer.
   bool feed(const raft_engine_message& message, std::vector<storage::LogEntry> given);
   void send_all(const raft_engine_message* messages, unsigned count);
-  // False when there is nothing to send after all.
-  [[nodiscard]] bool fill(const raft_engine_message& from, RaftMessage& to);
-  [[nodiscard]] bool fill_append(const raft_engine_message& from, AppendEntries& to) const;
-  [[nodiscard]] bool fill_install(const raft_engine_message& from, InstallSnapshot& to);
+  void fill(const raft_engine_message& from, RaftMessage& to);
   void post(PeerMessage message);
+  void post(NodeId to, const RaftMessage& message);
   void release_messages();
+
+  // ---- followers (replica_followers.cpp)
+  void send_append(const raft_engine_message& wanted);
+  // Sends what may go to it now; false: nothing.
+  bool feed_follower(NodeId node, Follower& follower);
+  void feed_followers();
+  void post_append(NodeId node, Follower& follower, LogIndex previous, std::vector<storage::LogEntry> entries);
+  void fill_install(const raft_engine_message& from, InstallSnapshot& to);
+  void heard_from(NodeId node);
+  void heard_result(NodeId node, bool rejected);
+  void forget_followers();
 
   // ---- snapshots (replica_snapshots.cpp)
   [[nodiscard]] static raft_engine_snapshot engine_snapshot(const storage::SnapshotMetadata& metadata);
@@ -111,8 +148,22 @@ class RaftReplica final : public Replica {
   [[nodiscard]] bool snapshot_under_way();
   [[nodiscard]] LogIndex cut_below(LogIndex snapshot) const;
   void snapshot_synced(const Write& write);
-  void begin_install(InstallSnapshot install);
+  void begin_install(storage::SnapshotMetadata metadata);
   void proceed_with_install();
+  void take_state(LogIndex applied);
+  void give_leadership_away();
+
+  // ---- members and checks (replica_membership.cpp)
+  void membership_changed();
+  [[nodiscard]] const Member* member(NodeId node) const;
+  Status may_change_members();
+  Status submit_members(const std::vector<Member>& members);
+  Status submit_promotion(NodeId node);
+  void submit_barrier();
+  void proceed_with_promotion();
+  void announce_members();
+  void answer_check(NodeId from, Term its_term, const LeaderCheck& check);
+  void announce_checks();
   void write_install();
   void install_synced();
 
@@ -124,9 +175,14 @@ class RaftReplica final : public Replica {
   ReplicaLog log_;
   storage::HardState hard_state_;  // as issued
   LogIndex synced_;                // the log is on disk through here
+  bool has_state_;
   LogIndex applied_;
   LogIndex configuration_told_;  // committed configurations through here went back into the engine
+  std::vector<Member> members_;  // as of the newest configuration
   Membership membership_;
+  std::map<NodeId, Follower> followers_;  // the other ones
+  std::uint64_t appends_ = 0;             // AppendEntries sent
+  NodeId promotee_;                       // catches up to become a voter; 0: nobody does
 
   std::deque<Write> writes_;  // oldest first
   std::uint64_t tickets_ = 0;
@@ -139,11 +195,20 @@ class RaftReplica final : public Replica {
   LogIndex flushed_;  // by the state writer
   bool cutting_ = false;
   std::optional<Install> install_;
-  std::map<NodeId, Sent> sent_;
+
+  LogIndex leads_from_;  // the log's end when this leadership began
+  LeaderChecks checks_;
+  Term checks_term_;
+  std::uint64_t checks_told_ = 0;
 
   Role announced_role_ = Role::kFollower;
   Term announced_term_;
+  NodeId announced_leader_;
+  Term announced_leader_term_;
+  storage::SharedBytes announced_members_;
+  bool announced_committed_ = false;
   std::uint64_t wake_ms_ = 0;
+  std::uint64_t apply_ms_ = 0;  // more is to be applied from the disk, not before; 0: nothing is
   std::vector<raft_engine_entry> scratch_;
 };
 

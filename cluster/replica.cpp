@@ -32,23 +32,25 @@ Role role_of(raft_engine_state state) {
 }  // namespace
 
 Result<std::unique_ptr<Replica>> Replica::start(const Options& options, ReplicaHost& host, storage::LoadedLog loaded,
-                                                LogIndex applied, std::uint64_t now_ms) {
+                                                std::optional<LogIndex> applied, std::uint64_t now_ms) {
   auto recovered = recover(options, std::move(loaded), applied);
   if (!recovered) return fail(std::move(recovered.error()));
   std::optional<storage::LogWrite> first_write = std::move(recovered->first_write);
-  auto replica = std::make_unique<RaftReplica>(options, host, std::move(*recovered), applied);
+  auto replica = std::make_unique<RaftReplica>(options, host, std::move(*recovered));
   replica->begin(std::move(first_write), now_ms);
   return replica;
 }
 
-RaftReplica::RaftReplica(const Options& options, ReplicaHost& host, Recovered recovered, LogIndex applied)
+RaftReplica::RaftReplica(const Options& options, ReplicaHost& host, Recovered recovered)
     : options_(options),
       host_(host),
       engine_(new_engine(options)),
       log_(std::move(recovered.log)),
       hard_state_(recovered.hard_state),
       synced_(recovered.synced),
-      applied_(applied) {
+      has_state_(recovered.applied.has_value()),
+      applied_(recovered.applied.value_or(LogIndex{})) {
+  raft_engine_set_stands(engine_.get(), has_state_);
   membership_changed();
 }
 
@@ -132,6 +134,7 @@ void RaftReplica::tick(std::uint64_t now_ms) {
     raft_engine_tick(engine_.get(), now_ms_, &update);
     absorb(update);
   }
+  feed_followers();
   settle();
 }
 
@@ -189,8 +192,13 @@ void RaftReplica::store_entries(const raft_engine_update& update, std::vector<st
 
 void RaftReplica::settle() {
   tell_committed_configurations();
+  proceed_with_promotion();
   apply_committed();
+  release_entries();
   announce_role();
+  announce_leader();
+  announce_members();
+  announce_checks();
   cut_when_possible();
   ask_for_wake();
 }
@@ -199,49 +207,102 @@ void RaftReplica::tell_committed_configurations() {
   if (install_) return;
   while (const auto* next = log_.configuration_after(configuration_told_)) {
     if (next->index > commit_index()) return;
-    configuration_told_ = next->index;
-    const storage::SharedBytes bytes = next->bytes;
-    raft_engine_update update;
-    raft_engine_configuration_committed(engine_.get(), now_ms_, configuration_told_.value, bytes->data(), bytes->size(),
-                                        &update);
-    absorb(update);
+    tell_configuration(*next);
   }
+}
+
+void RaftReplica::tell_configuration(const ReplicaLog::Configuration& configuration) {
+  configuration_told_ = configuration.index;
+  const storage::SharedBytes bytes = configuration.bytes;
+  raft_engine_update update;
+  raft_engine_configuration_committed(engine_.get(), now_ms_, configuration_told_.value, bytes->data(), bytes->size(),
+                                      &update);
+  absorb(update);
 }
 
 // A commit is a majority's; this node may not be of it yet. State that is ahead of the own synced log would survive a
 // crash that takes the entries.
 void RaftReplica::apply_committed() {
-  if (install_) return;
+  if (install_ || !has_state_) {
+    apply_ms_ = 0;
+    return;
+  }
   const LogIndex limit = options_.faults.apply_unsynced ? commit_index() : std::min(commit_index(), synced_);
   while (applied_ < limit) {
-    const storage::LogEntry* entry = log_.find(applied_.next());
-    EARSHOT_INVARIANT(entry != nullptr, "an entry is held until it is applied");
-    applied_ = entry->index;
-    if (entry->type == storage::EntryType::kCommand) host_.apply(*entry);
+    if (const storage::LogEntry* entry = log_.find(applied_.next())) {
+      apply(*entry);
+    } else {
+      if (!apply_stored(limit)) return;
+    }
   }
-  if (!membership_.others) log_.release_through(std::min(applied_, limit));
+  apply_ms_ = 0;
+}
+
+void RaftReplica::apply(const storage::LogEntry& entry) {
+  applied_ = entry.index;
+  if (entry.type == storage::EntryType::kCommand) host_.apply(entry);
+}
+
+// What was committed while there was no state for it: a piece at a time, so that whoever shares this thread gets his
+// turn. False: not now, or enough for now.
+bool RaftReplica::apply_stored(LogIndex limit) {
+  if (now_ms_ < apply_ms_) return false;
+  const LogIndex held = log_.held_from();
+  const LogIndex last = held.value == 0 ? limit : std::min(limit, held.previous());
+  const auto entries = read_stored(applied_.next(), last, limits::kRaftReadBytesMax);
+  for (const storage::LogEntry& entry : entries) apply(entry);
+  apply_ms_ = now_ms_ + (entries.empty() ? options_.heartbeat_ms : 1);
+  return false;
+}
+
+std::vector<storage::LogEntry> RaftReplica::read_stored(LogIndex first, LogIndex last, std::size_t bytes_max) {
+  last = std::min(last, synced_);
+  if (first > last) return {};
+  auto entries = host_.read_log(first, last, bytes_max);
+  if (!entries || entries->size() > last.value - first.value + 1) return {};
+  for (LogIndex index = first; const storage::LogEntry& entry : *entries) {
+    if (entry.index != index || entry.term != log_.term_of(index) || entry.data == nullptr) return {};
+    index = index.next();
+  }
+  return std::move(*entries);
+}
+
+// An entry that is not on the disk yet can be had from here only. One that is not applied yet is wanted next, unless
+// the ones before it are on the disk only, too.
+void RaftReplica::release_entries() {
+  const bool from_disk = !has_state_ || log_.held_from() > applied_.next();
+  const LogIndex through = from_disk ? synced_ : std::min(applied_, synced_);
+  log_.release_through(through, membership_.others ? options_.tail_bytes_max : 0);
 }
 
 void RaftReplica::announce_role() {
   const Role now = role();
   if (now == announced_role_ && (now != Role::kLeader || term() == announced_term_)) return;
+  if (announced_role_ == Role::kLeader) forget_followers();
+  if (now == Role::kLeader) leads_from_ = log_.last_index();
   announced_role_ = now;
   announced_term_ = term();
   host_.role_changed(announced_role_, announced_term_);
 }
 
+void RaftReplica::announce_leader() {
+  const NodeId now = leader();
+  if (now == announced_leader_ && (now.value == 0 || term() == announced_leader_term_)) return;
+  announced_leader_ = now;
+  announced_leader_term_ = term();
+  host_.leader_changed(announced_leader_, announced_leader_term_);
+}
+
 // A leader without other members has nobody to send heartbeats to and no quorum to lose: it needs no timer.
 void RaftReplica::ask_for_wake() {
-  if (role() == Role::kLeader && !membership_.others) return;
-  const std::uint64_t wake = std::max(raft_engine_timeout(engine_.get()), now_ms_ + 1);
+  const bool timed = role() != Role::kLeader || membership_.others;
+  if (!timed && apply_ms_ == 0) return;
+  std::uint64_t wake = timed ? raft_engine_timeout(engine_.get()) : apply_ms_;
+  if (apply_ms_ != 0) wake = std::min(wake, apply_ms_);
+  wake = std::max(wake, now_ms_ + 1);
   if (wake == wake_ms_) return;
   wake_ms_ = wake;
   host_.wake_at(wake);
-}
-
-void RaftReplica::membership_changed() {
-  const auto* configuration = log_.newest_configuration();
-  membership_ = configuration == nullptr ? Membership{} : membership_of(*configuration->bytes, options_.self);
 }
 
 // ---- writes

@@ -8,6 +8,7 @@ struct ReplicaFaults {
   bool send_before_hard_state = false;    // messages do not wait for term and vote
   bool report_stale_completions = false;  // a completed write is reported by its raw index
   bool apply_unsynced = false;            // committed entries are applied before this node has synced them
+  bool reads_without_check = false;       // a leader takes itself for one without asking anybody
 };
 
 }  // namespace earshot::cluster

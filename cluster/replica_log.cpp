@@ -33,6 +33,10 @@ void ReplicaLog::append(storage::LogEntry entry) {
   if (entry.type == storage::EntryType::kConfiguration && !known) configurations_.push_back({entry.index, entry.data});
   last_ = entry.index;
   bytes_ += bytes_of(entry);
+  stored_through_ += bytes_of(entry);
+  if (stored_through_ - (marks_.empty() ? stored_below_ : marks_.back().bytes) >= kBytesPerMark) {
+    marks_.push_back({entry.index, stored_through_});
+  }
   held_.push_back(std::move(entry));
 }
 
@@ -45,6 +49,8 @@ void ReplicaLog::truncate_from(LogIndex index) {
   }
   while (!runs_.empty() && runs_.back().first >= index) runs_.pop_back();
   while (!configurations_.empty() && configurations_.back().index >= index) configurations_.pop_back();
+  while (!marks_.empty() && marks_.back().index >= index) marks_.pop_back();
+  stored_through_ = marks_.empty() ? stored_below_ : marks_.back().bytes;
   last_ = index.previous();
 }
 
@@ -55,6 +61,11 @@ void ReplicaLog::take_snapshot(const storage::SnapshotMetadata& snapshot, LogInd
   snapshot_ = snapshot;
   release_through(cut);
   cut_ = cut;
+  while (!marks_.empty() && marks_.front().index <= cut) {
+    stored_below_ = marks_.front().bytes;
+    marks_.pop_front();
+  }
+  if (cut == last_) stored_below_ = stored_through_;
   // The run that holds the cut's successor stays, and begins there.
   while (runs_.size() > 1 && runs_[1].first <= cut.next()) runs_.pop_front();
   if (cut == last_) {
@@ -65,8 +76,8 @@ void ReplicaLog::take_snapshot(const storage::SnapshotMetadata& snapshot, LogInd
   while (configurations_.size() > 1 && configurations_[1].index <= snapshot.index) configurations_.pop_front();
 }
 
-void ReplicaLog::release_through(LogIndex index) {
-  while (!held_.empty() && held_.front().index <= index) drop_front();
+void ReplicaLog::release_through(LogIndex index, std::size_t bytes_max) {
+  while (!held_.empty() && held_.front().index <= index && bytes_ > bytes_max) drop_front();
 }
 
 void ReplicaLog::drop_front() {

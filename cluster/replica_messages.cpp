@@ -53,7 +53,7 @@ void RaftReplica::receive(const PeerMessage& message, std::uint64_t now_ms) {
   auto decoded = decode_raft_message(message.body);
   if (!decoded) return;
   const Term term = decoded->term;
-  if (const auto sent = sent_.find(message.from); sent != sent_.end()) sent->second.heard_ms = now_ms_;
+  heard_from(message.from);
   if (auto* append = std::get_if<AppendEntries>(&decoded->content)) {
     receive_append(message.from, term, std::move(*append));
   } else if (auto* install = std::get_if<InstallSnapshot>(&decoded->content)) {
@@ -63,7 +63,7 @@ void RaftReplica::receive(const PeerMessage& message, std::uint64_t now_ms) {
     raft_engine_update update;
     raft_engine_receive(engine_.get(), now_ms_, &received, &update);
     // The log is replaced first: messages and writes of this step are about the log that will be.
-    if (update.install_snapshot) begin_install(std::move(*install));
+    if (update.install_snapshot) begin_install(std::move(install->metadata));
     absorb(update);
     proceed_with_install();
   } else if (auto* vote = std::get_if<RequestVote>(&decoded->content)) {
@@ -74,6 +74,10 @@ void RaftReplica::receive(const PeerMessage& message, std::uint64_t now_ms) {
     receive_append_result(message.from, term, *append_result);
   } else if (auto* timeout = std::get_if<TimeoutNow>(&decoded->content)) {
     feed(engine_message(message.from, term, *timeout), {});
+  } else if (auto* check = std::get_if<LeaderCheck>(&decoded->content)) {
+    answer_check(message.from, term, *check);
+  } else if (auto* checked = std::get_if<LeaderCheckResult>(&decoded->content)) {
+    if (role() == Role::kLeader && term == this->term()) checks_.answered(message.from, checked->number);
   }
   settle();
 }
@@ -81,6 +85,9 @@ void RaftReplica::receive(const PeerMessage& message, std::uint64_t now_ms) {
 // libraft finds a configuration only when it comes first among new entries, so a message is fed in pieces that begin
 // with one, as if the leader had sent them one by one.
 void RaftReplica::receive_append(NodeId from, Term term, AppendEntries append) {
+  // libraft ignores entries during an install, and does not answer them either: their sender would take this node for
+  // dead, and step down when it needs it for a majority.
+  if (install_) append.entries.clear();
   LogIndex previous = append.previous_index;
   Term previous_term = append.previous_term;
   auto begin = append.entries.begin();
@@ -91,6 +98,9 @@ void RaftReplica::receive_append(NodeId from, Term term, AppendEntries append) {
     message.append_entries.previous_index = previous.value;
     message.append_entries.previous_term = previous_term.value;
     message.append_entries.leader_commit = append.leader_commit.value;
+    if (begin != end && begin->type == storage::EntryType::kConfiguration) {
+      tell_configurations_before(previous, previous_term, *begin);
+    }
     if (begin != end) {
       previous = (end - 1)->index;
       previous_term = (end - 1)->term;
@@ -102,15 +112,33 @@ void RaftReplica::receive_append(NodeId from, Term term, AppendEntries append) {
   } while (begin != append.entries.end() && log_.term_of(previous) == previous_term);
 }
 
+// Members change one after the other: that there is a next configuration says that the one before is committed, also
+// when the commit index does not say so yet. libraft would forget the one before, and fall back on a still older one if
+// the next is taken back.
+void RaftReplica::tell_configurations_before(LogIndex previous, Term previous_term, const storage::LogEntry& next) {
+  if (previous.value == 0 || log_.term_of(previous) != previous_term || log_.term_of(next.index) == next.term) return;
+  const auto* before = log_.configuration_at(previous);
+  if (before == nullptr || before->index <= configuration_told_) return;
+  tell_configuration(*before);
+}
+
 // A snapshot that got lost shows by a member that rejects the snapshot's index, whereupon libraft sends it again; but
 // only if that is the very snapshot it sent, and not a newer one that it has since: then it would wait for the install
 // to time out. So an answer that moved nothing is repeated in the terms that libraft remembers.
 void RaftReplica::receive_append_result(NodeId from, Term term, AppendEntriesResult result) {
-  if (feed(engine_message(from, term, result), {}) || result.rejected.value == 0 || role() != Role::kLeader) return;
-  const auto sent = sent_.find(from);
-  if (sent == sent_.end() || result.rejected != log_.snapshot_index() || sent->second.index == result.rejected) return;
-  result.rejected = sent->second.index;
-  feed(engine_message(from, term, result), {});
+  heard_result(from, result.rejected.value != 0);
+  const std::uint64_t sent_before = appends_;
+  const bool moved = feed(engine_message(from, term, result), {});
+  const auto follower = followers_.find(from);
+  if (role() != Role::kLeader || follower == followers_.end()) return;
+  const auto& sent = follower->second.snapshot;
+  if (!moved && sent && result.rejected.value != 0 && result.rejected == log_.snapshot_index() &&
+      sent->index != result.rejected) {
+    result.rejected = sent->index;
+    feed(engine_message(from, term, result), {});
+  }
+  follower->second.feed.acknowledged(match_index(from));
+  if (appends_ == sent_before) feed_follower(from, follower->second);
 }
 
 bool RaftReplica::feed(const raft_engine_message& message, std::vector<storage::LogEntry> given) {
@@ -132,66 +160,49 @@ bool RaftReplica::feed(const raft_engine_message& message, std::vector<storage::
 
 // ---- outgoing
 
-// Entries and snapshots are filled in now: by the time a message may leave, the log can be another.
+// Entries are filled in now: by the time a message may leave, the log can be another.
 void RaftReplica::send_all(const raft_engine_message* messages, unsigned count) {
   for (unsigned i = 0; i < count; ++i) {
+    if (messages[i].type == RAFT_ENGINE_APPEND_ENTRIES) {
+      send_append(messages[i]);
+      continue;
+    }
     RaftMessage message;
     message.term = Term(messages[i].term);
-    if (fill(messages[i], message)) post({options_.self, NodeId(messages[i].peer), encode(message)});
+    fill(messages[i], message);
+    post(NodeId(messages[i].peer), message);
   }
 }
 
-bool RaftReplica::fill(const raft_engine_message& from, RaftMessage& to) {
+void RaftReplica::fill(const raft_engine_message& from, RaftMessage& to) {
   switch (from.type) {
     case RAFT_ENGINE_REQUEST_VOTE: {
       const auto& vote = from.request_vote;
       to.content = RequestVote{LogIndex(vote.last_index), Term(vote.last_term), vote.disrupt_leader, vote.pre_vote};
-      return true;
+      return;
     }
     case RAFT_ENGINE_REQUEST_VOTE_RESULT: {
       const auto& result = from.request_vote_result;
       to.content = RequestVoteResult{result.granted, result.pre_vote, result.features, result.capacity};
-      return true;
+      return;
     }
-    case RAFT_ENGINE_APPEND_ENTRIES: return fill_append(from, to.content.emplace<AppendEntries>());
     case RAFT_ENGINE_APPEND_ENTRIES_RESULT: {
       const auto& result = from.append_entries_result;
       to.content =
           AppendEntriesResult{LogIndex(result.rejected), LogIndex(result.last_index), result.features, result.capacity};
-      return true;
+      return;
     }
-    case RAFT_ENGINE_INSTALL_SNAPSHOT: return fill_install(from, to.content.emplace<InstallSnapshot>());
+    case RAFT_ENGINE_INSTALL_SNAPSHOT: fill_install(from, to.content.emplace<InstallSnapshot>()); return;
     case RAFT_ENGINE_TIMEOUT_NOW: {
       const auto& timeout = from.timeout_now;
       to.content = TimeoutNow{LogIndex(timeout.last_index), Term(timeout.last_term)};
-      return true;
+      return;
     }
-    default: return false;
+    default: invariant_broken("message", __FILE__, __LINE__, "the engine sends messages of Raft");
   }
 }
 
-// Fewer entries than libraft meant when they are too large for one message, none when the first was released while
-// there was nobody to keep it for: the member then misses some, says so, and libraft steps back.
-bool RaftReplica::fill_append(const raft_engine_message& from, AppendEntries& to) const {
-  to.previous_index = LogIndex(from.append_entries.previous_index);
-  to.previous_term = Term(from.append_entries.previous_term);
-  to.leader_commit = LogIndex(from.append_entries.leader_commit);
-  if (from.append_entries.entries_n == 0) return true;
-  to.entries = log_.copy(to.previous_index.next(), from.append_entries.entries_n, kAppendBytesMax);
-  return !to.entries.empty();
-}
-
-// When the host cannot read the snapshot now, nothing is sent; libraft tries again when the member answers a heartbeat.
-bool RaftReplica::fill_install(const raft_engine_message& from, InstallSnapshot& to) {
-  EARSHOT_INVARIANT(log_.snapshot() && log_.snapshot_index().value == from.install_snapshot.index,
-                    "the engine sends the snapshot that there is");
-  sent_[NodeId(from.peer)] = {log_.snapshot_index(), now_ms_, now_ms_};
-  auto data = host_.read_snapshot(*log_.snapshot());
-  if (!data || data->size() > kSnapshotBytesMax) return false;
-  to.metadata = *log_.snapshot();
-  to.data = std::move(*data);
-  return true;
-}
+void RaftReplica::post(NodeId to, const RaftMessage& message) { post({options_.self, to, encode(message)}); }
 
 // Thesis, figure 3.1: term and vote are on stable storage before anybody hears of them. One queue keeps the order also
 // for the messages that would not have to wait.

@@ -5,8 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "cluster/raft_engine.h"
-
 namespace earshot::cluster {
 namespace {
 
@@ -40,15 +38,15 @@ std::string flaw_of_entries(const storage::LoadedLog& loaded) {
   return "";
 }
 
-std::string flaw_of_snapshot(const storage::LoadedLog& loaded, LogIndex applied) {
+std::string flaw_of_snapshot(const storage::LoadedLog& loaded, std::optional<LogIndex> applied) {
   const storage::SnapshotMetadata& snapshot = *loaded.snapshot;
   if (snapshot.index.value == 0 || snapshot.term.value == 0 || snapshot.term > loaded.hard_state.term ||
       snapshot.configuration_index.value == 0 || snapshot.configuration_index > snapshot.index) {
     return "the snapshot's metadata is damaged";
   }
   if (!is_configuration(snapshot.configuration)) return "the snapshot's configuration is damaged";
-  if (applied < snapshot.index) {
-    return "the state stands at " + std::to_string(applied.value) + ", below the snapshot at " +
+  if (applied && *applied < snapshot.index) {
+    return "the state stands at " + std::to_string(applied->value) + ", below the snapshot at " +
            std::to_string(snapshot.index.value);
   }
   if (!loaded.entries.empty() && loaded.entries.front().index > snapshot.index.next()) {
@@ -67,13 +65,26 @@ bool joins_snapshot(const storage::LoadedLog& loaded) {
   return loaded.entries[snapshot.index.value - first.value].term == snapshot.term;
 }
 
+// A sole voter has nobody who could give it what it lacks.
+std::string flaw_of_sole_voter(const Recovered& recovered) {
+  if (!recovered.applied && recovered.log.cut().value > 0) {
+    return "the state is not there, and the log of its only voter begins above 1";
+  }
+  if (recovered.applied && *recovered.applied > recovered.log.last_index()) {
+    return "the state stands at " + std::to_string(recovered.applied->value) + ", the log ends at " +
+           std::to_string(recovered.log.last_index().value);
+  }
+  return "";
+}
+
 Recovered bootstrap(const Replica::Options& options) {
   std::vector<Member> members = options.bootstrap;
   std::sort(members.begin(), members.end(), [](const Member& a, const Member& b) { return a.node < b.node; });
   const auto bytes = std::make_shared<const std::string>(encode_members(members));
   Recovered recovered;
+  recovered.applied = LogIndex{};
   recovered.hard_state.term = Term(1);
-  if (membership_of(*bytes, options.self).sole_voter()) recovered.hard_state.voted_for = options.self;
+  if (Membership::of(members, options.self).sole_voter()) recovered.hard_state.voted_for = options.self;
   const storage::LogEntry first{LogIndex(1), Term(1), storage::EntryType::kConfiguration, bytes};
   recovered.log.append(first);
   recovered.first_write.emplace();
@@ -82,8 +93,9 @@ Recovered bootstrap(const Replica::Options& options) {
   return recovered;
 }
 
-Recovered take_up(storage::LoadedLog loaded) {
+Recovered take_up(storage::LoadedLog loaded, std::optional<LogIndex> applied) {
   Recovered recovered;
+  recovered.applied = applied;
   recovered.hard_state = loaded.hard_state;
   if (loaded.snapshot) {
     const bool joins = joins_snapshot(loaded);
@@ -103,55 +115,28 @@ Recovered take_up(storage::LoadedLog loaded) {
 
 }  // namespace
 
-std::string encode_members(std::span<const Member> members) {
-  std::vector<raft_engine_member> plain;
-  for (const Member& member : members) {
-    plain.push_back(
-        {member.node.value, member.address.c_str(), member.voter ? RAFT_ENGINE_VOTER : RAFT_ENGINE_STANDBY});
-  }
-  void* bytes = nullptr;
-  std::size_t size = 0;
-  raft_engine_configuration_encode(plain.data(), static_cast<unsigned>(plain.size()), &bytes, &size);
-  std::string encoded(static_cast<const char*>(bytes), size);
-  raft_engine_release(bytes);
-  return encoded;
-}
-
-bool is_configuration(std::string_view bytes) { return raft_engine_is_configuration(bytes.data(), bytes.size()); }
-
-Membership membership_of(std::string_view configuration, NodeId self) {
-  raft_engine_member members[RAFT_ENGINE_MEMBERS_MAX];
-  const int count = raft_engine_configuration_decode(configuration.data(), configuration.size(), members);
-  EARSHOT_INVARIANT(count > 0, "a configuration that was stored is valid");
-  Membership membership;
-  for (int i = 0; i < count; ++i) {
-    const bool votes = members[i].role == RAFT_ENGINE_VOTER;
-    membership.voters += votes ? 1 : 0;
-    if (members[i].id != self.value) membership.others = true;
-    if (members[i].id == self.value && votes) membership.self_votes = true;
-  }
-  return membership;
-}
-
-Result<Recovered> recover(const Replica::Options& options, storage::LoadedLog loaded, LogIndex applied) {
+Result<Recovered> recover(const Replica::Options& options, storage::LoadedLog loaded, std::optional<LogIndex> applied) {
   if (is_new(loaded)) {
-    if (applied.value != 0)
-      return corrupt(options, "the log is empty, the state stands at " + std::to_string(applied.value));
+    if (applied.value_or(LogIndex{}).value != 0)
+      return corrupt(options, "the log is empty, the state stands at " + std::to_string(applied->value));
     const bool invited = std::any_of(options.bootstrap.begin(), options.bootstrap.end(),
                                      [&](const Member& member) { return member.node == options.self; });
-    return invited ? bootstrap(options) : Recovered{};
+    if (invited) return bootstrap(options);
+    Recovered joins;
+    joins.applied = applied;
+    return joins;
   }
   std::string flaw = flaw_of_entries(loaded);
   if (flaw.empty() && loaded.snapshot) flaw = flaw_of_snapshot(loaded, applied);
   if (!flaw.empty()) return corrupt(options, std::move(flaw));
 
-  Recovered recovered = take_up(std::move(loaded));
+  Recovered recovered = take_up(std::move(loaded), applied);
   const auto* configuration = recovered.log.newest_configuration();
-  if (configuration == nullptr || !membership_of(*configuration->bytes, options.self).sole_voter()) return recovered;
-  if (applied > recovered.log.last_index()) {
-    return corrupt(options, "the state stands at " + std::to_string(applied.value) + ", the log ends at " +
-                                std::to_string(recovered.log.last_index().value));
-  }
+  if (configuration == nullptr || !Membership::of(members_of(*configuration->bytes), options.self).sole_voter())
+    return recovered;
+  flaw = flaw_of_sole_voter(recovered);
+  if (!flaw.empty()) return corrupt(options, std::move(flaw));
+  if (!recovered.applied) recovered.applied = LogIndex{};
   recovered.hard_state = {recovered.hard_state.term.next(), options.self};
   if (!recovered.first_write) recovered.first_write.emplace();
   recovered.first_write->hard_state = recovered.hard_state;

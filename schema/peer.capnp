@@ -1,5 +1,6 @@
 @0x8866eafa9af6b046;
-# What the nodes of a cluster say to each other: Raft messages, whole, with the entries or the snapshot they carry.
+# What the nodes of a cluster say to each other: Raft messages, whole, with the entries they carry. A snapshot is told by
+# its metadata only: the state itself is fetched.
 #
 # Rules of evolution: as broker.capnp. A message that a node does not know is dropped, which Raft takes for a lossy network.
 
@@ -15,6 +16,8 @@ struct RaftMessage {
     appendEntriesResult @4 :AppendEntriesResult;
     installSnapshot @5 :InstallSnapshot;
     timeoutNow @6 :TimeoutNow;
+    leaderCheck @7 :UInt64;       # the number of a check: does the sender still lead in its term?
+    leaderCheckResult @8 :UInt64; # yes, as of the check with this number
   }
 }
 
@@ -64,7 +67,6 @@ struct InstallSnapshot {
   snapshotTerm @1 :UInt64;        # its term
   configuration @2 :Data;         # the members as of it, encoded by libraft
   configurationIndex @3 :UInt64;
-  data @4 :Data;                  # the state at index
 }
 
 struct TimeoutNow {               # stand for election at once: the leader hands over

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.hpp"
 #include "base/random.hpp"
 #include "storage/log_types.hpp"
 
@@ -37,6 +38,22 @@ class ModelLogDisk {
     if (synced_.entries.empty() || index < synced_.entries.front().index || index > synced_.entries.back().index)
       return {};
     return synced_.entries[index.value - synced_.entries.front().index.value].term;
+  }
+  // As LogStore::read().
+  [[nodiscard]] Result<std::vector<storage::LogEntry>> read(LogIndex first, LogIndex last,
+                                                            std::size_t bytes_max) const {
+    if (term_of(first).value == 0 || synced_.entries.empty() || first < synced_.entries.front().index) {
+      return fail(ErrorCode::kNotFound, "log", "cut");
+    }
+    std::vector<storage::LogEntry> entries;
+    std::size_t bytes = 0;
+    for (LogIndex index = first; index <= last && index <= synced_.entries.back().index; index = index.next()) {
+      const auto& entry = synced_.entries[index.value - synced_.entries.front().index.value];
+      bytes += entry.data->size();
+      if (!entries.empty() && bytes > bytes_max) break;
+      entries.push_back(entry);
+    }
+    return entries;
   }
   // In the synced log with this term, or below the synced snapshot.
   [[nodiscard]] bool holds(LogIndex index, Term term) const {

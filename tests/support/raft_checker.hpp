@@ -5,9 +5,12 @@
 #include <iterator>
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/checksum.hpp"
 #include "base/ids.hpp"
+#include "cluster/membership.hpp"
 #include "storage/log_types.hpp"
 
 namespace earshot::tests {
@@ -31,9 +34,8 @@ class RaftChecker {
   }
 
   // State machine safety: whatever is applied at an index is the same everywhere and for ever, and so is the state
-  // after it. `synced_here`: the node's own disk holds it; `holders`: voters whose disk does.
-  void applied(NodeId node, const storage::LogEntry& entry, std::uint64_t state, bool synced_here, std::size_t holders,
-               std::size_t voters) {
+  // after it. `synced_here`: the node's own disk holds it; `by_majority`: those of a majority of the voters do.
+  void applied(NodeId node, const storage::LogEntry& entry, std::uint64_t state, bool synced_here, bool by_majority) {
     const std::string name = "entry " + std::to_string(entry.index.value) + "^" + std::to_string(entry.term.value) +
                              " applied by " + std::to_string(node.value);
     const auto [known, fresh] = history_.try_emplace(entry.index, Applied{entry.term, checksum_of(*entry.data), state});
@@ -42,8 +44,23 @@ class RaftChecker {
     }
     if (!fresh && known->second.state != state) violate(name + " leads to another state than before");
     if (!synced_here) violate(name + " is not synced there");
-    if (fresh && holders * 2 <= voters) {
-      violate(name + " is synced by " + std::to_string(holders) + " of " + std::to_string(voters) + " only");
+    if (fresh && !by_majority) violate(name + " is not synced by a majority");
+  }
+
+  // Who belongs to the group is history like everything else.
+  void members_committed(NodeId node, LogIndex index, const std::vector<cluster::Member>& members) {
+    const auto [known, fresh] = configurations_.try_emplace(index, members);
+    if (!fresh && known->second != members) {
+      violate("node " + std::to_string(node.value) + " has other members at " + std::to_string(index.value));
+    }
+  }
+
+  // A read shows everything that was applied, hence could be acknowledged, anywhere before it began.
+  void read(NodeId node, LogIndex shows, LogIndex must_show) {
+    ++reads_;
+    if (shows < must_show) {
+      violate("a read on " + std::to_string(node.value) + " ends at " + std::to_string(shows.value) + ", before it " +
+              std::to_string(must_show.value) + " was applied");
     }
   }
 
@@ -61,6 +78,12 @@ class RaftChecker {
   }
 
   [[nodiscard]] const std::string& violation() const { return violation_; }
+  [[nodiscard]] std::size_t reads() const { return reads_; }
+  [[nodiscard]] LogIndex applied_through() const { return history_.empty() ? LogIndex{} : history_.rbegin()->first; }
+  // The committed configurations by index.
+  [[nodiscard]] const std::map<LogIndex, std::vector<cluster::Member>>& configurations() const {
+    return configurations_;
+  }
   [[nodiscard]] std::size_t committed() const { return history_.size(); }
   [[nodiscard]] bool was_applied(LogIndex index, Term term) const {
     const auto found = history_.find(index);
@@ -76,6 +99,8 @@ class RaftChecker {
 
   std::map<Term, NodeId> leaders_;
   std::map<LogIndex, Applied> history_;
+  std::map<LogIndex, std::vector<cluster::Member>> configurations_;
+  std::size_t reads_ = 0;
   std::string violation_;
 };
 

@@ -31,8 +31,10 @@ std::vector<RaftMessage> one_of_each() {
       {Term(5), RequestVoteResult{true, true, 1, 65535}},
       append_message(),
       {Term(5), AppendEntriesResult{LogIndex(4), LogIndex(3), 1, 12}},
-      {Term(5), InstallSnapshot{{LogIndex(90), Term(4), "members", LogIndex(1)}, std::string(10'000, 's')}},
+      {Term(5), InstallSnapshot{{LogIndex(90), Term(4), "members", LogIndex(1)}}},
       {Term(5), TimeoutNow{LogIndex(4), Term(3)}},
+      {Term(5), LeaderCheck{77}},
+      {Term(5), LeaderCheckResult{77}},
   };
 }
 

@@ -7,6 +7,8 @@
 
 #include "base/random.hpp"
 #include "tests/support/raft_cluster.hpp"
+#include "tests/support/raft_faults.hpp"
+#include "tests/support/raft_operator.hpp"
 
 // A group of replicas through faults, seed after seed. EARSHOT_SEEDS=n tries n seeds instead of 200, EARSHOT_SEED=s
 // replays one.
@@ -24,6 +26,8 @@ namespace {
 
 using tests::RaftChecker;
 using tests::RaftCluster;
+using tests::RaftFaults;
+using tests::RaftOperator;
 
 constexpr std::uint64_t kFaultsForMs = 8'000;
 constexpr std::uint64_t kRecoveryMsMax = 15'000;
@@ -37,58 +41,142 @@ struct Outcome {
   std::size_t committed = 0;
   std::uint64_t installs = 0;
   std::uint64_t truncations = 0;
+  std::uint64_t states_lost = 0;
+  std::uint64_t log_reads = 0;
+  std::size_t configurations = 0;
+  std::uint64_t transfers = 0;
+  std::size_t reads = 0;
+
+  void add(const Outcome& other) {
+    committed += other.committed;
+    installs += other.installs;
+    truncations += other.truncations;
+    states_lost += other.states_lost;
+    log_reads += other.log_reads;
+    configurations += other.configurations;
+    transfers += other.transfers;
+    reads += other.reads;
+  }
 };
 
-void submit_now_and_then(RaftCluster& cluster, const bool& working) {
-  cluster.after(cluster.random().between(2, 25), [&cluster, &working] {
-    if (!working) return;
-    cluster.submit(cluster.random().between(1, 3));
-    submit_now_and_then(cluster, working);
-  });
-}
+// What a cluster lives through, from one seed.
+class Life {
+ public:
+  Life(std::uint64_t seed, ReplicaFaults faults, Weather weather)
+      : choice_(seed),
+        weather_(weather),
+        cluster_(settings(seed, faults)),
+        faults_(cluster_, choice_.chance(0.5)),
+        operator_(cluster_),
+        operates_(choice_.chance(0.6)) {}
 
-void misbehave(RaftCluster& cluster, Weather weather) {
-  const bool usual = weather == Weather::kMixed || cluster.random().chance(0.5);
-  if (usual) cluster.misbehave();
-  if (!usual && weather == Weather::kStrandedLeaders) cluster.strand_leader();
-  if (!usual && weather == Weather::kFlicker) cluster.flicker();
-}
+  // Faults, then peace, in which the group must take new commands, agree, and be left alone.
+  Outcome live() {
+    submit_now_and_then();
+    read_now_and_then();
+    if (operates_) operate_now_and_then();
+    while (cluster_.now_ms() < kFaultsForMs && checker().violation().empty()) {
+      cluster_.run_for(cluster_.random().between(20, 400));
+      misbehave();
+    }
+    operates_ = false;
+    faults_.end();
+    if (!commits_a_new_command())
+      checker().violate("no new command is committed after the faults ended, " + cluster_.description());
+    working_ = false;
+    if (!cluster_.run_until([&] { return cluster_.converged(); }, kRecoveryMsMax)) {
+      checker().violate("the replicas do not come to the same state, " + cluster_.description());
+    }
+    be_left_alone();
+    return {checker().violation(),
+            checker().committed(),
+            cluster_.installs(),
+            cluster_.truncations(),
+            cluster_.states_lost(),
+            cluster_.log_reads(),
+            checker().configurations().size(),
+            operator_.transfers(),
+            checker().reads()};
+  }
 
-// Whether a command is committed within the time; it is submitted again while the outcome of the last one stays open.
-bool commits_a_new_command(RaftCluster& cluster) {
-  std::optional<std::pair<LogIndex, Term>> last;
-  const auto committed = [&] {
-    if (last && cluster.checker().was_applied(last->first, last->second)) return true;
-    if (!last || cluster.random().chance(0.01)) last = cluster.submit();
-    return false;
-  };
-  return cluster.run_until(committed, kRecoveryMsMax);
-}
+ private:
+  RaftCluster::Settings settings(std::uint64_t seed, ReplicaFaults faults) {
+    RaftCluster::Settings settings;
+    settings.seed = seed;
+    settings.replicas = 1 + 2 * choice_.below(3);
+    if (settings.replicas == 1 && choice_.chance(0.5)) settings.replicas = 3;
+    settings.places = 8;
+    settings.trailing_entries = choice_.chance(0.5) ? 8 : 100;
+    settings.tail_bytes_max = choice_.chance(0.5) ? 500 : 50'000;
+    settings.faults = faults;
+    return settings;
+  }
 
-// The whole life of a cluster from one seed: faults, then peace, in which it must take new commands and agree.
+  void submit_now_and_then() {
+    cluster_.after(cluster_.random().between(2, 25), [this] {
+      if (!working_) return;
+      cluster_.submit(cluster_.random().between(1, 3));
+      submit_now_and_then();
+    });
+  }
+  void read_now_and_then() {
+    cluster_.after(cluster_.random().between(5, 60), [this] {
+      if (!working_) return;
+      cluster_.read();
+      read_now_and_then();
+    });
+  }
+  void operate_now_and_then() {
+    cluster_.after(cluster_.random().between(50, 600), [this] {
+      if (!operates_) return;
+      operator_.act();
+      operate_now_and_then();
+    });
+  }
+
+  void misbehave() {
+    const bool usual = weather_ == Weather::kMixed || cluster_.random().chance(0.5);
+    if (usual) faults_.happen();
+    if (!usual && weather_ == Weather::kStrandedLeaders) faults_.strand_leader();
+    if (!usual && weather_ == Weather::kFlicker) faults_.flicker();
+  }
+
+  // Whether a command is committed within the time; it is submitted again while the outcome of the last one stays open.
+  bool commits_a_new_command() {
+    std::optional<std::pair<LogIndex, Term>> last;
+    const auto committed = [&] {
+      if (last && checker().was_applied(last->first, last->second)) return true;
+      if (!last || cluster_.random().chance(0.01)) last = cluster_.submit();
+      return false;
+    };
+    return cluster_.run_until(committed, kRecoveryMsMax);
+  }
+
+  // By nodes that were removed and do not know it, too.
+  void be_left_alone() {
+    const auto leader = cluster_.leader();
+    if (!leader || !checker().violation().empty()) return;
+    const Term term = cluster_.replica(*leader)->term();
+    const std::string before = cluster_.description();
+    cluster_.run_for(3'000);
+    if (cluster_.leader() != leader || cluster_.replica(*leader)->term() != term) {
+      checker().violate("the leader is disturbed in peace, " + before + "\n" + cluster_.description());
+    }
+  }
+
+  RaftChecker& checker() { return cluster_.checker(); }
+
+  Random choice_;
+  const Weather weather_;
+  RaftCluster cluster_;
+  RaftFaults faults_;
+  RaftOperator operator_;
+  bool operates_;
+  bool working_ = true;
+};
+
 Outcome live(std::uint64_t seed, ReplicaFaults faults = {}, Weather weather = Weather::kMixed) {
-  Random choice(seed);
-  RaftCluster::Settings settings;
-  settings.seed = seed;
-  settings.replicas = choice.chance(0.5) ? 3 : 5;
-  settings.trailing_entries = choice.chance(0.5) ? 8 : 100;
-  settings.faults = faults;
-  RaftCluster cluster(settings);
-  RaftChecker& checker = cluster.checker();
-
-  bool working = true;
-  submit_now_and_then(cluster, working);
-  while (cluster.now_ms() < kFaultsForMs && checker.violation().empty()) {
-    cluster.run_for(cluster.random().between(20, 400));
-    misbehave(cluster, weather);
-  }
-  cluster.end_faults();
-  if (!commits_a_new_command(cluster)) checker.violate("no new command is committed after the faults ended");
-  working = false;
-  if (!cluster.run_until([&] { return cluster.converged(); }, kRecoveryMsMax)) {
-    checker.violate("the replicas do not come to the same state");
-  }
-  return {checker.violation(), checker.committed(), cluster.installs(), cluster.truncations()};
+  return Life(seed, faults, weather).live();
 }
 
 std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
@@ -105,12 +193,12 @@ TEST(RaftSimulation, KeepsEveryPromiseUnderFaults) {
     const Outcome outcome = live(seed, {}, static_cast<Weather>(seed % 3));
     ASSERT_EQ(outcome.violation, "") << "replay: EARSHOT_SEED=" << seed
                                      << " cluster-tests --gtest_filter=RaftSimulation.KeepsEveryPromiseUnderFaults";
-    sum.committed += outcome.committed;
-    sum.installs += outcome.installs;
-    sum.truncations += outcome.truncations;
+    sum.add(outcome);
   }
   std::cout << count << " seeds: " << sum.committed << " entries committed, " << sum.truncations << " truncations, "
-            << sum.installs << " snapshots installed" << std::endl;
+            << sum.installs << " snapshots installed, " << sum.states_lost << " states lost, " << sum.log_reads
+            << " reads of the log, " << sum.configurations << " configurations, " << sum.transfers << " transfers, "
+            << sum.reads << " reads" << std::endl;
 }
 
 // A rule is switched off and the seeds are gone through until somebody notices: a checker, or an invariant that stops
@@ -134,6 +222,9 @@ TEST(RaftSimulation, NoticesMessagesThatDoNotWaitForTermAndVote) {
 }
 TEST(RaftSimulation, NoticesStaleCompletions) {
   expect_noticed({.report_stale_completions = true}, Weather::kStrandedLeaders);
+}
+TEST(RaftSimulation, NoticesReadsWithoutACheck) {
+  expect_noticed({.reads_without_check = true}, Weather::kStrandedLeaders);
 }
 TEST(RaftSimulation, NoticesStateAheadOfTheSyncedLog) { expect_noticed({.apply_unsynced = true}, Weather::kMixed); }
 

@@ -1,129 +1,14 @@
-#include "cluster/replica.hpp"
-
-#include <algorithm>
-#include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include "cluster/raft_message.hpp"
-#include "cluster/replica_recovery.hpp"
+#include "tests/unit/cluster/replica_fixture.hpp"
 
 namespace earshot::cluster {
 namespace {
 
-using storage::EntryType;
-using storage::LogEntry;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-// Writes down what the replica asks for.
-struct RecordingHost final : ReplicaHost {
-  void write_log(storage::LogWrite write) override { writes.push_back(std::move(write)); }
-  void send(PeerMessage message) override { sent.push_back(std::move(message)); }
-  void apply(const LogEntry& entry) override {
-    applied.push_back(std::to_string(entry.index.value) + ":" + *entry.data);
-  }
-  void role_changed(Role role, Term) override { roles.push_back(role); }
-  void wake_at(std::uint64_t monotonic_ms) override { wakes.push_back(monotonic_ms); }
-  Result<std::string> read_snapshot(const storage::SnapshotMetadata&) override { return "state"; }
-  void install_snapshot(const storage::SnapshotMetadata& metadata, std::string data) override {
-    installs.emplace_back(metadata, std::move(data));
-  }
-
-  // The messages sent since the last call, decoded.
-  std::vector<RaftMessage> take_sent() {
-    std::vector<RaftMessage> messages;
-    for (const auto& message : sent) messages.push_back(*decode_raft_message(message.body));
-    sent.clear();
-    return messages;
-  }
-
-  std::vector<storage::LogWrite> writes;
-  std::vector<PeerMessage> sent;
-  std::vector<std::string> applied;
-  std::vector<Role> roles;
-  std::vector<std::uint64_t> wakes;
-  std::vector<std::pair<storage::SnapshotMetadata, std::string>> installs;
-};
-
-storage::SharedBytes bytes(std::string text) { return std::make_shared<const std::string>(std::move(text)); }
-
-std::vector<Member> members(std::size_t count) {
-  std::vector<Member> all;
-  for (std::size_t i = 1; i <= count; ++i) all.push_back({NodeId(i), "node-" + std::to_string(i), true});
-  return all;
-}
-
-Replica::Options options_for(std::size_t voters) {
-  Replica::Options options;
-  options.bootstrap = members(voters);
-  options.trailing_entries = 2;
-  return options;
-}
-
-LogEntry configuration(std::size_t voters) {
-  return {LogIndex(1), Term(1), EntryType::kConfiguration, bytes(encode_members(members(voters)))};
-}
-LogEntry command(std::uint64_t index, std::uint64_t term, std::string text) {
-  return {LogIndex(index), Term(term), EntryType::kCommand, bytes(std::move(text))};
-}
-storage::SnapshotMetadata snapshot_at(std::uint64_t index, std::uint64_t term, std::size_t voters) {
-  return {LogIndex(index), Term(term), encode_members(members(voters)), LogIndex(1)};
-}
-
-PeerMessage from(std::uint64_t node, std::uint64_t term, decltype(RaftMessage::content) content) {
-  RaftMessage message;
-  message.term = Term(term);
-  message.content = std::move(content);
-  return {NodeId(node), NodeId(1), encode(message)};
-}
-PeerMessage append(std::uint64_t node, std::uint64_t term, std::uint64_t previous, std::uint64_t previous_term,
-                   std::vector<LogEntry> entries, std::uint64_t commit) {
-  return from(node, term, AppendEntries{LogIndex(previous), Term(previous_term), LogIndex(commit), std::move(entries)});
-}
-
-class ReplicaTest : public testing::Test {
- protected:
-  void start(std::size_t voters, storage::LoadedLog loaded = {}, std::uint64_t applied = 0) {
-    auto started = Replica::start(options_for(voters), host, std::move(loaded), LogIndex(applied), now);
-    ASSERT_TRUE(started) << started.error().to_string();
-    replica = std::move(*started);
-  }
-  std::string start_error(std::size_t voters, storage::LoadedLog loaded, std::uint64_t applied) {
-    auto started = Replica::start(options_for(voters), host, std::move(loaded), LogIndex(applied), now);
-    if (started) return "started";
-    EXPECT_EQ(started.error().code, ErrorCode::kCorrupt);
-    return started.error().to_string();
-  }
-  void persist_all() {
-    while (done < host.writes.size()) replica->persisted(host.writes[done++].ticket, ++now);
-  }
-  LogIndex submit(std::string text) {
-    const auto index = replica->submit({bytes(std::move(text))}, ++now);
-    EXPECT_TRUE(index);
-    return index.value_or(LogIndex{});
-  }
-  // A follower of three whose first entry is synced.
-  void start_follower() {
-    start(3);
-    persist_all();
-    host.take_sent();
-  }
-  void tick_when_due() {
-    now = std::max(now + 1, host.wakes.back());
-    replica->tick(now);
-  }
-
-  RecordingHost host;
-  std::unique_ptr<Replica> replica;
-  std::uint64_t now = 1'000;
-  std::size_t done = 0;
-};
 
 // ---- a sole voter
 
@@ -182,7 +67,7 @@ TEST_F(ReplicaTest, SubmissionsBeyondTheRulesAreRefused) {
 
 TEST_F(ReplicaTest, RestartAppliesExactlyFromWhereTheStateStands) {
   start(1, {{Term(4), NodeId(1)}, {}, {configuration(1), command(2, 1, "a"), command(3, 2, "b"), command(4, 4, "c")}},
-        2);
+        LogIndex(2));
   EXPECT_EQ(replica->role(), Role::kLeader);
   EXPECT_THAT(host.applied, ElementsAre("3:b", "4:c"));
   EXPECT_EQ(submit("d"), LogIndex(5));
@@ -190,7 +75,7 @@ TEST_F(ReplicaTest, RestartAppliesExactlyFromWhereTheStateStands) {
 
 // libraft would lead again in the old term: (index, term) of an entry that a crash took back would come a second time.
 TEST_F(ReplicaTest, EveryLifeOfASoleVoterHasItsOwnTerm) {
-  start(1, {{Term(4), NodeId(1)}, {}, {configuration(1), command(2, 4, "a")}}, 2);
+  start(1, {{Term(4), NodeId(1)}, {}, {configuration(1), command(2, 4, "a")}}, LogIndex(2));
   EXPECT_EQ(replica->term(), Term(5));
   ASSERT_EQ(host.writes.size(), 1u);
   EXPECT_EQ(host.writes[0].hard_state, (storage::HardState{Term(5), NodeId(1)}));
@@ -225,7 +110,7 @@ TEST_F(ReplicaTest, FlushesDuringACutAreOneCut) {
 }
 
 TEST_F(ReplicaTest, RestartFromSnapshotAloneGoesOn) {
-  start(1, {{Term(2), NodeId(1)}, snapshot_at(50, 2, 1), {}}, 50);
+  start(1, {{Term(2), NodeId(1)}, snapshot_at(50, 2, 1), {}}, LogIndex(50));
   EXPECT_THAT(host.applied, IsEmpty());
   EXPECT_EQ(submit("a"), LogIndex(51));
   persist_all();
@@ -235,7 +120,8 @@ TEST_F(ReplicaTest, RestartFromSnapshotAloneGoesOn) {
 // ---- what the disk holds
 
 TEST_F(ReplicaTest, EntriesThatDoNotJoinTheSnapshotAreDropped) {
-  start(3, {{Term(4), {}}, snapshot_at(50, 4, 3), {configuration(3), command(2, 1, "old"), command(3, 1, "old")}}, 50);
+  start(3, {{Term(4), {}}, snapshot_at(50, 4, 3), {configuration(3), command(2, 1, "old"), command(3, 1, "old")}},
+        LogIndex(50));
   EXPECT_EQ(replica->last_index(), LogIndex(50));
   ASSERT_FALSE(host.writes.empty());
   EXPECT_TRUE(host.writes[0].drop_log);
@@ -243,39 +129,43 @@ TEST_F(ReplicaTest, EntriesThatDoNotJoinTheSnapshotAreDropped) {
 }
 
 TEST_F(ReplicaTest, EntriesWithAnotherTermAtTheSnapshotAreDropped) {
-  start(3, {{Term(4), {}}, snapshot_at(3, 4, 3), {command(3, 1, "old"), command(4, 1, "old")}}, 3);
+  start(3, {{Term(4), {}}, snapshot_at(3, 4, 3), {command(3, 1, "old"), command(4, 1, "old")}}, LogIndex(3));
   EXPECT_EQ(replica->last_index(), LogIndex(3));
   EXPECT_TRUE(host.writes.at(0).drop_log);
 }
 
 TEST_F(ReplicaTest, HoleInTheLogIsSaid) {
-  EXPECT_THAT(start_error(1, {{Term(1), {}}, {}, {configuration(1), command(3, 1, "a")}}, 0), HasSubstr("entry 3"));
-  EXPECT_THAT(start_error(1, {{Term(1), {}}, snapshot_at(5, 1, 1), {command(7, 1, "a")}}, 5), HasSubstr("hole"));
-  EXPECT_THAT(start_error(1, {{Term(1), {}}, {}, {command(4, 1, "a")}}, 0), HasSubstr("begin at 1"));
+  EXPECT_THAT(start_error(1, {{Term(1), {}}, {}, {configuration(1), command(3, 1, "a")}}, LogIndex(0)),
+              HasSubstr("entry 3"));
+  EXPECT_THAT(start_error(1, {{Term(1), {}}, snapshot_at(5, 1, 1), {command(7, 1, "a")}}, LogIndex(5)),
+              HasSubstr("hole"));
+  EXPECT_THAT(start_error(1, {{Term(1), {}}, {}, {command(4, 1, "a")}}, LogIndex(0)), HasSubstr("begin at 1"));
 }
 
 TEST_F(ReplicaTest, DamagedTermsAndConfigurationsAreSaid) {
-  EXPECT_THAT(start_error(1, {{Term(1), {}}, {}, {configuration(1), command(2, 3, "a")}}, 0), HasSubstr("newer"));
-  EXPECT_THAT(start_error(1, {{Term(3), {}}, {}, {configuration(1), command(2, 3, "a"), command(3, 2, "b")}}, 0),
-              HasSubstr("goes back"));
+  EXPECT_THAT(start_error(1, {{Term(1), {}}, {}, {configuration(1), command(2, 3, "a")}}, LogIndex(0)),
+              HasSubstr("newer"));
+  EXPECT_THAT(
+      start_error(1, {{Term(3), {}}, {}, {configuration(1), command(2, 3, "a"), command(3, 2, "b")}}, LogIndex(0)),
+      HasSubstr("goes back"));
   LogEntry damaged = configuration(1);
   damaged.data = bytes(damaged.data->substr(0, 8));
-  EXPECT_THAT(start_error(1, {{Term(1), {}}, {}, {damaged}}, 0), HasSubstr("configuration is damaged"));
+  EXPECT_THAT(start_error(1, {{Term(1), {}}, {}, {damaged}}, LogIndex(0)), HasSubstr("configuration is damaged"));
 }
 
 TEST_F(ReplicaTest, StateBelowItsSnapshotIsSaid) {
-  EXPECT_THAT(start_error(1, {{Term(1), {}}, snapshot_at(5, 1, 1), {}}, 4), HasSubstr("below the snapshot"));
+  EXPECT_THAT(start_error(1, {{Term(1), {}}, snapshot_at(5, 1, 1), {}}, LogIndex(4)), HasSubstr("below the snapshot"));
 }
 
 TEST_F(ReplicaTest, SoleVotersStateAheadOfItsLogIsSaid) {
-  EXPECT_THAT(start_error(1, {{Term(1), {}}, {}, {configuration(1), command(2, 1, "a")}}, 3),
+  EXPECT_THAT(start_error(1, {{Term(1), {}}, {}, {configuration(1), command(2, 1, "a")}}, LogIndex(3)),
               HasSubstr("log ends at 2"));
-  EXPECT_THAT(start_error(1, {}, 3), HasSubstr("log is empty"));
+  EXPECT_THAT(start_error(1, {}, LogIndex(3)), HasSubstr("log is empty"));
 }
 
 // What a crash between the swap of the state and the log write of an install leaves.
 TEST_F(ReplicaTest, FollowersStateAheadOfItsLogIsNotAppliedAgain) {
-  start(3, {{Term(2), {}}, {}, {configuration(3)}}, 3);
+  start(3, {{Term(2), {}}, {}, {configuration(3)}}, LogIndex(3));
   replica->receive(append(2, 2, 1, 1, {command(2, 2, "a"), command(3, 2, "b"), command(4, 2, "c")}, 4), ++now);
   persist_all();
   EXPECT_THAT(host.applied, ElementsAre("4:c"));
@@ -423,7 +313,7 @@ TEST_F(ReplicaTest, MessagesThatMakeNoSenseAreDropped) {
   replica->receive(append(2, 9, 1, 5, {command(2, 4, "a")}, 1), ++now);       // terms go back
   replica->receive(append(2, 9, 0, 0, {command(1, 9, "a")}, 1), ++now);       // no configuration first
   replica->receive(from(2, 9, RequestVoteResult{true, false, 0, 0}), ++now);  // unasked
-  replica->receive(from(2, 9, InstallSnapshot{{LogIndex(5), Term(9), "x", LogIndex(1)}, ""}), ++now);
+  replica->receive(from(2, 9, InstallSnapshot{{LogIndex(5), Term(9), "x", LogIndex(1)}}), ++now);
   EXPECT_EQ(host.writes.size(), writes);
   EXPECT_EQ(replica->term(), Term(1));
   EXPECT_THAT(host.sent, IsEmpty());
@@ -433,14 +323,14 @@ TEST_F(ReplicaTest, MessagesThatMakeNoSenseAreDropped) {
 
 TEST_F(ReplicaTest, InstallGoesStateThenLogThenLeader) {
   start_follower();
-  replica->receive(from(2, 4, InstallSnapshot{snapshot_at(90, 3, 3), "the state"}), ++now);
+  replica->receive(from(2, 4, InstallSnapshot{snapshot_at(90, 3, 3)}), ++now);
   EXPECT_THAT(host.installs, IsEmpty()) << "the term is not on disk yet";
   persist_all();
   ASSERT_EQ(host.installs.size(), 1u);
-  EXPECT_EQ(host.installs[0].second, "the state");
+  EXPECT_EQ(host.installs[0], snapshot_at(90, 3, 3));
   EXPECT_THAT(host.take_sent(), IsEmpty());
 
-  replica->snapshot_installed(++now);
+  replica->snapshot_installed(LogIndex(90), ++now);
   EXPECT_EQ(host.writes.back().snapshot, snapshot_at(90, 3, 3));
   EXPECT_TRUE(host.writes.back().drop_log);
   EXPECT_THAT(host.take_sent(), IsEmpty());
@@ -454,29 +344,54 @@ TEST_F(ReplicaTest, InstallGoesStateThenLogThenLeader) {
   EXPECT_THAT(host.applied, ElementsAre("91:next"));
 }
 
+TEST_F(ReplicaTest, FetchedStateAboveItsSnapshotIsNotAppliedAgain) {
+  start_follower();
+  replica->receive(from(2, 4, InstallSnapshot{snapshot_at(90, 3, 3)}), ++now);
+  persist_all();
+  replica->snapshot_installed(LogIndex(92), ++now);
+  persist_all();
+  EXPECT_EQ(replica->last_index(), LogIndex(90));
+  EXPECT_EQ(replica->applied_index(), LogIndex(92));
+  replica->receive(append(2, 4, 90, 3, {command(91, 4, "a"), command(92, 4, "b"), command(93, 4, "c")}, 93), ++now);
+  persist_all();
+  EXPECT_THAT(host.applied, ElementsAre("93:c"));
+}
+
+// The state was swapped, the log not yet: the install begins again, and nothing is fetched a second time.
+TEST_F(ReplicaTest, CrashBetweenStateAndLogOfAnInstallIsMadeGoodFromTheStateThatIsThere) {
+  start(3, {{Term(4), {}}, {}, {configuration(3)}}, LogIndex(92));
+  replica->receive(from(2, 4, InstallSnapshot{snapshot_at(90, 3, 3)}), ++now);
+  persist_all();
+  EXPECT_THAT(host.installs, IsEmpty());
+  EXPECT_EQ(std::get<AppendEntriesResult>(host.take_sent().back().content).last_index, LogIndex(90));
+  replica->receive(append(2, 4, 90, 3, {command(91, 4, "a"), command(92, 4, "b"), command(93, 4, "c")}, 93), ++now);
+  persist_all();
+  EXPECT_THAT(host.applied, ElementsAre("93:c"));
+}
+
 TEST_F(ReplicaTest, CompletionsFromBeforeAnInstallAreOfNoLog) {
   start_follower();
   replica->receive(append(2, 2, 1, 1, {command(2, 2, "a")}, 1), ++now);
-  replica->receive(from(3, 3, InstallSnapshot{snapshot_at(90, 3, 3), "s"}), ++now);
+  replica->receive(from(3, 3, InstallSnapshot{snapshot_at(90, 3, 3)}), ++now);
   persist_all();
   EXPECT_EQ(replica->synced_index(), LogIndex(0));
-  replica->snapshot_installed(++now);
+  replica->snapshot_installed(LogIndex(90), ++now);
   persist_all();
   EXPECT_EQ(replica->synced_index(), LogIndex(90));
 }
 
 TEST_F(ReplicaTest, SecondSnapshotDuringAnInstallIsIgnored) {
   start_follower();
-  replica->receive(from(2, 4, InstallSnapshot{snapshot_at(90, 3, 3), "one"}), ++now);
+  replica->receive(from(2, 4, InstallSnapshot{snapshot_at(90, 3, 3)}), ++now);
   persist_all();
-  replica->receive(from(2, 4, InstallSnapshot{snapshot_at(95, 4, 3), "two"}), ++now);
+  replica->receive(from(2, 4, InstallSnapshot{snapshot_at(95, 4, 3)}), ++now);
   persist_all();
   EXPECT_EQ(host.installs.size(), 1u);
 }
 
 TEST_F(ReplicaTest, StateThatHasTheSnapshotAlreadyIsKept) {
-  start(3, {{Term(2), {}}, {}, {configuration(3)}}, 95);
-  replica->receive(from(2, 2, InstallSnapshot{snapshot_at(90, 2, 3), "old"}), ++now);
+  start(3, {{Term(2), {}}, {}, {configuration(3)}}, LogIndex(95));
+  replica->receive(from(2, 2, InstallSnapshot{snapshot_at(90, 2, 3)}), ++now);
   persist_all();
   EXPECT_THAT(host.installs, IsEmpty());
   EXPECT_EQ(replica->snapshot_index(), LogIndex(90));
