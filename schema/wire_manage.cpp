@@ -133,8 +133,12 @@ Explanation read_explanation(schema::Explanation::Reader from, Fields& fields) {
   explanation.kept = from.getKept();
   explanation.ended_reason = read_reason(from.getEndedReason());
   explanation.ended_at_ms = from.getEndedAtMs();
-  if (from.hasMessage()) explanation.message = fields.inner(wire::read(from.getMessage()));
-  explanation.message.sequence = Sequence(fields.positive(from.getSequence(), "sequence"));
+  const Sequence sequence(fields.positive(from.getSequence(), "sequence"));
+  if (from.hasMessage()) {
+    explanation.message = fields.inner(wire::read(from.getMessage()));
+    fields.require(explanation.message.sequence == sequence, "sequence", "is not the message's");
+  }
+  explanation.message.sequence = sequence;
   explanation.body_bytes = from.getBodyBytes();
   explanation.devices = read_list(from.getDevices(), limits::kDevicesPerUserMax, "devices", fields, read_fate);
   return explanation;
