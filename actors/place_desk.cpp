@@ -19,20 +19,6 @@ struct SetPart {
   std::vector<std::size_t> places;
 };
 
-Status check(const SetPositionsCommand& command) {
-  if (command.accepted && command.condition != PositionCondition::kAlways)
-    return fail(ErrorCode::kInvalidArgument, "accepted", "goes with no condition: what holds is known when committed");
-  if (command.layer.empty()) return fail(ErrorCode::kInvalidArgument, "layer", "must not be empty");
-  for (const auto& item : command.items) {
-    if (auto fit = check_member(item.member); !fit) return fit;
-    if (std::isnan(item.score)) return fail(ErrorCode::kInvalidArgument, "score", "is no number");
-    if (item.ttl_ms > limits::kTtlMsMax)
-      return fail(ErrorCode::kInvalidArgument, "ttl",
-                  "is " + std::to_string(item.ttl_ms) + " ms, the limit is " + std::to_string(limits::kTtlMsMax));
-  }
-  return {};
-}
-
 // In the order of the items; a shard has several parts when it has more than fit one command.
 std::vector<std::pair<ShardId, SetPart>> parts_of(SetPositionsCommand command, std::uint16_t shard_count) {
   std::vector<std::pair<ShardId, SetPart>> parts;
@@ -76,8 +62,22 @@ Status check_member(std::string_view member) {
   return {};
 }
 
+Status check_change(const SetPositionsCommand& command) {
+  if (command.accepted && command.condition != PositionCondition::kAlways)
+    return fail(ErrorCode::kInvalidArgument, "accepted", "goes with no condition: what holds is known when committed");
+  if (command.layer.empty()) return fail(ErrorCode::kInvalidArgument, "layer", "must not be empty");
+  for (const auto& item : command.items) {
+    if (auto fit = check_member(item.member); !fit) return fit;
+    if (std::isnan(item.score)) return fail(ErrorCode::kInvalidArgument, "score", "is no number");
+    if (item.ttl_ms > limits::kTtlMsMax)
+      return fail(ErrorCode::kInvalidArgument, "ttl",
+                  "is " + std::to_string(item.ttl_ms) + " ms, the limit is " + std::to_string(limits::kTtlMsMax));
+  }
+  return {};
+}
+
 void PlaceDesk::set(SetPositionsCommand command, Done<Outcomes> done) const {
-  if (auto fit = check(command); !fit) return done(fail(std::move(fit.error())));
+  if (auto fit = check_change(command); !fit) return done(fail(std::move(fit.error())));
   for (auto& item : command.items) item.score += 0.0;  // -0 becomes 0, which is told alike everywhere
   if (command.items.empty()) return done(Outcomes{});
   auto permit = views_->permit_setting(command.layer);

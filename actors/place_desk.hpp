@@ -20,6 +20,8 @@ namespace earshot::actors {
 
 // kInvalidArgument(member) when it is empty, kTooLarge(member) beyond kMemberBytesMax.
 Status check_member(std::string_view member);
+// Whether a shard may be told of it. kInvalidArgument(layer, accepted, score, ttl) and as check_member().
+Status check_change(const SetPositionsCommand& command);
 
 // Where gateways say and ask where people are. A change goes to the shards of those whom it is about, and is answered
 // when all of them have committed it and every later question sees it, and where a layer is behind once it has caught

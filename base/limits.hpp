@@ -112,6 +112,9 @@ inline constexpr std::size_t kStateCacheBytesMax = 2 << 20;       // decoded, un
 inline constexpr std::size_t kReadsBytesMax = 128 << 20;          // read answers between shards and sessions of a node
 inline constexpr std::size_t kRegistrationsMax = 1'000'000;       // live sessions of one shard's users
 
+// ---- between nodes
+inline constexpr std::size_t kCallBytesMax = 8 << 20;  // one request for a shard of another node, or what goes back
+
 // ---- log and disk
 inline constexpr std::size_t kLogQueueBytesMax = 256 << 20;       // log writes queued for one disk
 inline constexpr std::size_t kLogTransactionBytesMax = 16 << 20;  // one group commit

@@ -4,15 +4,12 @@
 #include <type_traits>
 #include <utility>
 
-#include "base/checksum.hpp"
 #include "base/limits.hpp"
 #include "schema/flat.hpp"
 #include "schema/peer.capnp.h"
 
 namespace earshot::cluster {
 namespace {
-
-constexpr std::size_t kChecksumBytes = 8;
 
 // ---- writing
 
@@ -182,26 +179,16 @@ Result<RaftMessage> read(schema::RaftMessage::Reader from) {
 
 std::string encode(const RaftMessage& message) {
   const std::size_t content = std::visit([](const auto& part) { return words_behind(part); }, message.content);
-  // One word more than the message takes, so that the checksum finds room behind it.
-  flat::Writer writer(flat::words_of<schema::RaftMessage>() + content + 1);
+  flat::Writer writer(flat::words_of<schema::RaftMessage>() + content + flat::kChecksumWords);
   auto root = writer.initRoot<schema::RaftMessage>();
   root.setTerm(message.term.value);
   std::visit([&](const auto& part) { write(part, root); }, message.content);
-  std::string bytes = writer.take();
-  const std::uint64_t checksum = checksum_of(bytes);
-  for (std::size_t i = 0; i < kChecksumBytes; ++i) bytes.push_back(static_cast<char>(checksum >> (8 * i)));
-  return bytes;
+  return flat::with_checksum(writer.take());
 }
 
 Result<RaftMessage> decode_raft_message(std::string_view bytes) {
-  if (bytes.size() < kChecksumBytes) return flat::corrupt("raftMessage", "cut off");
-  const std::string_view tail = bytes.substr(bytes.size() - kChecksumBytes);
-  bytes.remove_suffix(kChecksumBytes);
-  std::uint64_t checksum = 0;
-  for (std::size_t i = kChecksumBytes; i-- > 0;) checksum = checksum << 8 | static_cast<unsigned char>(tail[i]);
-  if (checksum_of(bytes) != checksum) return fail(ErrorCode::kChecksumMismatch, "raftMessage", "bytes were altered");
-  return flat::read<schema::RaftMessage>(bytes, "raftMessage",
-                                         [](schema::RaftMessage::Reader from) { return read(from); });
+  return flat::read_checked<schema::RaftMessage>(bytes, "raftMessage",
+                                                 [](schema::RaftMessage::Reader from) { return read(from); });
 }
 
 }  // namespace earshot::cluster

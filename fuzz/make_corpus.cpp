@@ -14,6 +14,7 @@
 #include <capnp/rpc.capnp.h>
 #include <capnp/serialize.h>
 
+#include "actors/call_codec.hpp"
 #include "app/config_file.hpp"
 #include "auth/keys.hpp"
 #include "auth/token.hpp"
@@ -27,6 +28,7 @@
 #include "storage/log_codec.hpp"
 #include "storage/seal.hpp"
 #include "tests/support/temporary_directory.hpp"
+#include "tests/unit/actors/call_values.hpp"
 #include "tests/unit/schema/random_values.hpp"
 
 namespace earshot::fuzz {
@@ -100,6 +102,19 @@ void add_raft_messages(Corpus& corpus) {
       {LogIndex(8), Term(3), storage::EntryType::kCommand, std::make_shared<const std::string>("entry")});
   message.content = std::move(entries);
   corpus.add("raft_message", encode(message));
+}
+
+// Without their checksums, which the target makes.
+void add_calls(Corpus& corpus) {
+  tests::CallValues values(kSeed);
+  const auto bare = [](std::string frame) {
+    frame.resize(frame.size() - 8);
+    return frame;
+  };
+  for (auto& request : values.requests())
+    corpus.add("calls", 0, bare(actors::encode_call({values.address(), 1, std::move(request)})));
+  for (auto& content : values.answers())
+    corpus.add("calls", 1, bare(actors::encode_answer({values.address(), std::move(content)})));
 }
 
 template <class Struct>
@@ -369,6 +384,7 @@ void make(const std::string& folder) {
     corpus.add("records", 12, encode(ShardSums{{{'m', {values.number(), values.number()}}, {'c', {1, 2}}}}));
   add_storage(corpus);
   add_requests(corpus);
+  add_calls(corpus);
 }
 
 }  // namespace

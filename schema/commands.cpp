@@ -4,6 +4,7 @@
 
 #include "base/limits.hpp"
 #include "schema/command.capnp.h"
+#include "schema/command_codec.hpp"
 #include "schema/fields.hpp"
 #include "schema/flat.hpp"
 #include "schema/record_codec.hpp"
@@ -234,7 +235,8 @@ void write(const SetLayerPrivacyCommand& from, schema::Command::Builder command)
 }
 
 // ---- reading. An entry that cannot be read stops its node, for ever. Therefore only what keeps memory safe and names
-// valid is checked here; rules between fields are checked before something becomes a command, and by the state machine.
+// valid is checked here, and of what comes over a wire also how long its lists are; rules between fields are checked
+// before something becomes a command, and by the state machine.
 
 SendItem read(schema::SendItem::Reader from, Fields& fields) {
   SendItem item;
@@ -260,6 +262,7 @@ SendCommand read(schema::Send::Reader from, Fields& fields) {
   send.user = fields.user(from.getUser(), "user");
   send.device = fields.device(from.getDevice(), "device");
   const auto items = from.getItems();
+  if (!fields.may_hold(items.size(), limits::kBatchMessagesMax, "items")) return send;
   send.items.reserve(std::min<std::size_t>(items.size(), limits::kBatchMessagesMax));  // a damaged count may be huge
   for (auto item : items) {
     send.items.push_back(read(item, fields));
@@ -281,8 +284,10 @@ LoginCommand read(schema::Login::Reader from, Fields& fields) {
   return login;
 }
 
-std::vector<Sequence> sequences(capnp::List<std::uint64_t>::Reader from) {
+std::vector<Sequence> sequences(capnp::List<std::uint64_t>::Reader from, std::size_t count_max, std::string_view field,
+                                Fields& fields) {
   std::vector<Sequence> sequences;
+  if (!fields.may_hold(from.size(), count_max, field)) return sequences;
   sequences.reserve(from.size());  // as large as the entry at most: each stands there
   for (const std::uint64_t sequence : from) sequences.emplace_back(sequence);
   return sequences;
@@ -293,7 +298,8 @@ AckCommand read(schema::Ack::Reader from, Fields& fields) {
   ack.user = fields.user(from.getUser(), "user");
   ack.device = fields.device(from.getDevice(), "device");
   ack.up_to = Sequence(from.getUpTo());
-  ack.above = sequences(from.getAbove());
+  // A session merges what its client acked with what it did not get answered before.
+  ack.above = sequences(from.getAbove(), 2 * limits::kSelectiveAcksMax, "above", fields);
   return ack;
 }
 
@@ -302,8 +308,10 @@ TransferCommand read(schema::Transfer::Reader from, Fields& fields) {
   transfer.origin = ShardId(from.getOrigin());
   transfer.epoch = Epoch(from.getEpoch());
   transfer.first = from.getFirst();
-  for (auto record : from.getRecords()) {
-    transfer.records.push_back(fields.inner(codec::read(record)));
+  const auto records = from.getRecords();
+  if (!fields.may_hold(records.size(), limits::kOutboxWindowMax, "records")) return transfer;
+  for (auto record : records) {
+    transfer.records.push_back(fields.inner(codec::read(record, fields.source())));
     if (!fields.ok()) break;
   }
   return transfer;
@@ -311,7 +319,9 @@ TransferCommand read(schema::Transfer::Reader from, Fields& fields) {
 
 TouchCommand read(schema::Touch::Reader from, Fields& fields) {
   TouchCommand touch;
-  for (auto name : from.getDevices()) {
+  const auto devices = from.getDevices();
+  if (!fields.may_hold(devices.size(), limits::kTouchDevicesMax, "devices")) return touch;
+  for (auto name : devices) {
     touch.devices.push_back({fields.user(name.getUser(), "user"), fields.device(name.getDevice(), "device")});
     if (!fields.ok()) break;
   }
@@ -322,7 +332,9 @@ AttemptsCommand read(schema::Attempts::Reader from, Fields& fields) {
   AttemptsCommand attempts;
   attempts.user = fields.user(from.getUser(), "user");
   attempts.device = fields.device(from.getDevice(), "device");
-  for (auto note : from.getNotes())
+  const auto notes = from.getNotes();
+  if (!fields.may_hold(notes.size(), limits::kAttemptsKeptMax, "notes")) return attempts;
+  for (auto note : notes)
     attempts.notes.push_back({Sequence(note.getFirst()), Sequence(note.getLast()), note.getCount()});
   return attempts;
 }
@@ -334,7 +346,7 @@ RemoveDeviceCommand read(schema::RemoveDevice::Reader from, Fields& fields) {
 template <class ParkedChange>
 ParkedChange read_change(schema::ParkedChange::Reader from, Fields& fields) {
   return {fields.user(from.getUser(), "user"), fields.device(from.getDevice(), "device"),
-          sequences(from.getSequences())};
+          sequences(from.getSequences(), limits::kParkedPageMax, "sequences", fields)};
 }
 
 SetPolicyCommand read(schema::SetPolicy::Reader from, Fields& fields) {
@@ -347,7 +359,9 @@ SetPolicyCommand read(schema::SetPolicy::Reader from, Fields& fields) {
 SetLayerPrivacyCommand read(schema::SetLayerPrivacy::Reader from, Fields& fields) {
   SetLayerPrivacyCommand set;
   set.layer = fields.layer(from.getLayer(), "layer");
-  if (!from.getInherit()) set.privacy = codec::read(from.getPrivacy());
+  if (from.getInherit()) return set;
+  set.privacy = codec::read(from.getPrivacy());
+  if (fields.source() == Fields::Source::kWire) codec::check(*set.privacy, fields);
   return set;
 }
 
@@ -358,7 +372,9 @@ SetPositionsCommand read(schema::SetPositions::Reader from, Fields& fields) {
   fields.require(set.condition <= PositionCondition::kIfExists, "condition", "is unknown");
   set.accepted = from.getAccepted();
   fields.require(!set.accepted || set.condition == PositionCondition::kAlways, "accepted", "goes with no condition");
-  for (auto item : from.getItems()) {
+  const auto items = from.getItems();
+  if (!fields.may_hold(items.size(), limits::kPositionsPerCommandMax, "items")) return set;
+  for (auto item : items) {
     set.items.push_back({fields.data(item.getMember(), limits::kMemberBytesMax, "member"), item.getScore(),
                          item.getTtlMs(), item.getHidden()});
     if (!fields.ok()) break;
@@ -369,7 +385,9 @@ SetPositionsCommand read(schema::SetPositions::Reader from, Fields& fields) {
 ClearPositionsCommand read(schema::ClearPositions::Reader from, Fields& fields) {
   ClearPositionsCommand clear;
   clear.layer = fields.layer(from.getLayer(), "layer");
-  for (auto member : from.getMembers()) {
+  const auto members = from.getMembers();
+  if (!fields.may_hold(members.size(), limits::kPositionsPerCommandMax, "members")) return clear;
+  for (auto member : members) {
     clear.members.push_back(fields.data(member, limits::kMemberBytesMax, "members"));
     if (!fields.ok()) break;
   }
@@ -378,6 +396,7 @@ ClearPositionsCommand read(schema::ClearPositions::Reader from, Fields& fields) 
 
 ClearLayersCommand read(capnp::List<capnp::Text>::Reader from, Fields& fields) {
   ClearLayersCommand clear;
+  if (!fields.may_hold(from.size(), limits::kLayersPerCommandMax, "clearLayers")) return clear;
   for (auto layer : from) {
     clear.layers.push_back(fields.layer(layer, "clearLayers"));
     if (!fields.ok()) break;
@@ -385,8 +404,8 @@ ClearLayersCommand read(capnp::List<capnp::Text>::Reader from, Fields& fields) {
   return clear;
 }
 
-Result<Command> read(schema::Command::Reader from) {
-  Fields fields(Fields::Source::kStored);
+Result<Command> read(schema::Command::Reader from, Fields::Source source) {
+  Fields fields(source);
   Command command;
   switch (from.which()) {
     case schema::Command::SEND: command = read(from.getSend(), fields); break;
@@ -419,6 +438,44 @@ Result<Command> read(schema::Command::Reader from) {
 
 }  // namespace
 
+namespace codec {
+
+template <class One>
+std::size_t words_behind_command(const One& command) {
+  return earshot::words_of(command);
+}
+
+template <class One>
+void write_command(const One& command, schema::Command::Builder to) {
+  earshot::write(command, to);
+}
+
+Result<Command> read_command(schema::Command::Reader from, Fields::Source source) {
+  return earshot::read(from, source);
+}
+
+// What sessions, shards and the place desk ask for.
+template std::size_t words_behind_command(const SendCommand&);
+template std::size_t words_behind_command(const LoginCommand&);
+template std::size_t words_behind_command(const AckCommand&);
+template std::size_t words_behind_command(const TransferCommand&);
+template std::size_t words_behind_command(const AttemptsCommand&);
+template std::size_t words_behind_command(const SetPositionsCommand&);
+template std::size_t words_behind_command(const ClearPositionsCommand&);
+template std::size_t words_behind_command(const ClearLayersCommand&);
+template std::size_t words_behind_command(const SetLayerPrivacyCommand&);
+template void write_command(const SendCommand&, schema::Command::Builder);
+template void write_command(const LoginCommand&, schema::Command::Builder);
+template void write_command(const AckCommand&, schema::Command::Builder);
+template void write_command(const TransferCommand&, schema::Command::Builder);
+template void write_command(const AttemptsCommand&, schema::Command::Builder);
+template void write_command(const SetPositionsCommand&, schema::Command::Builder);
+template void write_command(const ClearPositionsCommand&, schema::Command::Builder);
+template void write_command(const ClearLayersCommand&, schema::Command::Builder);
+template void write_command(const SetLayerPrivacyCommand&, schema::Command::Builder);
+
+}  // namespace codec
+
 std::string encode(const CommandBatch& batch) {
   std::size_t words =
       flat::words_of<schema::CommandBatch>() + flat::words_of_list<schema::Command>(batch.commands.size());
@@ -439,7 +496,7 @@ Result<CommandBatch> decode_command_batch(std::string_view bytes) {
     batch.tick_ms = root.getTickMs();
     batch.now_ms = root.getNowMs();
     for (auto element : root.getCommands()) {
-      Result<Command> command = read(element);
+      Result<Command> command = read(element, Fields::Source::kStored);
       if (!command) return fail(std::move(command.error()));
       batch.commands.push_back(std::move(*command));
     }

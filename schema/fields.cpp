@@ -36,6 +36,10 @@ bool Fields::fits(std::uint64_t size, std::uint64_t max, std::string_view field,
   return false;
 }
 
+bool Fields::may_hold(std::uint64_t entries, std::uint64_t max, std::string_view field) {
+  return source_ == Source::kStored || fits(entries, max, field, "entries");
+}
+
 template <class Id>
 Id Fields::name(capnp::Text::Reader text, std::string_view field) {
   const std::string_view bytes = flat::view(text);

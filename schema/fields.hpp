@@ -16,7 +16,7 @@
 #include "base/error.hpp"
 #include "base/ids.hpp"
 
-// Private to schema/: how readers check fields.
+// For codecs alone: how readers check fields.
 namespace earshot {
 
 // Reads a struct field by field and keeps the first broken rule, so that a reader is a list of fields and not a ladder
@@ -35,6 +35,9 @@ class Fields {
   void at_most(std::uint64_t value, std::uint64_t max, std::string_view field);
   // True when `size` is within its limit; the code is kTooLarge on the wire.
   bool fits(std::uint64_t size, std::uint64_t max, std::string_view field, std::string_view unit);
+  // The same for a list of a command or a record: only on the wire. What an entry of the log holds was let in once, and
+  // its size is bounded as a whole.
+  bool may_hold(std::uint64_t entries, std::uint64_t max, std::string_view field);
 
   UserId user(capnp::Text::Reader text, std::string_view field);
   UserId user_or_none(capnp::Text::Reader text, std::string_view field);
@@ -48,7 +51,7 @@ class Fields {
   std::vector<Sequence> ascending(capnp::List<std::uint64_t>::Reader list, Sequence floor, std::size_t count_max,
                                   std::string_view field);
 
-  // Takes over an inner reader's result.
+  // Takes over an inner reader's result, or a rule's.
   template <class T>
   T inner(Result<T> result) {
     if (result) return std::move(*result);
@@ -56,6 +59,11 @@ class Fields {
     return T{};
   }
 
+  void keep(Status status) {
+    if (!status) note(std::move(status.error()));
+  }
+
+  [[nodiscard]] Source source() const { return source_; }
   [[nodiscard]] bool ok() const { return !error_; }
   [[nodiscard]] Status finish() {
     if (error_) return fail(std::move(*error_));

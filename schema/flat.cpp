@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/checksum.hpp"
 #include "base/limits.hpp"
 
 namespace earshot::flat {
 namespace {
 
 constexpr std::size_t kWordBytes = sizeof(capnp::word);
+constexpr std::size_t kChecksumBytes = kChecksumWords * kWordBytes;
 
 // Little-endian, as the framing wants it, on any machine.
 void put_u32(char* to, std::uint32_t value) {
@@ -77,6 +79,22 @@ tl::unexpected<Error> corrupt(std::string_view what, std::string_view why) {
 tl::unexpected<Error> corrupt(std::string_view what, const kj::Exception& exception) {
   const kj::StringPtr why = exception.getDescription();
   return corrupt(what, std::string_view(why.begin(), why.size()));
+}
+
+std::string with_checksum(std::string bytes) {
+  const std::uint64_t checksum = checksum_of(bytes);
+  for (std::size_t i = 0; i < kChecksumBytes; ++i) bytes.push_back(static_cast<char>(checksum >> (8 * i)));
+  return bytes;
+}
+
+Result<std::string_view> without_checksum(std::string_view bytes, std::string_view what) {
+  if (bytes.size() < kChecksumBytes) return corrupt(what, "cut off");
+  const std::string_view tail = bytes.substr(bytes.size() - kChecksumBytes);
+  bytes.remove_suffix(kChecksumBytes);
+  std::uint64_t checksum = 0;
+  for (std::size_t i = kChecksumBytes; i-- > 0;) checksum = checksum << 8 | static_cast<unsigned char>(tail[i]);
+  if (checksum_of(bytes) == checksum) return bytes;
+  return fail(ErrorCode::kChecksumMismatch, std::string(what), "bytes were altered");
 }
 
 }  // namespace earshot::flat

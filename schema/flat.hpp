@@ -106,4 +106,22 @@ std::invoke_result_t<Convert, typename Root::Reader> read(std::string_view bytes
   }
 }
 
+// ---- with a checksum behind it: for what crosses between nodes, where a flipped bit would be believed else
+
+inline constexpr std::size_t kChecksumWords = 1;
+
+// The bytes and 8 more, their checksum. Nothing is copied when the Writer they are of was given a word to spare.
+std::string with_checksum(std::string bytes);
+// What stands before the checksum. kChecksumMismatch when it does not fit, kCorrupt when there is no room for one.
+Result<std::string_view> without_checksum(std::string_view bytes, std::string_view what);
+
+// As read(), of bytes with their checksum.
+template <class Root, class Convert>
+std::invoke_result_t<Convert, typename Root::Reader> read_checked(std::string_view bytes, std::string_view what,
+                                                                  Convert&& convert) {
+  auto message = without_checksum(bytes, what);
+  if (!message) return fail(std::move(message.error()));
+  return read<Root>(*message, what, std::forward<Convert>(convert));
+}
+
 }  // namespace earshot::flat

@@ -4,10 +4,11 @@
 
 #include "base/error.hpp"
 #include "schema/broker.capnp.h"
+#include "schema/fields.hpp"
 #include "schema/record.capnp.h"
 #include "schema/records.hpp"
 
-// Private to schema/: parts of records that commands carry too.
+// For codecs alone: parts of records that commands carry too.
 namespace earshot::codec {
 
 // Words that the objects behind the struct's own fields take.
@@ -22,9 +23,11 @@ Policy read(schema::Policy::Reader from);
 void write(const LayerPrivacy& from, schema::LayerPrivacy::Builder to);
 // The same holds for these.
 LayerPrivacy read(schema::LayerPrivacy::Reader from);
+// The door's rules for them.
+void check(const LayerPrivacy& privacy, Fields& fields);
 
 void write(const OutboxRecord& from, schema::OutboxRecord::Builder to);
-// kCorrupt when a rule is broken; passes on the library's exceptions: call inside flat::read().
-Result<OutboxRecord> read(schema::OutboxRecord::Reader from);
+// Passes on the library's exceptions: call inside flat::read().
+Result<OutboxRecord> read(schema::OutboxRecord::Reader from, Fields::Source source = Fields::Source::kStored);
 
 }  // namespace earshot::codec

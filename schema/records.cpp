@@ -63,8 +63,8 @@ static LostReason read_reason(schema::LostReason from, std::string_view field, F
   return reason;
 }
 
-static Result<MailboxRecord> read(schema::MailboxRecord::Reader from) {
-  Fields fields(Fields::Source::kStored);
+static Result<MailboxRecord> read(schema::MailboxRecord::Reader from, Fields::Source source = Fields::Source::kStored) {
+  Fields fields(source);
   MailboxRecord record;
   record.sender = fields.user(from.getSender(), "sender");
   record.sender_device = fields.device(from.getSenderDevice(), "senderDevice");
@@ -238,6 +238,12 @@ LayerPrivacy read(schema::LayerPrivacy::Reader from) {
   return {from.getPrecisionM(), from.getDistanceStepM(), from.getQueriesPerMinute()};
 }
 
+void check(const LayerPrivacy& privacy, Fields& fields) {
+  fields.at_most(privacy.precision_m, limits::kPrecisionMMax, "privacy.precisionM");
+  fields.at_most(privacy.distance_step_m, limits::kDistanceStepMMax, "privacy.distanceStepM");
+  fields.at_most(privacy.queries_per_minute, limits::kQueriesPerMinuteMax, "privacy.queriesPerMinute");
+}
+
 void write(const Policy& from, schema::Policy::Builder to) {
   to.setRetentionAgeMs(from.retention_age_ms);
   to.setRetentionMessages(from.retention_messages);
@@ -249,8 +255,8 @@ Policy read(schema::Policy::Reader from) {
   return Policy{from.getRetentionAgeMs(), from.getRetentionMessages(), from.getDeviceIdleMs(), from.getDeliveriesMax()};
 }
 
-Result<OutboxRecord> read(schema::OutboxRecord::Reader from) {
-  Fields fields(Fields::Source::kStored);
+Result<OutboxRecord> read(schema::OutboxRecord::Reader from, Fields::Source source) {
+  Fields fields(source);
   OutboxRecord record;
   record.cause = static_cast<OutboxCause>(from.getCause());
   // What a cause means decides what the target shard does: an unknown one cannot be obeyed.
@@ -259,7 +265,7 @@ Result<OutboxRecord> read(schema::OutboxRecord::Reader from) {
     record.recipients.push_back(fields.user(recipient, "recipients"));
     if (!fields.ok()) break;
   }
-  if (record.cause == OutboxCause::kCopyToSelf) record.message = fields.inner(read(from.getMessage()));
+  if (record.cause == OutboxCause::kCopyToSelf) record.message = fields.inner(read(from.getMessage(), source));
   if (fields.fits(from.getProducers().size(), limits::kSweepRecordsPerEntryMax, "producers", "entries")) {
     for (const std::uint64_t producer : from.getProducers()) record.producers.emplace_back(producer);
   }

@@ -126,11 +126,16 @@ Result<std::vector<DeviceInfo>> read(schema::DevicesAnswer::Reader from);
 void write(const Result<std::vector<ParkedMessage>>& from, schema::ParkedAnswer::Builder to);
 Result<std::vector<ParkedMessage>> read(schema::ParkedAnswer::Reader from);
 
+void write(const std::vector<ParkedMessage>& from, schema::ParkedAnswer::Builder to);  // without a copy of the bodies
+
 void write(const Result<Replayed>& from, schema::ReplayAnswer::Builder to);
 Result<Replayed> read(schema::ReplayAnswer::Reader from);
 
 void write(const Result<Explanation>& from, schema::ExplainAnswer::Builder to);
 Result<Explanation> read(schema::ExplainAnswer::Reader from);
+
+void write(const DeviceFate& from, schema::DeviceFate::Builder to);
+Result<DeviceFate> read(schema::DeviceFate::Reader from);
 
 void write(const Result<PolicyInfo>& from, schema::PolicyAnswer::Builder to);
 Result<PolicyInfo> read(schema::PolicyAnswer::Reader from);

@@ -93,19 +93,6 @@ ParkedMessage read_parked(schema::ParkedMessage::Reader from, Fields& fields) {
   return parked;
 }
 
-void write(const DeviceFate& from, schema::DeviceFate::Builder to) {
-  to.setDevice(flat::text(from.device.text()));
-  to.setState(static_cast<schema::DeviceFate::State>(from.state));
-  to.setAckedAfterMs(from.acked_after_ms);
-  to.setAckedByMs(from.acked_by_ms);
-  to.setDeliveries(from.deliveries);
-  to.setParkedAtMs(from.parked_at_ms);
-  to.setConnected(from.connected);
-  to.setAttempts(from.attempts);
-  to.setFirstDeliveredMs(from.first_delivered_ms);
-  to.setLastDeliveredMs(from.last_delivered_ms);
-}
-
 DeviceFate read_fate(schema::DeviceFate::Reader from, Fields& fields) {
   DeviceFate fate;
   fate.device = fields.device(from.getDevice(), "devices");
@@ -134,7 +121,7 @@ void write(const Explanation& from, schema::Explanation::Builder to) {
   if (!from.message.sender.empty()) wire::write(from.message, to.initMessage());
   to.setBodyBytes(from.body_bytes);
   auto devices = to.initDevices(static_cast<capnp::uint>(from.devices.size()));
-  for (capnp::uint i = 0; i < devices.size(); ++i) write(from.devices[i], devices[i]);
+  for (capnp::uint i = 0; i < devices.size(); ++i) wire::write(from.devices[i], devices[i]);
 }
 
 Explanation read_explanation(schema::Explanation::Reader from, Fields& fields) {
@@ -146,8 +133,12 @@ Explanation read_explanation(schema::Explanation::Reader from, Fields& fields) {
   explanation.kept = from.getKept();
   explanation.ended_reason = read_reason(from.getEndedReason());
   explanation.ended_at_ms = from.getEndedAtMs();
-  if (from.hasMessage()) explanation.message = fields.inner(wire::read(from.getMessage()));
-  explanation.message.sequence = Sequence(fields.positive(from.getSequence(), "sequence"));
+  const Sequence sequence(fields.positive(from.getSequence(), "sequence"));
+  if (from.hasMessage()) {
+    explanation.message = fields.inner(wire::read(from.getMessage()));
+    fields.require(explanation.message.sequence == sequence, "sequence", "is not the message's");
+  }
+  explanation.message.sequence = sequence;
   explanation.body_bytes = from.getBodyBytes();
   explanation.devices = read_list(from.getDevices(), limits::kDevicesPerUserMax, "devices", fields, read_fate);
   return explanation;
@@ -279,10 +270,13 @@ Result<std::vector<DeviceInfo>> read(schema::DevicesAnswer::Reader from) {
   });
 }
 
+void write(const std::vector<ParkedMessage>& from, schema::ParkedAnswer::Builder to) {
+  auto messages = to.initMessages(static_cast<capnp::uint>(from.size()));
+  for (capnp::uint i = 0; i < messages.size(); ++i) write(from[i], messages[i]);
+}
+
 void write(const Result<std::vector<ParkedMessage>>& from, schema::ParkedAnswer::Builder to) {
-  if (!from) return write(from.error(), to.initError());
-  auto messages = to.initMessages(static_cast<capnp::uint>(from->size()));
-  for (capnp::uint i = 0; i < messages.size(); ++i) write((*from)[i], messages[i]);
+  from ? write(*from, to) : write(from.error(), to.initError());
 }
 
 Result<std::vector<ParkedMessage>> read(schema::ParkedAnswer::Reader from) {
@@ -310,6 +304,27 @@ void write(const Result<Explanation>& from, schema::ExplainAnswer::Builder to) {
 Result<Explanation> read(schema::ExplainAnswer::Reader from) {
   return read_answer(from, from.isExplanation(),
                      [&](Fields& fields) { return read_explanation(from.getExplanation(), fields); });
+}
+
+void write(const DeviceFate& from, schema::DeviceFate::Builder to) {
+  to.setDevice(flat::text(from.device.text()));
+  to.setState(static_cast<schema::DeviceFate::State>(from.state));
+  to.setAckedAfterMs(from.acked_after_ms);
+  to.setAckedByMs(from.acked_by_ms);
+  to.setDeliveries(from.deliveries);
+  to.setParkedAtMs(from.parked_at_ms);
+  to.setConnected(from.connected);
+  to.setAttempts(from.attempts);
+  to.setFirstDeliveredMs(from.first_delivered_ms);
+  to.setLastDeliveredMs(from.last_delivered_ms);
+}
+
+Result<DeviceFate> read(schema::DeviceFate::Reader from) {
+  return guarded("fate", [&] {
+    Fields fields(Fields::Source::kWire);
+    DeviceFate fate = read_fate(from, fields);
+    return fields.finish(std::move(fate));
+  });
 }
 
 void write(const Result<PolicyInfo>& from, schema::PolicyAnswer::Builder to) {

@@ -298,11 +298,8 @@ Result<SetLayerPrivacyRequest> read(schema::Session::SetLayerPrivacyParams::Read
     if (from.getInherit()) return fields.finish(std::move(request));
     // One that is left out would show everything.
     fields.require(from.hasPrivacy(), "privacy", "must not be null");
-    const LayerPrivacy privacy = codec::read(from.getPrivacy());
-    fields.at_most(privacy.precision_m, limits::kPrecisionMMax, "privacy.precisionM");
-    fields.at_most(privacy.distance_step_m, limits::kDistanceStepMMax, "privacy.distanceStepM");
-    fields.at_most(privacy.queries_per_minute, limits::kQueriesPerMinuteMax, "privacy.queriesPerMinute");
-    request.privacy = privacy;
+    request.privacy = codec::read(from.getPrivacy());
+    codec::check(*request.privacy, fields);
     return fields.finish(std::move(request));
   });
 }

@@ -162,6 +162,7 @@ TEST(WireManage, AnswersNameTheFieldAtFault) {
   };
   EXPECT_EQ(tell_explained([](auto e) { e.setUser(""); }), "user");
   EXPECT_EQ(tell_explained([](auto e) { e.setSequence(0); }), "sequence");
+  EXPECT_EQ(tell_explained([](auto e) { e.getMessage().setSequence(e.getSequence() + 1); }), "sequence");
   EXPECT_EQ(tell_explained([](auto e) { e.setEpoch(0); }), "epoch");
   EXPECT_EQ(tell_explained([](auto e) { e.getDevices()[1].setState(static_cast<schema::DeviceFate::State>(9)); }),
             "state");

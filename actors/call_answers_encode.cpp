@@ -1,0 +1,285 @@
+#include <algorithm>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "actors/call_codec.hpp"
+#include "actors/call_frame.hpp"
+#include "base/limits.hpp"
+#include "schema/record_codec.hpp"
+#include "schema/wire.hpp"
+
+namespace earshot::actors {
+namespace {
+
+// ---- sizes: the words behind the Answer struct and its address. One that is too small costs a copy, nothing else.
+
+std::size_t words_of(const Error& error) { return flat::words_of<schema::Error>() + codec::words_behind(error); }
+
+// A list's element, and what is behind it.
+std::size_t words_of(const IncomingMessage& message) {
+  return flat::words_of<schema::Incoming>() + flat::words_of_text(message.sender.text().size()) +
+         flat::words_of_text(message.sender_device.text().size()) + flat::words_of_data(message.body.size()) +
+         flat::words_of_text(message.copy_of.text().size());
+}
+
+std::size_t words_of(const SendAnswer& answer) {
+  std::size_t words = flat::words_of<schema::SendAnswer>();
+  if (const auto* refused = std::get_if<SendAnswer::Refused>(&answer.value)) return words + words_of(refused->error);
+  if (const auto* held = std::get_if<SendAnswer::Held>(&answer.value)) return words + words_of(held->error);
+  return words + flat::words_of<schema::Stored>();
+}
+
+std::size_t words_of(const ParkedMessage& parked) {
+  return flat::words_of<schema::ParkedMessage>() + flat::words_of_text(parked.device.text().size()) +
+         (parked.message ? words_of(*parked.message) : 0);
+}
+
+std::size_t words_of(const DeviceInfo& device) {
+  return flat::words_of<schema::Device>() + flat::words_of_text(device.device.text().size());
+}
+
+std::size_t words_of(const DeviceFate& fate) {
+  return flat::words_of<schema::DeviceFate>() + flat::words_of_text(fate.device.text().size());
+}
+
+template <class One>
+std::size_t words_of(const std::vector<One>& list) {
+  std::size_t words = 1;
+  for (const One& one : list) words += words_of(one);
+  return words;
+}
+
+std::size_t words_of(const Done&) { return 0; }
+std::size_t words_of(const Replayed& replayed) { return replayed.sequences.size(); }
+std::size_t words_of(const PolicyInfo&) { return flat::words_of<schema::Policy>(); }
+std::size_t words_of(const Explanation& explanation) {
+  return flat::words_of<schema::Explanation>() + flat::words_of_text(explanation.user.text().size()) +
+         words_of(explanation.message) + words_of(explanation.devices);
+}
+
+std::size_t words_of(const LoginOutcome& outcome) { return outcome.acked_above.size() + outcome.parked.size(); }
+std::size_t words_of(Sequence) { return 0; }
+std::size_t words_of(const Batch& batch) {
+  return flat::words_of<schema::Batch>() + words_of(batch.messages) +
+         flat::words_of_list<schema::LostRange>(batch.lost.size());
+}
+std::size_t words_of(const PositionsAnswer& answer) { return answer.outcomes.size() / 4 + 1 + answer.of_layers.size(); }
+
+// What is in an answer's struct of its own: the value, or why there is none.
+template <class Own, class Value>
+std::size_t words_of_result(const Result<Value>& result) {
+  return flat::words_of<Own>() + (result ? words_of(*result) : words_of(result.error()));
+}
+
+std::size_t words_behind(const SendsAnswered& content) { return words_of(content.answers); }
+std::size_t words_behind(const LoginAnswered& content) { return words_of_result<schema::LoginResult>(content.outcome); }
+std::size_t words_behind(const AckAnswered& content) { return words_of_result<schema::AckAnswer>(content.cursor); }
+std::size_t words_behind(const FetchAnswered& content) { return words_of_result<schema::FetchAnswer>(content.batch); }
+std::size_t words_behind(const ManageAnswered& content) {
+  std::size_t words = flat::words_of<schema::ManageResult>();
+  if (!content.answer) return words + words_of(content.answer.error());
+  constexpr std::size_t kOwn = flat::words_of<schema::PolicyAnswer>();  // each kind's, of which none is larger
+  return words + kOwn + std::visit([](const auto& value) { return words_of(value); }, *content.answer);
+}
+std::size_t words_behind(const AttemptsAnswered& content) {
+  return flat::words_of<schema::StatusAnswer>() + (content.status ? 0 : words_of(content.status.error()));
+}
+std::size_t words_behind(const PositionsAnswered& content) {
+  return words_of_result<schema::PositionsResult>(content.answer);
+}
+std::size_t words_behind(const CallRefused& content) { return words_of(content.error); }
+std::size_t words_behind(const MessagesEnded& content) {
+  return flat::words_of_list<schema::LostRange>(content.ranges.size());
+}
+std::size_t words_behind(const MailboxPush& content) {
+  std::size_t words = 1;
+  for (const auto& message : content.messages) words += words_of(*message);
+  return words;
+}
+std::size_t words_behind(const ParkingRule&) { return 0; }
+std::size_t words_behind(const ExplainAsked&) {
+  return flat::words_of<schema::Explain>() + flat::words_of<schema::PortAddress>();
+}
+std::size_t words_behind(const SessionExplained& content) { return words_of(content.live); }
+std::size_t words_behind(const SessionEvicted& content) { return words_of(content.reason); }
+std::size_t words_behind(const LeaderAnnounced&) { return flat::words_of<schema::LeaderAnnounced>(); }
+
+// ---- writing
+
+void write(const SendsAnswered& from, schema::Answer::Builder to) {
+  auto answers = to.initSends(static_cast<capnp::uint>(from.answers.size()));
+  for (capnp::uint i = 0; i < answers.size(); ++i) wire::write(from.answers[i], answers[i]);
+}
+
+void write(const LoginAnswered& from, schema::Answer::Builder answer) {
+  auto result = answer.initLogin();
+  if (!from.outcome) return wire::write(from.outcome.error(), result.initError());
+  auto to = result.initOutcome();
+  to.setProducer(from.outcome->producer.value);
+  to.setNewProducer(from.outcome->new_producer);
+  to.setEpoch(from.outcome->epoch.value);
+  to.setRestoredUpTo(from.outcome->restored_up_to.value);
+  to.setCursor(from.outcome->cursor.value);
+  to.setLastSequence(from.outcome->last_sequence.value);
+  const auto& above = from.outcome->acked_above;
+  wire::write(above, to.initAckedAbove(static_cast<capnp::uint>(above.size())));
+  const auto& parked = from.outcome->parked;
+  wire::write(parked, to.initParked(static_cast<capnp::uint>(parked.size())));
+}
+
+void write(const AckAnswered& from, schema::Answer::Builder to) { wire::write(from.cursor, to.initAck()); }
+void write(const FetchAnswered& from, schema::Answer::Builder to) { wire::write(from.batch, to.initRead()); }
+void write(const AttemptsAnswered& from, schema::Answer::Builder to) { wire::write(from.status, to.initAttempts()); }
+
+// One overload per kind of value.
+struct ManageWriter {
+  schema::ManageResult::Builder to;
+
+  void operator()(const Done&) { to.setDone(); }
+  void operator()(const std::vector<DeviceInfo>& value) {
+    wire::write(Result<std::vector<DeviceInfo>>(value), to.initDevices());
+  }
+  void operator()(const std::vector<ParkedMessage>& value) { wire::write(value, to.initParked()); }
+  void operator()(const Replayed& value) { wire::write(Result<Replayed>(value), to.initReplayed()); }
+  void operator()(const Explanation& value) { wire::write(Result<Explanation>(value), to.initExplanation()); }
+  void operator()(const PolicyInfo& value) { wire::write(Result<PolicyInfo>(value), to.initPolicy()); }
+};
+
+void write(const ManageAnswered& from, schema::Answer::Builder answer) {
+  auto to = answer.initManage();
+  to.setLive(from.live);
+  if (!from.answer) return wire::write(from.answer.error(), to.initError());
+  std::visit(ManageWriter{to}, *from.answer);
+}
+
+// The shard's words for what became of a position are the protocol's.
+schema::PositionOutcome outcome_of(cluster::PositionOutcome outcome) {
+  switch (outcome) {
+    case cluster::PositionOutcome::kAdded: return schema::PositionOutcome::ADDED;
+    case cluster::PositionOutcome::kChanged: return schema::PositionOutcome::CHANGED;
+    case cluster::PositionOutcome::kUnchanged: return schema::PositionOutcome::UNCHANGED;
+    case cluster::PositionOutcome::kSkipped: return schema::PositionOutcome::SKIPPED;
+    case cluster::PositionOutcome::kAccepted: return schema::PositionOutcome::ACCEPTED;
+  }
+  return schema::PositionOutcome::SKIPPED;
+}
+
+void write(const PositionsAnswered& from, schema::Answer::Builder answer) {
+  auto result = answer.initPositions();
+  if (!from.answer) return wire::write(from.answer.error(), result.initError());
+  auto to = result.initDone();
+  auto outcomes = to.initOutcomes(static_cast<capnp::uint>(from.answer->outcomes.size()));
+  for (capnp::uint i = 0; i < outcomes.size(); ++i) outcomes.set(i, outcome_of(from.answer->outcomes[i]));
+  to.setMembers(from.answer->members);
+  auto of_layers = to.initOfLayers(static_cast<capnp::uint>(from.answer->of_layers.size()));
+  for (capnp::uint i = 0; i < of_layers.size(); ++i) of_layers.set(i, from.answer->of_layers[i]);
+}
+
+void write(const CallRefused& from, schema::Answer::Builder to) { wire::write(from.error, to.initRefused()); }
+
+// All of a push, or a part.
+void write(std::span<const std::shared_ptr<const IncomingMessage>> from, schema::Answer::Builder to) {
+  auto messages = to.initPush(static_cast<capnp::uint>(from.size()));
+  for (capnp::uint i = 0; i < messages.size(); ++i) wire::write(*from[i], messages[i]);
+}
+
+void write(std::span<const LostRange> from, schema::Answer::Builder to) {
+  auto ranges = to.initEnded(static_cast<capnp::uint>(from.size()));
+  for (capnp::uint i = 0; i < ranges.size(); ++i) wire::write(from[i], ranges[i]);
+}
+
+void write(const MailboxPush& from, schema::Answer::Builder to) { write(std::span(from.messages), to); }
+void write(const MessagesEnded& from, schema::Answer::Builder to) { write(std::span(from.ranges), to); }
+void write(const ParkingRule& from, schema::Answer::Builder to) { to.setParkingRule(from.deliveries_max); }
+
+void write(const ExplainAsked& from, schema::Answer::Builder answer) {
+  auto to = answer.initExplain();
+  write_address(from.from, to.initFrom());
+  to.setSequence(from.question.sequence.value);
+}
+
+void write(const SessionExplained& from, schema::Answer::Builder to) { wire::write(from.live, to.initExplained()); }
+void write(const SessionEvicted& from, schema::Answer::Builder to) { wire::write(from.reason, to.initEvicted()); }
+
+void write(const LeaderAnnounced& from, schema::Answer::Builder answer) {
+  auto to = answer.initLeader();
+  to.setShard(from.shard.value);
+  to.setTerm(from.term.value);
+}
+
+// ---- pushes that are too much for one
+
+constexpr std::size_t kPartWordsMax = limits::kBatchBytesMax / sizeof(capnp::word);
+
+template <class Item>
+std::vector<std::string> encode_parts(const PortAddress& to, std::span<const Item> items, std::size_t count_max,
+                                      const std::function<std::size_t(const Item&)>& words_of_item) {
+  std::vector<std::string> parts;
+  while (!items.empty()) {
+    std::size_t count = 0;
+    std::size_t words = 1;
+    for (; count < std::min(items.size(), count_max); ++count) {
+      const std::size_t more = words_of_item(items[count]);
+      if (count > 0 && words + more > kPartWordsMax) break;
+      words += more;
+    }
+    parts.push_back(encode_frame<schema::Answer>(words, [&](schema::Answer::Builder answer) {
+      write_address(to, answer.initTo());
+      write(items.first(count), answer);
+    }));
+    items = items.subspan(count);
+  }
+  return parts;
+}
+
+}  // namespace
+
+template <class Content>
+std::string encode_answer(const PortAddress& to, const Content& content) {
+  return encode_frame<schema::Answer>(words_behind(content), [&](schema::Answer::Builder answer) {
+    write_address(to, answer.initTo());
+    if constexpr (requires { content.request; }) answer.setRequest(content.request);
+    if constexpr (std::is_same_v<Content, ExplainAsked>) answer.setRequest(content.question.request);
+    write(content, answer);
+  });
+}
+
+template std::string encode_answer(const PortAddress&, const SendsAnswered&);
+template std::string encode_answer(const PortAddress&, const LoginAnswered&);
+template std::string encode_answer(const PortAddress&, const AckAnswered&);
+template std::string encode_answer(const PortAddress&, const FetchAnswered&);
+template std::string encode_answer(const PortAddress&, const MailboxPush&);
+template std::string encode_answer(const PortAddress&, const ManageAnswered&);
+template std::string encode_answer(const PortAddress&, const AttemptsAnswered&);
+template std::string encode_answer(const PortAddress&, const MessagesEnded&);
+template std::string encode_answer(const PortAddress&, const ParkingRule&);
+template std::string encode_answer(const PortAddress&, const ExplainAsked&);
+template std::string encode_answer(const PortAddress&, const SessionExplained&);
+template std::string encode_answer(const PortAddress&, const SessionEvicted&);
+template std::string encode_answer(const PortAddress&, const LeaderAnnounced&);
+template std::string encode_answer(const PortAddress&, const PositionsAnswered&);
+template std::string encode_answer(const PortAddress&, const CallRefused&);
+
+std::string encode_answer(const Answer& answer) {
+  return std::visit([&](const auto& content) { return encode_answer(answer.to, content); }, answer.content);
+}
+
+std::vector<std::string> encode_push(const PortAddress& to, const MailboxPush& push) {
+  using Item = std::shared_ptr<const IncomingMessage>;
+  return encode_parts<Item>(to, push.messages, limits::kFetchMessagesMax,
+                            [](const Item& message) { return words_of(*message); });
+}
+
+std::vector<std::string> encode_push(const PortAddress& to, const MessagesEnded& ended) {
+  return encode_parts<LostRange>(to, ended.ranges, limits::kLostRangesMax,
+                                 [](const LostRange&) { return flat::words_of<schema::LostRange>(); });
+}
+
+}  // namespace earshot::actors

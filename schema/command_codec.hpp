@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstddef>
+
+#include "base/error.hpp"
+#include "schema/command.capnp.h"
+#include "schema/commands.hpp"
+#include "schema/fields.hpp"
+
+// For codecs alone: one command, for messages that carry one on its way into a log.
+namespace earshot::codec {
+
+// Words of everything behind the Command struct. `One` is an alternative of Command.
+template <class One>
+std::size_t words_behind_command(const One& command);
+template <class One>
+void write_command(const One& command, schema::Command::Builder to);
+
+// Form only (names, enums, sizes): rules between fields are the caller's. kUnsupportedVersion for a command that this
+// version does not know. Passes on the library's exceptions: call inside flat::read().
+Result<Command> read_command(schema::Command::Reader from, Fields::Source source);
+
+}  // namespace earshot::codec
