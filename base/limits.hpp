@@ -142,6 +142,17 @@ inline constexpr std::uint32_t kHeartbeatMs = 150;  //
 inline constexpr std::uint32_t kInstallTimeoutMs = 600'000;    // a snapshot install that makes no progress is given up
 inline constexpr std::uint32_t kRaftEntriesInFlightMax = 256;  // optimistic appends to one peer
 
+// ---- fetching a shard's state from another node
+inline constexpr std::size_t kSeedPartBytesMax = 1 << 20;     // one part; a record that is larger goes alone
+inline constexpr std::size_t kSeedRecordBytesMax = 12 << 20;  // that one: a lane with long refusals is the largest
+inline constexpr std::size_t kSeedDirtyBytesMax = 8 << 20;    // keys remembered to be sent again; then it starts over
+inline constexpr std::size_t kSeedOverlayBytesMax = 4 << 20;  // what a part changes is written in steps of this size
+inline constexpr std::size_t kSeedsPerShardMax = 4;           // replicas that a leader feeds at a time
+inline constexpr std::uint64_t kSeedIdleMs = 30'000;          // one that asks for nothing in so long is forgotten
+inline constexpr std::uint64_t kSeedAskAgainMs = 2'000;       // an answer that has not come by then is lost
+inline constexpr std::uint32_t kSeedTriesMax = 8;             // so often for the same part; then from the beginning
+inline constexpr std::uint64_t kSeedRefusedMs = 1'000;        // who cannot give any is asked again after this
+
 // ---- settings of a node
 inline constexpr std::uint32_t kSchedulerThreadsMax = 1024;      // threads that sessions and shards run on
 inline constexpr std::uint64_t kRetransmitMsMax = 3'600'000;     // either time of retransmission; longer would be never
