@@ -151,6 +151,7 @@ inline constexpr std::size_t kSeedsPerShardMax = 4;           // replicas that a
 inline constexpr std::uint64_t kSeedIdleMs = 30'000;          // one that asks for nothing in so long is forgotten
 inline constexpr std::uint64_t kSeedAskAgainMs = 2'000;       // an answer that has not come by then is lost
 inline constexpr std::uint32_t kSeedTriesMax = 8;             // so often for the same part; then from the beginning
+inline constexpr std::uint32_t kSeedBusyMs = 20;              // for the last part, while a flush is under way
 inline constexpr std::uint64_t kSeedRefusedMs = 1'000;        // who cannot give any is asked again after this
 
 // ---- settings of a node

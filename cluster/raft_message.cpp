@@ -4,15 +4,13 @@
 #include <type_traits>
 #include <utility>
 
-#include "base/checksum.hpp"
 #include "base/limits.hpp"
+#include "cluster/frame_checksum.hpp"
 #include "schema/flat.hpp"
 #include "schema/peer.capnp.h"
 
 namespace earshot::cluster {
 namespace {
-
-constexpr std::size_t kChecksumBytes = 8;
 
 // ---- writing
 
@@ -184,19 +182,14 @@ std::string encode(const RaftMessage& message) {
   root.setTerm(message.term.value);
   std::visit([&](const auto& part) { write(part, root); }, message.content);
   std::string bytes = writer.take();
-  const std::uint64_t checksum = checksum_of(bytes);
-  for (std::size_t i = 0; i < kChecksumBytes; ++i) bytes.push_back(static_cast<char>(checksum >> (8 * i)));
+  append_checksum(bytes);
   return bytes;
 }
 
 Result<RaftMessage> decode_raft_message(std::string_view bytes) {
-  if (bytes.size() < kChecksumBytes) return flat::corrupt("raftMessage", "cut off");
-  const std::string_view tail = bytes.substr(bytes.size() - kChecksumBytes);
-  bytes.remove_suffix(kChecksumBytes);
-  std::uint64_t checksum = 0;
-  for (std::size_t i = kChecksumBytes; i-- > 0;) checksum = checksum << 8 | static_cast<unsigned char>(tail[i]);
-  if (checksum_of(bytes) != checksum) return fail(ErrorCode::kChecksumMismatch, "raftMessage", "bytes were altered");
-  return flat::read<schema::RaftMessage>(bytes, "raftMessage",
+  auto checked = without_checksum(bytes, "raftMessage");
+  if (!checked) return fail(std::move(checked.error()));
+  return flat::read<schema::RaftMessage>(*checked, "raftMessage",
                                          [](schema::RaftMessage::Reader from) { return read(from); });
 }
 

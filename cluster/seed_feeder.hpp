@@ -24,7 +24,7 @@ class SeedFeeder {
 
   struct Answer {
     std::string bytes;            // a SeedMessage
-    std::optional<Error> damage;  // the shard's state is damaged: kCorrupt, naming the record
+    std::optional<Error> damage;  // why this node has no state to give; kCorrupt names the record
   };
   // Nothing: the request was answered long ago.
   [[nodiscard]] std::optional<Answer> answer(NodeId from, std::uint64_t ask, const SeedRequest& request,
@@ -45,11 +45,10 @@ class SeedFeeder {
 
  private:
   struct Feed {
-    std::uint64_t began_by = 0;  // the ask that the seed began with
     storage::SeedSource source;
+    std::uint64_t answered_ask = 0;  // what its last part was the answer to
   };
-  Feed* feed_for(NodeId from, std::uint64_t ask, const SeedRequest& request, std::uint64_t now_ms);
-  Feed* begin(NodeId node, std::uint64_t ask, std::uint64_t now_ms);
+  Feed* begin(NodeId node, std::uint64_t now_ms);
 
   storage::Environment& environment_;
   const ShardId shard_;

@@ -7,7 +7,6 @@
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
-#include "base/random.hpp"
 #include "cluster/seed_message.hpp"
 #include "storage/seed_sink.hpp"
 
@@ -21,14 +20,14 @@ namespace earshot::cluster {
 // Thread: owned by the shard, which has no machine until is_complete().
 class SeedFetcher {
  public:
-  // Goes on where an earlier process was (SeedSink::open). `random` seeds the numbers of questions, which no earlier
-  // process may have used.
+  // Goes on where an earlier process was (SeedSink::open). The lower half of `random` is in the numbers of its
+  // questions: no other process may have used it lately.
   static Result<SeedFetcher> open(storage::Environment& environment, ShardId shard, std::uint64_t random);
 
   // What to send to the leader now, if anything; 0: nobody is known to lead. To be called when time has come, another
   // leads, or something has happened here.
   [[nodiscard]] std::optional<std::string> poll(NodeId leader, std::uint64_t now_ms);
-  // When poll() has something to do although nothing happens; 0: never.
+  // When poll() has something to do although nothing happens; 0: once something has.
   [[nodiscard]] std::uint64_t due_at_ms() const;
 
   // A part or a refusal. Whether something is to be written now. One that was not asked for changes nothing, nor does
@@ -47,16 +46,17 @@ class SeedFetcher {
   [[nodiscard]] std::uint64_t beginnings() const { return beginnings_; }  // how often part 1 was taken
 
  private:
-  SeedFetcher(storage::SeedSink sink, std::uint64_t random) : sink_(std::move(sink)), random_(random) {}
-  std::string question(std::uint64_t now_ms);
+  SeedFetcher(storage::SeedSink sink, std::uint64_t random) : sink_(std::move(sink)), next_ask_(random << 32 | 1) {}
+  void ask_later(std::uint64_t now_ms, std::uint64_t wait_ms);
 
   storage::SeedSink sink_;
-  Random random_;
+  std::uint64_t next_ask_;
   struct Asked {
     NodeId node;
     std::uint64_t ask = 0;
     SeedRequest request;
-    std::uint32_t tries = 0;
+    std::uint32_t tries = 1;
+    bool is_refused = false;
   };
   std::optional<Asked> asked_;
   std::uint64_t ask_again_ms_ = 0;  // nothing is asked before

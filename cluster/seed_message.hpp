@@ -31,7 +31,9 @@ struct SeedRefusal {
 };
 
 struct SeedMessage {
-  std::uint64_t ask = 0;  // chosen by who asks, another one for each part; an answer repeats it
+  // Chosen by who asks, another one for each question that is not the last one again; an answer repeats it. The upper
+  // half is of the asking process, the lower one ascends.
+  std::uint64_t ask = 0;
   std::variant<SeedRequest, storage::SeedPart, SeedRefusal> content;
 };
 

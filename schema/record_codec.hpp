@@ -6,6 +6,7 @@
 #include "schema/broker.capnp.h"
 #include "schema/record.capnp.h"
 #include "schema/records.hpp"
+#include "schema/shard_sums.hpp"
 
 // Private to schema/: parts of records that commands carry too.
 namespace earshot::codec {
@@ -22,6 +23,11 @@ Policy read(schema::Policy::Reader from);
 void write(const LayerPrivacy& from, schema::LayerPrivacy::Builder to);
 // The same holds for these.
 LayerPrivacy read(schema::LayerPrivacy::Reader from);
+
+std::size_t words_behind(const ShardSums& sums);
+void write(const ShardSums& from, schema::ShardSums::Builder to);
+// kCorrupt when the kinds do not ascend.
+Result<ShardSums> read(schema::ShardSums::Reader from);
 
 void write(const OutboxRecord& from, schema::OutboxRecord::Builder to);
 // kCorrupt when a rule is broken; passes on the library's exceptions: call inside flat::read().

@@ -24,7 +24,7 @@ struct SeedRequest {
 struct SeedPart {
   seed @0 :UInt64;                # not as asked for: the source has begun anew, and this is part 1
   number @1 :UInt64;
-  range @2 :SeedRange;            # null: all ranges have been given
+  range @2 :SeedRange;            # null: none in this part
   records @3 :List(SeedRecord);   # all that there are in the range, ascending by key
   changed @4 :List(SeedChange);   # of ranges given before: what they are now, ascending by key
   end @5 :SeedEnd;                # null: more is to come
@@ -51,6 +51,7 @@ struct SeedChange {
 struct SeedEnd {                  # with this part the state is whole
   applied @0 :UInt64;             # the entry that it stands at
   term @1 :UInt64;                # and its term; both 0: no entry was ever applied
+  sums @2 :Data;                  # as the source's disk has them: a ShardSums of record.capnp
 }
 
 struct SeedRefusal {

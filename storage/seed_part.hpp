@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/ids.hpp"
+#include "schema/shard_sums.hpp"
 
 // A shard's state on its way to a replica that has none, part by part (docs/storage.md, "A state that is fetched").
 namespace earshot::storage {
@@ -21,7 +22,7 @@ struct SeedPart {
     std::string to;
     bool operator==(const Range&) const = default;
   };
-  std::optional<Range> range;                                // nothing: all ranges have been given
+  std::optional<Range> range;                                // nothing: none in this part
   std::vector<std::pair<std::string, std::string>> records;  // all that there are in the range, ascending; unsealed
   // What records of ranges that were given before are now, ascending; no value: gone.
   std::vector<std::pair<std::string, std::optional<std::string>>> changed;
@@ -29,6 +30,7 @@ struct SeedPart {
   struct End {
     LogIndex applied;  // the entry that the state stands at; 0: none was ever applied
     Term term;
+    ShardSums sums;  // as the source's disk has them
     bool operator==(const End&) const = default;
   };
   std::optional<End> end;  // with this part the state is whole
@@ -37,6 +39,6 @@ struct SeedPart {
 };
 
 // About what a record takes in a part beside its key and its value.
-inline constexpr std::size_t kSeedRecordExtraBytes = 32;
+inline constexpr std::size_t kSeedRecordExtraBytes = 40;
 
 }  // namespace earshot::storage

@@ -10,21 +10,14 @@
 #include "base/ids.hpp"
 #include "schema/seed_head.hpp"
 #include "storage/environment.hpp"
+#include "storage/seed_mark.hpp"
 #include "storage/seed_part.hpp"
 #include "storage/shard_state.hpp"
 
 // Taking a shard's state from another node, in place: each part becomes overlays for the state writer, which change
-// only what differs, so that a state that is nearly right costs little. A record of its own (key B of storage/keys.hpp)
-// stands among the shard's from the first to the last overlay: until then the shard has no state.
+// only what differs, so that a state that is nearly right costs little. A record of its own (seed_mark.hpp) stands
+// among the shard's from the first to the last overlay: until then the shard has no state.
 namespace earshot::storage {
-
-// Whether the shard's records are its state: no fetch has begun there that has not ended. kCorrupt, kInternal.
-Result<bool> is_whole(ReadTransaction& transaction, ShardId shard);
-Result<bool> is_whole(Environment& environment, ShardId shard);
-
-// An overlay that makes the shard one without a state, to be written before anything relies on that: before the log is
-// told of a snapshot that is yet to be fetched, or because the state is damaged.
-std::shared_ptr<const FrozenOverlay> not_whole_overlay(ShardId shard);
 
 // Thread: owned by the shard, which has no machine meanwhile. Memory: one part and one overlay.
 //
@@ -65,18 +58,20 @@ class SeedSink {
   [[nodiscard]] SeedPart::End stands_at() const { return stands_at_; }
 
  private:
-  class Merge;
+  class Step;
 
-  SeedSink(Environment& environment, ShardId shard, SeedHead head);
-  Status check(const SeedPart& part) const;
-  Status finish_part(ReadTransaction& transaction, FrozenOverlay& overlay);
+  SeedSink(Environment& environment, ShardId shard, SeedHead head)
+      : environment_(&environment), shard_(shard), head_(std::move(head)) {}
 
   Environment* environment_;
   ShardId shard_;
-  SeedHead head_;  // as it is when the part is written
+  SeedHead head_;  // without the part
   std::unique_ptr<SeedPart> part_;
-  std::string walked_to_;                         // of the part's range: what lies before is written
-  std::size_t next_record_ = 0;                   // of the part's
+  struct Walk {
+    std::string last;             // key of the part's range that was looked at; "": none was
+    std::size_t next_record = 0;  // of the part's
+  };
+  Walk walk_;
   std::shared_ptr<const FrozenOverlay> overlay_;  // being written
   std::optional<SeedHead> next_head_;             // once it is, if it is the part's last
   bool is_complete_ = false;

@@ -51,13 +51,16 @@ class SeedSource {
   [[nodiscard]] bool is_overrun() const { return is_overrun_; }
   // The last part of all was given.
   [[nodiscard]] bool is_done() const { return last_ && last_->end.has_value(); }
-  // All that is left fits into one part: who is about to freeze again should first answer whoever asks.
+  // What is left fits about into one part: who is about to freeze again should first answer whoever asks.
   [[nodiscard]] bool is_nearly_done() const;
-  // How long nobody has asked for a part.
+  // When somebody asked for a part last, and how long ago that is.
+  [[nodiscard]] std::uint64_t asked_ms() const { return asked_ms_; }
   [[nodiscard]] std::uint64_t idle_ms(std::uint64_t now_ms) const { return now_ms - std::min(asked_ms_, now_ms); }
 
  private:
   class Reading;
+
+  Result<std::unique_ptr<SeedPart>> make_part(std::size_t bytes_max);
 
   Environment& environment_;
   const ShardId shard_;
