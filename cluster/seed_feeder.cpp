@@ -17,8 +17,9 @@ bool is_before(std::uint64_t ask, std::uint64_t other) { return ask >> 32 == oth
 
 }  // namespace
 
-SeedFeeder::SeedFeeder(storage::Environment& environment, ShardId shard, std::uint64_t random)
-    : environment_(environment), shard_(shard), random_(random) {}
+SeedFeeder::SeedFeeder(storage::Environment& environment, ShardId shard, std::uint64_t random,
+                       const storage::SeedLimits& limits, const storage::SeedFaults& faults)
+    : environment_(environment), shard_(shard), limits_(limits), faults_(faults), random_(random) {}
 
 std::optional<SeedFeeder::Answer> SeedFeeder::answer(NodeId from, std::uint64_t ask, const SeedRequest& request,
                                                      std::uint64_t now_ms) {
@@ -56,7 +57,8 @@ SeedFeeder::Feed* SeedFeeder::begin(NodeId node, std::uint64_t now_ms) {
   if (feeds_.size() >= limits::kSeedsPerShardMax) return nullptr;
   std::uint64_t seed = 0;
   while (seed == 0) seed = random_.next();
-  Feed& feed = feeds_.emplace(node, Feed{storage::SeedSource(environment_, shard_, seed, now_ms), 0}).first->second;
+  Feed& feed = feeds_.emplace(node, Feed{storage::SeedSource(environment_, shard_, seed, now_ms, limits_, faults_), 0})
+                   .first->second;
   feed.source.flushing(is_flushing_);
   return &feed;
 }

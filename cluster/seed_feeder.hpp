@@ -20,7 +20,8 @@ namespace earshot::cluster {
 class SeedFeeder {
  public:
   // `random` seeds the names of fetches, which no other feeder may give, ever.
-  SeedFeeder(storage::Environment& environment, ShardId shard, std::uint64_t random);
+  SeedFeeder(storage::Environment& environment, ShardId shard, std::uint64_t random,
+             const storage::SeedLimits& limits = {}, const storage::SeedFaults& faults = {});
 
   struct Answer {
     std::string bytes;            // a SeedMessage
@@ -52,6 +53,8 @@ class SeedFeeder {
 
   storage::Environment& environment_;
   const ShardId shard_;
+  const storage::SeedLimits limits_;
+  const storage::SeedFaults faults_;
   Random random_;
   bool is_flushing_ = false;
   std::map<NodeId, Feed> feeds_;

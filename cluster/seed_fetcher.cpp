@@ -7,10 +7,11 @@
 
 namespace earshot::cluster {
 
-Result<SeedFetcher> SeedFetcher::open(storage::Environment& environment, ShardId shard, std::uint64_t random) {
-  auto sink = storage::SeedSink::open(environment, shard);
+Result<SeedFetcher> SeedFetcher::open(storage::Environment& environment, ShardId shard, std::uint64_t random,
+                                      const storage::SeedLimits& limits, const storage::SeedFaults& faults) {
+  auto sink = storage::SeedSink::open(environment, shard, limits, faults);
   if (!sink) return fail(std::move(sink.error()));
-  return SeedFetcher(std::move(*sink), random);
+  return SeedFetcher(std::move(*sink), random, limits.part_bytes_max);
 }
 
 std::optional<std::string> SeedFetcher::poll(NodeId leader, std::uint64_t now_ms) {
@@ -26,7 +27,7 @@ std::optional<std::string> SeedFetcher::poll(NodeId leader, std::uint64_t now_ms
     if (!asked_->is_refused) sink_.start_over();
   }
   const auto wanted = sink_.wanted();
-  asked_ = Asked{leader, next_ask_++, SeedRequest{wanted.seed, wanted.number, limits::kSeedPartBytesMax}};
+  asked_ = Asked{leader, next_ask_++, SeedRequest{wanted.seed, wanted.number, part_bytes_max_}};
   ask_again_ms_ = now_ms + limits::kSeedAskAgainMs;
   return encode(SeedMessage{asked_->ask, asked_->request});
 }

@@ -22,7 +22,8 @@ class SeedFetcher {
  public:
   // Goes on where an earlier process was (SeedSink::open). The lower half of `random` is in the numbers of its
   // questions: no other process may have used it lately.
-  static Result<SeedFetcher> open(storage::Environment& environment, ShardId shard, std::uint64_t random);
+  static Result<SeedFetcher> open(storage::Environment& environment, ShardId shard, std::uint64_t random,
+                                  const storage::SeedLimits& limits = {}, const storage::SeedFaults& faults = {});
 
   // What to send to the leader now, if anything; 0: nobody is known to lead. To be called when time has come, another
   // leads, or something has happened here.
@@ -46,10 +47,14 @@ class SeedFetcher {
   [[nodiscard]] std::uint64_t beginnings() const { return beginnings_; }  // how often part 1 was taken
 
  private:
-  SeedFetcher(storage::SeedSink sink, std::uint64_t random) : sink_(std::move(sink)), next_ask_(random << 32 | 1) {}
+  SeedFetcher(storage::SeedSink sink, std::uint64_t random, std::size_t part_bytes_max)
+      : sink_(std::move(sink)),
+        part_bytes_max_(static_cast<std::uint32_t>(part_bytes_max)),
+        next_ask_(random << 32 | 1) {}
   void ask_later(std::uint64_t now_ms, std::uint64_t wait_ms);
 
   storage::SeedSink sink_;
+  std::uint32_t part_bytes_max_;
   std::uint64_t next_ask_;
   struct Asked {
     NodeId node;

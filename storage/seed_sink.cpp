@@ -142,6 +142,7 @@ class SeedSink::Step {
     }
     if (!part_.end) {
       overlay_->changes.put(keys::seed_head(), encode(head));
+      if (sink_.faults_.unmarks_early && head.is_through) overlay_->changes.erase(keys::seed_head());
     } else {
       if (auto ended = check_end(head.sums); !ended) return fail(std::move(ended.error()));
       overlay_->changes.erase(keys::seed_head());
@@ -152,7 +153,7 @@ class SeedSink::Step {
     return std::shared_ptr<const FrozenOverlay>(std::move(overlay_));
   }
 
-  [[nodiscard]] bool is_full() const { return overlay_->changes.bytes() >= limits::kSeedOverlayBytesMax; }
+  [[nodiscard]] bool is_full() const { return overlay_->changes.bytes() >= sink_.limits_.overlay_bytes_max; }
 
   // Theirs before `key` (empty: all), which are not among ours. False when there is no more room.
   bool put_until(std::string_view key) {
@@ -222,12 +223,13 @@ class SeedSink::Step {
   std::shared_ptr<FrozenOverlay> overlay_ = std::make_shared<FrozenOverlay>();
 };
 
-Result<SeedSink> SeedSink::open(Environment& environment, ShardId shard) {
+Result<SeedSink> SeedSink::open(Environment& environment, ShardId shard, const SeedLimits& limits,
+                                const SeedFaults& faults) {
   auto transaction = environment.begin_read();
   if (!transaction) return fail(std::move(transaction.error()));
   auto head = read_seed_head(**transaction, shard);
   if (!head) return fail(std::move(head.error()));
-  return SeedSink(environment, shard, std::move(*head));
+  return SeedSink(environment, shard, std::move(*head), limits, faults);
 }
 
 SeedSink::Wanted SeedSink::wanted() const { return {head_.seed, head_.part, head_.source}; }

@@ -10,6 +10,7 @@
 #include "base/ids.hpp"
 #include "schema/seed_head.hpp"
 #include "storage/environment.hpp"
+#include "storage/seed_limits.hpp"
 #include "storage/seed_mark.hpp"
 #include "storage/seed_part.hpp"
 #include "storage/shard_state.hpp"
@@ -27,7 +28,8 @@ namespace earshot::storage {
 class SeedSink {
  public:
   // Goes on where the shard's records say that an earlier fetch is; one that cannot be read begins anew.
-  static Result<SeedSink> open(Environment& environment, ShardId shard);
+  static Result<SeedSink> open(Environment& environment, ShardId shard, const SeedLimits& limits = {},
+                               const SeedFaults& faults = {});
 
   struct Wanted {
     std::uint64_t seed = 0;  // 0: a new one
@@ -60,11 +62,13 @@ class SeedSink {
  private:
   class Step;
 
-  SeedSink(Environment& environment, ShardId shard, SeedHead head)
-      : environment_(&environment), shard_(shard), head_(std::move(head)) {}
+  SeedSink(Environment& environment, ShardId shard, SeedHead head, const SeedLimits& limits, const SeedFaults& faults)
+      : environment_(&environment), shard_(shard), limits_(limits), faults_(faults), head_(std::move(head)) {}
 
   Environment* environment_;
   ShardId shard_;
+  SeedLimits limits_;
+  SeedFaults faults_;
   SeedHead head_;  // without the part
   std::unique_ptr<SeedPart> part_;
   struct Walk {

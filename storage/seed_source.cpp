@@ -40,7 +40,7 @@ class SeedSource::Reading {
         next_dirty(source.dirty_.begin()),
         source_(source),
         transaction_(transaction),
-        bytes_max_(std::clamp<std::size_t>(bytes_max, 1, limits::kSeedPartBytesMax)) {
+        bytes_max_(std::clamp<std::size_t>(bytes_max, 1, source.limits_.part_bytes_max)) {
     part->seed = source.seed_;
   }
 
@@ -142,8 +142,9 @@ class SeedSource::Reading {
   std::size_t bytes_ = 0;
 };
 
-SeedSource::SeedSource(Environment& environment, ShardId shard, std::uint64_t seed, std::uint64_t now_ms)
-    : environment_(environment), shard_(shard), seed_(seed), asked_ms_(now_ms) {
+SeedSource::SeedSource(Environment& environment, ShardId shard, std::uint64_t seed, std::uint64_t now_ms,
+                       const SeedLimits& limits, const SeedFaults& faults)
+    : environment_(environment), shard_(shard), seed_(seed), limits_(limits), faults_(faults), asked_ms_(now_ms) {
   EARSHOT_INVARIANT(seed != 0, "a seed has a name");
 }
 
@@ -155,7 +156,7 @@ Result<const SeedPart*> SeedSource::part(std::uint64_t number, std::size_t bytes
     error.expected = last_number() + 1;
     return fail(std::move(error));
   }
-  if (is_through_ && dirty_.empty() && is_flushing_) {
+  if (is_through_ && dirty_.empty() && !is_at_rest()) {
     Error error{ErrorCode::kOverloaded, "", "the last part waits for the flush that is under way"};
     error.retry_after_ms = limits::kSeedBusyMs;
     return fail(std::move(error));
@@ -175,7 +176,7 @@ Result<std::unique_ptr<SeedPart>> SeedSource::make_part(std::size_t bytes_max) {
   if (!*whole) return fail(ErrorCode::kUnavailable, "state", "the shard's state is itself being fetched");
 
   Reading reading(*this, **transaction, bytes_max);
-  if (dirty_bytes_ >= limits::kSeedDirtyBytesMax / 2) {
+  if (dirty_bytes_ >= limits_.dirty_bytes_max / 2) {
     if (auto read = reading.read_dirty(); !read) return fail(std::move(read.error()));
   }
   if (!is_through_) {
@@ -183,7 +184,7 @@ Result<std::unique_ptr<SeedPart>> SeedSource::make_part(std::size_t bytes_max) {
   }
   if (reading.is_through) {
     if (auto read = reading.read_dirty(); !read) return fail(std::move(read.error()));
-    if (reading.next_dirty == dirty_.end() && !is_flushing_) {
+    if (reading.next_dirty == dirty_.end() && is_at_rest()) {
       if (auto read = reading.read_end(); !read) return fail(std::move(read.error()));
     }
   }
@@ -196,12 +197,12 @@ Result<std::unique_ptr<SeedPart>> SeedSource::make_part(std::size_t bytes_max) {
 }
 
 void SeedSource::note_flushed(const FrozenOverlay& overlay) {
-  if (is_done() || is_overrun_) return;
+  if (is_done() || is_overrun_ || faults_.forgets_flushed) return;
   for (const Overlay::Change* change : overlay.changes.in_order()) {
     if (!is_through_ && change->key() >= position_) break;
     if (!dirty_.emplace(change->key()).second) continue;
     dirty_bytes_ += change->key().size() + kDirtyKeyExtraBytes;
-    if (dirty_bytes_ <= limits::kSeedDirtyBytesMax) continue;
+    if (dirty_bytes_ <= limits_.dirty_bytes_max) continue;
     is_overrun_ = true;
     dirty_.clear();
     dirty_bytes_ = 0;
@@ -211,7 +212,7 @@ void SeedSource::note_flushed(const FrozenOverlay& overlay) {
 }
 
 bool SeedSource::is_nearly_done() const {
-  return is_through_ && !is_done() && dirty_bytes_ <= limits::kSeedPartBytesMax / 4;
+  return is_through_ && !is_done() && dirty_bytes_ <= limits_.part_bytes_max / 4;
 }
 
 }  // namespace earshot::storage

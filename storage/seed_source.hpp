@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "storage/environment.hpp"
+#include "storage/seed_limits.hpp"
 #include "storage/seed_part.hpp"
 #include "storage/shard_state.hpp"
 
@@ -28,7 +29,8 @@ namespace earshot::storage {
 class SeedSource {
  public:
   // `seed`: not 0, another one for each source.
-  SeedSource(Environment& environment, ShardId shard, std::uint64_t seed, std::uint64_t now_ms);
+  SeedSource(Environment& environment, ShardId shard, std::uint64_t seed, std::uint64_t now_ms,
+             const SeedLimits& limits = {}, const SeedFaults& faults = {});
 
   [[nodiscard]] std::uint64_t seed() const { return seed_; }
   // Of the last part that was given; 0: none yet.
@@ -60,11 +62,14 @@ class SeedSource {
  private:
   class Reading;
 
+  [[nodiscard]] bool is_at_rest() const { return !is_flushing_ || faults_.ends_while_flushing; }
   Result<std::unique_ptr<SeedPart>> make_part(std::size_t bytes_max);
 
   Environment& environment_;
   const ShardId shard_;
   const std::uint64_t seed_;
+  const SeedLimits limits_;
+  const SeedFaults faults_;
   std::uint64_t asked_ms_;
   std::string position_;                      // the first key that was not given yet
   bool is_through_ = false;                   // there are none behind it
