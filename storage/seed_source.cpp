@@ -72,6 +72,7 @@ class SeedSource::Reading {
     };
     if (auto scanned = transaction_.scan(kStateTable, full_from, full_to, visit); !scanned) return scanned;
     if (!failed) return failed;
+    if (stopped_at == position) return {};  // what changed meanwhile leaves no room for the next record
     part->range = SeedPart::Range{position, stopped_at.value_or("")};
     position = part->range->to;
     is_through = !stopped_at;

@@ -295,6 +295,23 @@ TEST_P(SeedTest, RememberedKeysGoFirstWhenHalfTheirRoomIsTaken) {
   expect_equal();
 }
 
+TEST_P(SeedTest, PartThatRememberedKeysFillHasNoRange) {
+  limits.dirty_bytes_max = 2 * (2 + 96);
+  write(*from, overlay_of({{"M1", "1"}, {"M2", std::string(190, 'x')}, {"M3", "1"}}));
+  auto source = new_source();
+  auto sink = new_sink();
+  take(sink, **source.part(1, SIZE_MAX, 0));
+  const auto overlay = overlay_of({{"M1", "changed"}}, 2);
+  write(*from, overlay);
+  source.note_flushed(*overlay);
+  const SeedPart second = **source.part(2, SIZE_MAX, 0);
+  EXPECT_EQ(second.changed.size(), 1u);
+  EXPECT_EQ(second.range, std::nullopt) << "the next record does not fit beside it";
+  take(sink, second);
+  fetch(source, sink);
+  expect_equal();
+}
+
 TEST_P(SeedTest, LastPartIsGivenAgainAsItWas) {
   write(*from, overlay_of(some('M', 1, 20, "value")));
   auto source = new_source();
