@@ -154,6 +154,11 @@ inline constexpr std::uint32_t kSeedTriesMax = 8;             // so often for th
 inline constexpr std::uint32_t kSeedBusyMs = 20;              // for the last part, while a flush is under way
 inline constexpr std::uint64_t kSeedRefusedMs = 1'000;        // who cannot give any is asked again after this
 
+// ---- between nodes
+inline constexpr std::size_t kOpenCallsMax = 262'144;  // calls of a node to others that are not answered yet
+inline constexpr std::size_t kRouteHeldMax = 16'384;   // requests that wait on a node for a leader of one shard …
+inline constexpr std::size_t kRouteHeldBytesMax = 16 << 20;  // … and what they take: then kOverloaded
+
 // ---- settings of a node
 inline constexpr std::uint32_t kSchedulerThreadsMax = 1024;      // threads that sessions and shards run on
 inline constexpr std::uint64_t kRetransmitMsMax = 3'600'000;     // either time of retransmission; longer would be never

@@ -128,7 +128,7 @@ class SeedWorld {
         receiver_disk_(backend, storage::state_tables()) {
     limits_.part_bytes_max = random_.between(100, 3'000);
     limits_.overlay_bytes_max = random_.between(200, 4'000);
-    limits_.dirty_bytes_max = random_.between(4'000, 20'000);
+    limits_.dirty_bytes_max = random_.between(1'500, 20'000);
     keys_ = random_.between(1, 60);
     for (NodeId node : {NodeId(1), NodeId(2)}) {
       replicas_.emplace(node, std::make_unique<SeedingReplica>(backend, history_, limits_, faults_));
