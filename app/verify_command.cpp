@@ -35,12 +35,16 @@ void print_summary(const VerifyReport& report, const storage::NodeIdentity& iden
   if (json) {
     nlohmann::ordered_json counts = nlohmann::ordered_json::object();
     for (const auto& [kind, count] : report.counts) counts[std::string(name_of(kind))] = count;
-    const nlohmann::ordered_json line{{"sound", report.is_sound()},
-                                      {"records", report.records},
-                                      {"bytes", report.bytes},
-                                      {"shards", identity.shard_count},
-                                      {"findings", counts}};
+    nlohmann::ordered_json fetching = nlohmann::ordered_json::array();
+    for (const ShardId shard : report.fetching) fetching.push_back(shard.value);
+    const nlohmann::ordered_json line{{"sound", report.is_sound()}, {"records", report.records},
+                                      {"bytes", report.bytes},      {"shards", identity.shard_count},
+                                      {"fetching", fetching},       {"findings", counts}};
     return print_line(line.dump());
+  }
+  for (const ShardId shard : report.fetching) {
+    print_line(fmt::format("shard {}: its state is being fetched from another node; there is nothing to verify yet",
+                           shard.value));
   }
   for (const auto& [kind, count] : report.counts) {
     if (count <= limits::kFindingsPerKindMax) continue;

@@ -21,6 +21,7 @@ struct VerifyReport {
   std::map<storage::Finding::Kind, std::uint64_t> counts;
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;
+  std::vector<ShardId> fetching;     // their states come from another node and are not all there: not looked at
   bool keeps_from_starting = false;  // one of the findings does
 
   void add(storage::Finding finding);

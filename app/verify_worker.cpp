@@ -105,6 +105,10 @@ void PipeWitness::stands(ShardId shard, LogIndex applied) {
   if (shard.value < shared_.applied_plus_1.size()) shared_.applied_plus_1[shard.value] = applied.value + 1;
 }
 
+void PipeWitness::is_fetching(ShardId shard) {
+  if (shard.value < shared_.is_fetching.size()) shared_.is_fetching[shard.value] = true;
+}
+
 void verify_sections(const std::string& path, std::uint16_t shard_count, const std::vector<Section>& sections,
                      const VerifyStart& start, VerifyShared& shared, storage::Witness& witness) {
   const bool is_first = start.section == 0 && start.key.empty() && start.opens_state && start.opens_log;

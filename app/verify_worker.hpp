@@ -33,6 +33,7 @@ struct VerifyShared {
   std::atomic<std::size_t> key_bytes{0};  // of the record reached last in this section; 0: none
   std::array<char, storage::kKeyBytesMax> key{};
   std::array<std::atomic<std::uint64_t>, limits::kShardsMax> applied_plus_1{};  // 0: not known
+  std::array<std::atomic<bool>, limits::kShardsMax> is_fetching{};
 
   [[nodiscard]] std::uint64_t steps() const { return records + pages; }
   [[nodiscard]] std::string reached_key() const { return {key.data(), std::min(key_bytes.load(), key.size())}; }
@@ -57,6 +58,7 @@ class PipeWitness final : public storage::Witness {
   // Ends the process when nobody listens any more.
   void found(storage::Finding finding) override;
   void stands(ShardId shard, LogIndex applied) override;
+  void is_fetching(ShardId shard) override;
 
  private:
   VerifyShared& shared_;

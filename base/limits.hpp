@@ -150,9 +150,21 @@ inline constexpr std::size_t kRaftReadBytesMax = 4 << 20;       // entries read 
 inline constexpr std::size_t kGroupMembersMax = 16;             // members of one Raft group, standbys among them
 inline constexpr std::size_t kMemberAddressBytesMax = 255;      // of one of them
 
+// ---- fetching a shard's state from another node
+inline constexpr std::size_t kSeedPartBytesMax = 1 << 20;     // one part; a record that is larger goes alone
+inline constexpr std::size_t kSeedRecordBytesMax = 12 << 20;  // that one: a lane with long refusals is the largest
+inline constexpr std::size_t kSeedDirtyBytesMax = 8 << 20;    // keys remembered to be sent again; then it starts over
+inline constexpr std::size_t kSeedOverlayBytesMax = 4 << 20;  // what a part changes is written in steps of this size
+inline constexpr std::size_t kSeedsPerShardMax = 4;           // replicas that a leader feeds at a time
+inline constexpr std::uint64_t kSeedIdleMs = 30'000;          // one that asks for nothing in so long is forgotten
+inline constexpr std::uint64_t kSeedAskAgainMs = 2'000;       // an answer that has not come by then is lost
+inline constexpr std::uint32_t kSeedTriesMax = 8;             // so often for the same part; then from the beginning
+inline constexpr std::uint32_t kSeedBusyMs = 20;              // for the last part, while a flush is under way
+inline constexpr std::uint64_t kSeedRefusedMs = 1'000;        // who cannot give any is asked again after this
+
 // ---- between nodes
-inline constexpr std::size_t kOpenCallsMax = 262'144;        // calls of a node to others that are not answered yet
-inline constexpr std::size_t kRouteHeldMax = 16'384;         // requests that wait on a node for a leader of one shard …
+inline constexpr std::size_t kOpenCallsMax = 262'144;  // calls of a node to others that are not answered yet
+inline constexpr std::size_t kRouteHeldMax = 16'384;   // requests that wait on a node for a leader of one shard …
 inline constexpr std::size_t kRouteHeldBytesMax = 16 << 20;  // … and what they take: then kOverloaded
 
 // ---- settings of a node

@@ -20,6 +20,7 @@
 #include "auth/token.hpp"
 #include "client/store_codec.hpp"
 #include "cluster/raft_message.hpp"
+#include "cluster/seed_message.hpp"
 #include "schema/shard_sums.hpp"
 #include "schema/wire.hpp"
 #include "storage/journal_frame.hpp"
@@ -115,6 +116,22 @@ void add_calls(Corpus& corpus) {
     corpus.add("calls", 0, bare(actors::encode_call({values.address(), 1, std::move(request)})));
   for (auto& content : values.answers())
     corpus.add("calls", 1, bare(actors::encode_answer({values.address(), std::move(content)})));
+}
+
+void add_seed_messages(Corpus& corpus) {
+  using namespace cluster;
+  corpus.add("seed_message", encode(SeedMessage{5, SeedRequest{7, 2, 1 << 20}}));
+  corpus.add("seed_message", encode(SeedMessage{5, SeedRefusal{SeedRefusal::Reason::kBusy, 20}}));
+  storage::SeedPart part;
+  part.seed = 7;
+  part.number = 1;
+  part.range.emplace();
+  part.records = {{"H1", "head"}, {"M1", "a message"}};
+  corpus.add("seed_message", encode(5, part));
+  part.end.emplace();
+  part.end->sums.kinds['H'] = {1, 2};
+  part.changed = {{"C1", "cursor"}, {"C2", std::nullopt}};
+  corpus.add("seed_message", encode(5, part));
 }
 
 template <class Struct>
@@ -372,6 +389,7 @@ void make(const std::string& folder) {
   add_records(corpus, values);
   add_commands(corpus, values);
   add_raft_messages(corpus);
+  add_seed_messages(corpus);
   add_wire(corpus, values);
   add_tokens(corpus);
   corpus.add("config", app::to_toml(NodeConfig{}));

@@ -148,3 +148,12 @@ struct ShardSums {              # what a shard has on disk, counted; written wit
     digest @2 :UInt64;          # sum of the checksums that stand before the records' values, modulo 2^64
   }
 }
+
+struct SeedHead {               # stands while a shard's state is being fetched: what there is of it meanwhile is no state
+  seed @0 :UInt64;              # which fetch; 0: no part of any was taken yet
+  source @1 :UInt64;            # the node that it comes from
+  part @2 :UInt64;              # the number of the part that is wanted next
+  position @3 :Data;            # records before this key are as the parts so far say
+  isThrough @4 :Bool;           # … and there are none behind it: only what changed meanwhile is still to come
+  sums @5 :ShardSums;           # of those records
+}

@@ -7,6 +7,7 @@
 #include "schema/fields.hpp"
 #include "schema/record.capnp.h"
 #include "schema/records.hpp"
+#include "schema/shard_sums.hpp"
 
 // For codecs alone: parts of records that commands carry too.
 namespace earshot::codec {
@@ -25,6 +26,11 @@ void write(const LayerPrivacy& from, schema::LayerPrivacy::Builder to);
 LayerPrivacy read(schema::LayerPrivacy::Reader from);
 // The door's rules for them.
 void check(const LayerPrivacy& privacy, Fields& fields);
+
+std::size_t words_behind(const ShardSums& sums);
+void write(const ShardSums& from, schema::ShardSums::Builder to);
+// kCorrupt when the kinds do not ascend.
+Result<ShardSums> read(schema::ShardSums::Reader from);
 
 void write(const OutboxRecord& from, schema::OutboxRecord::Builder to);
 // Passes on the library's exceptions: call inside flat::read().

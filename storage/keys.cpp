@@ -172,6 +172,10 @@ std::string sweep_head() { return "W"; }
 
 std::string shard_sums() { return "D"; }
 
+std::string seed_head() { return "B"; }
+
+bool is_storage_own(std::string_view key) { return key == "B" || key == "D"; }
+
 void append_big_endian(std::string& key, std::uint64_t value, std::size_t bytes) {
   for (std::size_t i = bytes; i-- > 0;) key.push_back(static_cast<char>(value >> (8 * i)));
 }

@@ -29,6 +29,7 @@
 //   I origin(2)                     -> schema::InboundHead
 //   S                               -> schema::ShardHead
 //   W                               -> schema::SweepHead
+//   B                               -> schema::SeedHead; storage's own (seed_sink.hpp): the shard has no state yet
 //   D                               -> schema::ShardSums; storage's own (table_sums.hpp), hidden from the state machine
 namespace earshot::storage::keys {
 
@@ -86,6 +87,9 @@ std::string inbound_head(ShardId origin);
 std::string shard_head();
 std::string sweep_head();
 std::string shard_sums();
+std::string seed_head();
+// Whether the state machine may not write it.
+bool is_storage_own(std::string_view key);
 
 // Appends `value` big-endian.
 void append_big_endian(std::string& key, std::uint64_t value, std::size_t bytes = 8);

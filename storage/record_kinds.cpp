@@ -4,6 +4,7 @@
 #include <array>
 
 #include "schema/records.hpp"
+#include "schema/seed_head.hpp"
 #include "schema/shard_sums.hpp"
 
 namespace earshot::storage {
@@ -25,6 +26,7 @@ constexpr bool kAtStart = true;
 
 // Ascending, as the keys.
 constexpr std::array kKinds = {
+    RecordKind{'B', "heads of fetches", kAtStart, &check<decode_seed_head>},
     RecordKind{'C', "cursors", kAtStart, &check<decode_cursor_record>},
     RecordKind{'D', "sums", false, &check<decode_shard_sums>},
     RecordKind{'E', "expiry marks", false, &check_empty},

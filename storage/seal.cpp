@@ -5,13 +5,10 @@
 #include "storage/keys.hpp"
 
 namespace earshot::storage {
-namespace {
 
 std::uint64_t guard_of(std::string_view full_key, std::string_view value) {
   return checksum_of(value, checksum_of(full_key));
 }
-
-}  // namespace
 
 void finish_sealed(std::string_view full_key, std::string& buffer) {
   EARSHOT_INVARIANT(buffer.size() >= kSealBytes, "a value to seal has room for its checksum");

@@ -20,6 +20,8 @@ inline void begin_sealed(std::string& buffer) { buffer.assign(kSealBytes, '\0');
 void finish_sealed(std::string_view full_key, std::string& buffer);
 // The value inside; nothing when the checksum does not fit.
 std::optional<std::string_view> open_sealed(std::string_view full_key, std::string_view sealed);
+// The checksum that belongs before a value.
+std::uint64_t guard_of(std::string_view full_key, std::string_view value);
 // The checksum as it stands before the value, tested or not; 0 when there is no room for one.
 std::uint64_t guard_in(std::string_view sealed);
 

@@ -9,6 +9,7 @@
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
+#include "schema/shard_sums.hpp"
 #include "storage/environment.hpp"
 #include "storage/overlay.hpp"
 #include "storage/state_faults.hpp"
@@ -19,8 +20,10 @@ namespace earshot::storage {
 // reads it) and the state writer.
 struct FrozenOverlay {
   ShardId shard;
-  LogIndex applied;  // the log index that the changes lead up to
+  LogIndex applied;  // the log index that the changes lead up to; 0: to none, a state is being fetched (seed_sink.hpp)
   Overlay changes;   // keys without the shard prefix
+  // What there is of the shard after them, where whoever makes the overlay knows better than what was counted so far.
+  std::optional<ShardSums> sums;
 };
 
 // One shard's state as the state machine sees it: the changes applied since the last flush, over those being flushed,

@@ -9,8 +9,16 @@
 namespace earshot::storage {
 namespace {
 
-Status write_overlay(WriteTransaction& transaction, const FrozenOverlay& overlay) {
+Result<SumsUpdate> begin_sums(WriteTransaction& transaction, const FrozenOverlay& overlay) {
   auto sums = SumsUpdate::begin(transaction, overlay.shard);
+  // Damaged ones are among what a fetch mends.
+  const bool is_of_fetch = overlay.changes.find(keys::seed_head()) != nullptr;
+  if (sums || !is_of_fetch || sums.error().code != ErrorCode::kCorrupt) return sums;
+  return SumsUpdate::begin_anew(transaction, overlay.shard);
+}
+
+Status write_overlay(WriteTransaction& transaction, const FrozenOverlay& overlay) {
+  auto sums = begin_sums(transaction, overlay);
   if (!sums) return fail(std::move(sums.error()));
   std::string full_key = state_key(overlay.shard, {});
   const std::size_t prefix_bytes = full_key.size();
@@ -30,6 +38,7 @@ Status write_overlay(WriteTransaction& transaction, const FrozenOverlay& overlay
     if (auto counted = sums->put(full_key, sealed); !counted) return counted;
     if (auto put = transaction.put(kStateTable, full_key, sealed); !put) return put;
   }
+  if (overlay.sums) sums->replace(*overlay.sums);
   return sums->write();
 }
 

@@ -7,6 +7,7 @@
 #include "storage/keys.hpp"
 #include "storage/record_kinds.hpp"
 #include "storage/seal.hpp"
+#include "storage/seed_mark.hpp"
 #include "storage/state_store.hpp"
 
 namespace earshot::storage {
@@ -71,6 +72,9 @@ Status check_kind(ReadTransaction& transaction, ShardId shard, char kind, const 
 }
 
 Status check_shard(ReadTransaction& transaction, ShardId shard) {
+  auto whole = is_whole(transaction, shard);
+  if (!whole) return fail(std::move(whole.error()));
+  if (!*whole) return {};  // nobody serves it, and what was wrong with it before it is fetched does not matter
   auto sums = read_sums(transaction, shard);
   if (!sums) return fail(std::move(sums.error()));
   if (!*sums) {
@@ -107,6 +111,15 @@ Result<SumsUpdate> SumsUpdate::begin(WriteTransaction& transaction, ShardId shar
   auto sums = read_sums(transaction, shard);
   if (!sums) return fail(std::move(sums.error()));
   return SumsUpdate(transaction, shard, *sums ? std::move(**sums) : ShardSums{});
+}
+
+SumsUpdate SumsUpdate::begin_anew(WriteTransaction& transaction, ShardId shard) {
+  return SumsUpdate(transaction, shard, ShardSums{});
+}
+
+void SumsUpdate::replace(ShardSums sums) {
+  sums_ = std::move(sums);
+  damaged_kinds_.clear();
 }
 
 Status SumsUpdate::put(std::string_view full_key, std::string_view sealed) {

@@ -30,10 +30,14 @@ class SumsUpdate {
  public:
   // kCorrupt when the stored sums are damaged. A shard that has none yet begins with nothing.
   static Result<SumsUpdate> begin(WriteTransaction& transaction, ShardId shard);
+  // Begins with nothing, whatever is stored: for a shard that is being fetched, whose last overlay brings its sums.
+  static SumsUpdate begin_anew(WriteTransaction& transaction, ShardId shard);
 
   // The record at `full_key` is about to become `sealed`, or to go: looks up what stands there now.
   Status put(std::string_view full_key, std::string_view sealed);
   Status erase(std::string_view full_key);
+  // These are right, whatever was counted.
+  void replace(ShardSums sums);
   // Puts the sums among the shard's records.
   Status write();
 
@@ -71,7 +75,7 @@ Status store_counted_sums(Environment& environment, std::uint16_t shard_count, c
 // What a node looks at before it serves: the records that everything else is found by, which are few per user (heads,
 // cursors, lanes, …; not messages and the like, whose holes show when they are read). Each must be there, in order, be
 // found by its key, and all together match the stored sums; so must there be sums wherever there is a record. kCorrupt
-// says which kind of which shard does not. Damaged values are not searched for here: they show when they are read.
+// says which kind of which shard does not. A shard whose state is being fetched has nothing to check. Damaged values are not searched for here: they show when they are read.
 Status check_sums(Environment& environment, std::uint16_t shard_count);
 
 }  // namespace earshot::storage

@@ -47,6 +47,8 @@ class Witness {
   virtual void found(Finding finding) = 0;
   // The state of a shard stands at this log index.
   virtual void stands(ShardId shard, LogIndex applied) = 0;
+  // What the shard has is no state: it is being fetched from another node (seed_mark.hpp), and is not looked at.
+  virtual void is_fetching(ShardId shard) = 0;
 };
 
 // A stretch of keys of one table that is looked at in one go.

@@ -8,6 +8,7 @@
 #include "storage/keys.hpp"
 #include "storage/record_kinds.hpp"
 #include "storage/seal.hpp"
+#include "storage/seed_mark.hpp"
 #include "storage/state_store.hpp"
 #include "storage/table_sums.hpp"
 #include "storage/verify.hpp"
@@ -18,6 +19,7 @@ namespace {
 
 constexpr std::size_t kShardBytes = sizeof(ShardId::value);
 using Kind = Finding::Kind;
+constexpr char kSeedHeads = 'B';
 
 // What a damaged record of a kind means to users. Messages have words of their own.
 std::string loss_of(char kind, std::string_view key) {
@@ -351,6 +353,11 @@ void verify_state(Environment& state, const Section& section, std::string_view f
   if (!transaction) {
     witness.found(
         Finding{Kind::kUnreadable, section.file(), section.table(), "all of it", transaction.error().detail, true});
+    return;
+  }
+  const bool is_of_one_shard = !section.to.empty();
+  if (is_of_one_shard && is_whole(**transaction, section.shard) == false) {
+    if (section.kind == kSeedHeads) witness.is_fetching(section.shard);
     return;
   }
   SectionReader reader(**transaction, section, from, witness);

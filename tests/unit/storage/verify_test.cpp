@@ -14,6 +14,7 @@
 #include "schema/records.hpp"
 #include "storage/keys.hpp"
 #include "storage/log_store.hpp"
+#include "storage/seed_mark.hpp"
 #include "storage/state_store.hpp"
 #include "tests/unit/storage/backends.hpp"
 
@@ -43,9 +44,11 @@ class Collected final : public Witness {
   void looked_at_page() override { ++pages; }
   void found(Finding finding) override { findings.push_back(std::move(finding)); }
   void stands(ShardId shard, LogIndex index) override { applied[shard] = index; }
+  void is_fetching(ShardId shard) override { fetching.push_back(shard); }
 
   std::vector<Finding> findings;
   std::map<ShardId, LogIndex> applied;
+  std::vector<ShardId> fetching;
   int records = 0;
   int pages = 0;
 };
@@ -137,6 +140,7 @@ class Verify : public testing::TestWithParam<Backend> {
         verify_log(*log, section, {}, kShards, applied, collected);
       }
     }
+    fetching = collected.fetching;
     return collected.findings;
   }
 
@@ -161,11 +165,24 @@ class Verify : public testing::TestWithParam<Backend> {
   TestDisk log_disk{GetParam(), LogStore::tables()};
   std::unique_ptr<Environment> state;
   std::unique_ptr<Environment> log;
+  std::vector<ShardId> fetching;  // as verify() was told
 };
 
 INSTANTIATE_TEST_SUITE_P(Backends, Verify, testing::Values(Backend::kLmdb, Backend::kModel), name_of_backend);
 
 TEST_P(Verify, FindsNothingInSoundData) { EXPECT_THAT(verify(), IsEmpty()); }
+
+TEST_P(Verify, ShardThatIsBeingFetchedIsSaidToBeAndHasNothingToFind) {
+  EXPECT_THAT(verify(), IsEmpty());
+  EXPECT_THAT(fetching, IsEmpty());
+  erase(keys::shard_head());
+  erase(keys::message(kBob, Sequence(3)));
+  damage(keys::mailbox_head(kEve));
+  const std::vector marked{not_whole_overlay(kShard)};
+  must(write_overlays(*state, marked));
+  EXPECT_THAT(verify(), IsEmpty());
+  EXPECT_THAT(fetching, ElementsAre(kShard));
+}
 
 TEST_P(Verify, EveryKeyBelongsToOneSection) {
   Collected collected;

@@ -189,6 +189,15 @@ TEST_F(VerifyRunTest, SlowWorkerIsNotTakenForOneThatHangs) {
   EXPECT_EQ(steps, kSteps);
 }
 
+TEST_F(VerifyRunTest, ShardsThatAreBeingFetchedAreNamedAndNothingIsWrongWithThem) {
+  const auto report = run([](const VerifyStart&, VerifyShared& shared, storage::Witness& witness) {
+    shared.stage = VerifyShared::kSections;
+    for (const ShardId shard : {ShardId(7), ShardId(3), ShardId(limits::kShardsMax)}) witness.is_fetching(shard);
+  });
+  EXPECT_TRUE(report.is_sound());
+  EXPECT_THAT(report.fetching, ElementsAre(ShardId(3), ShardId(7)));
+}
+
 TEST_F(VerifyRunTest, EnvironmentThatCannotBeOpenedIsLeftOut) {
   const auto report = run([](const VerifyStart& start, VerifyShared& shared, storage::Witness&) {
     shared.stage = VerifyShared::kOpenState;
