@@ -116,8 +116,9 @@ void SessionHandle::post(LeaderAnnounced message) { send(std::move(message)); }
 std::shared_ptr<SessionHandle> spawn_session(caf::actor_system& system, SessionOptions options,
                                              std::shared_ptr<ClientPort> client, std::shared_ptr<const Router> router,
                                              const Clock& clock) {
+  const SessionId id = options.id;
   return std::make_shared<SessionHandle>(
-      system.spawn(session_actor, std::move(options), std::move(client), std::move(router), &clock));
+      system.spawn(session_actor, std::move(options), std::move(client), std::move(router), &clock), id);
 }
 
 }  // namespace earshot::actors

@@ -14,8 +14,9 @@ namespace earshot::actors {
 // Both ways into a session's actor. Thread-safe; once the session has ended, what is posted is dropped.
 class SessionHandle final : public SessionInbox, public SessionPort {
  public:
-  explicit SessionHandle(caf::actor actor) : actor_(std::move(actor)) {}
+  explicit SessionHandle(caf::actor actor, SessionId id = 0) : actor_(std::move(actor)), id_(id) {}
 
+  [[nodiscard]] SessionId id() const override { return id_; }
   void post(ClientSend message) override;
   void post(ClientSubscribe message) override;
   void post(ClientAck message) override;
@@ -46,6 +47,7 @@ class SessionHandle final : public SessionInbox, public SessionPort {
   void send(Message message);
 
   caf::actor actor_;
+  SessionId id_;
 };
 
 // Starts the actor of one session and logs it in. It lives until the client is gone, a newer session of the device
