@@ -191,6 +191,9 @@ inline constexpr std::size_t kRespReplyBytesMax = 64 << 20;     // one reply; a 
 inline constexpr std::size_t kRespSmallRequestBytes = 32
                                                       << 10;  // what a connection has half read without asking for room
 
+// ---- watching
+inline constexpr std::uint64_t kSlowCallMs = 1'000;  // a call that took longer gets a line in the log
+
 // ---- who may
 // exp and nbf of a token, in seconds of the wall clock: the last of the year 9999.
 inline constexpr std::uint64_t kTokenTimeSMax = 253'402'300'799;
