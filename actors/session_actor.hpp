@@ -14,9 +14,11 @@ namespace earshot::actors {
 // Both ways into a session's actor. Thread-safe; once the session has ended, what is posted is dropped.
 class SessionHandle final : public SessionInbox, public SessionPort {
  public:
-  explicit SessionHandle(caf::actor actor, SessionId id = 0) : actor_(std::move(actor)), id_(id) {}
+  SessionHandle(caf::actor actor, const PortAddress& address) : actor_(std::move(actor)), address_(address) {}
 
-  [[nodiscard]] SessionId id() const override { return id_; }
+  [[nodiscard]] PortAddress address() const override { return address_; }
+
+  [[nodiscard]] SessionId id() const override { return address_.session; }
   void post(ClientSend message) override;
   void post(ClientSubscribe message) override;
   void post(ClientAck message) override;
@@ -47,7 +49,7 @@ class SessionHandle final : public SessionInbox, public SessionPort {
   void send(Message message);
 
   caf::actor actor_;
-  SessionId id_;
+  PortAddress address_;
 };
 
 // Starts the actor of one session and logs it in. It lives until the client is gone, a newer session of the device

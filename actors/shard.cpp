@@ -57,6 +57,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void handle(ShardPositions message) override;
   void handle(ShardTransfer message) override;
   void handle(ShardTransferred message) override;
+  void receive(const cluster::PeerMessage& message) override;
   void gather() override;
   void scan_positions() override;
   void persisted(std::uint64_t ticket) override;
@@ -79,13 +80,19 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
 
   // ReplicaHost: called from inside the replica, which must not be called back; settle() acts afterwards.
   void write_log(storage::LogWrite write) override;
-  void send(cluster::PeerMessage message) override;
+  void send(cluster::PeerMessage message) override { host_.send_to_peer(std::move(message)); }
   void apply(const storage::LogEntry& entry) override;
   void role_changed(cluster::Role role, Term term) override { role_change_ = RoleChange{role, term}; }
   void wake_at(std::uint64_t monotonic_ms) override { replica_wake_at_ms_ = monotonic_ms; }
   Result<std::string> read_snapshot(const storage::SnapshotMetadata& metadata) override;
   void install_snapshot(const storage::SnapshotMetadata& metadata, std::string data) override;
 
+  template <class Message>
+  bool gives_back(Message& message) {
+    if (leads_) return false;
+    host_.give_back(std::move(message));
+    return true;
+  }
   // A request on its way into the log; refused when it may not come in now.
   void admit(Command command, Waiter waiter);
   void enter(Command command, Waiter waiter) {
@@ -108,6 +115,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void act_on_applied(std::uint64_t now_ms);
   void answer_all(std::vector<Waiter>& waiters, std::vector<cluster::CommandResult>& results);
   void act_on_role(std::uint64_t now_ms);
+  void tell_leader();
   void begin_draining(std::uint64_t now_ms);
   void set_timer();
   // After every event: what is seen of the shard from outside.
@@ -138,6 +146,9 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   // Brought up by the replica, not acted on yet.
   std::vector<Applied> applied_;
   std::optional<RoleChange> role_change_;
+
+  NodeId told_leader_;
+  Term told_term_;
 
   bool leads_ = false;
   bool stopping_ = false;
@@ -178,19 +189,23 @@ void ShardImpl::join(std::shared_ptr<const Router> router) {
 // ---- requests
 
 void ShardImpl::handle(ShardSend message) {
+  if (gives_back(message)) return;
   const std::size_t items = message.command.items.size();
   admit(std::move(message.command), SendWaiter{std::move(message.from), message.request, items});
 }
 
 void ShardImpl::handle(ShardLogin message) {
+  if (gives_back(message)) return;
   admit(std::move(message.command), LoginWaiter{std::move(message.from), message.request});
 }
 
 void ShardImpl::handle(ShardAck message) {
+  if (gives_back(message)) return;
   admit(std::move(message.command), AckWaiter{std::move(message.from), message.request});
 }
 
 void ShardImpl::handle(ShardManage message) {
+  if (gives_back(message)) return;
   const auto* set_policy = std::get_if<SetPolicyRequest>(&message.manage);
   auto policy_of = set_policy != nullptr ? std::optional(set_policy->user) : std::nullopt;
   if (auto command = command_of(message.manage)) {
@@ -203,11 +218,13 @@ void ShardImpl::handle(ShardManage message) {
 }
 
 void ShardImpl::handle(ShardAttempts message) {
+  if (gives_back(message)) return;
   AttemptsWaiter waiter{std::move(message.from), message.request, message.command.user, message.command.device};
   admit(std::move(message.command), std::move(waiter));
 }
 
 void ShardImpl::handle(ShardRegister message) {
+  if (gives_back(message)) return;
   if (auto error = late_registration(message)) {
     audience_->remove(ShardUnregister{message.session, message.user, message.device});
     return message.from->post(SessionEvicted{std::move(*error)});
@@ -225,13 +242,14 @@ void ShardImpl::handle(ShardUnregister message) {
 // The session was not there to be evicted when its device was removed, or logged in again, just after its own login.
 // What it sends as a producer that is forgotten would be stored again.
 std::optional<Error> ShardImpl::late_registration(const ShardRegister& message) {
-  if (message.producer == ProducerId() || !leads_ || replica_->applied_index() < read_floor_) return std::nullopt;
+  if (message.producer == ProducerId() || replica_->applied_index() < read_floor_) return std::nullopt;
   const ProducerId producer = machine_->producer_of(message.user, message.device);
   if (producer == message.producer) return std::nullopt;
   return producer == ProducerId() ? device_removed() : device_replaced();
 }
 
 void ShardImpl::handle(ShardPositions message) {
+  if (gives_back(message)) return;
   if (auto* set = std::get_if<SetPositionsCommand>(&message.command); set != nullptr && set->accepted)
     return set_ahead(std::move(*set), message.done);
   Command command = std::visit([](auto& one) { return Command(std::move(one)); }, message.command);
@@ -249,13 +267,19 @@ void ShardImpl::set_ahead(SetPositionsCommand set, const std::function<void(Resu
   done(std::move(answer));
 }
 
+void ShardImpl::handle(ShardUnregister message) {
+  if (!gives_back(message)) audience_->remove(message);
+}
+
 void ShardImpl::handle(ShardTransfer message) {
+  if (gives_back(message)) return;
   if (router_ == nullptr) return;  // no way to answer yet; it is sent again
   const TransferWaiter waiter{message.command.origin, message.command.epoch};
   admit(std::move(message.command), waiter);
 }
 
 void ShardImpl::handle(ShardTransferred message) {
+  if (gives_back(message)) return;
   if (!drains()) return;
   const std::uint64_t now_ms = clock_.monotonic_ms();
   drain_->transferred(message, *router_, now_ms);
@@ -263,6 +287,7 @@ void ShardImpl::handle(ShardTransferred message) {
 }
 
 void ShardImpl::handle(ShardFetch message) {
+  if (gives_back(message)) return;
   if (auto error = read_refusal()) {
     return message.from->post(FetchAnswered{message.request, fail(std::move(*error))});
   }
@@ -270,6 +295,7 @@ void ShardImpl::handle(ShardFetch message) {
 }
 
 void ShardImpl::handle(ShardHistory message) {
+  if (gives_back(message)) return;
   if (auto error = read_refusal()) {
     return message.from->post(FetchAnswered{message.request, fail(std::move(*error))});
   }
@@ -278,7 +304,6 @@ void ShardImpl::handle(ShardHistory message) {
 
 std::optional<Error> ShardImpl::refusal(const Command& command) const {
   if (stopping_) return stopping();
-  if (!leads_) return not_leader();
   if (budgets_->disk.is_log_full()) return storage_full();
   // The reserve is for what is under way, and for what is small or frees room: logins, acks, copies from other shards.
   const bool adds = std::holds_alternative<SendCommand>(command) || std::holds_alternative<ReplayCommand>(command) ||
@@ -292,7 +317,7 @@ std::optional<Error> ShardImpl::refusal(const Command& command) const {
 
 std::optional<Error> ShardImpl::read_refusal() const {
   if (stopping_) return stopping();
-  if (!leads_ || replica_->applied_index() < read_floor_) return not_leader();
+  if (replica_->applied_index() < read_floor_) return not_leader();
   if (budgets_->reads.is_full()) return overloaded("the node has as many answers to reads under way as it may");
   return std::nullopt;
 }
@@ -343,6 +368,12 @@ void ShardImpl::scan_positions() {
   settle(now_ms);
 }
 
+void ShardImpl::receive(const cluster::PeerMessage& message) {
+  const std::uint64_t now_ms = clock_.monotonic_ms();
+  replica_->receive(message, now_ms);
+  settle(now_ms);
+}
+
 void ShardImpl::persisted(std::uint64_t ticket) {
   EARSHOT_INVARIANT(log_writes_under_way_ > 0, "a completion belongs to a write");
   --log_writes_under_way_;
@@ -356,10 +387,6 @@ void ShardImpl::persisted(std::uint64_t ticket) {
 void ShardImpl::write_log(storage::LogWrite write) {
   ++log_writes_under_way_;
   host_.write_log(std::move(write));
-}
-
-void ShardImpl::send(cluster::PeerMessage) {
-  EARSHOT_INVARIANT(false, "the only voter of a group has nobody to send to");
 }
 
 void ShardImpl::apply(const storage::LogEntry& entry) {
@@ -383,6 +410,7 @@ void ShardImpl::install_snapshot(const storage::SnapshotMetadata&, std::string) 
 void ShardImpl::settle(std::uint64_t now_ms) {
   act_on_applied(now_ms);
   act_on_role(now_ms);
+  tell_leader();
   places_->tell_taken_back();
   if (places_->waits_for_ticks()) places_->say_if_all_is_told(ticks_.now().tick_ms);
   report_.say_if_due(now_ms);
@@ -439,6 +467,14 @@ void ShardImpl::act_on_role(std::uint64_t now_ms) {
   entries_.refuse_all(lost());
   drain_->end();
   audience_->clear();
+}
+
+void ShardImpl::tell_leader() {
+  if (router_ == nullptr) return;  // nobody asks for it yet
+  if (told_leader_ == replica_->leader() && told_term_ == replica_->term()) return;
+  told_leader_ = replica_->leader();
+  told_term_ = replica_->term();
+  host_.leader_is(told_leader_, told_term_);
 }
 
 void ShardImpl::begin_draining(std::uint64_t now_ms) {
