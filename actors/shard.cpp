@@ -234,11 +234,6 @@ void ShardImpl::handle(ShardRegister message) {
   set_timer();
 }
 
-void ShardImpl::handle(ShardUnregister message) {
-  audience_->remove(message);
-  show_gauge();
-}
-
 // The session was not there to be evicted when its device was removed, or logged in again, just after its own login.
 // What it sends as a producer that is forgotten would be stored again.
 std::optional<Error> ShardImpl::late_registration(const ShardRegister& message) {
@@ -268,7 +263,9 @@ void ShardImpl::set_ahead(SetPositionsCommand set, const std::function<void(Resu
 }
 
 void ShardImpl::handle(ShardUnregister message) {
-  if (!gives_back(message)) audience_->remove(message);
+  if (gives_back(message)) return;
+  audience_->remove(message);
+  show_gauge();
 }
 
 void ShardImpl::handle(ShardTransfer message) {
