@@ -13,6 +13,8 @@ namespace earshot::actors {
 class Broker {
  public:
   virtual ~Broker() = default;
+  // Of the node, for people: in log lines.
+  [[nodiscard]] virtual NodeId id() const { return {}; }
   // Starts a session for an authenticated user; the answer comes as client->logged_in(). Never null. After an error, or
   // closed(), the inbox leads nowhere.
   virtual std::shared_ptr<SessionInbox> open_session(Identity identity, LoginRequest request,

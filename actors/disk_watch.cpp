@@ -29,6 +29,7 @@ void DiskWatch::look() {
   const std::lock_guard guard(mutex_);
   look_at_space();
   look_at_log();
+  has_ballast_.store(space_.has_ballast(), std::memory_order_relaxed);
   budgets_.disk.set_tight(is_tight_);
   budgets_.disk.set_flush_early(is_tight_ || log_is_long_);
 }
@@ -40,6 +41,7 @@ void DiskWatch::look_at_space() {
     if (is_unknown) spdlog::error("disk: {}", free.error().to_string());
   }
   if (is_unknown_) return;
+  free_bytes_.store(*free, std::memory_order_relaxed);
   // An admitted command takes its room twice, in the log and in the state.
   const std::uint64_t promised = 2 * budgets_.admitted.used() + budgets_.overlay.used();
   // A ballast counts for half of the reserve at most: it gives its room for flushes only when a write has failed.
@@ -82,7 +84,15 @@ void DiskWatch::look_at_log() {
   const std::uint64_t now_ms = clock_.monotonic_ms();
   if (log_looked_at_ms_ != 0 && now_ms - log_looked_at_ms_ < kLogLookMs) return;
   log_looked_at_ms_ = now_ms;
-  log_is_long_ = log_.usage().used_bytes >= options_.log_bytes_max;
+  const std::uint64_t used = log_.usage().used_bytes;
+  log_bytes_.store(used, std::memory_order_relaxed);
+  log_is_long_ = used >= options_.log_bytes_max;
+}
+
+DiskReading DiskWatch::seen() const {
+  return {free_bytes_.load(std::memory_order_relaxed), options_.reserve_bytes,
+          log_bytes_.load(std::memory_order_relaxed), options_.log_bytes_max,
+          has_ballast_.load(std::memory_order_relaxed)};
 }
 
 bool DiskWatch::ran_full() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 
@@ -9,6 +10,15 @@
 #include "storage/environment.hpp"
 
 namespace earshot::actors {
+
+// The disk as it was seen last. Bytes are 0 where nobody has looked yet.
+struct DiskReading {
+  std::uint64_t free_bytes = 0;     // as the file system says
+  std::uint64_t reserve_bytes = 0;  // with less than this, messages are refused
+  std::uint64_t log_bytes = 0;      // of all logs
+  std::uint64_t log_bytes_max = 0;  // beyond it every shard flushes, so that logs can be cut
+  bool has_ballast = false;
+};
 
 // Looks after the room on the node's disk and tells the shards through DiskState.
 //
@@ -24,7 +34,7 @@ namespace earshot::actors {
 // What has been let in and is not on the disk yet counts as taken. Sends are let in again a quarter of the reserve
 // above the line, so that the answer does not change with every message; the ballast is made again then too.
 //
-// Thread safety: the writers call look() and ran_full() from their threads.
+// Thread safety: the writers call look() and ran_full() from their threads; seen() is for any, and waits for nobody.
 class DiskWatch {
  public:
   struct Options {
@@ -40,6 +50,7 @@ class DiskWatch {
   void look();
   // A write did not fit. True when room was made, so that it is worth trying again at once.
   bool ran_full();
+  [[nodiscard]] DiskReading seen() const;
 
   static constexpr std::uint64_t kPromiseTestedMs = 5'000;
 
@@ -62,6 +73,10 @@ class DiskWatch {
   bool is_unknown_ = false;                // how much is free
   bool is_tight_ = false;
   bool log_is_long_ = false;
+  // For seen().
+  std::atomic<std::uint64_t> free_bytes_{0};
+  std::atomic<std::uint64_t> log_bytes_{0};
+  std::atomic<bool> has_ballast_{false};
 };
 
 }  // namespace earshot::actors

@@ -81,10 +81,11 @@ class LayerActor final : public caf::event_based_actor {
     ++taken_;
     LayerGauge& gauge = *setup_.gauge;
     gauge.waiting.fetch_sub(changes, std::memory_order_relaxed);
-    gauge.members.store(layer_->size(), std::memory_order_relaxed);
-    const bool ends = layer_->size() == 0 && setup_.owner->retire(setup_.layer, taken_);
+    const std::size_t members = layer_->size();
+    const auto more = static_cast<std::ptrdiff_t>(members - gauge.members.exchange(members, std::memory_order_relaxed));
+    const bool ends = members == 0 && setup_.owner->retire(setup_.layer, taken_);
     gauge.taken.store(taken_, std::memory_order_release);
-    setup_.owner->taken();
+    setup_.owner->taken(more);
     if (ends) quit();
   }
 

@@ -26,8 +26,8 @@ class LayerOwner {
  public:
   virtual ~LayerOwner() = default;
   virtual void add_cell(caf::actor cell) = 0;
-  // A message has been taken, and the gauge tells of it.
-  virtual void taken() = 0;
+  // A message has been taken, and the gauge tells of it; so many more members are in the layer than before.
+  virtual void taken(std::ptrdiff_t members_more) = 0;
   // Nobody is in the layer after so many messages from its owner: whether it may end, since no more are on their way.
   // From then on another one would be made.
   virtual bool retire(const LayerId& layer, std::uint64_t messages) = 0;

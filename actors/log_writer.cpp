@@ -94,7 +94,7 @@ class LogWriterActor final : public WriterActor<LogWriter> {
       : WriterActor(config,
                     LogWriter(store, setup.budgets->disk, *setup.clock, Random(setup.seed),
                               limits::kLogTransactionBytesMax, setup.budgets->watch),
-                    setup.budgets->watch),
+                    setup.counters, setup.budgets->watch),
         budgets_(std::move(setup.budgets)) {}
 
   const char* name() const override { return "log-writer"; }

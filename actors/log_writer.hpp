@@ -50,6 +50,7 @@ class LogWriter {
   }
 
   [[nodiscard]] bool empty() const { return queue_.empty(); }
+  [[nodiscard]] std::size_t size() const { return queue_.size(); }
   [[nodiscard]] std::uint64_t retry_after_ms() const { return retry_after_ms_; }  // 0: the disk is not full
 
  private:

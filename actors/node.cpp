@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <utility>
 
@@ -46,6 +47,8 @@ class NodeImpl final : public Node {
   [[nodiscard]] NodeId id() const override { return directory_.identity.node; }
   [[nodiscard]] std::uint16_t shard_count() const override { return directory_.identity.shard_count; }
   [[nodiscard]] const SessionCounters& counters() const override { return actors_->counters(); }
+  [[nodiscard]] NodeReport report() const override { return actors_->report(); }
+  void ping(std::function<void()> done) override;
   void stop() override;
 
  private:
@@ -61,6 +64,7 @@ class NodeImpl final : public Node {
   SystemConfig system_config_;
   std::optional<caf::actor_system> system_;
   std::optional<NodeActors> actors_;
+  std::shared_mutex ping_gate_;  // held alone while the system goes
   std::once_flag stopped_;
 };
 
@@ -99,9 +103,16 @@ void NodeImpl::stop() {
     stop_places();
     stop_writers();
     actors_->forget();
+    const std::unique_lock lock(ping_gate_);
     system_.reset();
     spdlog::info("node {} has stopped", id().value);
   });
+}
+
+void NodeImpl::ping(std::function<void()> done) {
+  const std::shared_lock lock(ping_gate_);
+  if (!system_) return done();
+  system_->spawn([done = std::move(done)] { done(); });
 }
 
 void NodeImpl::stop_sessions() {

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "actors/broker.hpp"
 #include "actors/counters.hpp"
+#include "actors/node_report.hpp"
 #include "base/clock.hpp"
 #include "base/config.hpp"
 #include "base/error.hpp"
@@ -21,9 +23,13 @@ class Node : public Broker {
   // `visibility` says which users may see which members; none: everybody everybody.
   static Result<std::unique_ptr<Node>> start(const NodeConfig& config, const Clock& clock,
                                              std::shared_ptr<const places::PlaceVisibility> visibility = nullptr);
-  [[nodiscard]] virtual NodeId id() const = 0;
   [[nodiscard]] virtual std::uint16_t shard_count() const = 0;
   [[nodiscard]] virtual const SessionCounters& counters() const = 0;  // what its sessions have done since it started
+  // Its numbers now. Thread-safe, also during and after stop(); looks at the state's free pages, so not for every call.
+  [[nodiscard]] virtual NodeReport report() const = 0;
+  // Has `done` called by an actor, as soon as one more can run; after stop() at once. Thread-safe. Whoever waits in
+  // vain knows that the threads which run actors hang.
+  virtual void ping(std::function<void()> done) = 0;
   // Ends in order: sessions are told kUnavailable, shards flush. Idempotent; the destructor calls it.
   virtual void stop() = 0;
 };

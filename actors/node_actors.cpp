@@ -1,5 +1,7 @@
 #include "actors/node_actors.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -84,6 +86,27 @@ class Openings {
   const std::function<void(Status)> opened_;
 };
 
+ShardReading read(std::uint16_t shard, const ShardGauge& gauge) {
+  const auto value = [](const ShardGauge::Counter& counter) { return counter.load(std::memory_order_relaxed); };
+  return {ShardId(shard),
+          LogIndex(value(gauge.applied_index)),
+          value(gauge.entries_applied),
+          value(gauge.overlay_bytes),
+          value(gauge.registrations),
+          value(gauge.log_writes)};
+}
+
+WriterReading read(const WriterCounters& counters) {
+  WriterReading reading{counters.commits.read(), counters.batches.read(),
+                        counters.failed.load(std::memory_order_relaxed), 0};
+  if (const std::uint64_t began_ms = counters.began_ms.load(std::memory_order_relaxed); began_ms != 0) {
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    const auto now_ms = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+    reading.busy_ms = now_ms - std::min(now_ms, began_ms);
+  }
+  return reading;
+}
+
 }  // namespace
 
 NodeActors::NodeActors(caf::actor_system& system, NodeSetup setup)
@@ -91,10 +114,11 @@ NodeActors::NodeActors(caf::actor_system& system, NodeSetup setup)
       setup_(std::move(setup)),
       budgets_(std::make_shared<NodeBudgets>(setup_.config.overlay_bytes_max, limits::kLogQueueBytesMax)),
       places_(make_places(system, setup_.shard_count)),
-      exchange_(setup_.peers == nullptr ? nullptr
-                                        : std::make_shared<Exchange>(setup_.id, setup_.shard_count, *setup_.peers,
-                                                                     *setup_.clock)),
+      exchange_(setup_.peers == nullptr
+                    ? nullptr
+                    : std::make_shared<Exchange>(setup_.id, setup_.shard_count, *setup_.peers, *setup_.clock)),
       next_session_(setup_.clock->wall_ms() << kSessionIdBits) {
+  for (std::uint16_t shard = 0; shard < setup_.shard_count; ++shard) gauges_.push_back(std::make_shared<ShardGauge>());
   if (setup_.disk_space == nullptr) return;
   budgets_->watch = std::make_shared<DiskWatch>(DiskWatch::Options{.reserve_bytes = setup_.config.disk_reserve_bytes},
                                                 *setup_.disk_space, *setup_.log_environment, *budgets_, *setup_.clock);
@@ -112,6 +136,7 @@ ShardOptions NodeActors::shard_options(ShardId shard, std::uint32_t seed) const 
   options.replica.faults = setup_.faults.replica;
   options.flush_interval_ms = setup_.config.flush_interval_ms;
   options.overlay_flush_bytes = setup_.config.overlay_flush_bytes;
+  options.gauge = gauges_[shard.value];
   options.faults = setup_.faults;
   return options;
 }
@@ -137,9 +162,11 @@ Status NodeActors::start(std::function<void(Status)> opened) {
   if (!logs.has_value()) return fail(std::move(logs.error()));
 
   Random random(setup_.seed);
-  const auto writer = [&] { return WriterSetup{budgets_, setup_.clock, random.next(), setup_.writers_have_threads}; };
-  const caf::actor log_writer = spawn_log_writer(system_, *setup_.log, writer());
-  const caf::actor state_writer = spawn_state_writer(system_, *setup_.state, writer());
+  const auto writer = [&](const std::shared_ptr<WriterCounters>& counters) {
+    return WriterSetup{budgets_, setup_.clock, random.next(), setup_.writers_have_threads, counters};
+  };
+  const caf::actor log_writer = spawn_log_writer(system_, *setup_.log, writer(log_writes_));
+  const caf::actor state_writer = spawn_state_writer(system_, *setup_.state, writer(state_writes_));
   writers_->add(kLogWriter, log_writer);
   writers_->add(kStateWriter, state_writer);
 
@@ -208,6 +235,28 @@ std::shared_ptr<SessionInbox> NodeActors::open_session(Identity identity, LoginR
   auto spawned = spawn_session(system_, std::move(options), std::move(client), router_, *setup_.clock);
   sessions_->add(session, spawned->actor());
   return spawned;
+}
+
+NodeReport NodeActors::report() const {
+  const auto depth = [](const ByteBudget& budget) { return Depth{budget.used(), budget.limit()}; };
+  NodeReport report;
+  report.admitted = depth(budgets_->admitted);
+  report.overlay = depth(budgets_->overlay);
+  report.reads = depth(budgets_->reads);
+  report.windows = depth(budgets_->windows);
+  report.has_disk = budgets_->watch != nullptr;
+  if (report.has_disk) report.disk = budgets_->watch->seen();
+  report.state_bytes = setup_.state->usage().used_bytes;
+  report.disk_is_tight = budgets_->disk.is_tight();
+  report.disk_is_full = budgets_->disk.is_full();
+  report.shards.reserve(gauges_.size());
+  for (std::uint16_t shard = 0; shard < setup_.shard_count; ++shard)
+    report.shards.push_back(read(shard, *gauges_[shard]));
+  report.log_writer = read(*log_writes_);
+  report.state_writer = read(*state_writes_);
+  report.places = {places_->layers().size(), places_->cells().size(), places_->members(), places_->is_complete()};
+  report.sessions = sessions_->size();
+  return report;
 }
 
 void NodeActors::end_sessions() {

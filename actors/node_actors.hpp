@@ -15,10 +15,12 @@
 #include "actors/exchange.hpp"
 #include "actors/live_actors.hpp"
 #include "actors/node_faults.hpp"
+#include "actors/node_report.hpp"
 #include "actors/place_desk.hpp"
 #include "actors/places.hpp"
 #include "actors/ports.hpp"
 #include "actors/shard.hpp"
+#include "actors/shard_gauge.hpp"
 #include "base/clock.hpp"
 #include "base/config.hpp"
 #include "cluster/peers.hpp"
@@ -94,6 +96,8 @@ class NodeActors {
   [[nodiscard]] Exchange* exchange() const { return exchange_.get(); }
   [[nodiscard]] const SessionCounters& counters() const { return *counters_; }
   [[nodiscard]] const NodeBudgets& budgets() const { return *budgets_; }
+  // From any thread, once start() was called.
+  [[nodiscard]] NodeReport report() const;
   [[nodiscard]] std::size_t entries_read() const { return entries_read_; }  // from the logs, by start()
 
  private:
@@ -110,7 +114,10 @@ class NodeActors {
   const std::shared_ptr<LiveActors> writers_ = LiveActors::make();
   const std::shared_ptr<Places> places_;
   const std::shared_ptr<Exchange> exchange_;
-  std::vector<caf::actor> shard_actors_;  // until serve()
+  const std::shared_ptr<WriterCounters> log_writes_ = std::make_shared<WriterCounters>();
+  const std::shared_ptr<WriterCounters> state_writes_ = std::make_shared<WriterCounters>();
+  std::vector<std::shared_ptr<ShardGauge>> gauges_;  // of the shards, by id
+  std::vector<caf::actor> shard_actors_;             // until serve()
   std::shared_ptr<const Router> router_;
   std::shared_ptr<const PlaceDesk> place_desk_;
   std::size_t entries_read_ = 0;

@@ -100,12 +100,16 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
   }
 
   void end() override;
+  [[nodiscard]] std::size_t members() const override { return members_.load(std::memory_order_relaxed); }
   [[nodiscard]] LiveActors& layers() const override { return *layers_; }
   [[nodiscard]] LiveActors& cells() const override { return *cells_; }
 
   // LayerOwner
   void add_cell(caf::actor cell) override { cells_->add(++last_cell_, std::move(cell)); }
-  void taken() override { under_way_.fetch_sub(1, std::memory_order_release); }
+  void taken(std::ptrdiff_t members_more) override {
+    if (members_more != 0) members_.fetch_add(static_cast<std::size_t>(members_more), std::memory_order_relaxed);
+    under_way_.fetch_sub(1, std::memory_order_release);
+  }
   bool retire(const LayerId& layer, std::uint64_t messages) override;
 
  private:
@@ -197,6 +201,7 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
   std::atomic<LiveActors::Key> last_cell_{0};
   bool has_ended_ = false;
   std::atomic<std::uint64_t> under_way_{0};  // messages to all layers that are not taken yet
+  std::atomic<std::size_t> members_{0};      // of all layers
   std::atomic<std::size_t> coming_{0};       // permits for layers that were not there
 
   std::atomic<std::size_t> shards_untold_;

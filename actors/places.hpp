@@ -38,6 +38,8 @@ class Places : public PlaceViews {
   // Layers end, and their cells with them, whatever waits to be done: what is told or asked from then on leads nowhere,
   // and no question is answered. A cell may be cut off once all layers are gone.
   virtual void end() = 0;
+  // Of all layers: about so many, while some are behind.
+  [[nodiscard]] virtual std::size_t members() const = 0;
   [[nodiscard]] virtual LiveActors& layers() const = 0;
   [[nodiscard]] virtual LiveActors& cells() const = 0;
 };

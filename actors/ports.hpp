@@ -110,6 +110,7 @@ struct ClientGone {  // the connection is closed or the client logged out: the s
 class SessionInbox {
  public:
   virtual ~SessionInbox() = default;
+  [[nodiscard]] virtual SessionId id() const { return 0; }  // for people: in log lines
   virtual void post(ClientSend message) = 0;
   virtual void post(ClientSubscribe message) = 0;
   virtual void post(ClientAck message) = 0;

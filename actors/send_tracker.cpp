@@ -127,10 +127,27 @@ SendTracker::Answers SendTracker::refuse(const ClientSend& call, const Error& er
 std::optional<SendTracker::Answers> SendTracker::finish(const std::shared_ptr<Call>& call, std::size_t messages) {
   messages_in_flight_ -= messages;
   if (call->parts_left > 0) return std::nullopt;
-  for (const SendAnswer& answer : call->answers) {
-    if (const auto* one = std::get_if<SendAnswer::Held>(&answer.value)) count(counters_.held_of(one->error.code));
-  }
+  note(call->answers);
   return Answers{call->id, std::move(call->answers)};
+}
+
+// Those of one kind at once: a call has up to a thousand, and nearly all of them are stored.
+void SendTracker::note(const std::vector<SendAnswer>& answers) {
+  std::uint64_t stored = 0;
+  std::uint64_t repeats = 0;
+  for (const SendAnswer& answer : answers) {
+    if (const auto* held = std::get_if<SendAnswer::Held>(&answer.value)) {
+      count(counters_.held_of(held->error.code));
+    } else if (answer.repeat) {
+      ++repeats;
+    } else if (const auto* refused = std::get_if<SendAnswer::Refused>(&answer.value)) {
+      count(counters_.refused_of(refused->error.code));
+    } else {
+      ++stored;
+    }
+  }
+  if (stored > 0) count(counters_.stored, stored);
+  if (repeats > 0) count(counters_.repeats, repeats);
 }
 
 }  // namespace earshot::actors

@@ -59,6 +59,7 @@ class SendTracker {
 
   std::vector<Outgoing> split(std::vector<LaneItem> items, std::vector<SendAnswer>& answers) const;
   std::optional<Answers> finish(const std::shared_ptr<Call>& call, std::size_t messages);
+  void note(const std::vector<SendAnswer>& answers);
 
   SessionCounters& counters_;
   const bool takes_altered_bodies_;

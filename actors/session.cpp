@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include <spdlog/spdlog.h>
+
 #include "actors/ack_merger.hpp"
 #include "actors/attempt_notes.hpp"
 #include "actors/mailbox_feed.hpp"
@@ -14,6 +16,7 @@
 #include "actors/requests.hpp"
 #include "actors/send_tracker.hpp"
 #include "actors/window_pressure.hpp"
+#include "base/request_tag.hpp"
 
 namespace earshot::actors {
 namespace {
@@ -94,6 +97,7 @@ struct Session::Impl {
     welcome.login = login;
     welcome.node = options.node;
     welcome.role = options.role;
+    count(options.counters->logins);
     client->logged_in(std::move(welcome));
   }
 
@@ -217,10 +221,19 @@ struct Session::Impl {
     }
   }
 
+  [[nodiscard]] RequestTag tag() const { return {options.node, RequestTag::Door::kSession, options.id}; }
+
+  void tell_eviction(const Error& reason) const {
+    if (!spdlog::should_log(spdlog::level::debug)) return;
+    spdlog::debug("{}: evicted, {}", tag().to_string(), reason.to_string());
+  }
+
   // The others need the memory that this window has held for too long. Nothing is lost: the device goes on from its
   // cursor when it logs in again.
   void make_room() {
     count(options.counters->windows_given_up);
+    if (spdlog::should_log(spdlog::level::debug))
+      spdlog::debug("{}: ended, its window makes room for those of others", tag().to_string());
     unregister_at_home();
     close(Error{ErrorCode::kOverloaded, "window",
                 "not acked for " + std::to_string(limits::kWindowPressedMs) + " ms while the node is short of memory",
@@ -312,6 +325,7 @@ struct Session::Impl {
     const auto answer_now = [&](Result<Sequence> cursor) { client->answered(call.call, std::move(cursor)); };
     if (phase != Phase::kOpen) return answer_now(fail(not_logged_in()));
     if (Status status = check(call.ack); !status) return answer_now(fail(status.error()));
+    count(options.counters->acks);
     // It will not be sent again, whatever becomes of the commit: the client has it.
     acked = std::max(acked, call.ack.up_to);
     if (window) {
@@ -584,6 +598,8 @@ void Session::handle(ParkingRule message, std::uint64_t) { impl_->deliveries_max
 
 void Session::handle(SessionEvicted message, std::uint64_t) {
   if (impl_->phase == Phase::kEnded) return;
+  count(impl_->options.counters->evicted);
+  impl_->tell_eviction(message.reason);
   if (impl_->phase == Phase::kLoggingIn) return impl_->fail_login(std::move(message.reason));
   impl_->close(std::move(message.reason));
 }

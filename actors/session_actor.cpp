@@ -26,8 +26,8 @@ class SessionState : public SessionHost {
              const Clock& clock) {
     clock_ = &clock;
     // The session holds a port to its own actor. That ring is broken when the actor ends: CAF destroys its state then.
-    auto self = std::make_shared<SessionHandle>(caf::actor_cast<caf::actor>(self_),
-                                                PortAddress{options.node, 0, options.id});
+    auto self =
+        std::make_shared<SessionHandle>(caf::actor_cast<caf::actor>(self_), PortAddress{options.node, 0, options.id});
     const Random random(options.seed);
     session_.emplace(std::move(options), *this, std::move(client), std::move(self), std::move(router), random);
     session_->start(now_ms());

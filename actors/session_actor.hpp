@@ -18,6 +18,7 @@ class SessionHandle final : public SessionInbox, public SessionPort {
 
   [[nodiscard]] PortAddress address() const override { return address_; }
 
+  [[nodiscard]] SessionId id() const override { return address_.session; }
   void post(ClientSend message) override;
   void post(ClientSubscribe message) override;
   void post(ClientAck message) override;

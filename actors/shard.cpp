@@ -36,6 +36,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
         host_(host),
         budgets_(std::move(budgets)),
         clock_(clock),
+        gauge_(options.gauge),
         state_(environment, options.id, options.faults.state),
         tells_moves_late_(options.faults.tells_moves_late),
         ticks_(clock, options.id),
@@ -122,6 +123,8 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void tell_leader();
   void begin_draining(std::uint64_t now_ms);
   void set_timer();
+  // After every event: what is seen of the shard from outside.
+  void show_gauge();
 
   [[nodiscard]] bool drains() const { return leads_ && router_ != nullptr && !stopping_; }
 
@@ -130,6 +133,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   ShardHost& host_;
   const std::shared_ptr<NodeBudgets> budgets_;
   const Clock& clock_;
+  const std::shared_ptr<ShardGauge> gauge_;
   storage::ShardState state_;
   const bool tells_moves_late_;  // a planted bug
   std::unique_ptr<cluster::ShardMachine> machine_;
@@ -231,6 +235,7 @@ void ShardImpl::handle(ShardRegister message) {
     return message.from->post(SessionEvicted{std::move(*error)});
   }
   audience_->add(std::move(message), clock_.monotonic_ms());
+  show_gauge();
   set_timer();
 }
 
@@ -263,7 +268,9 @@ void ShardImpl::set_ahead(SetPositionsCommand set, const std::function<void(Resu
 }
 
 void ShardImpl::handle(ShardUnregister message) {
-  if (!gives_back(message)) audience_->remove(message);
+  if (gives_back(message)) return;
+  audience_->remove(message);
+  show_gauge();
 }
 
 void ShardImpl::handle(ShardTransfer message) {
@@ -407,10 +414,19 @@ void ShardImpl::settle(std::uint64_t now_ms) {
   report_.say_if_due(now_ms);
   flusher_->flush_if_due(stopping_, now_ms);
   ask_gather();
+  show_gauge();
   set_timer();
 }
 
+void ShardImpl::show_gauge() {
+  show(gauge_->applied_index, machine_->applied_index().value);
+  show(gauge_->overlay_bytes, machine_->unflushed_bytes());
+  show(gauge_->registrations, audience_->presence().size());
+  show(gauge_->log_writes, log_writes_under_way_);
+}
+
 void ShardImpl::act_on_applied(std::uint64_t now_ms) {
+  add(gauge_->entries_applied, applied_.size());
   for (Applied& applied : applied_) {
     // Before it is answered, so that whoever has the answer finds everybody where that says.
     if (!tells_moves_late_) places_->tell(applied.effects);

@@ -7,6 +7,7 @@
 #include "actors/node_faults.hpp"
 #include "actors/ports.hpp"
 #include "actors/shard_budget.hpp"
+#include "actors/shard_gauge.hpp"
 #include "base/clock.hpp"
 #include "cluster/replica.hpp"
 #include "cluster/shard_machine.hpp"
@@ -48,7 +49,8 @@ struct ShardOptions {
   cluster::Replica::Options replica;
   std::uint64_t flush_interval_ms = limits::kFlushIntervalMs;
   std::uint64_t overlay_flush_bytes = limits::kOverlayFlushBytes;
-  NodeFaults faults;  // for mutation tests only
+  std::shared_ptr<ShardGauge> gauge = std::make_shared<ShardGauge>();  // for whoever watches
+  NodeFaults faults;                                                   // for mutation tests only
 };
 
 // One replica of one shard at work: gathers requests into entries, drives the replica, applies what is committed,

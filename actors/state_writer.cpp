@@ -66,8 +66,10 @@ namespace {
 class StateWriterActor final : public WriterActor<StateWriter> {
  public:
   StateWriterActor(caf::actor_config& config, storage::Environment& environment, WriterSetup setup)
-      : WriterActor(config, StateWriter(environment, setup.budgets->disk, *setup.clock, Random(setup.seed),
-                                        limits::kStateTransactionBytesMax, setup.budgets->watch)),
+      : WriterActor(config,
+                    StateWriter(environment, setup.budgets->disk, *setup.clock, Random(setup.seed),
+                                limits::kStateTransactionBytesMax, setup.budgets->watch),
+                    setup.counters),
         budgets_(std::move(setup.budgets)) {}
 
   const char* name() const override { return "state-writer"; }

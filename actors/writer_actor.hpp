@@ -7,6 +7,7 @@
 
 #include <caf/all.hpp>
 
+#include "actors/counters.hpp"
 #include "actors/disk_watch.hpp"
 #include "actors/interfaces.hpp"
 
@@ -19,8 +20,12 @@ template <class Writer>
 class WriterActor : public caf::event_based_actor {
  public:
   // `watch` looks at the disk also while there is nothing to write; one of the writers has it.
-  WriterActor(caf::actor_config& config, Writer writer, std::shared_ptr<DiskWatch> watch = nullptr)
-      : caf::event_based_actor(config), writer_(std::move(writer)), watch_(std::move(watch)) {}
+  WriterActor(caf::actor_config& config, Writer writer, std::shared_ptr<WriterCounters> counters,
+              std::shared_ptr<DiskWatch> watch = nullptr)
+      : caf::event_based_actor(config),
+        writer_(std::move(writer)),
+        counters_(std::move(counters)),
+        watch_(std::move(watch)) {}
 
  protected:
   Writer& writer() { return writer_; }
@@ -61,8 +66,29 @@ class WriterActor : public caf::event_based_actor {
     commit();
   }
 
+  void commit_once() {
+    using Clock = std::chrono::steady_clock;
+    if (writer_.empty()) return;
+    const auto began = Clock::now();
+    counters_->began_ms.store(ms_of(began), std::memory_order_relaxed);
+    const std::size_t waiting = writer_.size();
+    auto completions = writer_.commit();
+    counters_->began_ms.store(0, std::memory_order_relaxed);
+    if (const std::size_t written = waiting - writer_.size(); written > 0) {
+      record(counters_->commits, Clock::now() - began);
+      counters_->batches.record(written);
+    } else {
+      counters_->failed.fetch_add(1, std::memory_order_relaxed);
+    }
+    for (auto& completion : completions) tell(std::move(completion));
+  }
+  static std::uint64_t ms_of(std::chrono::steady_clock::time_point time) {
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count());
+  }
+
   void commit() {
-    for (auto& completion : writer_.commit()) tell(std::move(completion));
+    commit_once();
     if (const auto now = std::chrono::steady_clock::now(); now - looked_at_ >= kLooksAtMostEvery) {
       looked_at_ = now;
       writer_.look();
@@ -77,7 +103,7 @@ class WriterActor : public caf::event_based_actor {
   // stored.
   void stop() {
     do {
-      for (auto& completion : writer_.commit()) tell(std::move(completion));
+      commit_once();
       writer_.look();
     } while (!writer_.empty() && writer_.retry_after_ms() == 0);
     writer_.finish();
@@ -85,6 +111,7 @@ class WriterActor : public caf::event_based_actor {
   }
 
   Writer writer_;
+  const std::shared_ptr<WriterCounters> counters_;
   const std::shared_ptr<DiskWatch> watch_;
   bool gather_asked_ = false;
   std::chrono::steady_clock::time_point looked_at_;

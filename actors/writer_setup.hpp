@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "actors/counters.hpp"
 #include "actors/shard_budget.hpp"
 #include "base/clock.hpp"
 
@@ -14,6 +15,7 @@ struct WriterSetup {
   const Clock* clock = nullptr;
   std::uint64_t seed = 0;  // of the jitter between attempts on a full disk
   bool has_thread = true;  // commits block, so a writer has a thread of its own; only simulations do without
+  std::shared_ptr<WriterCounters> counters = std::make_shared<WriterCounters>();
 };
 
 }  // namespace earshot::actors

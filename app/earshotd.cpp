@@ -18,6 +18,8 @@
 #include "base/limits.hpp"
 #include "base/out_of_memory.hpp"
 #include "gateway/gateway.hpp"
+#include "watch/watch_node.hpp"
+#include "watch/watcher.hpp"
 
 namespace earshot::app {
 namespace {
@@ -60,9 +62,9 @@ NodeExit failed(NodeExit exit, const char* what, const Error& error) {
   return error.code == ErrorCode::kInvalidArgument ? NodeExit::kUsage : exit;
 }
 
-std::string address_of(const NodeConfig& config, std::uint16_t port) {
-  const bool bare_v6 = config.client_address.find(':') != std::string::npos && config.client_address.front() != '[';
-  return (bare_v6 ? "[" + config.client_address + "]" : config.client_address) + ":" + std::to_string(port);
+std::string text_of(const std::string& address, std::uint16_t port) {
+  const bool bare_v6 = address.find(':') != std::string::npos && address.front() != '[';
+  return (bare_v6 ? "[" + address + "]" : address) + ":" + std::to_string(port);
 }
 
 // Whom the door turned away or cut off: each was told why, the operator is told how many there were.
@@ -88,6 +90,15 @@ int wait_to_stop(const sigset_t& signals, gateway::Gateway& gateway) {
   }
 }
 
+void tell_ready(const NodeConfig& config, const actors::Node& node, const gateway::Gateway& gateway,
+                const watch::Watcher* watcher) {
+  std::cout << "earshotd ready: clients " << text_of(config.client_address, gateway.port());
+  if (gateway.resp_port() != 0) std::cout << ", resp " << text_of(config.client_address, gateway.resp_port());
+  if (watcher != nullptr) std::cout << ", http " << text_of(config.http_address, watcher->port());
+  std::cout << ", data " << config.data_dir << ", node " << node.id().value << ", shards " << node.shard_count()
+            << std::endl;
+}
+
 NodeExit run(const NodeConfig& config) {
   const sigset_t signals = block_signals();
   set_up_log(config);
@@ -96,20 +107,27 @@ NodeExit run(const NodeConfig& config) {
   // A node that cannot serve leaves no data directory behind.
   if (auto fit = gateway::Gateway::check(config); !fit)
     return failed(NodeExit::kUsage, "the configuration does not fit", fit.error());
+  // First of all, since opening the data may take long, and whoever watches wants to know that it goes on.
+  std::unique_ptr<watch::Watcher> watcher;
+  if (config.http) {
+    auto started = watch::Watcher::start(config.http_address, config.http_port);
+    if (!started) return failed(NodeExit::kNotListening, "the http port cannot be opened", started.error());
+    watcher = std::move(*started);
+  }
   auto node = actors::Node::start(config, clock);
   if (!node) return failed(NodeExit::kNoData, "the data cannot be opened", node.error());
   auto gateway = gateway::Gateway::start(config, **node);
   if (!gateway) return failed(NodeExit::kNotListening, "the gateway cannot start", gateway.error());
-  std::cout << "earshotd ready: clients " << address_of(config, (*gateway)->port());
-  if ((*gateway)->resp_port() != 0) std::cout << ", resp " << address_of(config, (*gateway)->resp_port());
-  std::cout << ", data " << config.data_dir << ", node " << (*node)->id().value << ", shards " << (*node)->shard_count()
-            << std::endl;
+  if (watcher) watch::watch_node(*watcher, **node, **gateway);
+  tell_ready(config, **node, **gateway, watcher.get());
   const int signal = wait_to_stop(signals, **gateway);
   spdlog::info("stopping on signal {}", signal);
+  if (watcher) watcher->stopping();
   // The door first: while it closes, sessions still answer what was asked.
   (*gateway)->stop();
   tell_counters(**gateway);
   (*node)->stop();
+  if (watcher) watcher->stop();  // last: while the rest stops, it says so
   spdlog::info("stopped");
   return NodeExit::kDone;
 }

@@ -17,7 +17,7 @@ namespace {
 constexpr const char* kDescription =
     "earshotd runs one node of an Earshot broker: it takes messages in, keeps them on disk and brings them to their\n"
     "recipients until they are acknowledged.\n\n"
-    "  earshotd                                 serve on 127.0.0.1:7400, data in ./earshot-data\n"
+    "  earshotd                                 serve on 127.0.0.1:7400, data in ./earshot-data, metrics on :7480\n"
     "  earshotd --data /var/lib/earshot         elsewhere\n"
     "  earshotd --print-config > node.toml      a file with every setting, to edit\n"
     "  earshotd --config node.toml              go by it";

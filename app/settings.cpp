@@ -21,6 +21,12 @@ const std::array kSettings{
     Setting{"resp", "Serves Redis's geo commands too, in Redis's protocol.", FlagRule{&NodeConfig::resp}},
     Setting{"resp_port", "The port that Redis's clients connect to, at client_address; 0 picks a free one.",
             NumberRule{&NodeConfig::resp_port, 0, 65'535}},
+    Setting{"http", "Serves metrics and health over HTTP: /metrics, /healthz, /readyz.", FlagRule{&NodeConfig::http}},
+    Setting{"http_address",
+            "The address of that port. It asks for no login and knows no TLS: for those who watch only.",
+            TextRule{&NodeConfig::http_address}},
+    Setting{"http_port", "The port that metrics and health are served on; 0 picks a free one.",
+            NumberRule{&NodeConfig::http_port, 0, 65'535}},
     Setting{"tls_certificate",
             "PEM file with the node's certificate, then those between it and the root. Empty: no TLS; then on loopback "
             "addresses only.",

@@ -23,6 +23,7 @@ class ByteBudget {
   void take(std::size_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); }
   void give_back(std::size_t bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
 
+  [[nodiscard]] std::size_t limit() const { return bytes_max_; }
   [[nodiscard]] std::size_t used() const { return used_.load(std::memory_order_relaxed); }
   [[nodiscard]] bool is_full() const { return used() >= bytes_max_; }
   [[nodiscard]] bool is_half_full() const { return used() >= bytes_max_ / 2; }

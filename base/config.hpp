@@ -19,9 +19,12 @@ struct NodeConfig {
   std::uint16_t client_port = 7400;  // 0: pick a free port, printed at start
   bool resp = true;                  // serves Redis's geo commands too, at client_address …
   std::uint16_t resp_port = 7479;    // … and this port; 0 as above
-  std::string tls_certificate;       // PEM file: the node's certificate, then those between it and the root; "": no TLS
-  std::string tls_key;               // PEM file: its private key, not encrypted
-  bool allow_plaintext = false;      // without a certificate also beyond loopback addresses
+  bool http = true;                  // serves metrics and health, in plaintext …
+  std::string http_address = "127.0.0.1";
+  std::uint16_t http_port = 7480;  // … 0 as above
+  std::string tls_certificate;     // PEM file: the node's certificate, then those between it and the root; "": no TLS
+  std::string tls_key;             // PEM file: its private key, not encrypted
+  bool allow_plaintext = false;    // without a certificate also beyond loopback addresses
   AuthMode auth = AuthMode::kNone;
   std::string jwt_keys;      // JSON file: a JSON Web Key Set
   std::string jwt_audience;  // "": any

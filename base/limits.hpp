@@ -216,6 +216,16 @@ inline constexpr std::size_t kRespReplyBytesMax = 64 << 20;     // one reply; a 
 inline constexpr std::size_t kRespSmallRequestBytes = 32
                                                       << 10;  // what a connection has half read without asking for room
 
+// ---- the http port: metrics and health
+inline constexpr std::size_t kHttpConnectionsMax = 64;          // of its own, so that it takes none from clients
+inline constexpr std::size_t kHttpRequestBytesMax = 16 << 10;   // one request: its line, its headers, and no body
+inline constexpr std::uint64_t kHttpRequestTimeoutMs = 10'000;  // a request that has not come whole by then is given up
+inline constexpr std::uint64_t kHttpIdleMs = 90'000;          // between requests; scrapers come every minute or sooner
+inline constexpr std::uint64_t kHttpWriteTimeoutMs = 10'000;  // an answer that has not been taken by then is given up
+inline constexpr std::uint64_t kMetricsReuseMs = 100;         // metrics are gathered at most this often
+inline constexpr std::uint64_t kHealthTimeoutMs = 2'000;      // actors that run nothing for so long are not healthy
+inline constexpr std::uint64_t kSlowCallMs = 1'000;           // a call that took longer gets a line in the log
+
 // ---- who may
 // exp and nbf of a token, in seconds of the wall clock: the last of the year 9999.
 inline constexpr std::uint64_t kTokenTimeSMax = 253'402'300'799;

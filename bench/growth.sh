@@ -21,7 +21,7 @@ trap leave EXIT
 
 start_node() { # SHARDS: sets `port`
   mkfifo "$work/ready"
-  "$bin/earshotd" --data "$work/node" --client-port 0 --resp-port 0 --shard-count "$1" --log-level warn >"$work/ready" &
+  "$bin/earshotd" --data "$work/node" --client-port 0 --resp-port 0 --http-port 0 --shard-count "$1" --log-level warn >"$work/ready" &
   node_pid=$!
   local line=""
   read -r line <"$work/ready" || true

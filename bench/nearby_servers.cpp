@@ -101,9 +101,8 @@ void Server::kill() {
 
 std::unique_ptr<Server> start_node(const std::string& directory) {
   return answering(std::make_unique<Server>(directory, 0, [directory](std::uint16_t port) {
-    return std::vector<std::string>{tests::earshotd_path(), "--data",      directory,
-                                    "--client-port",        "0",           "--resp-port",
-                                    std::to_string(port),   "--log-level", "warn"};
+    return std::vector<std::string>{tests::earshotd_path(), "--data", directory, "--client-port", "0",   "--resp-port",
+                                    std::to_string(port),   "--http", "false",   "--log-level",   "warn"};
   }));
 }
 

@@ -14,6 +14,8 @@ pkg_check_modules(raft REQUIRED IMPORTED_TARGET raft>=0.22)
 pkg_check_modules(lmdb REQUIRED IMPORTED_TARGET lmdb)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(jwt REQUIRED IMPORTED_TARGET libjwt)
+# By pkg-config: its CMake file asks for the libraries of its web server and its pusher too, which are not used here.
+pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 
 find_path(EXPECTED_INCLUDE_DIR tl/expected.hpp REQUIRED)
 find_path(CLI11_INCLUDE_DIR CLI/CLI.hpp REQUIRED)

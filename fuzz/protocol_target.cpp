@@ -100,9 +100,11 @@ void talk(kj::AsyncIoContext& io, const std::uint8_t* data, std::size_t size) {
   ByteBudget answers(limits::kAnswersBytesMax);
   gateway::ReadingRoom reading(limits::kReadingBytesMax);
   gateway::GatewayCounters counters;
+  gateway::CallStats calls;
   kj::Timer& timer = io.provider->getTimer();
   const std::atomic<std::size_t> connections{1};
   gateway::SessionContext context{.broker = broker,
+                                  .node = NodeId(1),
                                   .desk = nullptr,
                                   .logins = logins,
                                   .bridge = std::make_shared<Bridge>(limits::kBridgeQueueItemsMax),
@@ -111,6 +113,7 @@ void talk(kj::AsyncIoContext& io, const std::uint8_t* data, std::size_t size) {
                                   .answers = answers,
                                   .reading = reading,
                                   .counters = counters,
+                                  .calls = {calls, timer, limits::kSlowCallMs},
                                   .connections = connections,
                                   .ports = {}};
   auto pipe = kj::newTwoWayPipe();

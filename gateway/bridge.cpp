@@ -43,6 +43,11 @@ void Bridge::post_actors_wait() {
   put([](Taken& queue) { queue.actors_wait = true; });
 }
 
+std::size_t Bridge::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return queue_.events.size();
+}
+
 void Bridge::attend() {
   const std::lock_guard lock(mutex_);
   attended_ = true;

@@ -89,6 +89,7 @@ class Bridge {
   void post_socket(AcceptedSocket socket);
   void post_stop();
   void post_actors_wait();
+  [[nodiscard]] std::size_t waiting() const;  // events
 
   // From the KJ thread only. wait() resolves when there is something to take; one wait at a time.
   kj::Promise<void> wait();
@@ -106,7 +107,7 @@ class Bridge {
   [[nodiscard]] bool idle() const;
 
   const std::size_t items_max_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   Taken queue_;
   Bell bell_;  // armed when not null
   bool attended_ = false;

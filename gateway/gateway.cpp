@@ -79,12 +79,11 @@ class ServingGateway final : public Gateway {
     listeners.emplace_back(Protocol::kRpc, std::move(listener));
     if (resp) listeners.emplace_back(Protocol::kResp, std::move(*resp));
     for (std::uint32_t i = 0; i < config.gateway_threads; ++i) {
-      GatewayThread::Parts parts{broker,      logins_,
-                                 tls_.get(),  options,
-                                 bridges_[i], connections_,
-                                 answers_,    ReadingRoom::share_of(options.reading_bytes_max, config.gateway_threads),
-                                 counters_,   resp_port_,
-                                 {},          {}};
+      rooms_.push_back(
+          std::make_unique<ReadingRoom>(ReadingRoom::share_of(options.reading_bytes_max, config.gateway_threads)));
+      GatewayThread::Parts parts{broker,       logins_,  tls_.get(), options,   bridges_[i],
+                                 connections_, answers_, *rooms_[i], counters_, calls_,
+                                 resp_port_,   {},       {}};
       if (i == 0) {
         std::swap(parts.listeners, listeners);
         parts.take = [this](AcceptedSocket socket) { take(kj::mv(socket)); };
@@ -98,6 +97,17 @@ class ServingGateway final : public Gateway {
   [[nodiscard]] std::uint16_t resp_port() const override { return resp_port_; }
   [[nodiscard]] std::size_t connections() const override { return connections_; }
   [[nodiscard]] const GatewayCounters& counters() const override { return counters_; }
+  [[nodiscard]] const CallStats& calls() const override { return calls_; }
+  [[nodiscard]] GatewayReport report() const override {
+    GatewayReport report{accepted_.load(std::memory_order_relaxed),
+                         {connections_, connections_max_},
+                         {answers_.used(), answers_.limit()},
+                         {}};
+    for (std::size_t i = 0; i < bridges_.size(); ++i)
+      report.threads.push_back(
+          {{bridges_[i]->waiting(), limits::kBridgeQueueItemsMax}, {rooms_[i]->used(), rooms_[i]->limit()}});
+    return report;
+  }
   void stop() override { stop_threads(); }
 
   Status reload() override {
@@ -112,6 +122,7 @@ class ServingGateway final : public Gateway {
  private:
   // Thread: the one that accepts.
   void take(AcceptedSocket socket) {
+    accepted_.fetch_add(1, std::memory_order_relaxed);
     if (connections_ >= connections_max_) {
       if (counters_.connections_refused++ % kRefusalsPerLog == 0)
         spdlog::warn("a connection is refused: {} are open, as many as connections_max", connections_max_);
@@ -137,7 +148,10 @@ class ServingGateway final : public Gateway {
   std::atomic<std::size_t> connections_{0};
   ByteBudget answers_;
   GatewayCounters counters_;
+  CallStats calls_;
+  std::atomic<std::uint64_t> accepted_{0};
   std::size_t next_ = 0;
+  std::vector<std::unique_ptr<ReadingRoom>> rooms_;  // by thread
   std::vector<std::shared_ptr<Bridge>> bridges_;
   std::mutex stop_mutex_;
   std::vector<std::unique_ptr<GatewayThread>> threads_;

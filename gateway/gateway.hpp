@@ -9,7 +9,9 @@
 #include "base/config.hpp"
 #include "base/error.hpp"
 #include "base/limits.hpp"
+#include "gateway/call_stats.hpp"
 #include "gateway/counters.hpp"
+#include "gateway/gateway_report.hpp"
 
 namespace earshot::gateway {
 
@@ -20,6 +22,7 @@ struct GatewayOptions {
   std::uint64_t call_timeout_ms = limits::kCallTimeoutMs;
   std::uint64_t write_pressed_ms = limits::kWritePressedMs;
   std::uint64_t close_linger_ms = limits::kCloseLingerMs;
+  std::uint64_t slow_call_ms = limits::kSlowCallMs;
   std::size_t answers_bytes_max = limits::kAnswersBytesMax;
   std::size_t reading_bytes_max = limits::kReadingBytesMax;
   const Clock* clock = nullptr;  // null: the machine's; outlives the gateway
@@ -47,6 +50,9 @@ class Gateway {
   [[nodiscard]] virtual std::uint16_t resp_port() const = 0;
   [[nodiscard]] virtual std::size_t connections() const = 0;
   [[nodiscard]] virtual const GatewayCounters& counters() const = 0;
+  [[nodiscard]] virtual const CallStats& calls() const = 0;
+  // Its numbers now; also after stop().
+  [[nodiscard]] virtual GatewayReport report() const = 0;
   // Reads certificate, key and token keys again. What cannot be used stays as it was, and the first reason is returned;
   // connections and sessions that exist go on.
   virtual Status reload() = 0;

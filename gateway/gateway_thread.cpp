@@ -69,7 +69,6 @@ class Loop final : private kj::TaskSet::ErrorHandler {
 
   GatewayThread::Parts parts_;
   kj::AsyncIoContext& io_;
-  ReadingRoom reading_;
   SessionContext context_;
   std::unordered_map<std::uint64_t, kj::Own<ServedConnection>> connections_;
   std::uint64_t last_connection_ = 0;
@@ -89,16 +88,17 @@ class Loop final : private kj::TaskSet::ErrorHandler {
 Loop::Loop(GatewayThread::Parts parts, kj::AsyncIoContext& io)
     : parts_(std::move(parts)),
       io_(io),
-      reading_(parts_.reading_bytes_max),
       context_{.broker = parts_.broker,
+               .node = parts_.broker.id(),
                .desk = parts_.broker.place_desk(),
                .logins = parts_.logins,
                .bridge = parts_.bridge,
                .timer = io.provider->getTimer(),
                .options = parts_.options,
                .answers = parts_.answers,
-               .reading = reading_,
+               .reading = parts_.reading,
                .counters = parts_.counters,
+               .calls = {parts_.calls, io.provider->getTimer(), parts_.options.slow_call_ms},
                .connections = parts_.connections,
                .resp_port = parts_.resp_port,
                .ports = {}},

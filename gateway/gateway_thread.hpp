@@ -11,10 +11,12 @@
 #include "actors/broker.hpp"
 #include "base/byte_budget.hpp"
 #include "gateway/bridge.hpp"
+#include "gateway/call_stats.hpp"
 #include "gateway/counters.hpp"
 #include "gateway/gateway.hpp"
 #include "gateway/listener.hpp"
 #include "gateway/login_desk.hpp"
+#include "gateway/reading_room.hpp"
 #include "gateway/tls.hpp"
 
 namespace earshot::gateway {
@@ -31,8 +33,9 @@ class GatewayThread {
     std::shared_ptr<Bridge> bridge;
     std::atomic<std::size_t>& connections;                 // of all threads; counted up by whoever accepts, down here
     ByteBudget& answers;                                   // of all threads
-    std::size_t reading_bytes_max;                         // of this one
+    ReadingRoom& reading;                                  // of this one
     GatewayCounters& counters;                             // of all threads
+    CallStats& calls;                                      // of all threads
     std::uint16_t resp_port = 0;                           // 0: Redis's protocol is not served
     std::vector<std::pair<Protocol, Listener>> listeners;  // in the thread that accepts
     std::function<void(AcceptedSocket)> take;              // where that thread puts what it accepts

@@ -48,8 +48,9 @@ std::optional<SocketAddress> parse_address(std::string text, std::uint16_t port)
   return std::nullopt;
 }
 
-tl::unexpected<Error> no_address(const std::string& text) {
-  return fail(ErrorCode::kInvalidArgument, "client_address", "\"" + text + "\" is neither an IPv4 nor an IPv6 address");
+tl::unexpected<Error> no_address(const std::string& text, std::string_view field) {
+  return fail(ErrorCode::kInvalidArgument, std::string(field),
+              "\"" + text + "\" is neither an IPv4 nor an IPv6 address");
 }
 
 std::uint16_t port_of(const SocketAddress& address) {
@@ -60,19 +61,20 @@ std::uint16_t port_of(const SocketAddress& address) {
 
 }  // namespace
 
-Result<bool> is_loopback(const std::string& address_text) {
+Result<bool> is_loopback(const std::string& address_text, std::string_view field) {
   const auto address = parse_address(address_text, 0);
-  if (!address) return no_address(address_text);
+  if (!address) return no_address(address_text, field);
   return address->loopback;
 }
 
-Result<Listener> open_listener(const std::string& address_text, std::uint16_t port, std::string_view field) {
+Result<Listener> open_listener(const std::string& address_text, std::uint16_t port, std::string_view port_field,
+                               std::string_view address_field) {
   auto address = parse_address(address_text, port);
-  if (!address) return no_address(address_text);
+  if (!address) return no_address(address_text, address_field);
   // Taken right after the failed call, before anything else can set errno.
   const auto unavailable = [&](const char* what) {
     const std::string why = std::generic_category().message(errno);
-    return fail(ErrorCode::kUnavailable, std::string(field),
+    return fail(ErrorCode::kUnavailable, std::string(port_field),
                 std::string("cannot ") + what + " " + address_text + " port " + std::to_string(port) + ": " + why);
   };
   const int raw_fd = ::socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -1,6 +1,7 @@
 #include "gateway/login_desk.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
 
@@ -38,6 +39,17 @@ auth::Origin origin_of(kj::AsyncIoStream& stream) {
   // An IPv4 client of a socket that listens on both.
   if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) return {false, big_endian(bytes + 12, 4)};
   return {true, big_endian(bytes, 8)};
+}
+
+std::string text_of(const auth::Origin& origin) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (!origin.v6) {
+    const in_addr v4{htonl(static_cast<std::uint32_t>(origin.prefix))};
+    return ::inet_ntop(AF_INET, &v4, text.data(), text.size());
+  }
+  in6_addr v6{};
+  for (int i = 0; i < 8; ++i) v6.s6_addr[i] = static_cast<std::uint8_t>(origin.prefix >> (56 - 8 * i));
+  return std::string(::inet_ntop(AF_INET6, &v6, text.data(), text.size())) + "/64";
 }
 
 Result<std::uint64_t> LoginDesk::admit(const auth::Origin& origin) {

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <mutex>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -16,6 +17,8 @@ namespace earshot::gateway {
 
 // Where a connection comes from, by its peer's address. What has none (a socket that is gone) shares one origin.
 auth::Origin origin_of(kj::AsyncIoStream& stream);
+// "192.0.2.7", "2001:db8::/64"; for logs.
+std::string text_of(const auth::Origin& origin);
 
 // Where the logins of all connections are judged. Thread-safe.
 class LoginDesk {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <list>
 #include <optional>
@@ -13,8 +14,8 @@
 namespace earshot::gateway {
 
 // How many bytes of half-read messages a KJ thread holds: who finds the room full waits outside, first come first
-// served. Whoever comes while there is room is let in, however large, so the bound holds up to one message. KJ thread
-// only; outlives its places and those who wait.
+// served. Whoever comes while there is room is let in, however large, so the bound holds up to one message. Outlives
+// its places and those who wait. That KJ thread only; used() from any.
 class ReadingRoom {
  public:
   explicit ReadingRoom(std::size_t bytes_max) : bytes_max_(bytes_max) {}
@@ -31,7 +32,7 @@ class ReadingRoom {
   // Room for one message; free again with this object.
   class Place {
    public:
-    Place(ReadingRoom& room, std::size_t bytes) : room_(room), bytes_(bytes) { room_.used_ += bytes_; }
+    Place(ReadingRoom& room, std::size_t bytes) : room_(room), bytes_(bytes) { room_.set_used(room_.used() + bytes_); }
     ~Place() { room_.leave(bytes_); }
     Place(const Place&) = delete;
     Place& operator=(const Place&) = delete;
@@ -46,10 +47,11 @@ class ReadingRoom {
     return kj::newAdaptedPromise<kj::Own<Place>, Waiting>(*this, bytes);
   }
 
-  [[nodiscard]] bool is_full() const { return used_ >= bytes_max_; }
+  [[nodiscard]] bool is_full() const { return used() >= bytes_max_; }
   // Whoever keeps a place does so at the cost of somebody outside.
   [[nodiscard]] bool is_pressed() const { return is_full() && !waiting_.empty(); }
-  [[nodiscard]] std::size_t used() const { return used_; }
+  [[nodiscard]] std::size_t used() const { return used_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::size_t limit() const { return bytes_max_; }
 
  private:
   // Somebody outside, until let in or gone.
@@ -76,12 +78,15 @@ class ReadingRoom {
   };
 
   void leave(std::size_t bytes) {
-    used_ -= bytes;
+    set_used(used() - bytes);
     while (!waiting_.empty() && !is_full()) waiting_.front()->let_in();
   }
 
+  // Written by one thread only.
+  void set_used(std::size_t bytes) { used_.store(bytes, std::memory_order_relaxed); }
+
   const std::size_t bytes_max_;
-  std::size_t used_ = 0;
+  std::atomic<std::size_t> used_{0};
   std::list<Waiting*> waiting_;
 };
 

@@ -203,7 +203,7 @@ void RespConnection::check_times() {
     count(context_.counters.slow_senders);
   }
   if (!why) return;
-  spdlog::info("a connection of Redis's protocol is closed: its client {}", *why);
+  spdlog::info("{}: closed, its client {}", session_.tag().to_string(), *why);
   close_now();
 }
 

@@ -53,6 +53,18 @@ std::string written(bool is_resp3, Write write) {
   return text;
 }
 
+// Of an answer of any kind; null: it is none.
+struct ErrorOf {
+  template <class T>
+  const Error* operator()(const Result<T>& result) const {
+    return result ? nullptr : &result.error();
+  }
+  template <class T>
+  const Error* operator()(const T&) const {
+    return nullptr;
+  }
+};
+
 }  // namespace
 
 RespSession::RespSession(SessionContext& context, RespControl& control)
@@ -181,7 +193,8 @@ void RespSession::begin_places(resp::Command command, std::size_t bytes, Turn tu
   }
   const actors::CallId call = first_call_ + slots_.size();
   const std::size_t reply_bytes = reply_bytes_max(command);
-  slots_.push_back({std::move(command), bytes, is_resp3_, context_.timer.now(),
+  const CallKind kind = kind_of(command);
+  slots_.push_back({std::move(command), kind, bytes, is_resp3_, context_.timer.now(),
                     large ? ByteLease(context_.answers, kLargeReplyBytes) : ByteLease(), reply_bytes, std::nullopt});
   ++context_.calls_in_flight;
   ++asked_;
@@ -230,6 +243,8 @@ void RespSession::judge(const std::string& token, std::optional<resp::Hello> hel
   const bool is_trusted = identity && identity->role != Role::kUser;
   if (!is_trusted) {
     count(context_.counters.logins_refused);
+    if (spdlog::should_log(spdlog::level::debug))
+      spdlog::debug("{}: a login from {} is refused", tag().to_string(), text_of(control_.origin()));
     return reply([&](resp::ReplyWriter& to) {
       to.error(identity ? "NOPERM this token is a user's: Redis's commands need one with the role service or operator"
                         : "WRONGPASS invalid token: " + identity.error().to_string());
@@ -237,6 +252,8 @@ void RespSession::judge(const std::string& token, std::optional<resp::Hello> hel
   }
   expiry_ = TokenExpiry(identity->expires_at_ms, context_.logins.clock(), context_.timer);
   is_logged_in_ = true;
+  if (spdlog::should_log(spdlog::level::debug))
+    spdlog::debug("{}: {} has logged in", tag().to_string(), identity->user.text());
   parser_.set_limits({});
   control_.logged_in();
   if (hello) return greet(*hello);
@@ -272,7 +289,7 @@ void RespSession::reply(Write write) {
     return;
   }
   bytes_behind_ += text.size();
-  slots_.push_back({resp::Ok{}, 0, is_resp3_, context_.timer.now(), {}, 0, std::move(text)});
+  slots_.push_back({resp::Ok{}, CallKind::kLayers, 0, is_resp3_, context_.timer.now(), {}, 0, std::move(text)});
 }
 
 // Its addresses only for whoever asks: to find them out takes longer than most commands.
@@ -311,6 +328,7 @@ void RespSession::answer(actors::CallId call, PlacesAnswer answer) {
   if (call < first_call_ || call - first_call_ >= slots_.size()) return;  // answered before: it had waited too long
   Slot& slot = slots_[call - first_call_];
   if (slot.reply) return;
+  note_answered(call, slot, answer);
   finish(slot, written(slot.is_resp3, [&](resp::ReplyWriter& to) {
            if (const auto* info = std::get_if<resp::Info>(&slot.command))
              write_info(*info, std::get<Result<std::uint64_t>>(answer).value_or(0), to);
@@ -318,6 +336,18 @@ void RespSession::answer(actors::CallId call, PlacesAnswer answer) {
              write_reply(slot.command, std::move(answer), to);
          }));
   flush();
+}
+
+void RespSession::note_answered(actors::CallId call, const Slot& slot, const PlacesAnswer& answer) {
+  context_.calls.answered(Protocol::kResp, slot.kind, tag(call), slot.called_at);
+  if (const Error* why = std::visit(ErrorOf(), answer)) {
+    CallStats::count(context_.calls.stats().refused, why->code);
+    return context_.calls.refused(tag(call), slot.kind, *why);
+  }
+  if (!is_place_query(slot.kind)) return;
+  const auto* nearby = std::get_if<Result<actors::NearbyAnswer>>(&answer);
+  const bool is_partial = nearby != nullptr && (*nearby)->is_partial;
+  context_.calls.stats().note_query(slot.kind, is_partial ? Completeness::kPartial : Completeness::kExact);
 }
 
 void RespSession::finish(Slot& slot, std::string reply) {

@@ -67,6 +67,10 @@ class RespSession final : public EventTarget, private kj::TaskSet::ErrorHandler 
   // No more requests are taken; the connection is to be closed once the replies are written.
   [[nodiscard]] bool is_over() const { return is_over_ && slots_.empty(); }
   [[nodiscard]] bool is_logged_in() const { return is_logged_in_; }
+  // For logs: a command of the connection, or (0) the connection.
+  [[nodiscard]] RequestTag tag(actors::CallId call = 0) const {
+    return {context_.node, RequestTag::Door::kRedis, id_, call};
+  }
 
   void handle(ClientEvent event) override;
   void end(Error reason) override;
@@ -76,12 +80,14 @@ class RespSession final : public EventTarget, private kj::TaskSet::ErrorHandler 
  private:
   struct Slot {             // of a command under way
     resp::Command command;  // until the reply is there
+    CallKind kind = CallKind::kLayers;
     std::size_t bytes = 0;  // that it takes
     bool is_resp3 = false;
     kj::TimePoint since;
     ByteLease lease;
     std::size_t reply_bytes = 0;       // that it may take, until it is there
     std::optional<std::string> reply;  // once it is there
+    CallLog::Clock::time_point called_at = CallLog::Clock::now();
   };
   struct Held {  // a command that waits for its turn
     resp::Command command;
@@ -105,6 +111,8 @@ class RespSession final : public EventTarget, private kj::TaskSet::ErrorHandler 
   resp::ClientFacts client_facts(const resp::Command& command);
   void write_info(const resp::Info& info, std::size_t layers, resp::ReplyWriter& to) const;
   void answer(actors::CallId call, PlacesAnswer answer);
+  // Before it is finished.
+  void note_answered(actors::CallId call, const Slot& slot, const PlacesAnswer& answer);
   void finish(Slot& slot, std::string reply);
   void flush();
   // Runs `write` with a writer for the client.

@@ -68,7 +68,7 @@ void RpcConnection::check_times() {
   } else {
     return;
   }
-  spdlog::info("a connection is closed: its client {}", *why);
+  spdlog::info("{}: its connection is closed, the client {}", session_->tag().to_string(), *why);
   // It hears the reason if it reads again before the linger is over; what it missed it gets when it logs in again.
   end(Error{ErrorCode::kOverloaded, "", "the client " + *why, limits::kRetryAfterMs});
 }

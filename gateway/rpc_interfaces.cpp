@@ -36,14 +36,15 @@ void write_answer(const Result<Done>& answer, schema::StatusAnswer::Builder to) 
   wire::write(answer ? Status() : Status(fail(answer.error())), to);
 }
 
-// Writes an answer of one of the schema's unions of a value and an error.
-template <class Answer, class Context>
-kj::Promise<void> write_when_answered(kj::Promise<Answer> answer, Context context) {
-  return answer.then(
-      [context](Answer&& given) mutable { write_answer(given, context.getResults(hint(words_of_answer(given)))); });
-}
-
 }  // namespace
+
+template <class Answer, class Context>
+kj::Promise<void> SessionInterface::write_when_answered(kj::Promise<Answer> answer, Context context) {
+  return answer.then([this, context](Answer&& given) mutable {
+    if (!given) session_->note_refusal(given.error());
+    write_answer(given, context.getResults(hint(words_of_answer(given))));
+  });
+}
 
 kj::Promise<void> BrokerInterface::login(LoginContext context) {
   auto request = wire::read(context.getParams());

@@ -54,6 +54,9 @@ class SessionInterface final : public schema::Session::Server {
   kj::Promise<void> setLayerPrivacy(SetLayerPrivacyContext context) override;
 
  private:
+  // Writes an answer of one of the schema's unions of a value and an error.
+  template <class Answer, class Context>
+  kj::Promise<void> write_when_answered(kj::Promise<Answer> answer, Context context);
   // A call that looks after mailboxes; the answer holds a `Value`.
   template <class Value, class Context>
   kj::Promise<void> manage(Context context);

@@ -305,6 +305,12 @@ void ask(const actors::PlaceDesk& desk, const UserId* viewer, PlacesRequest& req
   std::visit(Ask{desk, viewer, std::move(answered)}, request);
 }
 
+Completeness completeness_of(const PlacesReply& reply) {
+  if (const auto* found = std::get_if<NearbyFound>(&reply)) return found->completeness;
+  const auto* page = std::get_if<LayersPage>(&reply);
+  return page != nullptr && page->more ? Completeness::kTruncated : Completeness::kExact;
+}
+
 Result<PlacesReply> reply_of(const PlacesCall& call, PlacesAnswer answer) {
   return std::visit(ReplyOf{call.was_complete, answer}, call.request);
 }

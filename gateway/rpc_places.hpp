@@ -59,5 +59,6 @@ void ask(const actors::PlaceDesk& desk, const UserId* viewer, PlacesRequest& req
          std::function<void(PlacesAnswer)> answered);
 // The answer to what was asked. An answer of another kind ends the process: the desk is our own.
 Result<PlacesReply> reply_of(const PlacesCall& call, PlacesAnswer answer);
+Completeness completeness_of(const PlacesReply& reply);
 
 }  // namespace earshot::gateway

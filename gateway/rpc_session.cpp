@@ -76,6 +76,18 @@ bool is_wholly_held(const Answer& answer) {
          });
 }
 
+// Of an answer of any kind; null: it is none. Of a send, that of the first message that has one.
+struct ErrorOf {
+  const Error* operator()(const std::vector<SendAnswer>& answers) const {
+    for (const SendAnswer& one : answers) {
+      if (const auto* held = std::get_if<SendAnswer::Held>(&one.value)) return &held->error;
+      if (const auto* refused = std::get_if<SendAnswer::Refused>(&one.value)) return &refused->error;
+    }
+    return nullptr;
+  }
+  const Error* operator()(const auto& result) const { return result ? nullptr : &result.error(); }
+};
+
 // Throws when it is of another kind: that is one session's mistake, and all others on this thread go on.
 template <class T>
 T take(Answer& answer) {
@@ -120,9 +132,10 @@ kj::Promise<Result<Welcome>> RpcSession::login(Result<LoginRequest> request) {
     return Result<Welcome>(fail(std::move(protocol.error())));
   const auto wait_ms = context_.logins.admit(control_->origin());
   if (!wait_ms) {
-    count(context_.counters.logins_refused);
+    login_refused(wait_ms.error());
     return Result<Welcome>(fail(wait_ms.error()));
   }
+  login_called_at_ = CallLog::Clock::now();
   state_ = State::kLoggingIn;
   if (*wait_ms == 0) return judge(std::move(*request));
   return context_.timer.afterDelay(*wait_ms * kj::MILLISECONDS).then([this, request = std::move(*request)]() mutable {
@@ -135,7 +148,7 @@ kj::Promise<Result<Welcome>> RpcSession::judge(LoginRequest request) {
   auto identity = context_.logins.judge(request.token, control_->origin());
   if (!identity) {
     state_ = State::kNew;
-    count(context_.counters.logins_refused);
+    login_refused(identity.error());
     return Result<Welcome>(fail(std::move(identity.error())));
   }
   request.token.clear();  // no floor above needs it, and it is a secret
@@ -149,17 +162,22 @@ kj::Promise<Result<Welcome>> RpcSession::judge(LoginRequest request) {
   login_waiter_ = kj::mv(paf.fulfiller);
   inbox_ = context_.broker.open_session(std::move(*identity), std::move(request),
                                         std::make_shared<BridgePort>(context_.bridge, port_));
+  session_ = inbox_->id();
   return kj::mv(paf.promise);
 }
 
 void RpcSession::handle_event(LoggedIn event) {
   if (state_ != State::kLoggingIn) return;
+  context_.calls.answered(Protocol::kRpc, CallKind::kLogin, tag(), login_called_at_);
   if (event.welcome) {
     KJ_REQUIRE(event.welcome->shard_count > 0, "a welcome tells the number of shards");
     state_ = State::kOpen;
     shard_count_ = event.welcome->shard_count;
     control_->session_opened();
+    if (spdlog::should_log(spdlog::level::debug))
+      spdlog::debug("{}: {} has logged in", tag().to_string(), user_.text());
   } else {
+    context_.calls.refused(tag(), CallKind::kLogin, event.welcome.error());
     inbox_.reset();
     leave_port();
     state_ = State::kNew;
@@ -170,6 +188,7 @@ void RpcSession::handle_event(LoggedIn event) {
 
 void RpcSession::logout() {
   if (state_ != State::kOpen) return;
+  if (spdlog::should_log(spdlog::level::debug)) spdlog::debug("{}: logged out", tag().to_string());
   tell_gone();
   receiver_.reset();
   close(Error{ErrorCode::kClosed, "", "logged out"});
@@ -178,6 +197,8 @@ void RpcSession::logout() {
 
 void RpcSession::end(Error reason) {
   if (state_ == State::kClosed) return;
+  if (session_ != 0 && spdlog::should_log(spdlog::level::debug))
+    spdlog::debug("{}: ended by its gateway, {}", tag().to_string(), reason.to_string());
   tell_gone(true);
   close(std::move(reason));
   close_connection();
@@ -248,8 +269,8 @@ Error RpcSession::refused(Error why) {
       static_cast<std::uint64_t>((context_.timer.now() - kj::origin<kj::TimePoint>()) / kj::MILLISECONDS);
   if (state_ != State::kOpen || refusals_.refuse(now_ms)) return why;
   count(context_.counters.careless_senders);
-  spdlog::info("a session ends: its client called on after {} refusals without the pause it was asked for",
-               limits::kRefusedCallsMax);
+  spdlog::info("{}: ended, its client called on after {} refusals without the pause it was asked for",
+               tag().to_string(), limits::kRefusedCallsMax);
   why.detail = "more than " + std::to_string(limits::kRefusedCallsMax) +
                " calls were refused, and retryAfterMs was not heeded: the connection is closed";
   end(why);
@@ -270,11 +291,34 @@ std::optional<Error> RpcSession::refusal_of_large() {
 
 void RpcSession::note_no_room() { refused(overloaded("", "")); }
 
+RequestTag RpcSession::tag(actors::CallId call) const {
+  return {context_.node, RequestTag::Door::kSession, session_, call};
+}
+
+void RpcSession::note_refusal(const Error& why) { CallStats::count(context_.calls.stats().refused, why.code); }
+
+void RpcSession::note_answered(actors::CallId call, const Pending& pending) {
+  context_.calls.answered(Protocol::kRpc, pending.kind, tag(call), pending.called_at);
+}
+
+void RpcSession::login_refused(const Error& why) {
+  count(context_.counters.logins_refused);
+  note_refusal(why);
+  if (spdlog::should_log(spdlog::level::debug))
+    spdlog::debug("a login from {} is refused, {}", text_of(control_->origin()), why.to_string());
+}
+
+std::vector<SendAnswer> RpcSession::held_here(std::size_t messages, const Error& why) {
+  CallStats::count(context_.calls.stats().messages_held, why.code, messages);
+  context_.calls.refused(tag(), CallKind::kSend, why);
+  return held(messages, why);
+}
+
 template <class T, class Waiter, class Message>
-kj::Promise<T> RpcSession::forward(Waiter waiter_of, Message message) {
+kj::Promise<T> RpcSession::forward(CallKind kind, Waiter waiter_of, Message message) {
   auto paf = kj::newPromiseAndFulfiller<T>();
   message.call = ++last_call_;
-  pending_.emplace(message.call, Pending{waiter_of(kj::mv(paf.fulfiller)), context_.timer.now()});
+  pending_.emplace(message.call, Pending{waiter_of(kj::mv(paf.fulfiller)), context_.timer.now(), kind});
   ++context_.calls_in_flight;
   inbox_->post(std::move(message));
   return kj::mv(paf.promise);
@@ -283,11 +327,15 @@ kj::Promise<T> RpcSession::forward(Waiter waiter_of, Message message) {
 kj::Promise<std::vector<SendAnswer>> RpcSession::send(capnp::List<schema::Outgoing>::Reader messages) {
   if (auto fits = wire::check_size(messages); !fits) return to_exception(fits.error());
   if (messages.size() == 0) return std::vector<SendAnswer>{};
-  if (auto why = refusal()) return held(messages.size(), *why);
+  if (auto why = refusal()) return held_here(messages.size(), *why);
   SendPlan plan = plan_of(messages, shard_count_);
+  CallStats& stats = context_.calls.stats();
+  stats.send_batches.record(messages.size());
+  for (const auto& [index, error] : plan.refused) CallStats::count(stats.messages_refused, error.code);
   if (plan.items.empty()) return merge({}, std::move(plan.refused));
   const std::size_t count = plan.items.size();
   auto answers = forward<std::vector<SendAnswer>>(
+      CallKind::kSend,
       [count](auto fulfiller) {
         return PendingSend{kj::mv(fulfiller), count};
       },
@@ -306,45 +354,48 @@ kj::Promise<Status> RpcSession::subscribe(std::optional<schema::Receiver::Client
   if (receiver_) return Status(fail(ErrorCode::kConflict, "", "this session has subscribed already"));
   receiver_ = std::move(receiver);
   subscribe_call_ = last_call_ + 1;
-  return forward<Status>([](auto fulfiller) { return fulfiller; },
-                         actors::ClientSubscribe{0, request->mode, request->window_messages});
+  return forward<Status>(
+      CallKind::kSubscribe, [](auto fulfiller) { return fulfiller; },
+      actors::ClientSubscribe{0, request->mode, request->window_messages});
 }
 
 kj::Promise<Result<Sequence>> RpcSession::ack(Result<AckRequest> request) {
   if (!request) return Result<Sequence>(fail(std::move(request.error())));
   if (auto why = refusal()) return Result<Sequence>(fail(std::move(*why)));
-  return forward<Result<Sequence>>([](auto fulfiller) { return fulfiller; }, actors::ClientAck{0, std::move(*request)});
+  return forward<Result<Sequence>>(
+      CallKind::kAck, [](auto fulfiller) { return fulfiller; }, actors::ClientAck{0, std::move(*request)});
 }
 
 kj::Promise<Status> RpcSession::nack(Result<NackRequest> request) {
   if (!request) return Status(fail(std::move(request.error())));
   if (auto why = refusal()) return Status(fail(std::move(*why)));
-  return forward<Status>([](auto fulfiller) { return fulfiller; }, actors::ClientNack{0, std::move(*request)});
+  return forward<Status>(
+      CallKind::kNack, [](auto fulfiller) { return fulfiller; }, actors::ClientNack{0, std::move(*request)});
 }
 
 kj::Promise<Result<Batch>> RpcSession::fetch(Result<FetchRequest> request) {
   if (!request) return Result<Batch>(fail(std::move(request.error())));
-  return forward_large<Batch>(actors::ClientFetch{0, request->after, request->limit, request->cause});
+  return forward_large<Batch>(CallKind::kFetch, actors::ClientFetch{0, request->after, request->limit, request->cause});
 }
 
 kj::Promise<Result<Batch>> RpcSession::history(Result<HistoryRequest> request) {
   if (!request) return Result<Batch>(fail(std::move(request.error())));
-  return forward_large<Batch>(actors::ClientHistory{0, request->before, request->limit});
+  return forward_large<Batch>(CallKind::kHistory, actors::ClientHistory{0, request->before, request->limit});
 }
 
 kj::Promise<Result<ManageAnswer>> RpcSession::manage(Result<ManageRequest> request) {
   if (!request) return Result<ManageAnswer>(fail(std::move(request.error())));
-  return forward_large<ManageAnswer>(actors::ClientManage{0, std::move(*request)});
+  return forward_large<ManageAnswer>(CallKind::kManage, actors::ClientManage{0, std::move(*request)});
 }
 
 template <class T, class Message>
-kj::Promise<Result<T>> RpcSession::forward_large(Message message) {
+kj::Promise<Result<T>> RpcSession::forward_large(CallKind kind, Message message) {
   if (auto why = refusal()) return Result<T>(fail(std::move(*why)));
   if (auto why = refusal_of_large()) return Result<T>(fail(std::move(*why)));
   ++fetches_in_flight_;
   ByteLease lease(context_.answers, limits::kBatchBytesMax);  // how much it will be only the answer tells
   const auto waiter = [&lease](auto fulfiller) { return PendingLarge<T>{kj::mv(fulfiller), std::move(lease)}; };
-  return forward<Result<T>>(waiter, std::move(message));
+  return forward<Result<T>>(kind, waiter, std::move(message));
 }
 
 // ---- answers
@@ -384,9 +435,16 @@ void RpcSession::handle_event(Answered event) {
     }
   };
   const bool wholly_held = is_wholly_held(event.answer);
+  log_refusal(event.call, found->second.kind, event.answer);
   std::visit(Fulfil{*this, event.answer}, found->second.waiter);
+  note_answered(event.call, found->second);
   forget(found);
   if (wholly_held) note_no_room();
+}
+
+void RpcSession::log_refusal(actors::CallId call, CallKind kind, const Answer& answer) {
+  if (!spdlog::should_log(spdlog::level::debug)) return;
+  if (const Error* why = std::visit(ErrorOf(), answer)) context_.calls.refused(tag(call), kind, *why);
 }
 
 // How much memory it takes only the answer tells; and it takes it until it is written.
@@ -427,8 +485,12 @@ void RpcSession::expire_calls() {
   for (auto pending = pending_.begin(); pending != pending_.end();) {
     const auto current = pending++;
     if (current->second.since > oldest_allowed) continue;
-    answer_with_error(current->second, Error{ErrorCode::kDeadlineExceeded, "", "the session did not answer in time",
-                                             limits::kRetryAfterMs});
+    const Error late{ErrorCode::kDeadlineExceeded, "", "the session did not answer in time", limits::kRetryAfterMs};
+    answer_with_error(current->second, late);
+    if (const auto* send = std::get_if<PendingSend>(&current->second.waiter))
+      CallStats::count(context_.calls.stats().messages_held, late.code, send->messages);
+    note_answered(current->first, current->second);
+    context_.calls.refused(tag(current->first), current->second.kind, late);
     forget(current);
   }
 }

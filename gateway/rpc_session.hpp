@@ -69,6 +69,8 @@ class RpcSession final : public kj::Refcounted, public EventTarget, private kj::
   kj::Promise<Result<ManageAnswer>> manage(Result<ManageRequest> request);
   kj::Promise<Result<PlacesReply>> places(Result<PlacesRequest> request);
   void logout();
+  // A call was answered with an error.
+  void note_refusal(const Error& why);
 
   // ---- from the KJ thread around it
   void handle(ClientEvent event) override;
@@ -81,6 +83,8 @@ class RpcSession final : public kj::Refcounted, public EventTarget, private kj::
   // The connection is gone.
   void detach();
   [[nodiscard]] bool open() const { return state_ == State::kOpen; }
+  // For logs: a call of the session, or (0) the session.
+  [[nodiscard]] RequestTag tag(actors::CallId call = 0) const;
 
  private:
   enum class State : std::uint8_t { kNew, kLoggingIn, kOpen, kClosed };
@@ -99,7 +103,9 @@ class RpcSession final : public kj::Refcounted, public EventTarget, private kj::
     std::variant<PendingSend, Fulfiller<Status>, Fulfiller<Result<Sequence>>, PendingLarge<Batch>,
                  PendingLarge<ManageAnswer>, std::unique_ptr<PlacesCall>>
         waiter;
-    kj::TimePoint since;
+    kj::TimePoint since;  // for its deadline
+    CallKind kind;
+    CallLog::Clock::time_point called_at = CallLog::Clock::now();  // for its duration
   };
 
   // Who it is, once that may be asked; then a session is opened for it.
@@ -125,10 +131,16 @@ class RpcSession final : public kj::Refcounted, public EventTarget, private kj::
   // The node had no room for what was asked: that is a refusal, too.
   void note_no_room();
   template <class T, class Waiter, class Message>
-  kj::Promise<T> forward(Waiter waiter_of, Message message);
+  kj::Promise<T> forward(CallKind kind, Waiter waiter_of, Message message);
   // Its answer may be large.
   template <class T, class Message>
-  kj::Promise<Result<T>> forward_large(Message message);
+  kj::Promise<Result<T>> forward_large(CallKind kind, Message message);
+  void note_answered(actors::CallId call, const Pending& pending);
+  // That a call is answered with, if that is worth a line.
+  void log_refusal(actors::CallId call, CallKind kind, const Answer& answer);
+  void login_refused(const Error& why);
+  // All messages of a send that did not get to the session.
+  std::vector<SendAnswer> held_here(std::size_t messages, const Error& why);
   void answer(actors::CallId call, Answer answer);
   template <class T>
   void fulfil(PendingLarge<T>& pending, Result<T> given);
@@ -151,6 +163,8 @@ class RpcSession final : public kj::Refcounted, public EventTarget, private kj::
   ConnectionControl* control_;                   // null once the connection is gone
   std::shared_ptr<actors::SessionInbox> inbox_;  // null: there is no session, or it has ended
   PortId port_ = 0;
+  actors::SessionId session_ = 0;  // for people
+  CallLog::Clock::time_point login_called_at_;
   UserId user_;  // once it has logged in
   Role role_ = Role::kUser;
   actors::PlaceViews::Waiting waits_for_places_;

@@ -28,7 +28,7 @@ kj::Promise<Result<PlacesReply>> RpcSession::places(Result<PlacesRequest> reques
                  large ? ByteLease(context_.answers, limits::kBatchBytesMax) : ByteLease(), large});
   PlacesCall& made = *call;
   const actors::CallId id = ++last_call_;
-  pending_.emplace(id, Pending{std::move(call), context_.timer.now()});
+  pending_.emplace(id, Pending{std::move(call), context_.timer.now(), kind_of(made.request)});
   ++context_.calls_in_flight;
   if (is_question(made.request) && !context_.desk->views().is_complete())
     wait_for_places(id, deadline_ms(made.request));
@@ -61,6 +61,7 @@ void RpcSession::waited_for_places(actors::CallId id) {
   if (call.is_asked) return;
   if (answers_in_part(call.request)) return ask_places(id, call);
   call.fulfiller->fulfill(fail(not_known_yet()));
+  note_answered(id, found->second);
   forget(found);
 }
 
@@ -82,7 +83,13 @@ void RpcSession::handle_event(PlacesAnswered event) {
     call.lease.shrink(reply ? words_of(*reply) * sizeof(capnp::word) : 0);
     if (control_ != nullptr) control_->hold_until_written(std::move(call.lease));
   }
+  const CallKind kind = found->second.kind;
+  if (!reply)
+    context_.calls.refused(tag(event.call), kind, reply.error());
+  else if (is_place_query(kind))
+    context_.calls.stats().note_query(kind, completeness_of(*reply));
   call.fulfiller->fulfill(std::move(reply));
+  note_answered(event.call, found->second);
   forget(found);
   if (has_no_room) note_no_room();
 }

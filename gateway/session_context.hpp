@@ -12,6 +12,7 @@
 #include "base/byte_budget.hpp"
 #include "base/error.hpp"
 #include "gateway/bridge.hpp"
+#include "gateway/call_log.hpp"
 #include "gateway/counters.hpp"
 #include "gateway/gateway.hpp"
 #include "gateway/login_desk.hpp"
@@ -31,6 +32,7 @@ class EventTarget {
 // What the sessions of one KJ thread share. Owned by the thread; sessions leave it before it goes.
 struct SessionContext {
   actors::Broker& broker;
+  const NodeId node;                              // for log lines
   std::shared_ptr<const actors::PlaceDesk> desk;  // null: the broker keeps no places, and no session asks for them
   LoginDesk& logins;
   std::shared_ptr<Bridge> bridge;
@@ -39,6 +41,7 @@ struct SessionContext {
   ByteBudget& answers;   // what fetches, histories and large replies take of the node's memory
   ReadingRoom& reading;  // of this thread
   GatewayCounters& counters;
+  CallLog calls;                                // of this thread
   const std::atomic<std::size_t>& connections;  // of all threads
   kj::TimePoint began_at = timer.now();
   std::uint16_t resp_port = 0;

@@ -93,8 +93,8 @@ class Damage : public tests::ProcessTest {
   Ended verify(const std::string& more = "") { return run(tests::earshot_path() + " verify --data " + data_ + more); }
   // What a node says that does not start.
   Ended start_in_vain() {
-    return run(tests::earshotd_path() + " --client-port 0 --resp-port 0 --shard-count " + std::to_string(kShards) +
-               " --data " + data_);
+    return run(tests::earshotd_path() + " --client-port 0 --resp-port 0 --http-port 0 --shard-count " +
+               std::to_string(kShards) + " --data " + data_);
   }
   void expect_that_accepting_does_not_help() {
     const auto accepted = verify(" --accept-loss");

@@ -108,9 +108,9 @@ int ChildProcess::wait() {
 
 void NodeProcess::launch() {
   std::vector<std::string> command = options_.wrapper;
-  command.insert(command.end(),
-                 {earshotd_path(), "--data", options_.data, "--client-port", std::to_string(options_.port),
-                  "--resp-port", std::to_string(options_.resp_port), "--log-level", "warn"});
+  command.insert(command.end(), {earshotd_path(), "--data", options_.data, "--client-port",
+                                 std::to_string(options_.port), "--resp-port", std::to_string(options_.resp_port),
+                                 "--http-port", std::to_string(options_.http_port), "--log-level", "warn"});
   command.insert(command.end(), options_.more.begin(), options_.more.end());
   process_ = std::make_unique<ChildProcess>(command);
 }
@@ -126,6 +126,7 @@ bool NodeProcess::wait_ready(int timeout_ms) {
     };
     options_.port = port_behind("clients ");
     options_.resp_port = port_behind("resp ");
+    options_.http_port = port_behind("http ");
     return true;
   }
   return false;

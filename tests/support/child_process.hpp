@@ -46,6 +46,7 @@ struct NodeOptions {
   std::vector<std::string> more;
   std::vector<std::string> wrapper = {};  // a command that becomes the node's
   std::uint16_t resp_port = 0;            // as `port`
+  std::uint16_t http_port = 0;            //
 };
 
 // An earshotd on loopback that can be killed and started again on the same port and data.
@@ -66,6 +67,7 @@ class NodeProcess {
   [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(options_.port); }
   [[nodiscard]] std::uint16_t port() const { return options_.port; }
   [[nodiscard]] std::uint16_t resp_port() const { return options_.resp_port; }
+  [[nodiscard]] std::uint16_t http_port() const { return options_.http_port; }
   [[nodiscard]] int pid() const { return process_->pid(); }
   [[nodiscard]] bool is_running() const { return process_ != nullptr; }
 

@@ -110,8 +110,10 @@ class ConnectionTest : public testing::Test {
   ByteBudget answers_{limits::kAnswersBytesMax};
   gateway::ReadingRoom reading_{limits::kReadingBytesMax};
   gateway::GatewayCounters counters_;
+  gateway::CallStats calls_;
   std::atomic<std::size_t> connections_{1};
   gateway::SessionContext context_{.broker = broker_,
+                                   .node = NodeId(1),
                                    .desk = nullptr,
                                    .logins = logins_,
                                    .bridge = std::make_shared<gateway::Bridge>(limits::kBridgeQueueItemsMax),
@@ -120,6 +122,7 @@ class ConnectionTest : public testing::Test {
                                    .answers = answers_,
                                    .reading = reading_,
                                    .counters = counters_,
+                                   .calls = {calls_, timer_, limits::kSlowCallMs},
                                    .connections = connections_,
                                    .ports = {}};
 

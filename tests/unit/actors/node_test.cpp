@@ -1,7 +1,9 @@
 #include "actors/node.hpp"
 
+#include <future>
 #include <set>
 #include <string>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -78,6 +80,52 @@ TEST_F(NodeTest, WhatWasAnsweredIsThereAfterARestart) {
   TestClient sender(*node, alice, "phone", producer);
   EXPECT_FALSE(sender.welcome().login.new_producer);
   EXPECT_THAT(sender.send(bob, 3, 2), ElementsAre(3, 4)) << "a repeat gets its first answer";
+}
+
+TEST_F(NodeTest, ItsReportMovesWithWhatIsDone) {
+  start();
+  const NodeReport before = node->report();
+  ASSERT_THAT(before.shards, SizeIs(kShards));
+  EXPECT_EQ(before.sessions, 0u);
+  EXPECT_EQ(before.admitted.limit, limits::kLogQueueBytesMax);
+  EXPECT_TRUE(before.has_disk);
+  EXPECT_GT(before.disk.free_bytes, 0u);
+  EXPECT_GT(before.state_bytes, 0u);
+  TestClient sender(*node, alice, "phone");
+  TestClient receiver(*node, bob, "phone");
+  receiver.subscribe();
+  EXPECT_THAT(sender.send(bob, 1, 3), ElementsAre(1, 2, 3));
+  EXPECT_THAT(sender.send(bob, 1, 1), ElementsAre(1)) << "a repeat";
+  ASSERT_TRUE(receiver.receive(3));
+  EXPECT_EQ(receiver.ack(2).value(), Sequence(2));
+  const NodeReport after = node->report();
+  EXPECT_EQ(after.sessions, 2u);
+  EXPECT_GT(after.log_writer.commits.count(), before.log_writer.commits.count());
+  EXPECT_EQ(after.log_writer.commits.count(), after.log_writer.batches.count());
+  EXPECT_GT(after.shards[2].applied, before.shards[2].applied) << "of the recipient";
+  EXPECT_GT(after.shards[2].entries_applied, before.shards[2].entries_applied);
+  EXPECT_GT(after.shards[2].overlay_bytes, 0u);
+  EXPECT_EQ(after.shards[2].registrations, 1u);
+  EXPECT_EQ(after.shards[3].applied, before.shards[3].applied) << "of nobody";
+  const SessionCounters& counters = node->counters();
+  EXPECT_EQ(counters.logins, 2u);
+  EXPECT_EQ(counters.sends, 4u);
+  EXPECT_EQ(counters.stored, 3u);
+  EXPECT_EQ(counters.repeats, 1u);
+  EXPECT_EQ(counters.acks, 1u);
+  node->stop();
+  EXPECT_EQ(node->report().sessions, 0u) << "a node that has stopped can still be looked at";
+}
+
+TEST_F(NodeTest, APingIsAnsweredByAnActorAndAfterTheEndAtOnce) {
+  start();
+  std::promise<std::thread::id> answered;
+  node->ping([&] { answered.set_value(std::this_thread::get_id()); });
+  EXPECT_NE(answered.get_future().get(), std::this_thread::get_id());
+  node->stop();
+  bool at_once = false;
+  node->ping([&] { at_once = true; });
+  EXPECT_TRUE(at_once);
 }
 
 TEST_F(NodeTest, CopyToOwnDevicesCrossesShards) {

@@ -219,8 +219,10 @@ TEST_F(BadEvent, AConnectionThatMissedAnEventIsClosedAndOthersAreServed) {
   std::atomic<std::size_t> connections{0};
   ByteBudget answers(limits::kAnswersBytesMax);
   GatewayCounters counters;
+  CallStats calls;
+  ReadingRoom reading(limits::kReadingBytesMax);
   GatewayThread thread(GatewayThread::Parts{
-      *broker_, logins, nullptr, {}, bridge, connections, answers, limits::kReadingBytesMax, counters, 0, {}, {}});
+      *broker_, logins, nullptr, {}, bridge, connections, answers, reading, counters, calls, 0, {}, {}});
   const auto dial = [&] {
     int ends[2];
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);

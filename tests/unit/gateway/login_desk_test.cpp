@@ -72,6 +72,12 @@ TEST(OriginOf, AnIpv4ClientIsTheSameOnASocketForBoth) {
   EXPECT_NE(origin("::ffff:10.0.0.1"), origin("::ffff:10.0.0.2"));
 }
 
+TEST(OriginOf, IsReadAsAnAddressOrANetwork) {
+  EXPECT_EQ(text_of(origin("192.0.2.7")), "192.0.2.7");
+  EXPECT_EQ(text_of(origin("2001:db8:1:2:3:4:5:6")), "2001:db8:1:2::/64");
+  EXPECT_EQ(text_of(auth::Origin{}), "0.0.0.0");
+}
+
 TEST(OriginOf, WhatCannotTellIsOneOriginToo) { EXPECT_EQ(origin("gone"), auth::Origin{}); }
 
 TEST(LoginDesk, FailuresOfOneOriginSlowItAndNoOther) {

@@ -42,8 +42,10 @@ TEST(Start, ASocketThatCannotBeServedDoesNotDeafenItsThread) {
   std::atomic<std::size_t> connections{1};
   ByteBudget answers(limits::kAnswersBytesMax);
   GatewayCounters counters;
+  CallStats calls;
+  ReadingRoom reading(limits::kReadingBytesMax);
   GatewayThread thread(GatewayThread::Parts{
-      broker, logins, nullptr, {}, bridge, connections, answers, limits::kReadingBytesMax, counters, 0, {}, {}});
+      broker, logins, nullptr, {}, bridge, connections, answers, reading, counters, calls, 0, {}, {}});
   bridge->post_socket({kj::AutoCloseFd(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC))});  // epoll takes no plain file
   const auto give_up = std::chrono::steady_clock::now() + tests::kPatience;
   while (connections > 0 && std::chrono::steady_clock::now() < give_up) std::this_thread::yield();

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "actors/counters.hpp"
+#include "actors/disk_watch.hpp"
+#include "base/histogram.hpp"
+#include "base/ids.hpp"
+
+// A node's numbers at one moment, as plain values: for whoever shows them to an operator. What has happened since the
+// start, session by session, is in SessionCounters.
+namespace earshot::actors {
+
+// How much of a bounded queue, or of memory that many share, is taken.
+struct Depth {
+  std::uint64_t used = 0;
+  std::uint64_t limit = 0;
+};
+
+struct ShardReading {
+  ShardId id;
+  LogIndex applied;
+  std::uint64_t entries_applied = 0;
+  std::uint64_t overlay_bytes = 0;
+  std::uint64_t registrations = 0;
+  std::uint64_t log_writes = 0;  // under way
+};
+
+struct WriterReading {
+  DurationHistogram::Reading commits;
+  BatchHistogram::Reading batches;
+  std::uint64_t failed = 0;
+  std::uint64_t busy_ms = 0;  // how long the commit under way has taken so far; 0: none is
+};
+
+struct PlacesReading {
+  std::size_t layers = 0;
+  std::size_t cells = 0;
+  std::size_t members = 0;
+  bool is_complete = false;  // every shard has told where its members are
+};
+
+struct NodeReport {
+  // In bytes.
+  Depth admitted;
+  Depth overlay;
+  Depth reads;
+  Depth windows;
+
+  bool has_disk = false;  // somebody looks after the disk's room
+  DiskReading disk;
+  std::uint64_t state_bytes = 0;  // pages in use in the shards' tables
+  bool disk_is_tight = false;     // messages are refused
+  bool disk_is_full = false;      // a write did not fit
+
+  std::vector<ShardReading> shards;  // by id
+  WriterReading log_writer;
+  WriterReading state_writer;
+  PlacesReading places;
+  std::size_t sessions = 0;
+};
+
+}  // namespace earshot::actors

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <vector>
+
+#include <prometheus/metric_family.h>
+
+#include "actors/counters.hpp"
+#include "actors/node_report.hpp"
+
+namespace earshot::watch {
+
+// What a node's sessions have done, and how it is: messages, logins, queues, disk, writers, shards, places.
+//
+// Of each shard there are two numbers, the applied index (its rate is that of the shard's entries) and the overlay's
+// bytes: with 1024 shards 2048 samples. Everything else is told of all shards together.
+std::vector<prometheus::MetricFamily> node_metrics(const actors::NodeReport& report,
+                                                   const actors::SessionCounters& counters);
+
+}  // namespace earshot::watch
