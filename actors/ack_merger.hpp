@@ -37,6 +37,8 @@ class AckMerger {
   // The shard's answer to what is under way, or the error that stands for it.
   Answers answered(Result<Sequence> cursor);
 
+  // What is under way, to be asked again as it was; while something is.
+  [[nodiscard]] const AckRequest& under_way() const { return request_; }
   // Whether this ack says nothing beyond what is committed.
   [[nodiscard]] bool is_committed(const AckRequest& ack) const;
   [[nodiscard]] Sequence committed() const { return committed_; }

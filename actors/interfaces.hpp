@@ -62,11 +62,7 @@ namespace earshot::actors {
 
 // What a session takes, as one type: each of its many thousand actors keeps a table of the types that it takes.
 struct SessionMessage {
-  std::variant<ClientSend, ClientSubscribe, ClientAck, ClientNack, ClientFetch, ClientHistory, ClientManage,
-               ClientDelivered, ClientGone, SendsAnswered, LoginAnswered, AckAnswered, FetchAnswered, MailboxPush,
-               ManageAnswered, AttemptsAnswered, MessagesEnded, ParkingRule, SessionExplain, SessionExplained,
-               SessionEvicted, LeaderAnnounced>
-      what;
+  SessionEvent what;
 };
 
 // A timer of its actor, which knows it by this number: the time for which it was armed, or what it is for.

@@ -4,11 +4,13 @@
 #include <memory>
 #include <utility>
 
+#include "actors/shard_refusals.hpp"
 #include "base/limits.hpp"
 
 namespace earshot::actors {
 namespace {
 constexpr std::uint64_t kLookAgainMs = 5'000;
+constexpr BackoffPolicy kAskAgain{limits::kAskAgainFirstMs, limits::kAskAgainMaxMs};
 }  // namespace
 
 bool MailboxFeed::push(const MailboxPush& push, Outstanding& window) {
@@ -42,6 +44,12 @@ std::optional<MailboxRead> MailboxFeed::next_read(const Outstanding& window, std
   if (is_reading_ || (retry_at_ms_ != 0 && now_ms < retry_at_ms_)) return std::nullopt;
   retry_at_ms_ = 0;
   look_at_ms_ = 0;
+  if (must_review()) {
+    is_reading_ = is_reviewing_ = true;
+    const std::uint64_t messages = review_to_.value - review_from_.value + 1;
+    const auto limit = static_cast<std::uint32_t>(std::min<std::uint64_t>(messages, limits::kFetchMessagesMax));
+    return MailboxRead{review_from_.previous(), limit, limits::kBatchBytesMax};
+  }
   if (!must_read_ && taken_ >= last_known_) return std::nullopt;
   if (!window.is_worth_reading(next_bytes_)) {
     look_at_ms_ = now_ms + kLookAgainMs;  // its own acks show here, but nobody tells that others have made room
@@ -57,13 +65,30 @@ std::optional<MailboxRead> MailboxFeed::next_read(const Outstanding& window, std
 
 void MailboxFeed::read_answered(Result<Batch> answer, Outstanding& window, Random& random, std::uint64_t now_ms) {
   is_reading_ = false;
-  const bool progress = answer && take(*answer, window);
+  const bool is_review = std::exchange(is_reviewing_, false);
+  if (is_review && answer) review(*answer, window, now_ms);
+  const bool progress = answer && (is_review || take(*answer, window));
   if (progress) {
     failures_ = 0;
     return;
   }
   must_read_ = true;
-  retry_at_ms_ = now_ms + backoff_ms(BackoffPolicy{}, ++failures_, random);
+  const bool is_soon = !answer && refusals::is_leader_change(answer.error());
+  retry_at_ms_ = now_ms + backoff_ms(is_soon ? kAskAgain : BackoffPolicy{}, ++failures_, random);
+}
+
+// What is there says nothing; what is lost by now has ended without a word to us. A message that cannot be read any
+// more has not: this session still has it.
+void MailboxFeed::review(const Batch& batch, Outstanding& window, std::uint64_t now_ms) {
+  Sequence covered;
+  if (!batch.messages.empty()) covered = batch.messages.back().sequence;
+  for (const LostRange& lost : batch.lost) {
+    covered = std::max(covered, lost.last);
+    if (lost.reason != LostReason::kCorrupt) window.ended(lost, now_ms);
+  }
+  last_known_ = std::max(last_known_, batch.last_sequence);
+  // An answer that leads nowhere ends it: what is read next meets the same.
+  review_from_ = covered < review_from_ ? Sequence() : covered.next();
 }
 
 // Messages and lost ranges are two ascending lists; together they must continue at taken_ + 1. What was pushed

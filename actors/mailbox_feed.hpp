@@ -26,8 +26,10 @@ struct MailboxRead {
 // shard pushes and what is read back from it. A push is taken when it is the very next sequence and fits; otherwise it
 // only tells how long the mailbox is, and the difference is read when there is room.
 //
+// Once in doubt it also reads again what the window holds: a change of leader may have swallowed that it ended.
+//
 // One read is under way at a time. A read that fails, or that does not continue where we are, is tried again with
-// back-off.
+// back-off; one that only met a change of leader, as soon as other requests are asked again.
 class MailboxFeed {
  public:
   // Everything up to `cursor` is done with. The first read happens in any case: what arrived before the registration is
@@ -47,8 +49,16 @@ class MailboxFeed {
     if (sequence > taken_) next_bytes_ = 0;
     taken_ = std::max(taken_, sequence);
   }
-  // Pushes may have gone nowhere: read once more even if nothing seems to be missing.
-  void doubt() { must_read_ = true; }
+  // Words of the shard may have gone nowhere. Pushes: read once more even if nothing seems to be missing, and at once.
+  // What has ended: read again what the window holds, and end there what is lost by now.
+  void doubt(const Outstanding& window) {
+    must_read_ = true;
+    failures_ = 0;
+    retry_at_ms_ = 0;
+    review_from_ = window.oldest();
+    review_to_ = taken_;
+    is_reviewing_ = false;  // what is under way is an answer from before
+  }
 
   // The window has had everything up to here.
   [[nodiscard]] Sequence taken() const { return taken_; }
@@ -58,6 +68,8 @@ class MailboxFeed {
   [[nodiscard]] Sequence last_known() const { return std::max(last_known_, taken_); }
 
  private:
+  [[nodiscard]] bool must_review() const { return review_from_ != Sequence() && review_from_ <= review_to_; }
+  void review(const Batch& batch, Outstanding& window, std::uint64_t now_ms);
   bool take(Batch& batch, Outstanding& window);
   // False: it does not fit.
   bool take(OutstandingEntry entry, Outstanding& window);
@@ -68,8 +80,11 @@ class MailboxFeed {
   Sequence last_known_;
   std::vector<Sequence> parked_;  // ascending
   std::size_t next_bytes_ = 0;    // of the entry behind taken_, when it is known not to have fitted
+  Sequence review_from_;          // of the window, this …
+  Sequence review_to_;            // … to this is to be read again
   bool must_read_ = true;
   bool is_reading_ = false;
+  bool is_reviewing_ = false;      // by that read
   std::uint32_t failures_ = 0;     // in a row
   std::uint64_t retry_at_ms_ = 0;  // no read before then; 0: any time
   std::uint64_t look_at_ms_ = 0;   // the node may have room for it then; 0: it is not waited for

@@ -6,6 +6,7 @@
 #include <utility>
 #include <variant>
 
+#include "actors/earlier.hpp"
 #include "base/limits.hpp"
 
 namespace earshot::actors {
@@ -71,6 +72,19 @@ void complete(Explanation& explanation, const std::vector<DeviceFate>& live) {
   }
 }
 
+// What the answer to a request that had been asked before says of both askings, of which the first may have been done.
+Result<ManageAnswer> answer_of_both(const ManageRequest& request, Result<ManageAnswer> answer) {
+  if (std::holds_alternative<RemoveDeviceRequest>(request) && !answer && answer.error().code == ErrorCode::kNotFound) {
+    return ManageAnswer(Done{});
+  }
+  const auto* replayed = answer ? std::get_if<Replayed>(&*answer) : nullptr;
+  if (replayed != nullptr && std::ranges::find(replayed->sequences, Sequence()) != replayed->sequences.end()) {
+    return fail(ErrorCode::kDeadlineExceeded, "sequences",
+                "the shard's leader changed: some may have been replayed; see what is still parked");
+  }
+  return answer;
+}
+
 }  // namespace
 
 ManageDesk::ManageDesk(UserId self, Role role, std::uint16_t shard_count)
@@ -99,7 +113,8 @@ std::optional<ManageDesk::Answer> ManageDesk::start(ClientManage call, const For
   pending->id = call.call;
   const auto post = [&](ShardId shard, ManageRequest request) {
     ++pending->parts_left;
-    calls_.emplace(forward(shard, std::move(request)), pending);
+    Part part{pending, shard, request};
+    parts_.emplace(forward(shard, std::move(request)), std::move(part));
   };
   std::visit(
       [&](auto& one) {
@@ -120,13 +135,14 @@ std::optional<ManageDesk::Answer> ManageDesk::start(ClientManage call, const For
 }
 
 std::optional<ManageDesk::Answer> ManageDesk::answered(ManageAnswered part, std::uint64_t now_ms) {
-  const auto found = calls_.find(part.request);
-  if (found == calls_.end()) return std::nullopt;
-  Call& call = *found->second;
+  const auto found = parts_.find(part.request);
+  if (found == parts_.end()) return std::nullopt;
+  Call& call = *found->second.call;
+  if (found->second.is_repeat) part.answer = answer_of_both(found->second.request, std::move(part.answer));
   // Of several parts the first failure is the call's: doing it again does no harm to those that succeeded.
   if (!call.answer || call.answer->has_value()) call.answer = std::move(part.answer);
   if (--call.parts_left > 0) {
-    calls_.erase(found);
+    parts_.erase(found);
     return std::nullopt;
   }
   call.live_left = part.live - std::min(part.live, static_cast<std::uint32_t>(call.live.size()));
@@ -135,33 +151,43 @@ std::optional<ManageDesk::Answer> ManageDesk::answered(ManageAnswered part, std:
   return std::nullopt;
 }
 
+ManageDesk::Again ManageDesk::again(RequestId was, RequestId id) {
+  auto node = parts_.extract(was);
+  EARSHOT_INVARIANT(!node.empty(), "a request that is asked again is under way");
+  node.key() = id;
+  Part& part = node.mapped();
+  part.is_repeat = true;
+  Again again{part.shard, part.request};
+  parts_.insert(std::move(node));
+  return again;
+}
+
 std::optional<ManageDesk::Answer> ManageDesk::explained(SessionExplained part) {
-  const auto found = calls_.find(part.request);
-  if (found == calls_.end() || found->second->live.size() >= limits::kDevicesPerUserMax) return std::nullopt;
-  Call& call = *found->second;
+  const auto found = parts_.find(part.request);
+  if (found == parts_.end() || found->second.call->live.size() >= limits::kDevicesPerUserMax) return std::nullopt;
+  Call& call = *found->second.call;
   call.live.push_back(std::move(part.live));
   if (call.live_left == 0 || --call.live_left > 0) return std::nullopt;  // 0: the shard's own answer is still to come
   return finish(found);
 }
 
 std::optional<ManageDesk::Answer> ManageDesk::expire(std::uint64_t now_ms) {
-  for (auto call = calls_.begin(); call != calls_.end(); ++call) {
-    if (call->second->until_ms != 0 && call->second->until_ms <= now_ms) return finish(call);
+  for (auto part = parts_.begin(); part != parts_.end(); ++part) {
+    const std::uint64_t until_ms = part->second.call->until_ms;
+    if (until_ms != 0 && until_ms <= now_ms) return finish(part);
   }
   return std::nullopt;
 }
 
 std::uint64_t ManageDesk::wake_at() const {
   std::uint64_t at_ms = 0;
-  for (const auto& [request, call] : calls_) {
-    if (call->until_ms != 0 && (at_ms == 0 || call->until_ms < at_ms)) at_ms = call->until_ms;
-  }
+  for (const auto& [request, part] : parts_) at_ms = earlier(at_ms, part.call->until_ms);
   return at_ms;
 }
 
-ManageDesk::Answer ManageDesk::finish(Calls::iterator call) {
-  const std::shared_ptr<Call> done = std::move(call->second);
-  calls_.erase(call);
+ManageDesk::Answer ManageDesk::finish(Parts::iterator part) {
+  const std::shared_ptr<Call> done = std::move(part->second.call);
+  parts_.erase(part);
   if (done->answer->has_value()) {
     if (auto* explanation = std::get_if<Explanation>(&done->answer->value())) complete(*explanation, done->live);
   }

@@ -24,6 +24,10 @@ namespace earshot::actors {
 // asked of one shard (they agree) and changed in every one. What is explained is completed by the sessions that have
 // the message now, as far as they answer within explain_wait_ms.
 //
+// A request may be asked again, when a change of leader left it without an outcome: doing it twice is doing it once.
+// But what the second asking is told need not be true of both: a device that the first one removed is not found, which
+// is what was wanted; and what the first one replayed is parked no more, which must not pass for "was not parked".
+//
 // Thread: its session's. Times are monotonic ms.
 class ManageDesk {
  public:
@@ -40,6 +44,12 @@ class ManageDesk {
   std::optional<Answer> start(ClientManage call, const Forward& forward);
   // A part's answer, or the error that stands for it. The call's, when it is whole.
   std::optional<Answer> answered(ManageAnswered part, std::uint64_t now_ms);
+  // What to ask again for a request, which has another id from now on.
+  struct Again {
+    ShardId shard;
+    ManageRequest request;
+  };
+  Again again(RequestId was, RequestId id);
   // What another session knows.
   std::optional<Answer> explained(SessionExplained part);
   // An explanation that has waited long enough for sessions. Call until there is none.
@@ -57,15 +67,21 @@ class ManageDesk {
     std::vector<DeviceFate> live;
     std::uint64_t until_ms = 0;  // with live_left > 0
   };
-  using Calls = std::unordered_map<RequestId, std::shared_ptr<Call>>;
+  struct Part {
+    std::shared_ptr<Call> call;
+    ShardId shard;
+    ManageRequest request;
+    bool is_repeat = false;
+  };
+  using Parts = std::unordered_map<RequestId, Part>;
 
   [[nodiscard]] Status check(const ManageRequest& request) const;
-  Answer finish(Calls::iterator call);
+  Answer finish(Parts::iterator part);
 
   const UserId self_;
   const Role role_;
   const std::uint16_t shard_count_;
-  Calls calls_;  // by the requests that they wait for
+  Parts parts_;  // by the requests that they wait for
 };
 
 }  // namespace earshot::actors

@@ -113,6 +113,7 @@ NodeActors::NodeActors(caf::actor_system& system, NodeSetup setup)
     : system_(system),
       setup_(std::move(setup)),
       budgets_(std::make_shared<NodeBudgets>(setup_.config.overlay_bytes_max, limits::kLogQueueBytesMax)),
+      directory_(std::make_shared<SessionDirectory>(setup_.shard_count)),
       places_(make_places(system, setup_.shard_count)),
       exchange_(setup_.peers == nullptr
                     ? nullptr
@@ -229,6 +230,7 @@ std::shared_ptr<SessionInbox> NodeActors::open_session(Identity identity, LoginR
                                      static_cast<std::uint32_t>(setup_.config.retransmit_max_ms)};
   options.counters = counters_;
   options.windows = std::shared_ptr<ByteBudget>(budgets_, &budgets_->windows);
+  options.directory = directory_;
   options.seed = setup_.seed + options.id;
   options.takes_altered_bodies = setup_.faults.takes_altered_bodies;
   const SessionId session = options.id;

@@ -19,6 +19,7 @@
 #include "actors/place_desk.hpp"
 #include "actors/places.hpp"
 #include "actors/ports.hpp"
+#include "actors/session_directory.hpp"
 #include "actors/shard.hpp"
 #include "actors/shard_gauge.hpp"
 #include "base/clock.hpp"
@@ -89,6 +90,7 @@ class NodeActors {
   void forget();
 
   [[nodiscard]] LiveActors& sessions() const { return *sessions_; }
+  [[nodiscard]] const SessionDirectory& directory() const { return *directory_; }
   [[nodiscard]] LiveActors& shards() const { return *shards_; }
   [[nodiscard]] Places& places() const { return *places_; }
   [[nodiscard]] LiveActors& writers() const { return *writers_; }
@@ -110,6 +112,7 @@ class NodeActors {
   const std::shared_ptr<NodeBudgets> budgets_;
   const std::shared_ptr<SessionCounters> counters_ = std::make_shared<SessionCounters>();
   const std::shared_ptr<LiveActors> sessions_ = LiveActors::make();
+  const std::shared_ptr<SessionDirectory> directory_;
   const std::shared_ptr<LiveActors> shards_ = LiveActors::make();
   const std::shared_ptr<LiveActors> writers_ = LiveActors::make();
   const std::shared_ptr<Places> places_;

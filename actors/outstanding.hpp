@@ -100,6 +100,8 @@ class Outstanding {
 
   // The newest sequence that went out.
   [[nodiscard]] Sequence delivered() const { return delivered_; }
+  // The oldest sequence that is kept; what follows it is kept without a hole. 0: nothing is.
+  [[nodiscard]] virtual Sequence oldest() const = 0;
 
   // Messages whose delivery brought nothing, known by their going out again; each sequence once per such delivery.
   std::vector<Sequence> take_in_vain() { return std::exchange(in_vain_, {}); }

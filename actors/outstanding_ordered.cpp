@@ -127,6 +127,7 @@ class Ordered final : public Outstanding {
     return clock_at == 0 ? hold_->until_ms : std::min(clock_at, hold_->until_ms);
   }
 
+  [[nodiscard]] Sequence oldest() const override { return entries_.empty() ? Sequence() : entries_.front().first; }
   [[nodiscard]] std::vector<Sequence> left_unacked() const override {
     if (sent_ == 0 || !entries_.front().message || in_flight_.covers(entries_.front().first)) return {};
     return {entries_.front().first};

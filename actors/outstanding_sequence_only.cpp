@@ -62,6 +62,10 @@ class SequenceOnly final : public Outstanding {
 
   [[nodiscard]] std::uint64_t wake_at() const override { return 0; }
 
+  // Of what has not gone out: with the rest nothing is done any more.
+  [[nodiscard]] Sequence oldest() const override {
+    return sent_ == entries_.size() ? Sequence() : entries_[sent_].first;
+  }
   // Nothing is acked here, so nothing is known to have been in vain.
   [[nodiscard]] std::vector<Sequence> left_unacked() const override { return {}; }
   [[nodiscard]] const OutstandingEntry* entry_of(Sequence sequence) const override {

@@ -106,6 +106,7 @@ class Unordered final : public Outstanding {
 
   [[nodiscard]] std::uint64_t wake_at() const override { return alarms_.empty() ? 0 : alarms_.begin()->first; }
 
+  [[nodiscard]] Sequence oldest() const override { return slots_.empty() ? Sequence() : slots_.front().entry.first; }
   [[nodiscard]] std::vector<Sequence> left_unacked() const override {
     std::vector<Sequence> left;
     for (const Slot& slot : slots_) {

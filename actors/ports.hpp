@@ -29,7 +29,7 @@ namespace earshot::actors {
 
 using CallId = std::uint64_t;     // of a client's call, chosen by the gateway, unique within the connection
 using RequestId = std::uint64_t;  // of a session's request to a shard, chosen by the session
-using SessionId = std::uint64_t;  // unique among the sessions that a node ever has
+using SessionId = std::uint64_t;  // unique among the sessions that a node ever has; in a cluster (NodeId, SessionId) is
 
 // ---- session → connection
 
@@ -172,9 +172,13 @@ struct SessionExplained {
 struct SessionEvicted {  // another session of this device won, or the shard cannot keep the registration
   Error reason;
 };
-struct LeaderAnnounced {  // registrations with earlier terms are gone: register again
+// Registrations with earlier terms are gone: register again, and read what may have been pushed to nobody. An older
+// term than was heard of, or the same, says nothing new, unless registrations or pushes of that very term went astray.
+// The node's ways to the shard lead to the new leader before its sessions are told.
+struct LeaderAnnounced {
   ShardId shard;
   Term term;
+  bool again = false;  // something of this term got lost between the leader and this node's sessions
 };
 
 // Whose a request is, and whom an answer or a push goes to, on the node that asked.
@@ -184,6 +188,12 @@ struct PortAddress {
   SessionId session = 0;   // of that node; 0: none
   bool operator==(const PortAddress&) const = default;
 };
+
+// Everything that comes to a session.
+using SessionEvent = std::variant<ClientSend, ClientSubscribe, ClientAck, ClientNack, ClientFetch, ClientHistory,
+                                  ClientManage, ClientDelivered, ClientGone, SendsAnswered, LoginAnswered, AckAnswered,
+                                  FetchAnswered, MailboxPush, ManageAnswered, AttemptsAnswered, MessagesEnded,
+                                  ParkingRule, SessionExplain, SessionExplained, SessionEvicted, LeaderAnnounced>;
 
 class SessionPort {
  public:
@@ -261,11 +271,13 @@ struct ShardRegister {
   bool push = false;
   LoginOrder order = {};
   ProducerId producer = {};  // that the login got; 0: not known
+  NodeId node = {};          // of the session
 };
 struct ShardUnregister {
   SessionId session = 0;
   UserId user;
   DeviceId device;
+  NodeId node = {};  // of the session
 };
 
 // ---- whoever moves members → shard

@@ -8,9 +8,13 @@
 namespace earshot::actors {
 namespace {
 
+bool is_same(const ShardRegister& one, const Presence::Registration& other) {
+  return one.session == other.session && one.node == other.node;
+}
+
 bool is_before(const ShardRegister& one, const Presence::Registration& other) {
   if (one.order.is_before(other.order)) return true;
-  return !other.order.is_before(one.order) && one.session < other.session;
+  return !other.order.is_before(one.order) && one.node == other.node && one.session < other.session;
 }
 
 Error too_many() {
@@ -30,11 +34,14 @@ void Presence::add(ShardRegister registration) {
         registration.from->post(SessionEvicted{refusals::device_replaced()});
         return;
       }
-      if (registration.session != known->session) known->port->post(SessionEvicted{refusals::device_replaced()});
+      if (!is_same(registration, *known)) known->port->post(SessionEvicted{refusals::device_replaced()});
+      discount(user->first, *known);
       known->session = registration.session;
       known->push = registration.push;
       known->port = std::move(registration.from);
       known->order = registration.order;
+      known->node = registration.node;
+      count(user->first, *known);
       return;
     }
   }
@@ -42,30 +49,51 @@ void Presence::add(ShardRegister registration) {
     registration.from->post(SessionEvicted{too_many()});
     return;
   }
-  auto& sessions = user != users_.end() ? user->second : users_[std::move(registration.user)];
-  sessions.push_back(Registration{std::move(registration.device), registration.session, registration.push,
-                                  std::move(registration.from), registration.order});
+  const auto at = user != users_.end() ? user : users_.try_emplace(std::move(registration.user)).first;
+  at->second.push_back(Registration{std::move(registration.device), registration.session, registration.push,
+                                    std::move(registration.from), registration.order, registration.node});
+  count(at->first, at->second.back());
   ++size_;
 }
 
 void Presence::remove(const ShardUnregister& registration) {
   const auto user = users_.find(registration.user);
   if (user == users_.end()) return;
-  size_ -= std::erase_if(user->second, [&](const Registration& r) {
-    return r.device == registration.device && r.session == registration.session;
+  remove_if(user, [&](const Registration& r) {
+    return r.device == registration.device && r.session == registration.session && r.node == registration.node;
   });
-  if (user->second.empty()) users_.erase(user);
 }
 
 void Presence::evict(const UserId& user, const DeviceId& device, const Error& reason) {
   const auto found = users_.find(user);
   if (found == users_.end()) return;
-  size_ -= std::erase_if(found->second, [&](const Registration& r) {
+  remove_if(found, [&](const Registration& r) {
     if (r.device != device) return false;
     r.port->post(SessionEvicted{reason});
     return true;
   });
-  if (found->second.empty()) users_.erase(found);
+}
+
+void Presence::remove_node(NodeId node) {
+  if (!digests_.contains(node)) return;
+  for (auto user = users_.begin(); user != users_.end();) {
+    user = remove_if(user, [node](const Registration& r) { return r.node == node; });
+  }
+}
+
+void Presence::count(const UserId& user, const Registration& session) {
+  digests_[session.node].add(RegistrationDigest::part_of(session.session, user, session.device, session.push));
+}
+
+void Presence::discount(const UserId& user, const Registration& session) {
+  const auto digest = digests_.find(session.node);
+  digest->second.remove(RegistrationDigest::part_of(session.session, user, session.device, session.push));
+  if (digest->second.count() == 0) digests_.erase(digest);
+}
+
+RegistrationDigest Presence::digest_of(NodeId node) const {
+  const auto found = digests_.find(node);
+  return found == digests_.end() ? RegistrationDigest() : found->second;
 }
 
 const Presence::Sessions& Presence::sessions_of(const UserId& user) const {

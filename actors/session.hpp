@@ -3,11 +3,8 @@
 #include <cstdint>
 #include <memory>
 
-#include "actors/counters.hpp"
 #include "actors/ports.hpp"
-#include "base/backoff.hpp"
-#include "base/byte_budget.hpp"
-#include "base/limits.hpp"
+#include "actors/session_options.hpp"
 #include "base/random.hpp"
 
 namespace earshot::actors {
@@ -22,20 +19,6 @@ class SessionHost {
   [[nodiscard]] virtual std::uint64_t wall_ms() const = 0;
   // The session is over: stop the actor.
   virtual void end() = 0;
-};
-
-struct SessionOptions {
-  SessionId id = 0;
-  UserId user;
-  Role role = Role::kUser;
-  LoginRequest request;
-  NodeId node;
-  BackoffPolicy retransmit{limits::kRetransmitFirstMs, limits::kRetransmitMaxMs};
-  std::uint64_t request_timeout_ms = limits::kRequestTimeoutMs;
-  std::shared_ptr<SessionCounters> counters;  // of the node; null: the session counts for itself
-  std::shared_ptr<ByteBudget> windows;        // of the node; null: the session is alone
-  std::uint64_t seed = 0;                     // of the jitter of its timers
-  bool takes_altered_bodies = false;          // for mutation tests only
 };
 
 // One connected device, from login to logout: forwards lanes unchanged, keeps what is outstanding and sends it again.
@@ -58,6 +41,8 @@ struct SessionOptions {
 //    vain are told to the shard, but only while its rule can park anything; so is, when the client goes, what it had
 //    taken in and kept from going on.
 //  * Management calls go to the shard of the mailbox that they are about, if the role lets them (ManageDesk).
+//  * A change of a shard's leader is a pause to the client: what it left without an outcome is asked again until its
+//    deadline, all but sends, which are held and come again by their lane.
 //  * A timer is armed only while something is outstanding or under way.
 // Thread: its actor's. Time comes in as monotonic ms.
 class Session {
@@ -69,28 +54,7 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   void start(std::uint64_t now_ms);  // logs in
-  void handle(ClientSend message, std::uint64_t now_ms);
-  void handle(ClientSubscribe message, std::uint64_t now_ms);
-  void handle(const ClientAck& message, std::uint64_t now_ms);
-  void handle(const ClientNack& message, std::uint64_t now_ms);
-  void handle(ClientFetch message, std::uint64_t now_ms);
-  void handle(ClientHistory message, std::uint64_t now_ms);
-  void handle(ClientManage message, std::uint64_t now_ms);
-  void handle(ClientDelivered message, std::uint64_t now_ms);
-  void handle(ClientGone message, std::uint64_t now_ms);
-  void handle(SendsAnswered message, std::uint64_t now_ms);
-  void handle(LoginAnswered message, std::uint64_t now_ms);
-  void handle(AckAnswered message, std::uint64_t now_ms);
-  void handle(FetchAnswered message, std::uint64_t now_ms);
-  void handle(const MailboxPush& message, std::uint64_t now_ms);
-  void handle(ManageAnswered message, std::uint64_t now_ms);
-  void handle(AttemptsAnswered message, std::uint64_t now_ms);
-  void handle(const MessagesEnded& message, std::uint64_t now_ms);
-  void handle(ParkingRule message, std::uint64_t now_ms);
-  void handle(const SessionExplain& message, std::uint64_t now_ms);
-  void handle(SessionExplained message, std::uint64_t now_ms);
-  void handle(SessionEvicted message, std::uint64_t now_ms);
-  void handle(LeaderAnnounced message, std::uint64_t now_ms);
+  void handle(SessionEvent&& event, std::uint64_t now_ms);
   void wake(std::uint64_t now_ms);
 
  private:

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <optional>
 #include <utility>
-#include <variant>
 
 #include <caf/all.hpp>
 
@@ -33,10 +32,7 @@ class SessionState : public SessionHost {
     session_->start(now_ms());
   }
 
-  template <class Message>
-  void handle(Message& message) {
-    session_->handle(std::move(message), now_ms());
-  }
+  void handle(SessionEvent&& event) { session_->handle(std::move(event), now_ms()); }
 
   void timer_fired(const TimerFired& timer) {
     timers_.fired(timer.number);
@@ -79,7 +75,7 @@ caf::behavior session_actor(SessionActor* self, SessionOptions options, std::sha
   auto& state = self->state;
   state.start(std::move(options), std::move(client), std::move(router), *clock);
   return {
-      [&state](SessionMessage& message) { std::visit([&state](auto& what) { state.handle(what); }, message.what); },
+      [&state](SessionMessage& message) { state.handle(std::move(message.what)); },
       [&state](TimerFired& timer) { state.timer_fired(timer); },
   };
 }

@@ -231,7 +231,7 @@ void ShardImpl::handle(ShardAttempts message) {
 void ShardImpl::handle(ShardRegister message) {
   if (gives_back(message)) return;
   if (auto error = late_registration(message)) {
-    audience_->remove(ShardUnregister{message.session, message.user, message.device});
+    audience_->remove(ShardUnregister{message.session, message.user, message.device, message.node});
     return message.from->post(SessionEvicted{std::move(*error)});
   }
   audience_->add(std::move(message), clock_.monotonic_ms());

@@ -20,6 +20,8 @@ class Audience {
 
   void add(ShardRegister registration, std::uint64_t now_ms);
   void remove(const ShardUnregister& registration) { presence_.remove(registration); }
+  // A node is no more, and its sessions with it.
+  void remove_node(NodeId node) { presence_.remove_node(node); }
   // They register again with the new leader.
   void clear();
 

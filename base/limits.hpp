@@ -43,6 +43,9 @@ inline constexpr std::uint64_t kNackDelayMsMax = 3'600'000;  // longest delay a 
 inline constexpr std::size_t kSendsInFlightMax = 8192;       // messages a session has under way to shards
 inline constexpr std::size_t kDevicesPerUserMax = 64;        // cursors of one mailbox
 inline constexpr std::uint32_t kRetryAfterMs = 100;          // advice given with kOverloaded
+// A session asks again what a shard left without an outcome because its leader changed: first after this …
+inline constexpr std::uint32_t kAskAgainFirstMs = 10;
+inline constexpr std::uint32_t kAskAgainMaxMs = 500;  // … doubling to this, until the request's own deadline
 
 // ---- the life of a message
 inline constexpr std::uint64_t kTtlMsMax = 366ull * 24 * 3600 * 1000;  // longest time to live a message may ask for

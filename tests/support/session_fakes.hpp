@@ -90,9 +90,10 @@ struct FakeSessionPort final : SessionPort {
   void post(SessionExplain) override {}
   void post(SessionExplained message) override { explained.push_back(std::move(message)); }
   void post(SessionEvicted) override {}
-  void post(LeaderAnnounced) override {}
+  void post(LeaderAnnounced message) override { announced.push_back(message); }
 
   std::vector<SessionExplained> explained;
+  std::vector<LeaderAnnounced> announced;
 };
 
 inline UserId user(const std::string& name) { return UserId::trusted(name); }

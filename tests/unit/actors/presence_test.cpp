@@ -140,5 +140,69 @@ TEST_F(PresenceTest, RegistrationBeyondTheBoundIsEvictedAndSaysWhy) {
   EXPECT_EQ(small.size(), 1u);
 }
 
+// ---- sessions of several nodes, whose ids mean nothing to each other
+
+class PresenceOfNodes : public PresenceTest {
+ protected:
+  ShardRegister of_node(const std::shared_ptr<RecordingSession>& port, std::uint64_t node, SessionId session,
+                        std::string_view name = "phone", const UserId& user = kAlice) {
+    ShardRegister one = registration(port, session, name, true, user);
+    one.node = NodeId(node);
+    return one;
+  }
+};
+
+TEST_F(PresenceOfNodes, TheSameIdOfAnotherNodeIsAnotherSession) {
+  presence.add(of_node(older, 1, 7));
+  presence.add(of_node(newer, 2, 7));
+  ASSERT_TRUE(older->evicted.has_value());
+  EXPECT_FALSE(newer->evicted.has_value());
+  presence.remove(ShardUnregister{7, kAlice, device("phone"), NodeId(1)});
+  presence.push({message(kAlice, 1)});
+  EXPECT_THAT(newer->pushed(), ElementsAre(1)) << "the other's goodbye is not its own";
+  presence.remove(ShardUnregister{7, kAlice, device("phone"), NodeId(2)});
+  EXPECT_TRUE(presence.empty());
+}
+
+TEST_F(PresenceOfNodes, TheLaterLoginWinsWhateverTheIdsAre) {
+  ShardRegister late = of_node(older, 1, 3), early = of_node(newer, 2, 900);
+  late.order = {77, 6}, early.order = {77, 5};
+  presence.add(late);
+  presence.add(early);
+  EXPECT_TRUE(newer->evicted.has_value());
+  EXPECT_FALSE(older->evicted.has_value());
+}
+
+TEST_F(PresenceOfNodes, WithoutAnOrderTheOneThatComesLaterWinsThoughItsIdIsTheSmaller) {
+  presence.add(of_node(older, 1, 900));
+  presence.add(of_node(newer, 2, 3));
+  EXPECT_TRUE(older->evicted.has_value());
+  EXPECT_FALSE(newer->evicted.has_value());
+}
+
+TEST_F(PresenceOfNodes, ANodeThatDiedLeavesNoRegistrationBehindAndTakesNobodyElses) {
+  presence.add(of_node(older, 1, 1, "phone"));
+  presence.add(of_node(newer, 2, 1, "laptop"));
+  presence.add(of_node(older, 1, 2, "phone", kBob));
+  presence.remove_node(NodeId(1));
+  presence.remove_node(NodeId(9));
+  EXPECT_EQ(presence.size(), 1u);
+  EXPECT_FALSE(older->evicted.has_value()) << "nobody is left to be told";
+  presence.push({message(kAlice, 1), message(kBob, 1)});
+  EXPECT_THAT(older->pushed(), IsEmpty());
+  EXPECT_THAT(newer->pushed(), ElementsAre(1));
+  EXPECT_EQ(presence.digest_of(NodeId(1)), RegistrationDigest());
+  EXPECT_EQ(presence.digest_of(NodeId(2)).count(), 1u);
+}
+
+TEST_F(PresenceOfNodes, ADigestFollowsASessionThatMovesToAnotherNode) {
+  presence.add(of_node(older, 1, 1));
+  presence.add(of_node(newer, 2, 1));
+  EXPECT_EQ(presence.digest_of(NodeId(1)).count(), 0u);
+  EXPECT_EQ(presence.digest_of(NodeId(2)).count(), 1u);
+  presence.evict(kAlice, device("phone"), Error{});
+  EXPECT_EQ(presence.digest_of(NodeId(2)), RegistrationDigest());
+}
+
 }  // namespace
 }  // namespace earshot::actors

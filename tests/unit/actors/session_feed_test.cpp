@@ -189,6 +189,8 @@ TEST_F(SessionFeed, NewLeaderIsReadFromSincePushesMayHaveGoneNowhere) {
   home().log.clear();
   session_->handle(LeaderAnnounced{shard_of(user("alice"), kShards), Term(2)}, now_);
   EXPECT_EQ(home().log, (std::vector<std::string>{"register push", "fetch"}));
+  EXPECT_EQ(home().fetches.back().after, seq(0)) << "what the window holds may have ended";
+  answer_read(batch_of(1, 2, 3));
   EXPECT_EQ(home().fetches.back().after, seq(2));
   answer_read(batch_of(3, 3, 3));
   EXPECT_EQ(delivered(1), numbers(3, 3));

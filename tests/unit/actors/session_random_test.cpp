@@ -2,14 +2,16 @@
 #include <map>
 #include <set>
 
+#include "actors/shard_refusals.hpp"
 #include "base/random.hpp"
 #include "tests/support/seed.hpp"
 #include "tests/support/session_fakes.hpp"
 
 // Random life of one session against a model of a mailbox and a model of a client. The client loses whole deliveries
 // (as a process does that dies between receiving and storing), takes them in late, acks late or never, nacks,
-// refetches; the shard answers late, fails, loses pushes with its leadership, loses stored messages. Whatever happens,
-// the client ends with everything, and with nothing out of its place.
+// refetches; the shard answers late, fails, loses pushes with its leadership, loses stored messages; pushes come
+// late, doubled, out of order or never. Whatever happens, the client ends with everything, and with nothing out of its
+// place.
 namespace earshot::tests {
 namespace {
 
@@ -49,13 +51,18 @@ class RandomLife : public SessionTest {
       case 6: client_nacks(); break;
       case 7: advance(random_->below(kFirstMs)); break;
       case 8:
-        if (random_->chance(0.2)) session_->handle(LeaderAnnounced{shard_of(user("alice"), kShards), Term(2)}, now_);
+        if (random_->chance(0.2)) announce();
+        if (random_->chance(0.5)) late_pushes_arrive(1);
         break;
     }
   }
 
   // From here on nothing fails any more.
   void settle_down() {
+    late_pushes_arrive(late_.size());
+    if (std::exchange(is_push_missing_, false)) {
+      session_->handle(LeaderAnnounced{shard_of(user("alice"), kShards), Term(term_), true}, now_);
+    }
     answer_shard(false);
     receive(false);
     // Nothing repeats what a sequence-only client lost last: it asks, as it does after each new connection.
@@ -65,6 +72,13 @@ class RandomLife : public SessionTest {
     check();
   }
 
+  // A new leader; or the same one, and something got lost on the way from it.
+  void announce() {
+    const bool again = random_->chance(0.3);
+    if (!again) ++term_;
+    session_->handle(LeaderAnnounced{shard_of(user("alice"), kShards), Term(term_), again}, now_);
+  }
+
   void append() {
     const std::uint64_t count = random_->between(1, 6);
     const std::uint64_t first = last_ + 1;
@@ -72,10 +86,7 @@ class RandomLife : public SessionTest {
     for (std::uint64_t s = first; s <= last_; ++s) {
       if (random_->chance(0.05)) lost_.insert(s);
     }
-    if (!random_->chance(0.85)) {  // pushed to nobody: the leader is gone, a new one says so
-      session_->handle(LeaderAnnounced{shard_of(user("alice"), kShards), Term(3)}, now_);
-      return;
-    }
+    if (random_->chance(0.15)) return announce();  // pushed to nobody: the leader is gone, a new one says so
     MailboxPush push;
     for (std::uint64_t s = first; s <= last_; ++s) {
       if (!lost_.contains(s)) push.messages.push_back(std::make_shared<const IncomingMessage>(incoming(s)));
@@ -85,7 +96,23 @@ class RandomLife : public SessionTest {
       lost_.erase(last_);
       push.messages.push_back(std::make_shared<const IncomingMessage>(incoming(last_)));
     }
-    session_->handle(std::move(push), now_);
+    if (random_->chance(0.05)) {  // lost between two nodes, which will notice
+      is_push_missing_ = true;
+      return;
+    }
+    if (random_->chance(0.1)) late_.push_back(push);  // and so doubled, or overtaken by others
+    if (late_.empty() || random_->chance(0.7))
+      session_->handle(std::move(push), now_);
+    else
+      late_.push_back(std::move(push));
+  }
+
+  void late_pushes_arrive(std::size_t count) {
+    for (; count > 0 && !late_.empty(); --count) {
+      const auto one = late_.begin() + static_cast<std::ptrdiff_t>(random_->below(late_.size()));
+      session_->handle(std::move(*one), now_);
+      late_.erase(one);
+    }
   }
 
   Batch read(const ShardFetch& request) const {
@@ -107,13 +134,13 @@ class RandomLife : public SessionTest {
     for (; reads_answered_ < home().fetches.size(); ++reads_answered_) {
       const ShardFetch request = home().fetches[reads_answered_];
       Result<Batch> batch = read(request);
-      if (fails) batch = fail(ErrorCode::kUnavailable, "", "");
+      if (fails) batch = fail(some_error());
       session_->handle(FetchAnswered{request.request, std::move(batch)}, now_);
     }
     for (; acks_answered_ < home().acks.size(); ++acks_answered_) {
       const ShardAck request = home().acks[acks_answered_];
       if (fails) {
-        session_->handle(AckAnswered{request.request, fail(ErrorCode::kOverloaded, "", "")}, now_);
+        session_->handle(AckAnswered{request.request, fail(some_error())}, now_);
         continue;
       }
       committed_above_.insert(request.command.above.begin(), request.command.above.end());
@@ -122,6 +149,8 @@ class RandomLife : public SessionTest {
       session_->handle(AckAnswered{request.request, seq(cursor_)}, now_);
     }
   }
+
+  Error some_error() { return random_->chance(0.5) ? refusals::lost() : refusals::overloaded(""); }
 
   // The client takes the oldest delivery in and stores it, or loses it.
   void receive(bool loses) {
@@ -217,6 +246,9 @@ class RandomLife : public SessionTest {
   std::set<Sequence> committed_above_;
   std::size_t reads_answered_ = 0;
   std::size_t acks_answered_ = 0;
+  std::uint64_t term_ = 1;
+  std::vector<MailboxPush> late_;
+  bool is_push_missing_ = false;
   // the client
   std::set<std::uint64_t> have_;
   std::uint64_t contiguous_ = 0;  // LastReceivedSeqID
