@@ -81,6 +81,10 @@ void Exchange::send(ShardId shard, const cluster::PeerMessage& message) {
   peers_.send(message.to, {cluster::PeerTopic::kRaft, shard, shared(message.body)});
 }
 
+void Exchange::send_seed(ShardId shard, NodeId to, std::string bytes) {
+  peers_.send(to, {cluster::PeerTopic::kSeed, shard, shared(std::move(bytes))});
+}
+
 void Exchange::leader_is(ShardId shard, Route::Leader leader) {
   const bool is_news = routes_[shard.value]->set_leader(leader);
   if (!is_news) return;

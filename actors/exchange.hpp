@@ -52,6 +52,7 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
 
   // ---- from the shards of this node
   void send(ShardId shard, const cluster::PeerMessage& message);
+  void send_seed(ShardId shard, NodeId to, std::string bytes);
   // As the shard's replica knows it; node 0: not at all.
   void leader_is(ShardId shard, Route::Leader leader);
   void given_back(ShardId shard, ShardRequest request, std::uint8_t hops) {

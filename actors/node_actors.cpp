@@ -137,6 +137,7 @@ ShardOptions NodeActors::shard_options(ShardId shard, std::uint32_t seed) const 
   options.replica.faults = setup_.faults.replica;
   options.flush_interval_ms = setup_.config.flush_interval_ms;
   options.overlay_flush_bytes = setup_.config.overlay_flush_bytes;
+  options.random = checksum_of("fetches", setup_.seed + shard.value);
   options.gauge = gauges_[shard.value];
   options.faults = setup_.faults;
   return options;
@@ -174,10 +175,10 @@ Status NodeActors::start(std::function<void(Status)> opened) {
   auto openings = std::make_shared<Openings>(setup_.shard_count, std::move(opened));
   for (std::uint16_t shard = 0; shard < setup_.shard_count; ++shard) {
     const auto seed = static_cast<std::uint32_t>(random.next());
-    shard_actors_.push_back(
-        spawn_shard(system_, ShardSetup{shard_options(ShardId(shard), seed), setup_.state, std::move((*logs)[shard]),
-                                        budgets_, setup_.clock, log_writer, state_writer, places_, exchange_,
-                                        [openings](Status status) { openings->report(std::move(status)); }}));
+    shard_actors_.push_back(spawn_shard(
+        system_, ShardSetup{shard_options(ShardId(shard), seed), setup_.state, std::move((*logs)[shard]), setup_.log,
+                            budgets_, setup_.clock, log_writer, state_writer, places_, exchange_,
+                            [openings](Status status) { openings->report(std::move(status)); }}));
     shards_->add(shard, shard_actors_.back());
   }
   return {};

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "actors/node_faults.hpp"
@@ -37,6 +39,10 @@ class ShardHost {
   // All positions that the shard keeps have been told.
   virtual void tell_all_told() = 0;
   virtual void send_to_peer(cluster::PeerMessage message) = 0;
+  // A cluster::SeedMessage.
+  virtual void send_seed(NodeId to, std::string bytes) = 0;
+  // As storage::LogStore::read().
+  virtual Result<std::vector<storage::LogEntry>> read_log(LogIndex first, LogIndex last, std::size_t bytes_max) = 0;
   // Who leads the shard; 0: nobody that is known. Before anything comes from a change of it.
   virtual void leader_is(NodeId leader, Term term) = 0;
   // Asked of a replica that does not lead, which has done nothing about it.
@@ -49,6 +55,7 @@ struct ShardOptions {
   cluster::Replica::Options replica;
   std::uint64_t flush_interval_ms = limits::kFlushIntervalMs;
   std::uint64_t overlay_flush_bytes = limits::kOverlayFlushBytes;
+  std::uint64_t random = 0;  // of this process and shard: no other has the same
   std::shared_ptr<ShardGauge> gauge = std::make_shared<ShardGauge>();  // for whoever watches
   NodeFaults faults;                                                   // for mutation tests only
 };
@@ -59,6 +66,7 @@ struct ShardOptions {
 //  * A request is answered when its entry is applied; if another leader's entry took its place: kUnavailable.
 //  * At most entries_in_flight_max entries are submitted and not applied; meanwhile requests gather (the batch grows as
 //    the disk slows), within shard_pending_*_max: then Held / error kOverloaded with a retry-after.
+//  * A replica whose state is damaged, or too far behind, fetches it from the leader and has none meanwhile.
 //  * Only a leader does what it is asked; any other replica gives requests back.
 //  * A new leader announces itself, drains what its outbox holds, and serves from the committed state.
 //  * Whoever moves is told of before the answer; all positions are told after the start, page by page, while it serves.
@@ -86,6 +94,8 @@ class Shard {
   virtual void handle(ShardTransfer message) = 0;
   virtual void handle(ShardTransferred message) = 0;
   virtual void receive(const cluster::PeerMessage& message) = 0;
+  // A cluster::SeedMessage; one that makes no sense is dropped.
+  virtual void receive_seed(NodeId from, std::string_view bytes) = 0;
   virtual void gather() = 0;
   virtual void scan_positions() = 0;
   virtual void persisted(std::uint64_t ticket) = 0;

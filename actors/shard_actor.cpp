@@ -54,6 +54,12 @@ class ShardActor final : public caf::event_based_actor, private ShardHost {
   void send_to_peer(cluster::PeerMessage message) override {
     if (setup_->exchange) setup_->exchange->send(setup_->options.id, message);
   }
+  void send_seed(NodeId to, std::string bytes) override {
+    if (setup_->exchange) setup_->exchange->send_seed(setup_->options.id, to, std::move(bytes));
+  }
+  Result<std::vector<storage::LogEntry>> read_log(LogIndex first, LogIndex last, std::size_t bytes_max) override {
+    return setup_->log_store->read(setup_->options.id, first, last, bytes_max);
+  }
   void leader_is(NodeId leader, Term term) override {
     if (setup_->exchange) setup_->exchange->leader_is(setup_->options.id, {leader, term});
   }
@@ -142,6 +148,7 @@ void ShardActor::from_peer(FromPeer& message) {
     case cluster::PeerTopic::kRaft:
       return shard_->receive(cluster::PeerMessage{message.from, setup_->options.replica.self, *message.body});
     case cluster::PeerTopic::kCall: return called(message);
+    case cluster::PeerTopic::kSeed: return shard_->receive_seed(message.from, *message.body);
     default: return;
   }
 }

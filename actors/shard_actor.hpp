@@ -10,6 +10,7 @@
 #include "actors/places.hpp"
 #include "actors/ports.hpp"
 #include "actors/shard.hpp"
+#include "storage/log_store.hpp"
 
 namespace earshot::actors {
 
@@ -18,6 +19,7 @@ struct ShardSetup {
   ShardOptions options;
   storage::Environment* state = nullptr;  // outlives the actor, as does the clock
   storage::LoadedLog log;
+  storage::LogStore* log_store = nullptr;  // outlives the actor
   std::shared_ptr<NodeBudgets> budgets;
   const Clock* clock = nullptr;
   caf::actor log_writer;

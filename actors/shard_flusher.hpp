@@ -7,6 +7,7 @@
 #include "actors/shard_budget.hpp"
 #include "actors/shard_flush.hpp"
 #include "base/ids.hpp"
+#include "cluster/seed_feeder.hpp"
 #include "cluster/shard_machine.hpp"
 
 namespace earshot::actors {
@@ -17,8 +18,9 @@ class ShardHost;
 // flush at a time. Thread: owned by the shard.
 class ShardFlusher {
  public:
-  ShardFlusher(cluster::ShardMachine& machine, ShardHost& host, std::shared_ptr<NodeBudgets> budgets,
-               FlushSchedule schedule);
+  // `feeder` hears of every flush.
+  ShardFlusher(cluster::ShardMachine& machine, cluster::SeedFeeder& feeder, ShardHost& host,
+               std::shared_ptr<NodeBudgets> budgets, FlushSchedule schedule);
   ~ShardFlusher();
   ShardFlusher(const ShardFlusher&) = delete;
   ShardFlusher& operator=(const ShardFlusher&) = delete;
@@ -28,23 +30,26 @@ class ShardFlusher {
   // What was written is committed. Returns the index that it leads up to.
   LogIndex flushed();
 
-  [[nodiscard]] bool is_flushing() const { return flushing_; }
+  [[nodiscard]] bool is_flushing() const { return overlay_ != nullptr; }
   // Nothing is being written, and nothing is left to be.
-  [[nodiscard]] bool is_done() const { return !flushing_ && !has_unflushed(); }
+  [[nodiscard]] bool is_done() const { return !is_flushing() && !has_unflushed(); }
   // When flush_if_due() has something to do by the time alone; 0: never.
-  [[nodiscard]] std::uint64_t due_at() const { return flushing_ ? 0 : schedule_.due_at(); }
+  [[nodiscard]] std::uint64_t due_at() const { return is_flushing() ? 0 : schedule_.due_at(); }
 
  private:
   // Entries are applied that no frozen overlay covers.
   [[nodiscard]] bool has_unflushed() const { return machine_.applied_index() > frozen_index_; }
+  [[nodiscard]] bool rests(std::uint64_t now_ms);
 
   cluster::ShardMachine& machine_;
+  cluster::SeedFeeder& feeder_;
   ShardHost& host_;
   const std::shared_ptr<NodeBudgets> budgets_;
   FlushSchedule schedule_;
-  bool flushing_ = false;
-  LogIndex frozen_index_;           // the newest frozen overlay leads up to here
-  std::size_t budgeted_bytes_ = 0;  // our part of budgets_->overlay
+  std::shared_ptr<const storage::FrozenOverlay> overlay_;  // being written; null: none is
+  std::uint64_t rests_since_ms_ = 0;                       // 0: it does not
+  LogIndex frozen_index_;                                  // the newest frozen overlay leads up to here
+  std::size_t budgeted_bytes_ = 0;                         // our part of budgets_->overlay
 };
 
 }  // namespace earshot::actors

@@ -45,8 +45,8 @@ FaultInjector::FaultInjector(World& world, std::vector<SimNode*> nodes, Network&
     if (!random_.chance(share)) continue;
     const auto fault = static_cast<Fault>(i);
     const std::uint64_t times = random_.between(1, 3);
-    // A replica that is damaged needs the others to be whole again.
-    if (peers_ != nullptr && (fault == Fault::kMessageDamaged || fault == Fault::kLogDamaged)) continue;
+    // A node whose log is damaged has to be made anew.
+    if (peers_ != nullptr && fault == Fault::kLogDamaged) continue;
     kinds_.insert(kinds_.end(), times, fault);
   }
   every_ms_ = random_.between(300, 5'000);
@@ -89,7 +89,7 @@ void FaultInjector::strike(Fault fault) {
     case Fault::kBodyFlips:
       network_.set_flips(static_cast<std::uint32_t>(random_.between(1, 500)));
       return later(random_.between(1, 10'000), [this] { network_.set_flips(0); });
-    case Fault::kMessageDamaged: return damage_message(any_node());
+    case Fault::kMessageDamaged: return damage_message(*nodes_.front());  // of a cluster a minority may be damaged
     case Fault::kLogDamaged: return damage_log(any_node());
     case Fault::kPartition:
     case Fault::kOneWayPartition: return partition(fault == Fault::kOneWayPartition);
@@ -120,7 +120,9 @@ void FaultInjector::stop_node(SimNode& node) {
 }
 
 void FaultInjector::damage_message(SimNode& node) {
-  if (const auto damaged = node.damage_a_message(random_)) history_.message_damaged(damaged->first, damaged->second);
+  const auto damaged = node.damage_a_message(random_);
+  // Other replicas have it.
+  if (damaged && peers_ == nullptr) history_.message_damaged(damaged->first, damaged->second);
 }
 
 // Nothing is served from a log that fails its checksums: the node does not start until the record is whole again.

@@ -156,7 +156,8 @@ void Network::node_stops(const Host& host) {
   const Error reason{ErrorCode::kUnavailable, "", "the node is shutting down", limits::kRetryAfterMs, 0};
   for (const auto& each : connections_) {
     const auto connection = each.lock();
-    if (connection && &connection->host == &host && connection->server) std::shared_ptr(connection->server)->end(reason);
+    if (connection && &connection->host == &host && connection->server)
+      std::shared_ptr(connection->server)->end(reason);
   }
 }
 

@@ -18,9 +18,7 @@ class PeerNetwork::Way final : public cluster::Peers {
   Way(PeerNetwork& network, NodeId node) : network_(network), node_(node) {}
 
   bool send(NodeId to, cluster::PeerFrame frame) override { return network_.send(node_, to, std::move(frame)); }
-  [[nodiscard]] bool is_up(NodeId node) const override {
-    return network_.up_.contains({node_, node});
-  }
+  [[nodiscard]] bool is_up(NodeId node) const override { return network_.up_.contains({node_, node}); }
   void set_nodes(std::vector<cluster::PeerNode>) override {}
 
  private:

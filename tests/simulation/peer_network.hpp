@@ -37,7 +37,8 @@ class PeerNetwork {
     std::uint32_t late = 0;  // by up to two seconds
   };
 
-  PeerNetwork(World& world, std::uint64_t delay_ms_max) : world_(world), random_(world.fork()), delay_ms_max_(delay_ms_max) {}
+  PeerNetwork(World& world, std::uint64_t delay_ms_max)
+      : world_(world), random_(world.fork()), delay_ms_max_(delay_ms_max) {}
 
   // The way out of a node. Outlives its runs.
   std::unique_ptr<cluster::Peers> attach(NodeId node, End& end);
@@ -54,8 +55,8 @@ class PeerNetwork {
   [[nodiscard]] std::vector<NodeId> nodes() const;
 
   // For the checkers: sees every frame as it is sent.
-  std::function<void(NodeId from, NodeId to, const cluster::PeerFrame&)> sent =
-      [](NodeId, NodeId, const cluster::PeerFrame&) {};
+  std::function<void(NodeId from, NodeId to, const cluster::PeerFrame&)> sent = [](NodeId, NodeId,
+                                                                                   const cluster::PeerFrame&) {};
 
  private:
   class Way;

@@ -20,8 +20,7 @@ SimCluster::SimCluster(World& world, std::uint32_t nodes, const NodeOptions& opt
   if (nodes > 1) {
     network_.emplace(world, kPeerDelayMsMax);
     network_->sent = [this](NodeId from, NodeId, const cluster::PeerFrame& frame) { note(from, frame); };
-    for (std::uint64_t id = 1; id <= nodes; ++id)
-      of_one.members.push_back({NodeId(id), address_of(NodeId(id)), true});
+    for (std::uint64_t id = 1; id <= nodes; ++id) of_one.members.push_back({NodeId(id), address_of(NodeId(id)), true});
   }
   for (std::uint64_t id = 1; id <= nodes; ++id) {
     of_one.id = NodeId(id);

@@ -17,7 +17,8 @@ namespace earshot::simulation {
 // The nodes of one cluster, and the network between them.
 class SimCluster {
  public:
-  SimCluster(World& world, std::uint32_t nodes, const NodeOptions& options, const std::function<void(const Error&)>& failed);
+  SimCluster(World& world, std::uint32_t nodes, const NodeOptions& options,
+             const std::function<void(const Error&)>& failed);
 
   // All of them.
   void start();

@@ -45,9 +45,7 @@ SimNode::SimNode(World& world, NodeOptions options, PeerNetwork* peers, std::fun
   machine_.set_after_turn([this](caf::actor_id actor) { after_turn(actor); });
 }
 
-SimNode::~SimNode() {
-  crash();
-}
+SimNode::~SimNode() { crash(); }
 
 // ---- life and death
 

@@ -17,7 +17,8 @@ int main(int argc, char** argv) {
   std::uint64_t seeds = 50, first = 1, minutes = 0;
   std::uint32_t nodes = 1;
   bool trace = false, plain = false;
-  CLI::App app("Runs a node, or several, with their clients in one thread on virtual time, with faults, one run per seed.");
+  CLI::App app(
+      "Runs a node, or several, with their clients in one thread on virtual time, with faults, one run per seed.");
   app.add_option("--seeds", seeds, "how many runs")->capture_default_str();
   const auto* seed = app.add_option("--seed", first, "the first seed; alone: only this one")->capture_default_str();
   app.add_option("--minutes", minutes, "go on for so many minutes, whatever --seeds says");

@@ -27,7 +27,8 @@ constexpr std::uint64_t kLookEveryMs = 2'000;
 // A session whose client vanished ends by keep-alive.
 constexpr std::uint64_t kSessionsEndMs = 130'000;
 constexpr std::uint64_t kLastRoundsMs = 30'000;  // of who looks after what is parked
-constexpr std::uint64_t kElectedMs = 10'000;    // a cluster that has started has leaders by then, and all is applied
+constexpr std::uint64_t kElectedMs = 10'000;     // a cluster that has started has leaders by then, and all is applied
+constexpr int kDigestLooks = 30;                 // until a replica has fetched its state
 constexpr std::int64_t kNothingDueMs = 11 * 3'600'000;
 
 class Simulation {
@@ -180,20 +181,30 @@ class Simulation {
                        " connected, " + std::to_string(stats.store_failures) + " refused by its store");
   }
 
-  // Of every shard, the same on all nodes.
+  // Of every shard of a node; 0 where it cannot be told: a record is damaged, or the state is being fetched.
+  std::vector<std::uint64_t> digests_of(SimNode& node) {
+    auto digests = std::make_shared<std::vector<std::uint64_t>>();
+    node.digests([digests](const std::vector<Result<std::uint64_t>>& results) {
+      for (const auto& result : results) digests->push_back(result.value_or(0));
+    });
+    run_for(1'000);
+    if (digests->empty()) history_.violation("the shards do not tell their digests");
+    return *digests;
+  }
+
+  // The same on all nodes: at once, unless one of them has to fetch its state.
   std::vector<std::uint64_t> digests() {
-    std::vector<std::uint64_t> all;
-    for (SimNode* node : cluster_.nodes()) {
-      auto digests = std::make_shared<std::vector<std::uint64_t>>();
-      node->digests([digests](const std::vector<Result<std::uint64_t>>& results) {
-        for (const auto& result : results) digests->push_back(result.value_or(0));  // a damaged record has none
-      });
-      run_for(1'000);
-      if (digests->empty()) history_.violation("the shards do not tell their digests");
-      if (!all.empty() && *digests != all) history_.violation("replicas at rest differ");
-      all = *digests;
+    for (int i = 0;; ++i) {
+      std::vector<std::vector<std::uint64_t>> all;
+      for (SimNode* node : cluster_.nodes()) all.push_back(digests_of(*node));
+      const bool are_told = all.size() == 1 || std::ranges::none_of(all, [](const auto& digests) {
+                              return std::ranges::find(digests, 0u) != digests.end();
+                            });
+      if (!are_told && i < kDigestLooks && !failed()) continue;
+      if (std::ranges::any_of(all, [&](const auto& digests) { return digests != all.front(); }))
+        history_.violation("replicas at rest differ");
+      return all.front();
     }
-    return all;
   }
 
   // The state that lived and the one that is made from disk and log are the same; nobody is connected meanwhile.

@@ -9,7 +9,8 @@
 #include "tests/simulation/sim_node.hpp"
 #include "tests/simulation/trace.hpp"
 
-// One or several nodes with all their clients on one thread, from one seed. docs/simulation.md tells what is real in it.
+// One or several nodes with all their clients on one thread, from one seed. docs/simulation.md tells what is real in
+// it.
 namespace earshot::simulation {
 
 struct SimulationOptions {

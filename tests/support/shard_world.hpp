@@ -177,6 +177,10 @@ class ShardWorld : private actors::ShardHost {
   }
   void tell_all_told() override { all_told = true; }
   void send_to_peer(cluster::PeerMessage /*message*/) override { ADD_FAILURE() << "the only voter has nobody to send to"; }
+  void send_seed(NodeId /*to*/, std::string /*bytes*/) override { ADD_FAILURE() << "nobody asks for its state"; }
+  Result<std::vector<storage::LogEntry>> read_log(LogIndex first, LogIndex last, std::size_t bytes_max) override {
+    return store_->read(kShard, first, last, bytes_max);
+  }
   void leader_is(NodeId /*leader*/, Term /*term*/) override {}
   void give_back(actors::ShardRequest /*request*/) override { ADD_FAILURE() << "the only voter leads"; }
 

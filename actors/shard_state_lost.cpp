@@ -1,0 +1,69 @@
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+#include "actors/shard_impl.hpp"
+#include "cluster/seed_message.hpp"
+
+namespace earshot::actors {
+
+void ShardImpl::begin_fetching(bool is_damaged) {
+  flush_is_orphan_ = flush_is_orphan_ || (life_ && life_->flusher->is_flushing());
+  life_.reset();
+  fetch_.emplace(options_, host_, environment_, options_.random + ++fetches_);
+  if (is_damaged) fetch_->begin_without_state();
+  spdlog::info("shard {}: fetches its state", id_.value);
+}
+
+void ShardImpl::go_on_fetching(std::uint64_t now_ms) {
+  if (!fetch_ || flush_is_orphan_) return;
+  fetch_->go_on(replica_->leader(), now_ms);
+  if (!fetch_->is_complete()) return;
+  fetch_.reset();
+  Status ready = begin_life();
+  if (ready) ready = replica_->state_ready(life_->machine->applied_index(), now_ms);
+  if (ready) {
+    spdlog::info("shard {}: has its state again, at {}", id_.value, life_->machine->applied_index().value);
+    return;
+  }
+  spdlog::error("shard {}: the state that was fetched is of no use, it is fetched again: {}", id_.value,
+                ready.error().to_string());
+  begin_fetching(true);
+}
+
+void ShardImpl::act_on_lost_state(std::uint64_t now_ms) {
+  if (std::exchange(state_is_old_, false)) begin_fetching(false);
+  if (!std::exchange(state_is_lost_, false) || !life_) return;
+  // The only voter goes on with what it has: nobody can give it another.
+  if (const Status lost = replica_->state_lost(now_ms); !lost) return;
+  spdlog::error("shard {}: its state is damaged, and is fetched from another node", id_.value);
+  begin_fetching(true);
+}
+
+Result<std::uint64_t> ShardImpl::digest() {
+  if (!life_) return fail(ErrorCode::kUnavailable, "", "the state is being fetched");
+  auto digest = life_->machine->digest();
+  if (!digest && digest.error().code == ErrorCode::kCorrupt && !is_alone()) {
+    state_is_lost_ = true;
+    settle(clock_.monotonic_ms());
+  }
+  return digest;
+}
+
+void ShardImpl::receive_seed(NodeId from, std::string_view bytes) {
+  auto message = cluster::decode_seed_message(bytes);
+  if (!message) return;
+  const std::uint64_t now_ms = clock_.monotonic_ms();
+  const auto* request = std::get_if<cluster::SeedRequest>(&message->content);
+  if (request != nullptr && !(leads_ && life_)) return host_.send_seed(from, cluster::not_leader_answer(message->ask));
+  if (request != nullptr) {
+    auto answer = life_->feeder.answer(from, message->ask, *request, now_ms);
+    if (answer && answer->damage) state_is_lost_ = true;
+    if (answer) host_.send_seed(from, std::move(answer->bytes));
+  } else if (fetch_) {
+    fetch_->received(from, std::move(*message), now_ms);
+  }
+  settle(now_ms);
+}
+
+}  // namespace earshot::actors
