@@ -141,7 +141,7 @@ MessagesEnded read_ended(capnp::List<schema::LostRange>::Reader from, Fields& fi
 
 LeaderAnnounced read_leader(schema::LeaderAnnounced::Reader from, std::uint16_t shard_count, Fields& fields) {
   fields.require(from.getShard() < shard_count, "shard", "is no shard of this cluster");
-  return {ShardId(from.getShard()), Term(fields.positive(from.getTerm(), "term"))};
+  return {ShardId(from.getShard()), Term(fields.positive(from.getTerm(), "term")), from.getAgain(), from.getPushes()};
 }
 
 Result<AnswerContent> read_content(schema::Answer::Reader from, std::uint16_t shard_count) {
@@ -184,6 +184,11 @@ Result<AnswerContent> read_content(schema::Answer::Reader from, std::uint16_t sh
 Result<Answer> read(schema::Answer::Reader from, std::uint16_t shard_count) {
   Fields fields(Fields::Source::kWire);
   Answer answer{read_address(from.getTo(), fields), {}};
+  if (from.hasMark()) {
+    const auto mark = from.getMark();
+    fields.require(mark.getShard() < shard_count, "shard", "is no shard of this cluster");
+    answer.mark = {ShardId(mark.getShard()), Term(mark.getTerm()), mark.getNumber()};
+  }
   if (Status status = fields.finish(); !status) return fail(std::move(status.error()));
   Result<AnswerContent> content = read_content(from, shard_count);
   if (!content) return fail(std::move(content.error()));
@@ -196,6 +201,13 @@ Result<Answer> read(schema::Answer::Reader from, std::uint16_t shard_count) {
 Result<Answer> decode_answer(std::string_view bytes, std::uint16_t shard_count) {
   return decode_frame<schema::Answer>(bytes, "answer",
                                       [&](schema::Answer::Reader from) { return read(from, shard_count); });
+}
+
+Result<RegistrationDigest> decode_registrations(std::string_view bytes) {
+  return flat::read_checked<schema::Registrations>(
+      bytes, "registrations", [](schema::Registrations::Reader from) -> Result<RegistrationDigest> {
+        return RegistrationDigest(from.getCount(), from.getSum());
+      });
 }
 
 }  // namespace earshot::actors

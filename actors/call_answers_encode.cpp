@@ -212,15 +212,27 @@ void write(const LeaderAnnounced& from, schema::Answer::Builder answer) {
   auto to = answer.initLeader();
   to.setShard(from.shard.value);
   to.setTerm(from.term.value);
+  to.setAgain(from.again);
+  to.setPushes(from.pushes);
+}
+
+void write_mark(const PushMark& from, schema::Answer::Builder answer) {
+  if (from.number == 0) return;
+  auto to = answer.initMark();
+  to.setShard(from.shard.value);
+  to.setTerm(from.term.value);
+  to.setNumber(from.number);
 }
 
 // ---- pushes that are too much for one
 
+constexpr std::size_t kMarkWords = flat::words_of<schema::PushMark>();
 constexpr std::size_t kPartWordsMax = limits::kBatchBytesMax / sizeof(capnp::word);
 
 template <class Item>
 std::vector<std::string> encode_parts(const PortAddress& to, std::span<const Item> items, std::size_t count_max,
-                                      const std::function<std::size_t(const Item&)>& words_of_item) {
+                                      const std::function<std::size_t(const Item&)>& words_of_item,
+                                      const NextMark& next) {
   std::vector<std::string> parts;
   while (!items.empty()) {
     std::size_t count = 0;
@@ -230,8 +242,9 @@ std::vector<std::string> encode_parts(const PortAddress& to, std::span<const Ite
       if (count > 0 && words + more > kPartWordsMax) break;
       words += more;
     }
-    parts.push_back(encode_frame<schema::Answer>(words, [&](schema::Answer::Builder answer) {
+    parts.push_back(encode_frame<schema::Answer>(words + kMarkWords, [&](schema::Answer::Builder answer) {
       write_address(to, answer.initTo());
+      write_mark(next(), answer);
       write(items.first(count), answer);
     }));
     items = items.subspan(count);
@@ -242,44 +255,56 @@ std::vector<std::string> encode_parts(const PortAddress& to, std::span<const Ite
 }  // namespace
 
 template <class Content>
-std::string encode_answer(const PortAddress& to, const Content& content) {
-  return encode_frame<schema::Answer>(words_behind(content), [&](schema::Answer::Builder answer) {
+std::string encode_answer(const PortAddress& to, const Content& content, const PushMark& mark) {
+  const std::size_t words = words_behind(content) + (mark.number == 0 ? 0 : kMarkWords);
+  return encode_frame<schema::Answer>(words, [&](schema::Answer::Builder answer) {
     write_address(to, answer.initTo());
+    write_mark(mark, answer);
     if constexpr (requires { content.request; }) answer.setRequest(content.request);
     if constexpr (std::is_same_v<Content, ExplainAsked>) answer.setRequest(content.question.request);
     write(content, answer);
   });
 }
 
-template std::string encode_answer(const PortAddress&, const SendsAnswered&);
-template std::string encode_answer(const PortAddress&, const LoginAnswered&);
-template std::string encode_answer(const PortAddress&, const AckAnswered&);
-template std::string encode_answer(const PortAddress&, const FetchAnswered&);
-template std::string encode_answer(const PortAddress&, const MailboxPush&);
-template std::string encode_answer(const PortAddress&, const ManageAnswered&);
-template std::string encode_answer(const PortAddress&, const AttemptsAnswered&);
-template std::string encode_answer(const PortAddress&, const MessagesEnded&);
-template std::string encode_answer(const PortAddress&, const ParkingRule&);
-template std::string encode_answer(const PortAddress&, const ExplainAsked&);
-template std::string encode_answer(const PortAddress&, const SessionExplained&);
-template std::string encode_answer(const PortAddress&, const SessionEvicted&);
-template std::string encode_answer(const PortAddress&, const LeaderAnnounced&);
-template std::string encode_answer(const PortAddress&, const PositionsAnswered&);
-template std::string encode_answer(const PortAddress&, const CallRefused&);
+template std::string encode_answer(const PortAddress&, const SendsAnswered&, const PushMark&);
+template std::string encode_answer(const PortAddress&, const LoginAnswered&, const PushMark&);
+template std::string encode_answer(const PortAddress&, const AckAnswered&, const PushMark&);
+template std::string encode_answer(const PortAddress&, const FetchAnswered&, const PushMark&);
+template std::string encode_answer(const PortAddress&, const MailboxPush&, const PushMark&);
+template std::string encode_answer(const PortAddress&, const ManageAnswered&, const PushMark&);
+template std::string encode_answer(const PortAddress&, const AttemptsAnswered&, const PushMark&);
+template std::string encode_answer(const PortAddress&, const MessagesEnded&, const PushMark&);
+template std::string encode_answer(const PortAddress&, const ParkingRule&, const PushMark&);
+template std::string encode_answer(const PortAddress&, const ExplainAsked&, const PushMark&);
+template std::string encode_answer(const PortAddress&, const SessionExplained&, const PushMark&);
+template std::string encode_answer(const PortAddress&, const SessionEvicted&, const PushMark&);
+template std::string encode_answer(const PortAddress&, const LeaderAnnounced&, const PushMark&);
+template std::string encode_answer(const PortAddress&, const PositionsAnswered&, const PushMark&);
+template std::string encode_answer(const PortAddress&, const CallRefused&, const PushMark&);
 
 std::string encode_answer(const Answer& answer) {
-  return std::visit([&](const auto& content) { return encode_answer(answer.to, content); }, answer.content);
+  return std::visit([&](const auto& content) { return encode_answer(answer.to, content, answer.mark); },
+                    answer.content);
 }
 
-std::vector<std::string> encode_push(const PortAddress& to, const MailboxPush& push) {
+std::vector<std::string> encode_push(const PortAddress& to, const MailboxPush& push, const NextMark& next) {
   using Item = std::shared_ptr<const IncomingMessage>;
-  return encode_parts<Item>(to, push.messages, limits::kFetchMessagesMax,
-                            [](const Item& message) { return words_of(*message); });
+  return encode_parts<Item>(
+      to, push.messages, limits::kFetchMessagesMax, [](const Item& message) { return words_of(*message); }, next);
 }
 
-std::vector<std::string> encode_push(const PortAddress& to, const MessagesEnded& ended) {
-  return encode_parts<LostRange>(to, ended.ranges, limits::kLostRangesMax,
-                                 [](const LostRange&) { return flat::words_of<schema::LostRange>(); });
+std::vector<std::string> encode_push(const PortAddress& to, const MessagesEnded& ended, const NextMark& next) {
+  return encode_parts<LostRange>(
+      to, ended.ranges, limits::kLostRangesMax, [](const LostRange&) { return flat::words_of<schema::LostRange>(); },
+      next);
+}
+
+std::string encode_registrations(const RegistrationDigest& digest) {
+  flat::Writer writer(flat::words_of<schema::Registrations>() + flat::kChecksumWords);
+  auto to = writer.initRoot<schema::Registrations>();
+  to.setCount(digest.count());
+  to.setSum(digest.sum());
+  return flat::with_checksum(writer.take());
 }
 
 }  // namespace earshot::actors

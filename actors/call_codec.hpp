@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
 #include "actors/ports.hpp"
+#include "actors/registration_digest.hpp"
 #include "base/error.hpp"
 #include "base/ids.hpp"
 
@@ -63,22 +65,37 @@ using AnswerContent = std::variant<SendsAnswered, LoginAnswered, AckAnswered, Fe
                                    ManageAnswered, AttemptsAnswered, MessagesEnded, ParkingRule, ExplainAsked,
                                    SessionExplained, SessionEvicted, LeaderAnnounced, PositionsAnswered, CallRefused>;
 
+// A leader numbers what it pushes to a node 1, 2, 3 … within its term (push_watch.hpp).
+struct PushMark {
+  ShardId shard;
+  Term term;
+  std::uint64_t number = 0;  // 0: not numbered
+  bool operator==(const PushMark&) const = default;
+};
+
 struct Answer {
   PortAddress to;
   AnswerContent content;
+  PushMark mark = {};
 };
 
 // `Content` is an alternative of AnswerContent; MailboxPush and MessagesEnded of so many messages or ranges, and bytes,
 // as one answer may hold: see encode_push(). FetchAnswered goes without its lease.
 template <class Content>
-std::string encode_answer(const PortAddress& to, const Content& content);
+std::string encode_answer(const PortAddress& to, const Content& content, const PushMark& mark = {});
 std::string encode_answer(const Answer& answer);
 
 // What one entry brings to a mailbox may be more than fits one frame: in as many as it takes, in order; in none when
-// there is nothing to tell.
-std::vector<std::string> encode_push(const PortAddress& to, const MailboxPush& push);
-std::vector<std::string> encode_push(const PortAddress& to, const MessagesEnded& ended);
+// there is nothing to tell. `next` gives the mark of each.
+using NextMark = std::function<PushMark()>;
+std::vector<std::string> encode_push(const PortAddress& to, const MailboxPush& push, const NextMark& next);
+std::vector<std::string> encode_push(const PortAddress& to, const MessagesEnded& ended, const NextMark& next);
 
 Result<Answer> decode_answer(std::string_view bytes, std::uint16_t shard_count);
+
+// ---- what a node compares with a shard's leader
+
+std::string encode_registrations(const RegistrationDigest& digest);
+Result<RegistrationDigest> decode_registrations(std::string_view bytes);
 
 }  // namespace earshot::actors

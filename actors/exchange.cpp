@@ -14,20 +14,25 @@
 namespace earshot::actors {
 namespace {
 
+constexpr std::uint64_t kCompareTicks = 3;       // registrations are compared this often …
+constexpr std::uint64_t kCompareAllRounds = 10;  // … and this often also where there should be none
+
 storage::SharedBytes shared(std::string bytes) { return std::make_shared<const std::string>(std::move(bytes)); }
 
 // The port that the answer to this request goes to: on the node that asked.
-void set_port(ShardRequest& request, const PortAddress& from, const std::shared_ptr<Exchange>& exchange) {
+void set_port(ShardRequest& request, ShardId shard, const PortAddress& from,
+              const std::shared_ptr<Exchange>& exchange) {
   const bool is_asked = from.call != 0 || from.session != 0;
   std::visit(
       [&](auto& one) {
         if constexpr (requires { one.from; }) {
-          if (is_asked) one.from = std::make_shared<RemotePort>(exchange, from);
+          if (is_asked) one.from = std::make_shared<RemotePort>(exchange, shard, from);
         } else if constexpr (requires { one.done; }) {
           one.done = [exchange, from](Result<PositionsAnswer> answer) {
             exchange->answer(from, encode_answer(from, PositionsAnswered{std::move(answer)}));
           };
         }
+        if constexpr (requires { one.node; }) one.node = from.node;
       },
       request);
 }
@@ -95,16 +100,36 @@ void Exchange::leader_is(ShardId shard, Route::Leader leader) {
   for (const NodeId node : others_) announce(node, shard, leader.term);
 }
 
-void Exchange::announce(NodeId to, ShardId shard, Term term) {
+void Exchange::announce(NodeId to, ShardId shard, Term term, bool again) {
+  LeaderAnnounced leader{shard, term, again};
+  {
+    const std::lock_guard lock(pushes_mutex_);
+    const auto last = pushes_.find({shard, to});
+    if (last != pushes_.end() && last->second.term == term) leader.pushes = last->second.number;
+  }
   const PortAddress node{to, 0, 0};
-  answer(node, encode_answer(node, LeaderAnnounced{shard, term}));
+  answer(node, encode_answer(node, leader));
 }
 
-bool Exchange::open(const FromPeer& call, const std::function<void(ShardRequest, std::uint8_t)>& take) {
+PushMark Exchange::next_push(ShardId shard, NodeId to) {
+  const Term term = routes_[shard.value]->leader().term;
+  const std::lock_guard lock(pushes_mutex_);
+  PushMark& last = pushes_[{shard, to}];
+  if (last.term != term) last = {shard, term, 0};
+  ++last.number;
+  return last;
+}
+
+void Exchange::compared(ShardId shard, NodeId node, bool again) {
+  const Route::Leader leader = routes_[shard.value]->leader();
+  if (leader.node == self_) announce(node, shard, leader.term, again);
+}
+
+bool Exchange::open(ShardId shard, const FromPeer& call, const std::function<void(ShardRequest, std::uint8_t)>& take) {
   auto decoded = decode_call(*call.body, shard_count_);
   if (decoded) {
     if (decoded->from.node == NodeId()) decoded->from.node = call.from;
-    set_port(decoded->request, decoded->from, shared_from_this());
+    set_port(decoded->request, shard, decoded->from, shared_from_this());
     if (has_port(decoded->request)) {
       take(std::move(decoded->request), decoded->hops);
       return true;
@@ -153,6 +178,21 @@ void Exchange::tick() {
   const std::uint64_t waits_ms = 2 * limits::kRequestTimeoutMs;
   if (now_ms > waits_ms) calls_.lose_older_than(now_ms - waits_ms);
   for (const auto& route : routes_) route->try_again();
+  tell_of_doubts();
+  if (++ticks_ % kCompareTicks == 0) compare_registrations();
+}
+
+// With every leader elsewhere that has, or should have, registrations of this node; with all others now and then, who
+// may have some that are none any more.
+void Exchange::compare_registrations() {
+  const bool all = ticks_ % (kCompareTicks * kCompareAllRounds) == 0;
+  for (std::uint16_t shard = 0; shard < shard_count_; ++shard) {
+    const NodeId leader = routes_[shard]->leader().node;
+    if (leader == NodeId() || leader == self_) continue;
+    const RegistrationDigest digest = sessions_->registrations(ShardId(shard));
+    if (!all && digest.count() == 0) continue;
+    peers_.send(leader, {cluster::PeerTopic::kCluster, ShardId(shard), shared(encode_registrations(digest))});
+  }
 }
 
 // ---- from other nodes
@@ -164,11 +204,11 @@ void Exchange::received(NodeId from, cluster::PeerFrame frame) {
     case cluster::PeerTopic::kRaft:
     case cluster::PeerTopic::kCall:
     case cluster::PeerTopic::kSeed:
+    case cluster::PeerTopic::kCluster:
       // Not of this cluster, or of one that this node has no replica of: whoever sent it learns better.
       if (frame.group.value >= replicas_.size() || replicas_[frame.group.value].from_peers == nullptr) return;
       return replicas_[frame.group.value].from_peers->post(FromPeer{from, frame.topic, std::move(frame.body)});
-    case cluster::PeerTopic::kPlaces:
-    case cluster::PeerTopic::kCluster: return;
+    case cluster::PeerTopic::kPlaces: return;
   }
 }
 
@@ -182,17 +222,17 @@ void Exchange::answered(NodeId from, std::string_view bytes) {
   }
   if (answer->to.call != 0) return calls_.answered(answer->to.call, std::move(answer->content));
   if (answer->to.session == 0) {
-    const auto* leader = std::get_if<LeaderAnnounced>(&answer->content);
-    if (leader != nullptr) leader_is(leader->shard, Route::Leader{from, leader->term});
+    if (const auto* leader = std::get_if<LeaderAnnounced>(&answer->content)) announced(from, *leader);
     return;
   }
+  if (answer->mark.number != 0) pushed(answer->mark);
   const auto session = sessions_->find(answer->to.session);
   if (session == nullptr) return;
   std::visit(
       [&](auto& content) {
         using Content = std::decay_t<decltype(content)>;
         if constexpr (std::is_same_v<Content, ExplainAsked>) {
-          content.question.from = std::make_shared<RemotePort>(shared_from_this(), content.from);
+          content.question.from = std::make_shared<RemotePort>(shared_from_this(), ShardId(), content.from);
           session->post(std::move(content.question));
         } else if constexpr (requires { session->post(std::move(content)); }) {
           session->post(std::move(content));
@@ -201,12 +241,42 @@ void Exchange::answered(NodeId from, std::string_view bytes) {
       answer->content);
 }
 
+void Exchange::announced(NodeId from, const LeaderAnnounced& leader) {
+  leader_is(leader.shard, Route::Leader{from, leader.term});
+  if (routes_[leader.shard.value]->leader() != Route::Leader{from, leader.term}) return;
+  const std::lock_guard lock(pushes_mutex_);
+  const bool is_missed = watches_[leader.shard].last_is(leader.term, leader.pushes);
+  if (is_missed || leader.again) doubted_.insert(leader.shard);
+}
+
+// A session sees by itself what it missed before the push that has come; others of the shard do not.
+void Exchange::pushed(const PushMark& mark) {
+  const std::lock_guard lock(pushes_mutex_);
+  if (watches_[mark.shard].arrived(mark.term, mark.number)) doubted_.insert(mark.shard);
+}
+
+// Once for all that was missed meanwhile: what is only late is missed as well, and what it brings about may be, too.
+void Exchange::tell_of_doubts() {
+  std::set<ShardId> doubted;
+  {
+    const std::lock_guard lock(pushes_mutex_);
+    doubted.swap(doubted_);
+  }
+  for (const ShardId shard : doubted) {
+    const Route::Leader leader = routes_[shard.value]->leader();
+    if (leader.node != NodeId() && leader.node != self_) sessions_->announce(LeaderAnnounced{shard, leader.term, true});
+  }
+}
+
 void Exchange::link_up(NodeId node) {
   if (!is_set_up_.load(std::memory_order_acquire)) return;
   for (std::uint16_t shard = 0; shard < shard_count_; ++shard) {
     const Route::Leader leader = routes_[shard]->leader();
     if (leader.node == self_) announce(node, ShardId(shard), leader.term);
-    if (leader.node == node) routes_[shard]->try_again();
+    if (leader.node != node) continue;
+    routes_[shard]->try_again();
+    const std::lock_guard lock(pushes_mutex_);
+    doubted_.insert(ShardId(shard));  // what was on its way when the link broke is lost
   }
 }
 

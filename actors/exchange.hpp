@@ -4,14 +4,20 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "actors/call_codec.hpp"
 #include "actors/open_calls.hpp"
 #include "actors/ports.hpp"
+#include "actors/push_watch.hpp"
+#include "actors/registration_digest.hpp"
 #include "actors/route.hpp"
 #include "base/clock.hpp"
 #include "base/ids.hpp"
@@ -28,6 +34,8 @@ class LocalSessions {
   [[nodiscard]] virtual std::shared_ptr<SessionPort> find(SessionId session) = 0;
   // To all whose user may live in that shard.
   virtual void announce(const LeaderAnnounced& leader) = 0;
+  // Of those that are registered with the shard.
+  [[nodiscard]] virtual RegistrationDigest registrations(ShardId shard) = 0;
 };
 
 // Where a node's sessions and shards meet those of the others: who leads which shard, the routes there, calls that are
@@ -58,9 +66,15 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   void given_back(ShardId shard, ShardRequest request, std::uint8_t hops) {
     routes_[shard.value]->given_back(std::move(request), hops);
   }
-  // A call that came in from a node, as the shard takes it: answers go back to who asked. False: it is no call, which
-  // is counted, and said to who asked if that can be known.
-  bool open(const FromPeer& call, const std::function<void(ShardRequest request, std::uint8_t hops)>& take);
+  // A call that came in from a node for a shard, as the shard takes it: answers go back to who asked. False: it is no
+  // call, which is counted, and said to who asked if that can be known.
+  bool open(ShardId shard, const FromPeer& call,
+            const std::function<void(ShardRequest request, std::uint8_t hops)>& take);
+  // The mark of the next push of a shard that leads here to a session of that node.
+  PushMark next_push(ShardId shard, NodeId to);
+  // Tells a node, whose registrations with a shard that leads here do not agree with what is known here (`again`), or
+  // do.
+  void compared(ShardId shard, NodeId node, bool again);
 
   // Once a second or so: what waits or is lost without anybody knowing.
   void tick();
@@ -82,7 +96,11 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
 
  private:
   void answered(NodeId from, std::string_view bytes);
-  void announce(NodeId to, ShardId shard, Term term);
+  void announce(NodeId to, ShardId shard, Term term, bool again = false);
+  void announced(NodeId from, const LeaderAnnounced& leader);
+  void pushed(const PushMark& mark);
+  void compare_registrations();
+  void tell_of_doubts();
 
   const NodeId self_;
   const std::uint16_t shard_count_;
@@ -95,6 +113,12 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   std::vector<std::shared_ptr<Route>> routes_;
   std::shared_ptr<const Router> router_;
   OpenCalls calls_;
+  std::uint64_t ticks_ = 0;
+
+  mutable std::mutex pushes_mutex_;
+  std::map<std::pair<ShardId, NodeId>, PushMark> pushes_;  // the last to each node, of shards that lead here
+  std::map<ShardId, PushWatch> watches_;                   // of pushes from other nodes
+  std::set<ShardId> doubted_;                              // something of them was missed: sessions are told at a tick
   std::atomic<std::uint64_t> malformed_{0};
 };
 

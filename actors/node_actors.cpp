@@ -47,21 +47,22 @@ class NoInbox final : public SessionInbox {
 
 class NodeSessions final : public LocalSessions {
  public:
-  NodeSessions(NodeId self, std::shared_ptr<LiveActors> sessions, bool keeps_quiet)
-      : self_(self), sessions_(std::move(sessions)), keeps_quiet_(keeps_quiet) {}
+  NodeSessions(NodeId self, std::shared_ptr<LiveActors> sessions, std::shared_ptr<SessionDirectory> directory,
+               bool keeps_quiet)
+      : self_(self), sessions_(std::move(sessions)), directory_(std::move(directory)), keeps_quiet_(keeps_quiet) {}
   std::shared_ptr<SessionPort> find(SessionId session) override {
     auto actor = sessions_->find(session);
     return actor ? std::make_shared<SessionHandle>(std::move(*actor), PortAddress{self_, 0, session}) : nullptr;
   }
   void announce(const LeaderAnnounced& leader) override {
-    if (keeps_quiet_) return;
-    sessions_->for_each(
-        [&](const caf::actor& session) { caf::anon_send(session, SessionMessage{LeaderAnnounced(leader)}); });
+    if (!keeps_quiet_) directory_->announce(leader);
   }
+  RegistrationDigest registrations(ShardId shard) override { return directory_->digest(shard); }
 
  private:
   const NodeId self_;
   const std::shared_ptr<LiveActors> sessions_;
+  const std::shared_ptr<SessionDirectory> directory_;
   const bool keeps_quiet_;  // a planted bug
 };
 
@@ -207,7 +208,8 @@ std::shared_ptr<const Router> NodeActors::make_router() {
   std::vector<NodeId> others;
   for (const cluster::Member& member : setup_.members)
     if (member.node != setup_.id) others.push_back(member.node);
-  auto sessions = std::make_shared<NodeSessions>(setup_.id, sessions_, setup_.faults.keeps_new_leaders_quiet);
+  auto sessions =
+      std::make_shared<NodeSessions>(setup_.id, sessions_, directory_, setup_.faults.keeps_new_leaders_quiet);
   exchange_->set_up(std::move(replicas), std::move(others), std::move(sessions));
   writers_->add(kExchangeClock, spawn_exchange_clock(system_, exchange_));
   return exchange_->router();

@@ -178,7 +178,8 @@ struct SessionEvicted {  // another session of this device won, or the shard can
 struct LeaderAnnounced {
   ShardId shard;
   Term term;
-  bool again = false;  // something of this term got lost between the leader and this node's sessions
+  bool again = false;        // something of this term got lost between the leader and this node's sessions
+  std::uint64_t pushes = 0;  // between nodes: the number of the leader's last push to the node that is told
 };
 
 // Whose a request is, and whom an answer or a push goes to, on the node that asked.

@@ -20,9 +20,12 @@ void ReadGate::began(std::uint64_t number, LogIndex index, std::uint64_t now_ms)
   again_at_ms_ = now_ms + kCheckAgainMs;
 }
 
+void ReadGate::put_off(std::uint64_t now_ms) { again_at_ms_ = now_ms + kCheckAgainMs; }
+
 void ReadGate::confirmed(std::uint64_t number) {
   confirmed_ = std::max(confirmed_, number);
-  if (under_way_ != 0 && under_way_ <= confirmed_) under_way_ = 0;
+  if (under_way_ == 0 || under_way_ > confirmed_) return;
+  under_way_ = again_at_ms_ = 0;
 }
 
 std::vector<ReadGate::Read> ReadGate::take_ready(LogIndex applied) {
@@ -40,7 +43,7 @@ std::vector<ReadGate::Read> ReadGate::take_all() {
   std::ranges::move(waiting_, std::back_inserter(all));
   checked_.clear();
   waiting_.clear();
-  under_way_ = confirmed_ = 0;
+  under_way_ = confirmed_ = again_at_ms_ = 0;
   return all;
 }
 

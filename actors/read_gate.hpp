@@ -24,11 +24,13 @@ class ReadGate {
   void add(Read read) { waiting_.push_back(std::move(read)); }
   // A check is to be begun: somebody waits, and none is under way that could still be confirmed.
   [[nodiscard]] bool wants_check(std::uint64_t now_ms) const {
-    return under_way_ == 0 ? !waiting_.empty() : now_ms >= again_at_ms_;
+    return is_at_work() && now_ms >= again_at_ms_;
   }
   // It has begun, for all that wait, and those before them whose check got lost. The state shows what it has to from
   // this index on.
   void began(std::uint64_t number, LogIndex index, std::uint64_t now_ms);
+  // It could not be begun now.
+  void put_off(std::uint64_t now_ms);
   // Checks through this one are confirmed.
   void confirmed(std::uint64_t number);
   // Reads that may be answered by a state that stands there, in the order in which they came.
@@ -37,8 +39,8 @@ class ReadGate {
   [[nodiscard]] std::vector<Read> take_all();
 
   [[nodiscard]] bool empty() const { return waiting_.empty() && checked_.empty(); }
-  // When a check that is not answered is begun again; 0: none is under way.
-  [[nodiscard]] std::uint64_t wake_at() const { return under_way_ == 0 ? 0 : again_at_ms_; }
+  // When a check that is not answered, or was put off, is begun again; 0: there is none.
+  [[nodiscard]] std::uint64_t wake_at() const { return is_at_work() ? again_at_ms_ : 0; }
 
  private:
   struct Checked {
@@ -47,11 +49,13 @@ class ReadGate {
     std::vector<Read> reads;
   };
 
+  [[nodiscard]] bool is_at_work() const { return under_way_ != 0 || !waiting_.empty(); }
+
   std::vector<Read> waiting_;
   std::deque<Checked> checked_;  // by number, ascending
   std::uint64_t confirmed_ = 0;
   std::uint64_t under_way_ = 0;  // the newest check that is not confirmed; 0: none
-  std::uint64_t again_at_ms_ = 0;
+  std::uint64_t again_at_ms_ = 0;  // no check begins before
 };
 
 }  // namespace earshot::actors

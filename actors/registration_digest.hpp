@@ -14,6 +14,9 @@ namespace earshot::actors {
 // A sum, so that adding and removing are the same work, and that the same registration twice is not none.
 class RegistrationDigest {
  public:
+  RegistrationDigest() = default;
+  RegistrationDigest(std::uint64_t count, std::uint64_t sum) : count_(count), sum_(sum) {}
+
   // What one registration adds. XXH3 of each name, seeded by what stands before it: no two ways to split them agree.
   static std::uint64_t part_of(SessionId session, const UserId& user, const DeviceId& device, bool push) {
     const std::uint64_t of_user = checksum_of(user.text(), session);

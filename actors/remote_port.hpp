@@ -14,8 +14,9 @@ namespace earshot::actors {
 // A session of another node. Thread-safe.
 class RemotePort final : public SessionPort {
  public:
-  RemotePort(std::shared_ptr<Exchange> exchange, const PortAddress& address)
-      : exchange_(std::move(exchange)), address_(address) {}
+  // `shard`: who pushes to it.
+  RemotePort(std::shared_ptr<Exchange> exchange, ShardId shard, const PortAddress& address)
+      : exchange_(std::move(exchange)), shard_(shard), address_(address) {}
 
   [[nodiscard]] PortAddress address() const override { return address_; }
 
@@ -50,10 +51,12 @@ class RemotePort final : public SessionPort {
   template <class Content>
   void push(const Content& content) {
     const PortAddress session{address_.node, 0, address_.session};
-    for (std::string& bytes : encode_push(session, content)) exchange_->answer(session, std::move(bytes));
+    const auto next = [this] { return exchange_->next_push(shard_, address_.node); };
+    for (std::string& bytes : encode_push(session, content, next)) exchange_->answer(session, std::move(bytes));
   }
 
   const std::shared_ptr<Exchange> exchange_;
+  const ShardId shard_;
   const PortAddress address_;
 };
 

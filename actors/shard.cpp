@@ -16,6 +16,12 @@ namespace earshot::actors {
 
 using namespace refusals;
 
+namespace {
+
+constexpr std::uint64_t kGatherAgainMs = 50;  // what the replica did not take
+
+}  // namespace
+
 Status ShardImpl::start(const ShardOptions& options, storage::LoadedLog log) {
   const auto is_whole = storage::is_whole(environment_, id_);
   if (!is_whole) return fail(is_whole.error());
@@ -53,6 +59,7 @@ void ShardImpl::join(std::shared_ptr<const Router> router) {
 
 void ShardImpl::ask_gather() {
   if (gather_asked_ || !entries_.may_submit()) return;
+  if (gather_again_at_ms_ > clock_.monotonic_ms()) return;
   if (entries_.nothing_gathers() && !(life_ && life_->drain->has_confirms()) && !is_tick_due()) return;
   gather_asked_ = true;
   host_.gather_soon();
@@ -77,7 +84,11 @@ void ShardImpl::gather() {
     add_confirms();
   }
   const std::uint64_t now_ms = clock_.monotonic_ms();
-  if (entries_.submit(*replica_, ticks_, is_tick_due(), now_ms)) settle(now_ms);
+  const auto submitted = entries_.submit(*replica_, ticks_, is_tick_due(), now_ms);
+  if (submitted == ShardEntries::Submitted::kNothing) return;
+  // While leadership is handed over nothing is taken, and the time stays due.
+  if (submitted == ShardEntries::Submitted::kRefused) gather_again_at_ms_ = now_ms + kGatherAgainMs;
+  settle(now_ms);
 }
 
 void ShardImpl::scan_positions() {
@@ -233,6 +244,7 @@ void ShardImpl::set_timer() {
     if (other_ms != 0 && (at_ms == 0 || other_ms < at_ms)) at_ms = other_ms;
   };
   for (const std::uint64_t report_at_ms : report_.wake_times()) no_later_than(report_at_ms);
+  if (gather_again_at_ms_ > clock_.monotonic_ms()) no_later_than(gather_again_at_ms_);
   no_later_than(gate_.wake_at());
   if (fetch_) no_later_than(fetch_->wake_at());
   if (life_) {

@@ -8,6 +8,7 @@
 
 #include "actors/node_faults.hpp"
 #include "actors/ports.hpp"
+#include "actors/registration_digest.hpp"
 #include "actors/shard_budget.hpp"
 #include "actors/shard_gauge.hpp"
 #include "base/clock.hpp"
@@ -39,6 +40,8 @@ class ShardHost {
   // All positions that the shard keeps have been told.
   virtual void tell_all_told() = 0;
   virtual void send_to_peer(cluster::PeerMessage message) = 0;
+  // Whether a node's registrations are those that are known here; `again`: they are not, and are forgotten.
+  virtual void compared(NodeId node, bool again) = 0;
   // A cluster::SeedMessage.
   virtual void send_seed(NodeId to, std::string bytes) = 0;
   // As storage::LogStore::read().
@@ -96,6 +99,8 @@ class Shard {
   virtual void receive(const cluster::PeerMessage& message) = 0;
   // A cluster::SeedMessage; one that makes no sense is dropped.
   virtual void receive_seed(NodeId from, std::string_view bytes) = 0;
+  // What a node says of its sessions' registrations.
+  virtual void compare(NodeId node, const RegistrationDigest& theirs) = 0;
   virtual void gather() = 0;
   virtual void scan_positions() = 0;
   virtual void persisted(std::uint64_t ticket) = 0;

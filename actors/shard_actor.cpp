@@ -54,6 +54,9 @@ class ShardActor final : public caf::event_based_actor, private ShardHost {
   void send_to_peer(cluster::PeerMessage message) override {
     if (setup_->exchange) setup_->exchange->send(setup_->options.id, message);
   }
+  void compared(NodeId node, bool again) override {
+    if (setup_->exchange) setup_->exchange->compared(setup_->options.id, node, again);
+  }
   void send_seed(NodeId to, std::string bytes) override {
     if (setup_->exchange) setup_->exchange->send_seed(setup_->options.id, to, std::move(bytes));
   }
@@ -149,12 +152,15 @@ void ShardActor::from_peer(FromPeer& message) {
       return shard_->receive(cluster::PeerMessage{message.from, setup_->options.replica.self, *message.body});
     case cluster::PeerTopic::kCall: return called(message);
     case cluster::PeerTopic::kSeed: return shard_->receive_seed(message.from, *message.body);
+    case cluster::PeerTopic::kCluster:
+      if (const auto digest = decode_registrations(*message.body)) shard_->compare(message.from, *digest);
+      return;
     default: return;
   }
 }
 
 void ShardActor::called(const FromPeer& message) {
-  setup_->exchange->open(message, [this](ShardRequest request, std::uint8_t hops) {
+  setup_->exchange->open(setup_->options.id, message, [this](ShardRequest request, std::uint8_t hops) {
     hops_ = hops;
     std::visit([this](auto& one) { shard_->handle(std::move(one)); }, request);
     hops_ = 0;

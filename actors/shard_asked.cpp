@@ -90,6 +90,10 @@ void ShardImpl::handle(ShardUnregister message) {
   show_gauge();
 }
 
+void ShardImpl::compare(NodeId node, const RegistrationDigest& theirs) {
+  if (leads_) host_.compared(node, !life_->audience->agrees(node, theirs));
+}
+
 void ShardImpl::handle(ShardTransfer message) {
   if (gives_back(message)) return;
   if (router_ == nullptr) return;  // no way to answer yet; it is sent again
@@ -159,7 +163,10 @@ void ShardImpl::go_on_reading(std::uint64_t now_ms) {
   if (gate_.empty()) return;
   if (gate_.wants_check(now_ms)) {
     const auto check = replica_->begin_check(now_ms);
-    if (check) gate_.began(check->number, check->index, now_ms);
+    if (check)
+      gate_.began(check->number, check->index, now_ms);
+    else
+      gate_.put_off(now_ms);
     if (check && check->confirmed) gate_.confirmed(check->number);
   }
   for (ReadGate::Read& one : gate_.take_ready(replica_->applied_index())) answer_read(one);

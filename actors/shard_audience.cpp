@@ -18,7 +18,19 @@ void Audience::add(ShardRegister registration, std::uint64_t now_ms) {
   touches_.registered(now_ms);
 }
 
+bool Audience::agrees(NodeId node, const RegistrationDigest& theirs) {
+  if (presence_.digest_of(node) == theirs) {
+    doubted_.erase(node);
+    return true;
+  }
+  if (doubted_.insert(node).second) return true;
+  doubted_.erase(node);
+  presence_.remove_node(node);
+  return false;
+}
+
 void Audience::clear() {
+  doubted_.clear();
   presence_ = Presence();
   touches_ = TouchRound();
 }

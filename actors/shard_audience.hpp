@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 
 #include "actors/ports.hpp"
 #include "actors/presence.hpp"
@@ -22,6 +23,9 @@ class Audience {
   void remove(const ShardUnregister& registration) { presence_.remove(registration); }
   // A node is no more, and its sessions with it.
   void remove_node(NodeId node) { presence_.remove_node(node); }
+  // Whether a node's registrations are those that are known here. When they were not the last time either, which takes
+  // more than one that is on its way, they are forgotten: its sessions have to register again.
+  bool agrees(NodeId node, const RegistrationDigest& theirs);
   // They register again with the new leader.
   void clear();
 
@@ -45,6 +49,7 @@ class Audience {
   const ShardId shard_;
   Presence presence_;
   TouchRound touches_;
+  std::set<NodeId> doubted_;  // whose registrations did not agree the last time
 };
 
 }  // namespace earshot::actors

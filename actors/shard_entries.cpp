@@ -19,7 +19,8 @@ void ShardEntries::add(Command command, Waiter waiter) {
   batcher_.add(std::move(command), std::move(waiter), bytes);
 }
 
-bool ShardEntries::submit(cluster::Replica& replica, TickSource& ticks, bool tick_alone, std::uint64_t now_ms) {
+ShardEntries::Submitted ShardEntries::submit(cluster::Replica& replica, TickSource& ticks, bool tick_alone,
+                                             std::uint64_t now_ms) {
   std::vector<storage::SharedBytes> entries;
   std::vector<Waiters::Entry> waiting;
   const auto put = [&](Batcher::Gathered gathered) {
@@ -32,7 +33,7 @@ bool ShardEntries::submit(cluster::Replica& replica, TickSource& ticks, bool tic
   while (!batcher_.empty() && waiters_.size() + waiting.size() < limits::kEntriesInFlightMax) put(batcher_.take());
   // The time alone. Not refused when the disk is full: what it ends makes room.
   if (entries.empty() && tick_alone) put(Batcher::Gathered{});
-  if (entries.empty()) return false;
+  if (entries.empty()) return Submitted::kNothing;
 
   // An entry is applied only after its write is reported, so none of these can be applied inside submit().
   const auto first = replica.submit(std::move(entries), now_ms);
@@ -46,7 +47,7 @@ bool ShardEntries::submit(cluster::Replica& replica, TickSource& ticks, bool tic
     entry.term = replica.term();
     waiters_.add(std::move(entry));
   }
-  return true;
+  return first.has_value() ? Submitted::kAll : Submitted::kRefused;
 }
 
 std::optional<std::vector<Waiter>> ShardEntries::take_applied(LogIndex index, Term term) {

@@ -42,9 +42,10 @@ class ShardEntries {
   // One more entry may be submitted.
   [[nodiscard]] bool may_submit() const { return waiters_.size() < limits::kEntriesInFlightMax; }
 
-  // Submits what has gathered, as far as that may be; `tick_alone`: at least an entry with the time. False: there was
-  // nothing to do.
-  bool submit(cluster::Replica& replica, TickSource& ticks, bool tick_alone, std::uint64_t now_ms);
+  // Submits what has gathered, as far as that may be; `tick_alone`: at least an entry with the time. What the replica
+  // does not take is refused.
+  enum class Submitted : std::uint8_t { kNothing, kAll, kRefused };
+  Submitted submit(cluster::Replica& replica, TickSource& ticks, bool tick_alone, std::uint64_t now_ms);
 
   // Whether somebody waits for the entry of this index and term.
   [[nodiscard]] bool expects(LogIndex index, Term term) const { return waiters_.expects(index, term); }

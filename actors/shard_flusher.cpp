@@ -47,6 +47,11 @@ bool ShardFlusher::rests(std::uint64_t now_ms) {
   return now_ms - rests_since_ms_ < kRestMsMax;
 }
 
+std::uint64_t ShardFlusher::due_at() const {
+  if (is_flushing()) return 0;
+  return rests_since_ms_ != 0 ? rests_since_ms_ + kRestMsMax : schedule_.due_at();
+}
+
 LogIndex ShardFlusher::flushed() {
   EARSHOT_INVARIANT(is_flushing(), "a completed flush was asked for");
   feeder_.note_flushed(*std::exchange(overlay_, nullptr));

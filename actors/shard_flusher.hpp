@@ -34,7 +34,7 @@ class ShardFlusher {
   // Nothing is being written, and nothing is left to be.
   [[nodiscard]] bool is_done() const { return !is_flushing() && !has_unflushed(); }
   // When flush_if_due() has something to do by the time alone; 0: never.
-  [[nodiscard]] std::uint64_t due_at() const { return is_flushing() ? 0 : schedule_.due_at(); }
+  [[nodiscard]] std::uint64_t due_at() const;
 
  private:
   // Entries are applied that no frozen overlay covers.

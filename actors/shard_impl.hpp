@@ -57,6 +57,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void handle(ShardTransferred message) override;
   void receive(const cluster::PeerMessage& message) override;
   void receive_seed(NodeId from, std::string_view bytes) override;
+  void compare(NodeId node, const RegistrationDigest& theirs) override;
   void gather() override;
   void scan_positions() override;
   void persisted(std::uint64_t ticket) override;
@@ -173,7 +174,8 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   bool leads_ = false;
   bool stopping_ = false;
   bool gather_asked_ = false;
-  bool flush_is_orphan_ = false;  // the life that asked for it is over
+  std::uint64_t gather_again_at_ms_ = 0;  // not before
+  bool flush_is_orphan_ = false;          // the life that asked for it is over
   std::uint64_t fetches_ = 0;
   LogIndex read_floor_;  // a new leader serves reads once it has applied what its log held
   std::size_t log_writes_under_way_ = 0;

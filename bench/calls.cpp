@@ -54,7 +54,7 @@ void PushOver(benchmark::State& state) {
   const auto messages = static_cast<std::size_t>(state.range(0));
   const MailboxPush push = push_of(messages);
   for (auto _ : state) {
-    for (const std::string& frame : encode_push(kAddress, push))
+    for (const std::string& frame : encode_push(kAddress, push, [] { return PushMark{}; }))
       benchmark::DoNotOptimize(decode_answer(frame, kShards));
   }
   state.SetItemsProcessed(state.iterations() * state.range(0));

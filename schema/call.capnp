@@ -90,6 +90,18 @@ struct Answer {
     evicted @15 :Errors.Error;
     leader @16 :LeaderAnnounced;
   }
+  mark @17 :PushMark;           # of what goes to sessions that did not ask
+}
+
+struct PushMark {               # a leader numbers its pushes to a node 1, 2, 3 … within its term: what is missing, is seen
+  shard @0 :UInt16;
+  term @1 :UInt64;
+  number @2 :UInt64;            # 0: not numbered
+}
+
+struct Registrations {          # of a node's sessions with one shard, to be compared with what its leader holds
+  count @0 :UInt64;
+  sum @1 :UInt64;
 }
 
 struct LoginResult {
@@ -140,4 +152,6 @@ struct Explain {                # what has the session done with the message? An
 struct LeaderAnnounced {        # registrations with earlier terms are gone: register again
   shard @0 :UInt16;
   term @1 :UInt64;
+  again @2 :Bool;               # those of this very term do not agree
+  pushes @3 :UInt64;            # the number of the last push to the node that is told
 }

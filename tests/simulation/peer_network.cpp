@@ -11,6 +11,18 @@ constexpr std::uint64_t kDialMsMax = 300;
 constexpr std::uint64_t kLateMsMax = 2'000;
 constexpr std::uint32_t kAll = 10'000;
 
+const char* name_of(cluster::PeerTopic topic) {
+  switch (topic) {
+    case cluster::PeerTopic::kRaft: return "frame: raft";
+    case cluster::PeerTopic::kCall: return "frame: call";
+    case cluster::PeerTopic::kAnswer: return "frame: answer";
+    case cluster::PeerTopic::kSeed: return "frame: seed";
+    case cluster::PeerTopic::kPlaces: return "frame: places";
+    case cluster::PeerTopic::kCluster: return "frame: cluster";
+  }
+  return "frame";
+}
+
 }  // namespace
 
 class PeerNetwork::Way final : public cluster::Peers {
@@ -41,6 +53,7 @@ std::vector<NodeId> PeerNetwork::nodes() const {
 
 bool PeerNetwork::send(NodeId from, NodeId to, cluster::PeerFrame frame) {
   if (!up_.contains({from, to})) return false;
+  world_.note(name_of(frame.topic), from.value << 32 | to.value, frame.group.value);
   sent(from, to, frame);
   if (blocked_.contains({from, to}) || random_.below(kAll) < troubles_.lost) return true;
   if (random_.below(kAll) < troubles_.doubled) arrive_later(from, to, frame);

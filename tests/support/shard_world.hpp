@@ -151,6 +151,7 @@ class ShardWorld : private actors::ShardHost {
   std::vector<cluster::ClearedLayer> cleared_layers;
   std::vector<cluster::PrivacyChange> privacies;
   bool all_told = false;
+  std::vector<bool> registrations_agree;  // as told
 
  private:
   void write_log(storage::LogWrite write) override { writes_.push_back(std::move(write)); }
@@ -176,7 +177,10 @@ class ShardWorld : private actors::ShardHost {
     privacies.insert(privacies.end(), told.begin(), told.end());
   }
   void tell_all_told() override { all_told = true; }
-  void send_to_peer(cluster::PeerMessage /*message*/) override { ADD_FAILURE() << "the only voter has nobody to send to"; }
+  void send_to_peer(cluster::PeerMessage /*message*/) override {
+    ADD_FAILURE() << "the only voter has nobody to send to";
+  }
+  void compared(NodeId /*node*/, bool again) override { registrations_agree.push_back(!again); }
   void send_seed(NodeId /*to*/, std::string /*bytes*/) override { ADD_FAILURE() << "nobody asks for its state"; }
   Result<std::vector<storage::LogEntry>> read_log(LogIndex first, LogIndex last, std::size_t bytes_max) override {
     return store_->read(kShard, first, last, bytes_max);

@@ -22,6 +22,14 @@ Result<Answer> back(const AnswerContent& content) {
   return decode_answer(encode_answer({kAddress, content}), kCallShards);
 }
 
+// A leader's numbers, from 1.
+NextMark next_mark() {
+  return [mark = PushMark{ShardId(1), Term(2), 0}]() mutable {
+    ++mark.number;
+    return mark;
+  };
+}
+
 // As many segments as the message has: more than one when its size was reckoned too small, which costs a copy.
 std::uint32_t segments_of(const std::string& frame) { return static_cast<unsigned char>(frame.at(0)) + 1u; }
 
@@ -186,7 +194,7 @@ TEST(CallCodec, APushOfAnySizeCrossesInOrder) {
       push.messages.push_back(message_of(sequence, one.bytes));
       expected.emplace_back(sequence);
     }
-    const auto frames = encode_push(kAddress, push);
+    const auto frames = encode_push(kAddress, push, next_mark());
     EXPECT_EQ(frames.size(), one.frames) << one.messages << " of " << one.bytes;
     EXPECT_EQ(sequences_in(frames), expected);
   }
@@ -196,14 +204,16 @@ TEST(CallCodec, EndedRangesOfAnyNumberCrossInOrder) {
   MessagesEnded ended;
   for (std::uint64_t i = 1; i <= 2 * limits::kLostRangesMax + 1; ++i)
     ended.ranges.push_back({Sequence(2 * i), Sequence(2 * i), LostReason::kExpired});
-  const auto frames = encode_push(kAddress, ended);
+  const auto frames = encode_push(kAddress, ended, next_mark());
   EXPECT_EQ(frames.size(), 3u);
   std::vector<LostRange> ranges;
+  std::uint64_t number = 0;
   for (const std::string& frame : frames) {
     const auto answer = decode_answer(frame, kCallShards);
     ASSERT_TRUE(answer) << answer.error().to_string();
     const auto& part = std::get<MessagesEnded>(answer->content).ranges;
     ranges.insert(ranges.end(), part.begin(), part.end());
+    EXPECT_EQ(answer->mark, (PushMark{ShardId(1), Term(2), ++number}));
   }
   EXPECT_EQ(ranges, ended.ranges);
 }

@@ -53,9 +53,15 @@ struct Sessions final : LocalSessions {
     const auto found = live.find(session);
     return found == live.end() ? nullptr : found->second;
   }
-  void announce(const LeaderAnnounced& leader) override { announced.push_back(leader.term); }
+  void announce(const LeaderAnnounced& leader) override {
+    announced.push_back(leader.term);
+    again += leader.again ? 1 : 0;
+  }
+  RegistrationDigest registrations(ShardId) override { return registered; }
   std::map<SessionId, std::shared_ptr<SessionPort>> live;
   std::vector<Term> announced;
+  int again = 0;
+  RegistrationDigest registered;
 };
 
 // A session of a node, with its address.
@@ -108,7 +114,8 @@ class Node {
   std::vector<ShardRequest> take_requests() {
     std::vector<ShardRequest> requests;
     for (const FromPeer& frame : std::exchange(replica_->frames, {}))
-      exchange->open(frame, [&](ShardRequest request, std::uint8_t) { requests.push_back(std::move(request)); });
+      exchange->open(kShard, frame,
+                     [&](ShardRequest request, std::uint8_t) { requests.push_back(std::move(request)); });
     return requests;
   }
 
@@ -285,6 +292,51 @@ TEST_F(ExchangeTest, ASessionElsewhereExplainsToTheOneThatAsks) {
   asked->explains[0].from->post(SessionExplained{5, DeviceFate{}});
   carry();
   EXPECT_EQ(asker->explained.size(), 1u);
+}
+
+TEST_F(ExchangeTest, ALostLastPushIsMissedWhenTheLeaderNamesIt) {
+  b_leads();
+  const auto anna = session(a_, 70);
+  route(a_).post(ShardRegister{anna, 70, UserId::trusted("anna"), tests::device("phone"), true});
+  carry();
+  const auto asked = b_.take_requests();
+  std::get<ShardRegister>(asked.at(0)).from->post(MessagesEnded{{{Sequence(1), Sequence(1), LostReason::kExpired}}});
+  wires_.frames.clear();
+  b_.exchange->compared(kShard, kA, false);
+  carry();
+  EXPECT_EQ(a_.sessions->again, 0) << "all that is missed by then is told at the next tick";
+  a_.exchange->tick();
+  EXPECT_EQ(a_.sessions->again, 1);
+  b_.exchange->compared(kShard, kA, false);
+  carry();
+  a_.exchange->tick();
+  EXPECT_EQ(a_.sessions->again, 1) << "once";
+}
+
+TEST_F(ExchangeTest, APushBeforeTheOneThatComesIsMissed) {
+  b_leads();
+  const auto anna = session(a_, 70);
+  route(a_).post(ShardRegister{anna, 70, UserId::trusted("anna"), tests::device("phone"), true});
+  carry();
+  const auto asked = b_.take_requests();
+  const auto port = std::get<ShardRegister>(asked.at(0)).from;
+  const MessagesEnded ended{{{Sequence(1), Sequence(1), LostReason::kExpired}}};
+  port->post(ended);
+  wires_.frames.clear();
+  port->post(ended);
+  carry();
+  a_.exchange->tick();
+  EXPECT_EQ(a_.sessions->again, 1);
+}
+
+TEST_F(ExchangeTest, RegistrationsAreComparedWithTheLeader) {
+  b_leads();
+  a_.sessions->registered.add(7);
+  for (int second = 0; second < 3; ++second) a_.exchange->tick();
+  carry();
+  const auto digest = decode_registrations(*b_.replica_->frames.at(0).body);
+  ASSERT_TRUE(digest);
+  EXPECT_EQ(*digest, a_.sessions->registered);
 }
 
 TEST_F(ExchangeTest, GarbageChangesNothingAndIsCounted) {

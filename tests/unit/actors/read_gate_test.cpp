@@ -78,6 +78,14 @@ TEST_F(ReadGateTest, ALostCheckIsBegunAgainThoughNobodyElseComes) {
   EXPECT_EQ(gate_.wake_at(), 0u);
 }
 
+TEST_F(ReadGateTest, ACheckThatCannotBeginIsTriedAgainLater) {
+  add(1);
+  gate_.put_off(1'000);
+  EXPECT_FALSE(gate_.wants_check(1'000));
+  EXPECT_GT(gate_.wake_at(), 1'000u);
+  EXPECT_TRUE(gate_.wants_check(gate_.wake_at()));
+}
+
 TEST_F(ReadGateTest, AllAreTakenWhenTheReplicaDoesNotLeadAnyMore) {
   add(1);
   gate_.began(10, LogIndex(5), 0);
