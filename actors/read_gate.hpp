@@ -49,7 +49,7 @@ class ReadGate {
     std::vector<Read> reads;
   };
 
-  [[nodiscard]] bool is_at_work() const { return under_way_ != 0 || !waiting_.empty(); }
+  [[nodiscard]] bool is_at_work() const { return !empty() && (under_way_ != 0 || !waiting_.empty()); }
 
   std::vector<Read> waiting_;
   std::deque<Checked> checked_;  // by number, ascending

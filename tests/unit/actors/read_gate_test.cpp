@@ -78,6 +78,16 @@ TEST_F(ReadGateTest, ALostCheckIsBegunAgainThoughNobodyElseComes) {
   EXPECT_EQ(gate_.wake_at(), 0u);
 }
 
+TEST_F(ReadGateTest, NothingIsLeftToBeDoneWhenALateConfirmationServesAll) {
+  add(1);
+  gate_.began(10, LogIndex(5), 0);
+  gate_.began(11, LogIndex(5), limits::kHeartbeatMs);
+  gate_.confirmed(10);
+  EXPECT_EQ(ready(5), Requests{1});
+  EXPECT_EQ(gate_.wake_at(), 0u);
+  EXPECT_FALSE(gate_.wants_check(1'000'000));
+}
+
 TEST_F(ReadGateTest, ACheckThatCannotBeginIsTriedAgainLater) {
   add(1);
   gate_.put_off(1'000);
