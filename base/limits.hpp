@@ -148,8 +148,8 @@ inline constexpr std::size_t kGroupMembersMax = 16;             // members of on
 inline constexpr std::size_t kMemberAddressBytesMax = 255;      // of one of them
 
 // ---- between nodes
-inline constexpr std::size_t kOpenCallsMax = 262'144;        // calls of a node to others that are not answered yet
-inline constexpr std::size_t kRouteHeldMax = 16'384;         // requests that wait on a node for a leader of one shard …
+inline constexpr std::size_t kOpenCallsMax = 262'144;  // calls of a node to others that are not answered yet
+inline constexpr std::size_t kRouteHeldMax = 16'384;   // requests that wait on a node for a leader of one shard …
 inline constexpr std::size_t kRouteHeldBytesMax = 16 << 20;  // … and what they take: then kOverloaded
 
 // ---- settings of a node
