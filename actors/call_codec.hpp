@@ -25,18 +25,9 @@
 //   kUnsupportedVersion  a kind of request or answer that this version does not know
 namespace earshot::actors {
 
-// Whose a request is, and whom an answer or a push goes to, on the node that asked.
-struct PortAddress {
-  NodeId node;
-  std::uint64_t call = 0;  // of that node: its answer goes there; 0: nobody waits
-  SessionId session = 0;   // of that node; 0: none
-  bool operator==(const PortAddress&) const = default;
-};
-
 // ---- requests for a shard
 
-using CallRequest = std::variant<ShardSend, ShardLogin, ShardAck, ShardFetch, ShardHistory, ShardManage, ShardAttempts,
-                                 ShardRegister, ShardUnregister, ShardPositions, ShardTransfer, ShardTransferred>;
+using CallRequest = ShardRequest;
 
 struct Call {
   PortAddress from;

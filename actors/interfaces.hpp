@@ -41,6 +41,7 @@
 //                                               from sessions, through ShardInbox
 //                 ShardPositions                from whoever moves members, through ShardInbox
 //                 ShardTransfer ShardTransferred from other shards, through ShardInbox
+//                 FromPeer                      from other nodes, through ReplicaInbox
 //                 LogPersisted                  from the log writer
 //                 StateFlushed                  from the state writer
 //                 GatherNow ScanPositions TimerFired
@@ -169,6 +170,7 @@ CAF_ADD_TYPE_ID(earshot, (earshot::places::CellFill))
 CAF_ADD_TYPE_ID(earshot, (earshot::places::CellEnd))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardTransfer))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardTransferred))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::FromPeer))
 
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::TimerFired))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::GatherNow))
@@ -209,6 +211,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::places::CellFill)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::places::CellEnd)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardTransfer)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardTransferred)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::FromPeer)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::TimerFired)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::GatherNow)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::LogWrites)

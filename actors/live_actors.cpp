@@ -32,6 +32,12 @@ std::size_t LiveActors::size() const {
   return actors_.size();
 }
 
+std::optional<caf::actor> LiveActors::find(Key key) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = actors_.find(key);
+  return found == actors_.end() ? std::nullopt : std::optional(found->second);
+}
+
 std::vector<LiveActors::Key> LiveActors::keys() const {
   std::vector<Key> keys;
   const std::lock_guard lock(mutex_);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -23,6 +24,8 @@ class LiveActors : public std::enable_shared_from_this<LiveActors> {
 
   void add(Key key, caf::actor actor);
   [[nodiscard]] std::size_t size() const;
+  // Nothing: it has ended.
+  [[nodiscard]] std::optional<caf::actor> find(Key key) const;
   [[nodiscard]] std::vector<Key> keys() const;  // ascending
   // Calls visit for each that lives now; outside the lock, so that visit may end it.
   void for_each(const std::function<void(const caf::actor&)>& visit) const;

@@ -7,6 +7,7 @@
 #include <caf/all.hpp>
 
 #include "actors/disk_watch.hpp"
+#include "actors/exchange_clock.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/log_writer.hpp"
 #include "actors/session_actor.hpp"
@@ -20,6 +21,8 @@ namespace {
 
 constexpr LiveActors::Key kLogWriter = 0;
 constexpr LiveActors::Key kStateWriter = 1;
+constexpr LiveActors::Key kExchangeClock = 2;
+constexpr unsigned kSessionIdBits = 20;  // sessions that a node could open in each ms of all its lives
 
 Error shutting_down() { return Error{ErrorCode::kUnavailable, "", "the node is shutting down", limits::kRetryAfterMs}; }
 Error too_many_sessions() {
@@ -38,6 +41,26 @@ class NoInbox final : public SessionInbox {
   void post(ClientManage) override {}
   void post(ClientDelivered) override {}
   void post(ClientGone) override {}
+};
+
+class NodeSessions final : public LocalSessions {
+ public:
+  NodeSessions(NodeId self, std::shared_ptr<LiveActors> sessions, bool keeps_quiet)
+      : self_(self), sessions_(std::move(sessions)), keeps_quiet_(keeps_quiet) {}
+  std::shared_ptr<SessionPort> find(SessionId session) override {
+    auto actor = sessions_->find(session);
+    return actor ? std::make_shared<SessionHandle>(std::move(*actor), PortAddress{self_, 0, session}) : nullptr;
+  }
+  void announce(const LeaderAnnounced& leader) override {
+    if (keeps_quiet_) return;
+    sessions_->for_each(
+        [&](const caf::actor& session) { caf::anon_send(session, SessionMessage{LeaderAnnounced(leader)}); });
+  }
+
+ private:
+  const NodeId self_;
+  const std::shared_ptr<LiveActors> sessions_;
+  const bool keeps_quiet_;  // a planted bug
 };
 
 // Waits for every shard's word on whether it could be opened. Shared with the shards' actors.
@@ -67,7 +90,11 @@ NodeActors::NodeActors(caf::actor_system& system, NodeSetup setup)
     : system_(system),
       setup_(std::move(setup)),
       budgets_(std::make_shared<NodeBudgets>(setup_.config.overlay_bytes_max, limits::kLogQueueBytesMax)),
-      places_(make_places(system, setup_.shard_count)) {
+      places_(make_places(system, setup_.shard_count)),
+      exchange_(setup_.peers == nullptr ? nullptr
+                                        : std::make_shared<Exchange>(setup_.id, setup_.shard_count, *setup_.peers,
+                                                                     *setup_.clock)),
+      next_session_(setup_.clock->wall_ms() << kSessionIdBits) {
   if (setup_.disk_space == nullptr) return;
   budgets_->watch = std::make_shared<DiskWatch>(DiskWatch::Options{.reserve_bytes = setup_.config.disk_reserve_bytes},
                                                 *setup_.disk_space, *setup_.log_environment, *budgets_, *setup_.clock);
@@ -79,8 +106,10 @@ ShardOptions NodeActors::shard_options(ShardId shard, std::uint32_t seed) const 
   options.shard_count = setup_.shard_count;
   options.replica.group = shard;
   options.replica.self = setup_.id;
-  options.replica.bootstrap = {cluster::Member{setup_.id, options.replica.address, true}};
+  options.replica.bootstrap = setup_.members;
+  if (setup_.members.empty()) options.replica.bootstrap = {cluster::Member{setup_.id, options.replica.address, true}};
   options.replica.seed = seed;
+  options.replica.faults = setup_.faults.replica;
   options.flush_interval_ms = setup_.config.flush_interval_ms;
   options.overlay_flush_bytes = setup_.config.overlay_flush_bytes;
   options.faults = setup_.faults;
@@ -119,7 +148,7 @@ Status NodeActors::start(std::function<void(Status)> opened) {
     const auto seed = static_cast<std::uint32_t>(random.next());
     shard_actors_.push_back(
         spawn_shard(system_, ShardSetup{shard_options(ShardId(shard), seed), setup_.state, std::move((*logs)[shard]),
-                                        budgets_, setup_.clock, log_writer, state_writer, places_,
+                                        budgets_, setup_.clock, log_writer, state_writer, places_, exchange_,
                                         [openings](Status status) { openings->report(std::move(status)); }}));
     shards_->add(shard, shard_actors_.back());
   }
@@ -127,16 +156,32 @@ Status NodeActors::start(std::function<void(Status)> opened) {
 }
 
 void NodeActors::serve() {
-  std::vector<std::shared_ptr<ShardInbox>> inboxes;
-  inboxes.reserve(shard_actors_.size());
-  for (const caf::actor& shard : shard_actors_) inboxes.push_back(shard_inbox(shard));
-  router_ = std::make_shared<const Router>(std::move(inboxes));
+  router_ = make_router();
   // Another one after each start: members are shown elsewhere in the cells of the grid that they are in.
   const std::uint64_t secret = checksum_of("shown places", setup_.seed);
   auto for_users =
       std::make_shared<PrivateViews>(places_, places_->privacy_table(), *setup_.clock, secret, setup_.visibility);
   place_desk_ = std::make_shared<const PlaceDesk>(router_, places_, std::move(for_users));
   for (const auto& shard : std::exchange(shard_actors_, {})) caf::anon_send(shard, JoinShards{router_});
+}
+
+std::shared_ptr<const Router> NodeActors::make_router() {
+  if (!exchange_) {
+    std::vector<std::shared_ptr<ShardInbox>> inboxes;
+    inboxes.reserve(shard_actors_.size());
+    for (const caf::actor& shard : shard_actors_) inboxes.push_back(shard_inbox(shard));
+    return std::make_shared<const Router>(std::move(inboxes));
+  }
+  std::vector<Exchange::Replica> replicas;
+  replicas.reserve(shard_actors_.size());
+  for (const caf::actor& shard : shard_actors_) replicas.push_back({shard_inbox(shard), replica_inbox(shard)});
+  std::vector<NodeId> others;
+  for (const cluster::Member& member : setup_.members)
+    if (member.node != setup_.id) others.push_back(member.node);
+  auto sessions = std::make_shared<NodeSessions>(setup_.id, sessions_, setup_.faults.keeps_new_leaders_quiet);
+  exchange_->set_up(std::move(replicas), std::move(others), std::move(sessions));
+  writers_->add(kExchangeClock, spawn_exchange_clock(system_, exchange_));
+  return exchange_->router();
 }
 
 std::shared_ptr<SessionInbox> NodeActors::open_session(Identity identity, LoginRequest request,
@@ -186,6 +231,7 @@ void NodeActors::forget() {
   shard_actors_.clear();
   place_desk_.reset();
   router_.reset();
+  if (exchange_) exchange_->forget();
 }
 
 }  // namespace earshot::actors

@@ -12,6 +12,7 @@
 
 #include "actors/broker.hpp"
 #include "actors/counters.hpp"
+#include "actors/exchange.hpp"
 #include "actors/live_actors.hpp"
 #include "actors/node_faults.hpp"
 #include "actors/place_desk.hpp"
@@ -20,6 +21,8 @@
 #include "actors/shard.hpp"
 #include "base/clock.hpp"
 #include "base/config.hpp"
+#include "cluster/peers.hpp"
+#include "cluster/replica.hpp"
 #include "places/sight.hpp"
 #include "storage/disk_space.hpp"
 #include "storage/log_store.hpp"
@@ -45,6 +48,9 @@ struct NodeSetup {
   std::shared_ptr<const places::PlaceVisibility> visibility;  // none: every user may see every member
   // The writers block in commits, so they have threads of their own; a simulation runs everything on one thread.
   bool writers_have_threads = true;
+  // The nodes of the cluster, this one among them, and the way to the others; none: the node is alone.
+  std::vector<cluster::Member> members;
+  cluster::Peers* peers = nullptr;
   NodeFaults faults;  // for mutation tests only
 };
 
@@ -75,7 +81,7 @@ class NodeActors {
   void end_shards();
   // Layers and their cells end.
   void end_places() { places_->end(); }
-  // Writers write what is queued, and end.
+  // Writers write what is queued, and end; and the exchange's clock.
   void end_writers();
   // Every actor has ended: lets go of the last references to them, before their system goes.
   void forget();
@@ -84,6 +90,8 @@ class NodeActors {
   [[nodiscard]] LiveActors& shards() const { return *shards_; }
   [[nodiscard]] Places& places() const { return *places_; }
   [[nodiscard]] LiveActors& writers() const { return *writers_; }
+  // Null: the node is alone.
+  [[nodiscard]] Exchange* exchange() const { return exchange_.get(); }
   [[nodiscard]] const SessionCounters& counters() const { return *counters_; }
   [[nodiscard]] const NodeBudgets& budgets() const { return *budgets_; }
   [[nodiscard]] std::size_t entries_read() const { return entries_read_; }  // from the logs, by start()
@@ -91,6 +99,7 @@ class NodeActors {
  private:
   [[nodiscard]] ShardOptions shard_options(ShardId shard, std::uint32_t seed) const;
   Result<std::vector<storage::LoadedLog>> load_logs();
+  std::shared_ptr<const Router> make_router();
 
   caf::actor_system& system_;
   const NodeSetup setup_;
@@ -100,6 +109,7 @@ class NodeActors {
   const std::shared_ptr<LiveActors> shards_ = LiveActors::make();
   const std::shared_ptr<LiveActors> writers_ = LiveActors::make();
   const std::shared_ptr<Places> places_;
+  const std::shared_ptr<Exchange> exchange_;
   std::vector<caf::actor> shard_actors_;  // until serve()
   std::shared_ptr<const Router> router_;
   std::shared_ptr<const PlaceDesk> place_desk_;
@@ -108,7 +118,7 @@ class NodeActors {
   // Held shared while a session is opened, alone when stopping begins.
   std::shared_mutex gate_;
   bool closed_ = false;
-  std::atomic<SessionId> next_session_{1};
+  std::atomic<SessionId> next_session_;
 };
 
 }  // namespace earshot::actors

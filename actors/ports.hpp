@@ -11,6 +11,7 @@
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "cluster/effects.hpp"
+#include "cluster/peers.hpp"
 #include "schema/commands.hpp"
 #include "schema/manage.hpp"
 #include "schema/messages.hpp"
@@ -28,7 +29,7 @@ namespace earshot::actors {
 
 using CallId = std::uint64_t;     // of a client's call, chosen by the gateway, unique within the connection
 using RequestId = std::uint64_t;  // of a session's request to a shard, chosen by the session
-using SessionId = std::uint64_t;  // unique among the sessions of a node's life
+using SessionId = std::uint64_t;  // unique among the sessions that a node ever has
 
 // ---- session → connection
 
@@ -175,9 +176,19 @@ struct LeaderAnnounced {  // registrations with earlier terms are gone: register
   Term term;
 };
 
+// Whose a request is, and whom an answer or a push goes to, on the node that asked.
+struct PortAddress {
+  NodeId node;
+  std::uint64_t call = 0;  // of that node: its answer goes there; 0: nobody waits
+  SessionId session = 0;   // of that node; 0: none
+  bool operator==(const PortAddress&) const = default;
+};
+
 class SessionPort {
  public:
   virtual ~SessionPort() = default;
+  // Where it is found from other nodes; no node: nowhere.
+  [[nodiscard]] virtual PortAddress address() const { return {}; }
   virtual void post(SendsAnswered message) = 0;
   virtual void post(LoginAnswered message) = 0;
   virtual void post(AckAnswered message) = 0;
@@ -282,6 +293,10 @@ struct ShardTransferred {  // the target has committed everything up to `last` o
   std::uint64_t last = 0;
 };
 
+// All that a shard is asked.
+using ShardRequest = std::variant<ShardSend, ShardLogin, ShardAck, ShardFetch, ShardHistory, ShardManage, ShardAttempts,
+                                  ShardRegister, ShardUnregister, ShardPositions, ShardTransfer, ShardTransferred>;
+
 class ShardInbox {
  public:
   virtual ~ShardInbox() = default;
@@ -297,6 +312,20 @@ class ShardInbox {
   virtual void post(ShardPositions message) = 0;
   virtual void post(ShardTransfer message) = 0;
   virtual void post(ShardTransferred message) = 0;
+};
+
+// ---- other nodes → replica
+
+struct FromPeer {
+  NodeId from;
+  cluster::PeerTopic topic = cluster::PeerTopic::kRaft;
+  storage::SharedBytes body;
+};
+
+class ReplicaInbox {
+ public:
+  virtual ~ReplicaInbox() = default;
+  virtual void post(FromPeer message) = 0;
 };
 
 // Where the shards of the cluster are: one immutable snapshot per placement.

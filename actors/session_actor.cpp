@@ -26,7 +26,8 @@ class SessionState : public SessionHost {
              const Clock& clock) {
     clock_ = &clock;
     // The session holds a port to its own actor. That ring is broken when the actor ends: CAF destroys its state then.
-    auto self = std::make_shared<SessionHandle>(caf::actor_cast<caf::actor>(self_));
+    auto self = std::make_shared<SessionHandle>(caf::actor_cast<caf::actor>(self_),
+                                                PortAddress{options.node, 0, options.id});
     const Random random(options.seed);
     session_.emplace(std::move(options), *this, std::move(client), std::move(self), std::move(router), random);
     session_->start(now_ms());
@@ -116,8 +117,9 @@ void SessionHandle::post(LeaderAnnounced message) { send(std::move(message)); }
 std::shared_ptr<SessionHandle> spawn_session(caf::actor_system& system, SessionOptions options,
                                              std::shared_ptr<ClientPort> client, std::shared_ptr<const Router> router,
                                              const Clock& clock) {
+  const PortAddress address{options.node, 0, options.id};
   return std::make_shared<SessionHandle>(
-      system.spawn(session_actor, std::move(options), std::move(client), std::move(router), &clock));
+      system.spawn(session_actor, std::move(options), std::move(client), std::move(router), &clock), address);
 }
 
 }  // namespace earshot::actors

@@ -14,7 +14,9 @@ namespace earshot::actors {
 // Both ways into a session's actor. Thread-safe; once the session has ended, what is posted is dropped.
 class SessionHandle final : public SessionInbox, public SessionPort {
  public:
-  explicit SessionHandle(caf::actor actor) : actor_(std::move(actor)) {}
+  SessionHandle(caf::actor actor, const PortAddress& address) : actor_(std::move(actor)), address_(address) {}
+
+  [[nodiscard]] PortAddress address() const override { return address_; }
 
   void post(ClientSend message) override;
   void post(ClientSubscribe message) override;
@@ -46,6 +48,7 @@ class SessionHandle final : public SessionInbox, public SessionPort {
   void send(Message message);
 
   caf::actor actor_;
+  PortAddress address_;
 };
 
 // Starts the actor of one session and logs it in. It lives until the client is gone, a newer session of the device

@@ -9,8 +9,8 @@
 #include <spdlog/spdlog.h>
 
 #include "actors/shard_audience.hpp"
-#include "actors/shard_batcher.hpp"
-#include "actors/shard_flush.hpp"
+#include "actors/shard_entries.hpp"
+#include "actors/shard_flusher.hpp"
 #include "actors/shard_manage.hpp"
 #include "actors/shard_outbox.hpp"
 #include "actors/shard_places.hpp"
@@ -18,7 +18,6 @@
 #include "actors/shard_refusals.hpp"
 #include "actors/shard_report.hpp"
 #include "actors/shard_ticks.hpp"
-#include "actors/shard_waiters.hpp"
 
 namespace earshot::actors {
 namespace {
@@ -40,8 +39,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
         state_(environment, options.id, options.faults.state),
         tells_moves_late_(options.faults.tells_moves_late),
         ticks_(clock, options.id),
-        flush_(options.id, options.flush_interval_ms, options.overlay_flush_bytes) {}
-  ~ShardImpl() override;
+        entries_(budgets_, [this](AheadWaiter ahead) { places_->take_back(std::move(ahead)); }) {}
 
   Status start(const ShardOptions& options, storage::LoadedLog log);
 
@@ -54,10 +52,11 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void handle(ShardManage message) override;
   void handle(ShardAttempts message) override;
   void handle(ShardRegister message) override;
-  void handle(ShardUnregister message) override { audience_->remove(message); }
+  void handle(ShardUnregister message) override;
   void handle(ShardPositions message) override;
   void handle(ShardTransfer message) override;
   void handle(ShardTransferred message) override;
+  void receive(const cluster::PeerMessage& message) override;
   void gather() override;
   void scan_positions() override;
   void persisted(std::uint64_t ticket) override;
@@ -80,16 +79,25 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
 
   // ReplicaHost: called from inside the replica, which must not be called back; settle() acts afterwards.
   void write_log(storage::LogWrite write) override;
-  void send(cluster::PeerMessage message) override;
+  void send(cluster::PeerMessage message) override { host_.send_to_peer(std::move(message)); }
   void apply(const storage::LogEntry& entry) override;
   void role_changed(cluster::Role role, Term term) override { role_change_ = RoleChange{role, term}; }
   void wake_at(std::uint64_t monotonic_ms) override { replica_wake_at_ms_ = monotonic_ms; }
   Result<std::string> read_snapshot(const storage::SnapshotMetadata& metadata) override;
   void install_snapshot(const storage::SnapshotMetadata& metadata, std::string data) override;
 
+  template <class Message>
+  bool gives_back(Message& message) {
+    if (leads_) return false;
+    host_.give_back(std::move(message));
+    return true;
+  }
   // A request on its way into the log; refused when it may not come in now.
   void admit(Command command, Waiter waiter);
-  void enter(Command command, Waiter waiter);
+  void enter(Command command, Waiter waiter) {
+    entries_.add(std::move(command), std::move(waiter));
+    ask_gather();
+  }
   void set_ahead(SetPositionsCommand set, const std::function<void(Result<PositionsAnswer>)>& done);
   [[nodiscard]] std::optional<Error> refusal(const Command& command) const;
   [[nodiscard]] std::optional<Error> read_refusal() const;
@@ -98,23 +106,19 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void ask_gather();
   // Something is due, and no other entry is about to bring the time along.
   bool is_tick_due();
-  [[nodiscard]] bool is_quiet() const { return leads_ && !stopping_ && waiters_.empty() && batcher_.empty(); }
+  [[nodiscard]] bool is_quiet() const { return leads_ && !stopping_ && entries_.empty(); }
   void touch(std::uint64_t now_ms);
 
   // Acts on what the replica's last call brought up: answers, pushes, drains, flushes, sets the timer.
   void settle(std::uint64_t now_ms);
   void act_on_applied(std::uint64_t now_ms);
+  void answer_all(std::vector<Waiter>& waiters, std::vector<cluster::CommandResult>& results);
   void act_on_role(std::uint64_t now_ms);
+  void tell_leader();
   void begin_draining(std::uint64_t now_ms);
-  void flush_if_due(std::uint64_t now_ms);
   void set_timer();
-  void refuse_entry(const std::vector<Waiter>& waiters, std::size_t bytes, const Error& error);
-  void refuse_pending(const Error& error);
-  void refuse_who_waits(const Error& error);
 
   [[nodiscard]] bool drains() const { return leads_ && router_ != nullptr && !stopping_; }
-  // Entries are applied that no frozen overlay covers.
-  [[nodiscard]] bool has_unflushed() const { return machine_->applied_index() > frozen_index_; }
 
   const ShardId id_;
   const NodeId node_;
@@ -127,42 +131,36 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   std::unique_ptr<cluster::Replica> replica_;
   std::shared_ptr<const Router> router_;
 
-  Batcher batcher_;
-  Waiters waiters_;
   TickSource ticks_;
   std::optional<Audience> audience_;
   ShardReport report_{id_};
-  FlushSchedule flush_;
+  std::optional<ShardFlusher> flusher_;
   std::optional<OutboxDrain> drain_;
   std::optional<ShardPlaces> places_;
+  ShardEntries entries_;
 
   // Brought up by the replica, not acted on yet.
   std::vector<Applied> applied_;
   std::optional<RoleChange> role_change_;
 
+  NodeId told_leader_;
+  Term told_term_;
+
   bool leads_ = false;
   bool stopping_ = false;
   bool gather_asked_ = false;
-  bool flushing_ = false;
-  LogIndex read_floor_;             // a new leader serves reads once it has applied what its log held
-  LogIndex frozen_index_;           // the newest frozen overlay leads up to here
-  std::size_t budgeted_bytes_ = 0;  // our part of budgets_->overlay
+  LogIndex read_floor_;  // a new leader serves reads once it has applied what its log held
   std::size_t log_writes_under_way_ = 0;
   std::uint64_t replica_wake_at_ms_ = 0;
   std::uint64_t timer_at_ms_ = 0;
 };
 
-ShardImpl::~ShardImpl() {
-  budgets_->overlay.give_back(budgeted_bytes_);
-  budgets_->admitted.give_back(batcher_.bytes());
-  for (const auto& entry : waiters_.take_other_than(Term{})) budgets_->admitted.give_back(entry.bytes);
-}
-
 Status ShardImpl::start(const ShardOptions& options, storage::LoadedLog log) {
   auto machine = cluster::ShardMachine::open(state_, id_, options.shard_count, {}, options.faults.machine);
   if (!machine.has_value()) return fail(std::move(machine.error()));
   machine_ = std::move(*machine);
-  frozen_index_ = machine_->applied_index();
+  flusher_.emplace(*machine_, host_, budgets_,
+                   FlushSchedule(options.id, options.flush_interval_ms, options.overlay_flush_bytes));
   audience_.emplace(id_, *machine_);
   places_.emplace(id_, *machine_, host_, Random(options.replica.seed));
   drain_.emplace(id_, *machine_, kTransferResend, Random(options.replica.seed));
@@ -187,19 +185,23 @@ void ShardImpl::join(std::shared_ptr<const Router> router) {
 // ---- requests
 
 void ShardImpl::handle(ShardSend message) {
+  if (gives_back(message)) return;
   const std::size_t items = message.command.items.size();
   admit(std::move(message.command), SendWaiter{std::move(message.from), message.request, items});
 }
 
 void ShardImpl::handle(ShardLogin message) {
+  if (gives_back(message)) return;
   admit(std::move(message.command), LoginWaiter{std::move(message.from), message.request});
 }
 
 void ShardImpl::handle(ShardAck message) {
+  if (gives_back(message)) return;
   admit(std::move(message.command), AckWaiter{std::move(message.from), message.request});
 }
 
 void ShardImpl::handle(ShardManage message) {
+  if (gives_back(message)) return;
   const auto* set_policy = std::get_if<SetPolicyRequest>(&message.manage);
   auto policy_of = set_policy != nullptr ? std::optional(set_policy->user) : std::nullopt;
   if (auto command = command_of(message.manage)) {
@@ -212,11 +214,13 @@ void ShardImpl::handle(ShardManage message) {
 }
 
 void ShardImpl::handle(ShardAttempts message) {
+  if (gives_back(message)) return;
   AttemptsWaiter waiter{std::move(message.from), message.request, message.command.user, message.command.device};
   admit(std::move(message.command), std::move(waiter));
 }
 
 void ShardImpl::handle(ShardRegister message) {
+  if (gives_back(message)) return;
   if (auto error = late_registration(message)) {
     audience_->remove(ShardUnregister{message.session, message.user, message.device});
     return message.from->post(SessionEvicted{std::move(*error)});
@@ -228,13 +232,14 @@ void ShardImpl::handle(ShardRegister message) {
 // The session was not there to be evicted when its device was removed, or logged in again, just after its own login.
 // What it sends as a producer that is forgotten would be stored again.
 std::optional<Error> ShardImpl::late_registration(const ShardRegister& message) {
-  if (message.producer == ProducerId() || !leads_ || replica_->applied_index() < read_floor_) return std::nullopt;
+  if (message.producer == ProducerId() || replica_->applied_index() < read_floor_) return std::nullopt;
   const ProducerId producer = machine_->producer_of(message.user, message.device);
   if (producer == message.producer) return std::nullopt;
   return producer == ProducerId() ? device_removed() : device_replaced();
 }
 
 void ShardImpl::handle(ShardPositions message) {
+  if (gives_back(message)) return;
   if (auto* set = std::get_if<SetPositionsCommand>(&message.command); set != nullptr && set->accepted)
     return set_ahead(std::move(*set), message.done);
   Command command = std::visit([](auto& one) { return Command(std::move(one)); }, message.command);
@@ -252,13 +257,19 @@ void ShardImpl::set_ahead(SetPositionsCommand set, const std::function<void(Resu
   done(std::move(answer));
 }
 
+void ShardImpl::handle(ShardUnregister message) {
+  if (!gives_back(message)) audience_->remove(message);
+}
+
 void ShardImpl::handle(ShardTransfer message) {
+  if (gives_back(message)) return;
   if (router_ == nullptr) return;  // no way to answer yet; it is sent again
   const TransferWaiter waiter{message.command.origin, message.command.epoch};
   admit(std::move(message.command), waiter);
 }
 
 void ShardImpl::handle(ShardTransferred message) {
+  if (gives_back(message)) return;
   if (!drains()) return;
   const std::uint64_t now_ms = clock_.monotonic_ms();
   drain_->transferred(message, *router_, now_ms);
@@ -266,6 +277,7 @@ void ShardImpl::handle(ShardTransferred message) {
 }
 
 void ShardImpl::handle(ShardFetch message) {
+  if (gives_back(message)) return;
   if (auto error = read_refusal()) {
     return message.from->post(FetchAnswered{message.request, fail(std::move(*error))});
   }
@@ -273,6 +285,7 @@ void ShardImpl::handle(ShardFetch message) {
 }
 
 void ShardImpl::handle(ShardHistory message) {
+  if (gives_back(message)) return;
   if (auto error = read_refusal()) {
     return message.from->post(FetchAnswered{message.request, fail(std::move(*error))});
   }
@@ -281,13 +294,12 @@ void ShardImpl::handle(ShardHistory message) {
 
 std::optional<Error> ShardImpl::refusal(const Command& command) const {
   if (stopping_) return stopping();
-  if (!leads_) return not_leader();
   if (budgets_->disk.is_log_full()) return storage_full();
   // The reserve is for what is under way, and for what is small or frees room: logins, acks, copies from other shards.
   const bool adds = std::holds_alternative<SendCommand>(command) || std::holds_alternative<ReplayCommand>(command) ||
                     std::holds_alternative<SetPositionsCommand>(command);
   if (budgets_->disk.is_tight() && adds) return storage_full();
-  if (!batcher_.has_room()) return overloaded("the shard has as many requests waiting as it may");
+  if (!entries_.has_room()) return overloaded("the shard has as many requests waiting as it may");
   if (budgets_->overlay.is_full()) return overloaded("the node holds as much unflushed state as it may");
   if (budgets_->admitted.is_full()) return overloaded("the node's log writer has as much queued as it may");
   return std::nullopt;
@@ -295,7 +307,7 @@ std::optional<Error> ShardImpl::refusal(const Command& command) const {
 
 std::optional<Error> ShardImpl::read_refusal() const {
   if (stopping_) return stopping();
-  if (!leads_ || replica_->applied_index() < read_floor_) return not_leader();
+  if (replica_->applied_index() < read_floor_) return not_leader();
   if (budgets_->reads.is_full()) return overloaded("the node has as many answers to reads under way as it may");
   return std::nullopt;
 }
@@ -305,28 +317,16 @@ void ShardImpl::admit(Command command, Waiter waiter) {
   enter(std::move(command), std::move(waiter));
 }
 
-void ShardImpl::enter(Command command, Waiter waiter) {
-  const std::size_t bytes = size_of(command);
-  budgets_->admitted.take(bytes);
-  batcher_.add(std::move(command), std::move(waiter), bytes);
-  ask_gather();
-}
-
 // What other shards have committed goes along with the next entry, merged per shard. Never refused: it frees room.
 void ShardImpl::add_confirms() {
-  for (ConfirmCommand& confirm : drain_->take_confirms()) {
-    Command command(std::move(confirm));
-    const std::size_t bytes = size_of(command);
-    budgets_->admitted.take(bytes);
-    batcher_.add(std::move(command), NobodyWaits{}, bytes);
-  }
+  for (ConfirmCommand& confirm : drain_->take_confirms()) entries_.add(std::move(confirm), NobodyWaits{});
 }
 
 // ---- into the log
 
 void ShardImpl::ask_gather() {
-  if (gather_asked_ || waiters_.size() >= limits::kEntriesInFlightMax) return;
-  if (batcher_.empty() && !drain_->has_confirms() && !is_tick_due()) return;
+  if (gather_asked_ || !entries_.may_submit()) return;
+  if (entries_.nothing_gathers() && !drain_->has_confirms() && !is_tick_due()) return;
   gather_asked_ = true;
   host_.gather_soon();
 }
@@ -348,39 +348,19 @@ void ShardImpl::gather() {
     ticks_.compare(machine_->tick_ms());
     add_confirms();
   }
-  std::vector<storage::SharedBytes> entries;
-  std::vector<Waiters::Entry> waiting;
-  const auto put = [&](Batcher::Gathered gathered) {
-    const TickSource::Time time = ticks_.now();
-    gathered.batch.tick_ms = time.tick_ms;
-    gathered.batch.now_ms = time.now_ms;
-    entries.push_back(std::make_shared<const std::string>(encode(gathered.batch)));
-    waiting.push_back(Waiters::Entry{LogIndex{}, Term{}, std::move(gathered.waiters), gathered.bytes});
-  };
-  while (!batcher_.empty() && waiters_.size() + waiting.size() < limits::kEntriesInFlightMax) put(batcher_.take());
-  // The time alone. Not refused when the disk is full: what it ends makes room.
-  if (entries.empty() && is_tick_due()) put(Batcher::Gathered{});
-  if (entries.empty()) return;
-
   const std::uint64_t now_ms = clock_.monotonic_ms();
-  // An entry is applied only after its write is reported, so none of these can be applied inside submit().
-  const auto first = replica_->submit(std::move(entries), now_ms);
-  LogIndex index = first.value_or(LogIndex{});
-  for (auto& entry : waiting) {
-    if (!first.has_value()) {
-      refuse_entry(entry.waiters, entry.bytes, first.error());
-      continue;
-    }
-    entry.index = std::exchange(index, index.next());
-    entry.term = replica_->term();
-    waiters_.add(std::move(entry));
-  }
-  settle(now_ms);
+  if (entries_.submit(*replica_, ticks_, is_tick_due(), now_ms)) settle(now_ms);
 }
 
 void ShardImpl::scan_positions() {
   const std::uint64_t now_ms = clock_.monotonic_ms();
   places_->scan(now_ms);
+  settle(now_ms);
+}
+
+void ShardImpl::receive(const cluster::PeerMessage& message) {
+  const std::uint64_t now_ms = clock_.monotonic_ms();
+  replica_->receive(message, now_ms);
   settle(now_ms);
 }
 
@@ -399,14 +379,10 @@ void ShardImpl::write_log(storage::LogWrite write) {
   host_.write_log(std::move(write));
 }
 
-void ShardImpl::send(cluster::PeerMessage) {
-  EARSHOT_INVARIANT(false, "the only voter of a group has nobody to send to");
-}
-
 void ShardImpl::apply(const storage::LogEntry& entry) {
   cluster::Effects effects = machine_->apply(entry.index, entry.term, *entry.data);
   // When a log is applied again nobody waits and nobody listens: keep no bodies for them.
-  if (!waiters_.expects(entry.index, entry.term)) effects.results.clear();
+  if (!entries_.expects(entry.index, entry.term)) effects.results.clear();
   if (audience_->presence().empty()) effects.delivered.clear();
   applied_.push_back(Applied{entry.index, entry.term, std::move(effects)});
 }
@@ -424,10 +400,11 @@ void ShardImpl::install_snapshot(const storage::SnapshotMetadata&, std::string) 
 void ShardImpl::settle(std::uint64_t now_ms) {
   act_on_applied(now_ms);
   act_on_role(now_ms);
+  tell_leader();
   places_->tell_taken_back();
   if (places_->waits_for_ticks()) places_->say_if_all_is_told(ticks_.now().tick_ms);
   report_.say_if_due(now_ms);
-  flush_if_due(now_ms);
+  flusher_->flush_if_due(stopping_, now_ms);
   ask_gather();
   set_timer();
 }
@@ -436,22 +413,8 @@ void ShardImpl::act_on_applied(std::uint64_t now_ms) {
   for (Applied& applied : applied_) {
     // Before it is answered, so that whoever has the answer finds everybody where that says.
     if (!tells_moves_late_) places_->tell(applied.effects);
-    while (auto entry = waiters_.pop_through(applied.index)) {
-      if (entry->index != applied.index || entry->term != applied.term) {
-        refuse_entry(entry->waiters, entry->bytes, lost());
-        continue;
-      }
-      budgets_->admitted.give_back(entry->bytes);
-      auto& results = applied.effects.results;
-      EARSHOT_INVARIANT(results.size() == entry->waiters.size(), "every command of an entry has its result");
-      for (std::size_t i = 0; i < results.size(); ++i) {
-        audience_->tell_result(entry->waiters[i], results[i]);
-        if (auto* ahead = std::get_if<AheadWaiter>(&entry->waiters[i]);
-            ahead != nullptr && !std::get<cluster::PositionsResult>(results[i]).outcomes)
-          places_->take_back(std::move(*ahead));
-        answer(entry->waiters[i], std::move(results[i]), id_, router_.get());
-      }
-    }
+    if (auto waiters = entries_.take_applied(applied.index, applied.term))
+      answer_all(*waiters, applied.effects.results);
     if (tells_moves_late_) places_->tell(applied.effects);
     audience_->tell(applied.effects);
     report_.note(applied.effects);
@@ -461,21 +424,38 @@ void ShardImpl::act_on_applied(std::uint64_t now_ms) {
   applied_.clear();
 }
 
+void ShardImpl::answer_all(std::vector<Waiter>& waiters, std::vector<cluster::CommandResult>& results) {
+  EARSHOT_INVARIANT(results.size() == waiters.size(), "every command of an entry has its result");
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    audience_->tell_result(waiters[i], results[i]);
+    if (auto* ahead = std::get_if<AheadWaiter>(&waiters[i]);
+        ahead != nullptr && !std::get<cluster::PositionsResult>(results[i]).outcomes)
+      places_->take_back(std::move(*ahead));
+    answer(waiters[i], std::move(results[i]), id_, router_.get());
+  }
+}
+
 void ShardImpl::act_on_role(std::uint64_t now_ms) {
   const auto change = std::exchange(role_change_, std::nullopt);
   if (!change.has_value()) return;
   leads_ = change->role == cluster::Role::kLeader;
-  for (auto& entry : waiters_.take_other_than(leads_ ? change->term : Term{})) {
-    refuse_entry(entry.waiters, entry.bytes, lost());
-  }
+  entries_.leave_other_terms(leads_ ? change->term : Term{});
   if (leads_) {
     read_floor_ = replica_->last_index();
     begin_draining(now_ms);
     return;
   }
-  refuse_pending(lost());
+  entries_.refuse_all(lost());
   drain_->end();
   audience_->clear();
+}
+
+void ShardImpl::tell_leader() {
+  if (router_ == nullptr) return;  // nobody asks for it yet
+  if (told_leader_ == replica_->leader() && told_term_ == replica_->term()) return;
+  told_leader_ = replica_->leader();
+  told_term_ = replica_->term();
+  host_.leader_is(told_leader_, told_term_);
 }
 
 void ShardImpl::begin_draining(std::uint64_t now_ms) {
@@ -484,63 +464,12 @@ void ShardImpl::begin_draining(std::uint64_t now_ms) {
   if (!begun.has_value()) spdlog::error("shard {}: outbox is not drained: {}", id_.value, begun.error().to_string());
 }
 
-void ShardImpl::refuse_entry(const std::vector<Waiter>& waiters, std::size_t bytes, const Error& error) {
-  budgets_->admitted.give_back(bytes);
-  for (const auto& waiter : waiters) {
-    if (const auto* ahead = std::get_if<AheadWaiter>(&waiter))
-      places_->take_back(*ahead);
-    else
-      refuse(waiter, error);
-  }
-}
-
-// What was accepted is answered: it still gets into the log.
-void ShardImpl::refuse_who_waits(const Error& error) {
-  std::vector<Batcher::Gathered> pending;
-  while (!batcher_.empty()) pending.push_back(batcher_.take());
-  for (auto& gathered : pending) {
-    budgets_->admitted.give_back(gathered.bytes);
-    for (std::size_t i = 0; i < gathered.waiters.size(); ++i) {
-      if (std::holds_alternative<AheadWaiter>(gathered.waiters[i]))
-        enter(std::move(gathered.batch.commands[i]), std::move(gathered.waiters[i]));
-      else
-        refuse(gathered.waiters[i], error);
-    }
-  }
-}
-
-void ShardImpl::refuse_pending(const Error& error) {
-  while (!batcher_.empty()) {
-    const auto gathered = batcher_.take();
-    refuse_entry(gathered.waiters, gathered.bytes, error);
-  }
-}
-
 // ---- flushing and time
 
-void ShardImpl::flush_if_due(std::uint64_t now_ms) {
-  const std::size_t unflushed_bytes = machine_->unflushed_bytes();
-  budgets_->overlay.take(unflushed_bytes);
-  budgets_->overlay.give_back(std::exchange(budgeted_bytes_, unflushed_bytes));
-  if (!has_unflushed()) return;
-  flush_.note_change(now_ms);
-  // Half of the node's budget taken, the log long or the disk nearly full: everyone flushes what they have.
-  const bool pressed = stopping_ || budgets_->overlay.is_half_full() || budgets_->disk.wants_flush();
-  if (flushing_ || !(pressed || flush_.is_due(now_ms, unflushed_bytes))) return;
-  auto overlay = machine_->freeze();
-  EARSHOT_INVARIANT(overlay != nullptr, "a machine that has applied entries has something to flush");
-  frozen_index_ = overlay->applied;
-  flush_.note_frozen();
-  flushing_ = true;
-  host_.write_state(std::move(overlay));
-}
-
 void ShardImpl::flushed() {
-  EARSHOT_INVARIANT(flushing_, "a completed flush was asked for");
-  flushing_ = false;
-  machine_->flushed();
+  const LogIndex flushed = flusher_->flushed();
   const std::uint64_t now_ms = clock_.monotonic_ms();
-  replica_->snapshot_flushed(frozen_index_, now_ms);
+  replica_->snapshot_flushed(flushed, now_ms);
   settle(now_ms);
 }
 
@@ -550,7 +479,7 @@ void ShardImpl::set_timer() {
     if (other_ms != 0 && (at_ms == 0 || other_ms < at_ms)) at_ms = other_ms;
   };
   no_later_than(drain_->wake_at());
-  if (!flushing_) no_later_than(flush_.due_at());
+  no_later_than(flusher_->due_at());
   no_later_than(audience_->wake_at());
   no_later_than(places_->wake_at());
   for (const std::uint64_t report_at_ms : report_.wake_times()) no_later_than(report_at_ms);
@@ -578,14 +507,13 @@ void ShardImpl::wake() {
 
 void ShardImpl::stop() {
   stopping_ = true;
-  refuse_who_waits(stopping());
+  entries_.refuse_who_waits(stopping());
   drain_->end();
   settle(clock_.monotonic_ms());
 }
 
 bool ShardImpl::drained() const {
-  return stopping_ && batcher_.empty() && waiters_.empty() && log_writes_under_way_ == 0 && !flushing_ &&
-         !has_unflushed();
+  return stopping_ && entries_.empty() && log_writes_under_way_ == 0 && flusher_->is_done();
 }
 
 }  // namespace

@@ -35,6 +35,11 @@ class ShardHost {
   virtual void tell_privacies(std::vector<cluster::PrivacyChange> changes) = 0;
   // All positions that the shard keeps have been told.
   virtual void tell_all_told() = 0;
+  virtual void send_to_peer(cluster::PeerMessage message) = 0;
+  // Who leads the shard; 0: nobody that is known. Before anything comes from a change of it.
+  virtual void leader_is(NodeId leader, Term term) = 0;
+  // Asked of a replica that does not lead, which has done nothing about it.
+  virtual void give_back(ShardRequest request) = 0;
 };
 
 struct ShardOptions {
@@ -52,6 +57,7 @@ struct ShardOptions {
 //  * A request is answered when its entry is applied; if another leader's entry took its place: kUnavailable.
 //  * At most entries_in_flight_max entries are submitted and not applied; meanwhile requests gather (the batch grows as
 //    the disk slows), within shard_pending_*_max: then Held / error kOverloaded with a retry-after.
+//  * Only a leader does what it is asked; any other replica gives requests back.
 //  * A new leader announces itself, drains what its outbox holds, and serves from the committed state.
 //  * Whoever moves is told of before the answer; all positions are told after the start, page by page, while it serves.
 //  * Time goes into each batch, and a tick as long as the wall clock agrees with the monotonic one (TickSource).
@@ -77,6 +83,7 @@ class Shard {
   virtual void handle(ShardPositions message) = 0;
   virtual void handle(ShardTransfer message) = 0;
   virtual void handle(ShardTransferred message) = 0;
+  virtual void receive(const cluster::PeerMessage& message) = 0;
   virtual void gather() = 0;
   virtual void scan_positions() = 0;
   virtual void persisted(std::uint64_t ticket) = 0;

@@ -5,7 +5,9 @@
 
 #include <caf/all.hpp>
 
+#include "actors/asker.hpp"
 #include "actors/interfaces.hpp"
+#include "actors/shard_refusals.hpp"
 #include "actors/timer_ladder.hpp"
 
 namespace earshot::actors {
@@ -49,11 +51,23 @@ class ShardActor final : public caf::event_based_actor, private ShardHost {
   }
   void tell_privacies(std::vector<cluster::PrivacyChange> changes) override { setup_->places->privacies(changes); }
   void tell_all_told() override { setup_->places->all_told(setup_->options.id); }
+  void send_to_peer(cluster::PeerMessage message) override {
+    if (setup_->exchange) setup_->exchange->send(setup_->options.id, message);
+  }
+  void leader_is(NodeId leader, Term term) override {
+    if (setup_->exchange) setup_->exchange->leader_is(setup_->options.id, {leader, term});
+  }
+  void give_back(ShardRequest request) override {
+    if (setup_->exchange) return setup_->exchange->given_back(setup_->options.id, std::move(request), hops_);
+    refuse(take_asker(request), refusals::not_leader());
+  }
   void wake_at(std::uint64_t monotonic_ms) override {
     wanted_at_ms_ = monotonic_ms;
     if (wanted_at_ms_ != 0) arm_timer();
   }
 
+  void from_peer(FromPeer& message);
+  void called(const FromPeer& message);
   void arm_timer();
   void timer_fired(const TimerFired& timer);
   void quit_if_drained() {
@@ -72,6 +86,7 @@ class ShardActor final : public caf::event_based_actor, private ShardHost {
 
   std::shared_ptr<ShardSetup> setup_;
   std::unique_ptr<Shard> shard_;
+  std::uint8_t hops_ = 0;  // of what is being asked now
   bool gather_asked_ = false;
   std::uint64_t wanted_at_ms_ = 0;  // what the shard asked for; 0: nothing
   TimerLadder timers_;
@@ -101,6 +116,7 @@ caf::behavior ShardActor::make_behavior() {
       forward<ShardPositions>(),
       forward<ShardTransfer>(),
       forward<ShardTransferred>(),
+      [this](FromPeer& message) { from_peer(message); },
       [this](GatherNow) { gather(); },
       [this](ScanPositions) { shard_->scan_positions(); },
       [this](const LogPersisted& message) {
@@ -119,6 +135,23 @@ caf::behavior ShardActor::make_behavior() {
         quit_if_drained();
       },
   };
+}
+
+void ShardActor::from_peer(FromPeer& message) {
+  switch (message.topic) {
+    case cluster::PeerTopic::kRaft:
+      return shard_->receive(cluster::PeerMessage{message.from, setup_->options.replica.self, *message.body});
+    case cluster::PeerTopic::kCall: return called(message);
+    default: return;
+  }
+}
+
+void ShardActor::called(const FromPeer& message) {
+  setup_->exchange->open(message, [this](ShardRequest request, std::uint8_t hops) {
+    hops_ = hops;
+    std::visit([this](auto& one) { shard_->handle(std::move(one)); }, request);
+    hops_ = 0;
+  });
 }
 
 // The shard asks anew with every flush: for the next one, which is soon, and then for its next round, which is far off.
@@ -156,6 +189,15 @@ class ActorShardInbox final : public ShardInbox {
   const caf::actor shard_;
 };
 
+class ActorReplicaInbox final : public ReplicaInbox {
+ public:
+  explicit ActorReplicaInbox(caf::actor shard) : shard_(std::move(shard)) {}
+  void post(FromPeer message) override { caf::anon_send(shard_, std::move(message)); }
+
+ private:
+  const caf::actor shard_;
+};
+
 }  // namespace
 
 caf::actor spawn_shard(caf::actor_system& system, ShardSetup setup) {
@@ -164,6 +206,10 @@ caf::actor spawn_shard(caf::actor_system& system, ShardSetup setup) {
 
 std::shared_ptr<ShardInbox> shard_inbox(caf::actor shard) {
   return std::make_shared<ActorShardInbox>(std::move(shard));
+}
+
+std::shared_ptr<ReplicaInbox> replica_inbox(caf::actor shard) {
+  return std::make_shared<ActorReplicaInbox>(std::move(shard));
 }
 
 }  // namespace earshot::actors

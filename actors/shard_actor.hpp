@@ -6,6 +6,7 @@
 #include <caf/actor.hpp>
 #include <caf/fwd.hpp>
 
+#include "actors/exchange.hpp"
 #include "actors/places.hpp"
 #include "actors/ports.hpp"
 #include "actors/shard.hpp"
@@ -22,6 +23,7 @@ struct ShardSetup {
   caf::actor log_writer;
   caf::actor state_writer;
   std::shared_ptr<Places> places;
+  std::shared_ptr<Exchange> exchange;  // none: the node is alone
   // Called once, from the actor: whether the shard could be opened. After an error the actor has ended.
   std::function<void(Status)> opened;
 };
@@ -30,7 +32,8 @@ struct ShardSetup {
 // once it has been told to stop and is drained.
 caf::actor spawn_shard(caf::actor_system& system, ShardSetup setup);
 
-// The way into a shard on this node.
+// The ways into a shard on this node.
 std::shared_ptr<ShardInbox> shard_inbox(caf::actor shard);
+std::shared_ptr<ReplicaInbox> replica_inbox(caf::actor shard);
 
 }  // namespace earshot::actors

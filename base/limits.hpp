@@ -145,6 +145,11 @@ inline constexpr std::uint32_t kHeartbeatMs = 150;  //
 inline constexpr std::uint32_t kInstallTimeoutMs = 600'000;    // a snapshot install that makes no progress is given up
 inline constexpr std::uint32_t kRaftEntriesInFlightMax = 256;  // optimistic appends to one peer
 
+// ---- between nodes
+inline constexpr std::size_t kOpenCallsMax = 262'144;        // calls of a node to others that are not answered yet
+inline constexpr std::size_t kRouteHeldMax = 16'384;         // requests that wait on a node for a leader of one shard …
+inline constexpr std::size_t kRouteHeldBytesMax = 16 << 20;  // … and what they take: then kOverloaded
+
 // ---- settings of a node
 inline constexpr std::uint32_t kSchedulerThreadsMax = 1024;      // threads that sessions and shards run on
 inline constexpr std::uint64_t kRetransmitMsMax = 3'600'000;     // either time of retransmission; longer would be never

@@ -91,14 +91,15 @@ class Connection::ReceiverServer final : public schema::Receiver::Server {
   const std::shared_ptr<Connection*> connection_;
 };
 
-Connection::Connection(std::shared_ptr<Loop> loop, kj::AsyncIoProvider& io, LinkEvents& events,
-                       std::uint64_t timeout_ms, TlsOptions tls)
+Connection::Connection(std::shared_ptr<Loop> loop, kj::AsyncIoProvider& io, LinkEvents& events, const Options& options,
+                       std::string address)
     : loop_(std::move(loop)),
       addresses_(io.getNetwork()),
       timer_(io.getTimer()),
       events_(&events),
-      timeout_ms_(timeout_ms),
-      tls_(std::move(tls)),
+      address_(std::move(address)),
+      timeout_ms_(options.request_timeout_ms),
+      tls_(options.tls),
       self_(std::make_shared<Connection*>(this)),
       tasks_(kj::heap<kj::TaskSet>(static_cast<kj::TaskSet::ErrorHandler&>(*this))) {}
 
@@ -106,27 +107,26 @@ Connection::~Connection() noexcept { *self_ = nullptr; }
 
 // ---- from connecting to logged in
 
-void Connection::open(const std::string& address, LoginRequest request) {
+void Connection::open(LoginRequest request) {
   const CallNumber call = begin_call({});
-  tasks_->add(addresses_.parseAddress(address.c_str(), 7400)
+  tasks_->add(addresses_.parseAddress(address_.c_str(), 7400)
                   .then([](kj::Own<kj::NetworkAddress> parsed) {
                     auto connecting = parsed->connect();
                     return connecting.attach(kj::mv(parsed));
                   })
-                  .then([this, address](kj::Own<kj::AsyncIoStream> stream) { return secure(kj::mv(stream), address); })
+                  .then([this](kj::Own<kj::AsyncIoStream> stream) { return secure(kj::mv(stream)); })
                   .then([this, request = std::move(request)](kj::Own<kj::AsyncIoStream> stream) mutable {
                     return login(kj::mv(stream), std::move(request));
                   })
                   .then([this, call] { end_call(call); }));
 }
 
-kj::Promise<kj::Own<kj::AsyncIoStream>> Connection::secure(kj::Own<kj::AsyncIoStream> stream,
-                                                           const std::string& address) {
+kj::Promise<kj::Own<kj::AsyncIoStream>> Connection::secure(kj::Own<kj::AsyncIoStream> stream) {
   prepare(*stream);
   KJ_IF_MAYBE (fd, stream->getFd()) socket_ = *fd;
   if (!tls_.on) return kj::mv(stream);
   using Secured = kj::Promise<kj::Own<kj::AsyncIoStream>>;
-  return kj::evalNow([&] { return connect_tls(kj::mv(stream), tls_, address); })
+  return kj::evalNow([&] { return connect_tls(kj::mv(stream), tls_, address_); })
       .then([](kj::Own<kj::AsyncIoStream> secured) -> Secured { return kj::mv(secured); },
             [this](kj::Exception&& exception) -> Secured {
               fail_with(tls_error_of(exception));

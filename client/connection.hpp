@@ -24,11 +24,11 @@ namespace earshot::client {
 class Connection final : public Link, private kj::TaskSet::ErrorHandler {
  public:
   // On the thread of the loop, whose KJ network that is.
-  Connection(std::shared_ptr<Loop> loop, kj::AsyncIoProvider& io, LinkEvents& events, std::uint64_t timeout_ms,
-             TlsOptions tls);
+  Connection(std::shared_ptr<Loop> loop, kj::AsyncIoProvider& io, LinkEvents& events, const Options& options,
+             std::string address);
   ~Connection() noexcept override;
 
-  void open(const std::string& address, LoginRequest request) override;
+  void open(LoginRequest request) override;
   void subscribe(DeliveryMode mode, std::uint32_t window_messages) override;
   void send(const Outbox::Call& call) override;
   void ack(const AckRequest& request) override;
@@ -45,7 +45,7 @@ class Connection final : public Link, private kj::TaskSet::ErrorHandler {
   using CallNumber = std::uint64_t;
 
   // Encrypts the stream if that is asked for.
-  kj::Promise<kj::Own<kj::AsyncIoStream>> secure(kj::Own<kj::AsyncIoStream> stream, const std::string& address);
+  kj::Promise<kj::Own<kj::AsyncIoStream>> secure(kj::Own<kj::AsyncIoStream> stream);
   kj::Promise<void> login(kj::Own<kj::AsyncIoStream> stream, LoginRequest request);
   // Sends a call of a session. `failed`: called when the answer will not come any more.
   template <class Request>
@@ -75,6 +75,7 @@ class Connection final : public Link, private kj::TaskSet::ErrorHandler {
   kj::Network& addresses_;
   kj::Timer& timer_;
   LinkEvents* events_;  // nullptr when detached
+  const std::string address_;
   const std::uint64_t timeout_ms_;
   const TlsOptions tls_;
   std::shared_ptr<Connection*> self_;  // nulled with this object

@@ -134,8 +134,8 @@ void Engine::open_link(std::string token) {
   request.start_at = options_.start_at;
   request.agent = options_.agent;
   request.order = {head.store, std::uint64_t{head.run} << 32 | std::min<std::uint64_t>(generation_, UINT32_MAX)};
-  link_ = loop_->make_link(options_, static_cast<LinkEvents&>(*this));
-  link_->open(reconnector_.address(), std::move(request));
+  link_ = loop_->make_link(options_, reconnector_.address(), static_cast<LinkEvents&>(*this));
+  link_->open(std::move(request));
 }
 
 // ---- login

@@ -119,8 +119,8 @@ void KjLoop::after(std::uint64_t delay_ms, std::function<void()> task) {
   timers_->add(timer.afterDelay(delay_ms * kj::MILLISECONDS).then([task = std::move(task)] { task(); }));
 }
 
-std::unique_ptr<Link> KjLoop::make_link(const Options& options, LinkEvents& events) {
-  return std::make_unique<Connection>(shared_from_this(), io(), events, options.request_timeout_ms, options.tls);
+std::unique_ptr<Link> KjLoop::make_link(const Options& options, const std::string& address, LinkEvents& events) {
+  return std::make_unique<Connection>(shared_from_this(), io(), events, options, address);
 }
 
 void KjLoop::taskFailed(kj::Exception&& exception) {

@@ -32,7 +32,7 @@ class KjLoop final : public Loop, public std::enable_shared_from_this<KjLoop>, p
   void after(std::uint64_t delay_ms, std::function<void()> task) override;
   [[nodiscard]] const Clock& clock() const override { return clock_; }
   Random random() override { return Random::from_system(); }
-  std::unique_ptr<Link> make_link(const Options& options, LinkEvents& events) override;
+  std::unique_ptr<Link> make_link(const Options& options, const std::string& address, LinkEvents& events) override;
 
   [[nodiscard]] kj::AsyncIoProvider& io() { return *io_->provider; }
 

@@ -32,7 +32,8 @@ class Link {
  public:
   virtual ~Link() = default;
 
-  virtual void open(const std::string& address, LoginRequest request) = 0;
+  // Connects and logs in.
+  virtual void open(LoginRequest request) = 0;
   // The rest after logged_in().
   virtual void subscribe(DeliveryMode mode, std::uint32_t window_messages) = 0;
   virtual void send(const Outbox::Call& call) = 0;

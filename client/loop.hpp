@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <thread>
 
 #include "base/clock.hpp"
@@ -36,8 +37,9 @@ class Loop {
   [[nodiscard]] virtual const Clock& clock() const = 0;
   // A new source of random numbers.
   virtual Random random() = 0;
-  // A connection still to be opened. It reports to `events`, which outlive it.
-  virtual std::unique_ptr<Link> make_link(const Options& options, LinkEvents& events) = 0;
+  // A connection to the node at `address`, one of those the client knows, still to be opened. It reports to `events`,
+  // which outlive it.
+  virtual std::unique_ptr<Link> make_link(const Options& options, const std::string& address, LinkEvents& events) = 0;
 };
 
 }  // namespace earshot::client

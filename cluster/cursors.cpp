@@ -94,14 +94,16 @@ Result<LoginOutcome> Cursors::login(const LoginCommand& command, ShardId shard, 
     forget_attempts(cursor);
     mark(cursor, head.now_ms);
   }
-  const bool keeps_producer = command.producer != ProducerId() && command.producer == cursor.producer;
-  if (!keeps_producer) {
+  // One that comes again, because its answer was lost, gets the producer that it got before.
+  const bool is_repeat = !is_absent && command.order.store != 0 && command.order == cursor.last_login;
+  const bool knows_producer = command.producer != ProducerId() && command.producer == cursor.producer;
+  if (!knows_producer && !(is_repeat && cursor.producer != ProducerId())) {
     note_forgotten(cursor.producer);
     cursor.producer = new_producer(shard, head);
   }
   cursor.last_seen_ms = head.now_ms;
   cursor.last_login = command.order;
-  return LoginOutcome{cursor.producer, !keeps_producer, head.epoch,  mailbox->last,
+  return LoginOutcome{cursor.producer, !knows_producer, head.epoch,  mailbox->last,
                       cursor.up_to,    mailbox->last,   cursor.above};
 }
 

@@ -7,6 +7,7 @@
 
 #include "tests/simulation/history.hpp"
 #include "tests/simulation/network.hpp"
+#include "tests/simulation/peer_network.hpp"
 #include "tests/simulation/sim_device.hpp"
 #include "tests/simulation/sim_node.hpp"
 #include "tests/simulation/world.hpp"
@@ -30,15 +31,22 @@ enum class Fault : std::uint8_t {
   kBodyFlips,       // on the wire, for a while
   kMessageDamaged,  // in the node's state
   kLogDamaged,      // in the node's log, found when it starts; taken back, as nothing else can be done about it
+  // Between nodes.
+  kPartition,        // some of them and the others do not hear each other
+  kOneWayPartition,  // what one sends to another does not arrive
+  kFramesTroubled,   // lost, doubled, late
+  kAllNodesCrash,    // at once
 };
-inline constexpr std::size_t kFaults = 16;
+inline constexpr std::size_t kFaults = 20;
+inline constexpr std::size_t kFaultsOfOneNode = 16;  // the first of them
 const char* name_of(Fault fault);
 
 // Strikes from the seed: which kinds of fault a run has, and how often, is drawn once; which one comes next, and when,
 // again and again, until calm_down() takes all of them back.
 class FaultInjector {
  public:
-  FaultInjector(World& world, SimNode& node, Network& network, History& history,
+  // `peers`: between the nodes, if there are several.
+  FaultInjector(World& world, std::vector<SimNode*> nodes, Network& network, PeerNetwork* peers, History& history,
                 std::vector<std::unique_ptr<SimDevice>>& devices);
 
   void start();
@@ -49,15 +57,19 @@ class FaultInjector {
  private:
   void next();
   void strike(Fault fault);
-  void crash_node();
-  void stop_node();
-  void damage_log();
-  void start_node_later(std::uint64_t ms_max);
+  void crash_node(SimNode& node);
+  void stop_node(SimNode& node);
+  void damage_log(SimNode& node);
+  void damage_message(SimNode& node);
+  void start_node_later(SimNode& node, std::uint64_t ms_max);
+  void partition(bool one_way);
+  void trouble_frames();
   void crash_device();
-  void slow_disk();
-  void full_disk();
+  void slow_disk(SimNode& node);
+  void full_disk(SimNode& node);
   void jump_clock();
   void refuse_in_store();
+  SimNode& any_node() { return nodes_.size() == 1 ? *nodes_.front() : *nodes_[random_.below(nodes_.size())]; }
   SimDevice& any_device() { return *devices_[random_.below(devices_.size())]; }
   // Runs a task later unless all is calm by then.
   template <class Task>
@@ -68,8 +80,9 @@ class FaultInjector {
   }
 
   World& world_;
-  SimNode& node_;
+  const std::vector<SimNode*> nodes_;
   Network& network_;
+  PeerNetwork* const peers_;
   History& history_;
   std::vector<std::unique_ptr<SimDevice>>& devices_;
   Random random_;

@@ -1,5 +1,6 @@
 #include "tests/simulation/network.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/limits.hpp"
@@ -19,10 +20,11 @@ constexpr std::uint64_t kServerNoticesMs =
 
 const std::uint64_t Connection::kAwake = 0;
 
-Connection::Connection(World& the_world, const NetworkOptions& options, Host& host)
+Connection::Connection(World& the_world, const NetworkOptions& options, Host& host_of_it)
     : world(the_world),
+      host(host_of_it),
       random(the_world.fork()),
-      up(std::make_shared<Pipe>(the_world, options.delay_ms_max, host.sleeps_until_ms())),
+      up(std::make_shared<Pipe>(the_world, options.delay_ms_max, host_of_it.sleeps_until_ms())),
       down(std::make_shared<Pipe>(the_world, options.delay_ms_max, kAwake)) {}
 
 void Connection::to_server(Frame frame) {
@@ -70,14 +72,15 @@ Network::~Network() {
 }
 
 std::unique_ptr<client::Link> Network::make_link(std::shared_ptr<Process> process, const client::Options& options,
-                                                 client::LinkEvents& events) {
-  return std::make_unique<SimLink>(world_, *this, std::move(process), events, options.request_timeout_ms);
+                                                 const std::string& address, client::LinkEvents& events) {
+  return std::make_unique<SimLink>(world_, *this, std::move(process), events, options, address);
 }
 
-std::shared_ptr<Connection> Network::connect() {
-  if (!host_.accepts()) return nullptr;
-  auto connection = std::make_shared<Connection>(world_, options_, host_);
-  connection->server = std::make_shared<ServerEnd>(world_, *this, host_, connection);
+std::shared_ptr<Connection> Network::connect(const std::string& address) {
+  const auto host = std::ranges::find(hosts_, address, [](const Host* one) { return one->address(); });
+  if (host == hosts_.end() || !(*host)->accepts()) return nullptr;
+  auto connection = std::make_shared<Connection>(world_, options_, **host);
+  connection->server = std::make_shared<ServerEnd>(world_, *this, **host, connection);
   std::erase_if(connections_, [](const auto& each) { return each.expired(); });
   connections_.push_back(connection);
   if (std::exchange(delays_login_, false)) give_up(*connection);
@@ -134,20 +137,26 @@ void Network::stall_one(Random& random, std::uint64_t ms) {
   if (random.chance(0.7)) connection.down->stall_until(until_ms);
 }
 
-void Network::node_died(Random& random) {
+std::vector<std::string> Network::addresses() const {
+  std::vector<std::string> addresses;
+  for (const Host* host : hosts_) addresses.push_back(host->address());
+  return addresses;
+}
+
+void Network::node_died(const Host& host, Random& random) {
   for (const auto& each : connections_) {
     const auto connection = each.lock();
-    if (!connection) continue;
+    if (!connection || &connection->host != &host) continue;
     if (const auto server = std::exchange(connection->server, nullptr)) server->die();
     if (!connection->lost && connection->client != nullptr) lose(*connection, random, false);
   }
 }
 
-void Network::node_stops() {
+void Network::node_stops(const Host& host) {
   const Error reason{ErrorCode::kUnavailable, "", "the node is shutting down", limits::kRetryAfterMs, 0};
   for (const auto& each : connections_) {
     const auto connection = each.lock();
-    if (connection && connection->server) std::shared_ptr(connection->server)->end(reason);
+    if (connection && &connection->host == &host && connection->server) std::shared_ptr(connection->server)->end(reason);
   }
 }
 

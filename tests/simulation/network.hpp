@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "actors/broker.hpp"
@@ -25,7 +26,11 @@ class Host : public actors::Broker {
   [[nodiscard]] virtual bool accepts() const = 0;
   // A suspended node takes nothing from the network before this time.
   [[nodiscard]] virtual const std::uint64_t& sleeps_until_ms() const = 0;
+  // As its clients know it.
+  [[nodiscard]] virtual std::string address() const = 0;
 };
+
+inline std::string address_of(NodeId node) { return "node-" + std::to_string(node.value); }
 
 struct NetworkOptions {
   std::uint64_t delay_ms_max = 5;  // one way
@@ -44,6 +49,7 @@ struct Connection : std::enable_shared_from_this<Connection> {
   void close_by_server();
 
   World& world;
+  Host& host;
   Random random;
   const std::shared_ptr<Pipe> up, down;  // to the server, to the client
   std::shared_ptr<ServerEnd> server;     // null: it is gone
@@ -53,19 +59,20 @@ struct Connection : std::enable_shared_from_this<Connection> {
   static const std::uint64_t kAwake;  // a client that is paused keeps its frames by itself
 };
 
-// The network between the clients and their node, and what can happen to it.
+// The network between the clients and the nodes, and what can happen to it.
 class Network {
  public:
-  Network(World& world, NetworkOptions options, Host& host) : world_(world), options_(options), host_(host) {}
+  Network(World& world, NetworkOptions options, std::vector<Host*> hosts)
+      : world_(world), options_(options), hosts_(std::move(hosts)) {}
   // The world ends: what is on its way holds its connection, and that its pipes.
   ~Network();
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;
 
   std::unique_ptr<client::Link> make_link(std::shared_ptr<Process> process, const client::Options& options,
-                                          client::LinkEvents& events);
-  // Null: refused.
-  std::shared_ptr<Connection> connect();
+                                          const std::string& address, client::LinkEvents& events);
+  // To the node of this address. Null: refused.
+  std::shared_ptr<Connection> connect(const std::string& address);
 
   // For the checkers: a session has given a message to its connection.
   std::function<void(const DeviceName&, Sequence)> delivered = [](const DeviceName&, Sequence) {};
@@ -77,10 +84,13 @@ class Network {
   // The next client that connects hears of a loss soon, its login arrives later.
   void delay_next_login() { delays_login_ = true; }
   void delay_no_login() { delays_login_ = false; }
+  // Of all nodes.
+  [[nodiscard]] std::vector<std::string> addresses() const;
+
   // The node's machine is gone, or only its program.
-  void node_died(Random& random);
-  // The node closes all connections, in order.
-  void node_stops();
+  void node_died(const Host& host, Random& random);
+  // The node closes all its connections, in order.
+  void node_stops(const Host& host);
   // From now on a bit of a body is turned over in so many of 10 000 frames.
   void set_flips(std::uint32_t per_10000) { flips_ = per_10000; }
   [[nodiscard]] std::uint64_t bodies_flipped() const { return bodies_flipped_; }
@@ -94,7 +104,7 @@ class Network {
 
   World& world_;
   const NetworkOptions options_;
-  Host& host_;
+  const std::vector<Host*> hosts_;
   Random flip_random_ = world_.fork();
   std::uint32_t flips_ = 0;
   bool delays_login_ = false;

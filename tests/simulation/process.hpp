@@ -40,8 +40,9 @@ class Process final : public client::Loop, public Runnable, public std::enable_s
   }
   [[nodiscard]] const Clock& clock() const override { return clock_; }
   Random random() override { return Random(random_.next()); }
-  std::unique_ptr<client::Link> make_link(const client::Options& options, client::LinkEvents& events) override {
-    return network_.make_link(shared_from_this(), options, events);
+  std::unique_ptr<client::Link> make_link(const client::Options& options, const std::string& address,
+                                          client::LinkEvents& events) override {
+    return network_.make_link(shared_from_this(), options, address, events);
   }
 
   // ---- for the checkers: what the server has told this client

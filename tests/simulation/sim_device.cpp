@@ -34,7 +34,7 @@ void SimDevice::start() {
   store_.opened_by(process_);
 
   client::Options options;
-  options.addresses = {"node"};
+  options.addresses = network_.addresses();
   options.token = options_.name.user.text();
   options.user = options.token;
   options.device = options_.name.device.text();

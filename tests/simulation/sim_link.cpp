@@ -8,8 +8,13 @@
 namespace earshot::simulation {
 
 SimLink::SimLink(World& world, Network& network, std::shared_ptr<Process> process, client::LinkEvents& events,
-                 std::uint64_t timeout_ms)
-    : world_(world), network_(network), process_(std::move(process)), events_(&events), timeout_ms_(timeout_ms) {}
+                 const client::Options& options, std::string address)
+    : world_(world),
+      network_(network),
+      process_(std::move(process)),
+      events_(&events),
+      address_(std::move(address)),
+      timeout_ms_(options.request_timeout_ms) {}
 
 SimLink::~SimLink() {
   *self_ = nullptr;
@@ -40,8 +45,8 @@ void SimLink::to_server(Frame frame) {
   if (process_->alive() && connection_) connection_->to_server(std::move(frame));
 }
 
-void SimLink::open(const std::string&, LoginRequest request) {
-  connection_ = network_.connect();
+void SimLink::open(LoginRequest request) {
+  connection_ = network_.connect(address_);
   if (!connection_)
     return post([](SimLink& self) {
       self.fail_with(Error{ErrorCode::kUnavailable, "", "the connection was refused", 0, 0});

@@ -17,10 +17,10 @@ namespace earshot::simulation {
 class SimLink final : public client::Link {
  public:
   SimLink(World& world, Network& network, std::shared_ptr<Process> process, client::LinkEvents& events,
-          std::uint64_t timeout_ms);
+          const client::Options& options, std::string address);
   ~SimLink() override;
 
-  void open(const std::string& address, LoginRequest request) override;
+  void open(LoginRequest request) override;
   void subscribe(DeliveryMode mode, std::uint32_t window_messages) override;
   void send(const client::Outbox::Call& call) override;
   void ack(const AckRequest& request) override;
@@ -60,6 +60,7 @@ class SimLink final : public client::Link {
   Network& network_;
   const std::shared_ptr<Process> process_;
   client::LinkEvents* events_;  // null when detached
+  const std::string address_;
   const std::uint64_t timeout_ms_;
   const std::shared_ptr<SimLink*> self_ = std::make_shared<SimLink*>(this);  // nulled with this object
   std::shared_ptr<Connection> connection_;

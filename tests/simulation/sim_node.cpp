@@ -29,23 +29,24 @@ void kill(const caf::actor& actor) {
 
 }  // namespace
 
-SimNode::SimNode(World& world, NodeOptions options, std::function<void(const Error&)> failed)
+SimNode::SimNode(World& world, NodeOptions options, PeerNetwork* peers, std::function<void(const Error&)> failed)
     : world_(world),
-      options_(options),
+      options_(std::move(options)),
+      network_(peers),
+      peers_(peers == nullptr ? nullptr : peers->attach(options_.id, *this)),
       failed_(std::move(failed)),
       random_(world.fork()),
+      machine_(world),
       clock_(world.now_ms()),
       log_(storage::LogStore::tables().size()),
       state_(storage::state_tables().size()) {
   log_.model.set_manual_sync(options_.bugs.answers_before_sync);
-  world_.set_may_run([this](caf::actor_id actor) { return may_run(actor); });
-  world_.set_after_turn([this](caf::actor_id actor) { after_turn(actor); });
+  machine_.set_may_run([this](caf::actor_id actor) { return may_run(actor); });
+  machine_.set_after_turn([this](caf::actor_id actor) { after_turn(actor); });
 }
 
 SimNode::~SimNode() {
   crash();
-  world_.set_may_run(nullptr);
-  world_.set_after_turn(nullptr);
 }
 
 // ---- life and death
@@ -56,7 +57,7 @@ void SimNode::start() {
 
 Status SimNode::open() {
   const std::uint64_t run = ++run_;
-  world_.note("node starts", run);
+  world_.note("node starts", options_.id.value, run);
   // A node that starts has nothing to doubt its wall clock by; one that is months ahead rightly ends what is due by it.
   clock_.limit_wall_error(kWallErrorAtStartMsMax);
   started_ms_ = world_.now_ms();
@@ -73,7 +74,9 @@ Status SimNode::open() {
   setup.config.flush_interval_ms = options_.flush_interval_ms;
   setup.config.retransmit_first_ms = options_.retransmit_first_ms;
   setup.config.retransmit_max_ms = options_.retransmit_max_ms;
-  setup.id = NodeId(1);
+  setup.id = options_.id;
+  setup.members = options_.members;
+  setup.peers = peers_.get();
   setup.shard_count = options_.shard_count;
   setup.log = log_store_.get();
   setup.state = state_.environment.get();
@@ -81,7 +84,7 @@ Status SimNode::open() {
   setup.seed = random_.next();
   setup.writers_have_threads = false;
   setup.faults = options_.bugs.node;
-  actors_ = std::make_unique<actors::NodeActors>(world_.actors(), std::move(setup));
+  actors_ = std::make_unique<actors::NodeActors>(machine_.actors(), std::move(setup));
   const Status started = actors_->start([this, run](Status status) {
     world_.after(0, [this, run, status = std::move(status)] {
       if (run == run_ && actors_) opened(status);
@@ -95,27 +98,29 @@ void SimNode::opened(const Status& status) {
   if (!status) return failed_(status.error());
   actors_->serve();
   accepts_ = true;
-  world_.note("node serves", run_);
+  world_.note("node serves", options_.id.value, run_);
+  if (network_ != nullptr) network_->started(options_.id);
 }
 
 void SimNode::find_writers() {
   actors_->writers().for_each([this](const caf::actor& writer) {
     const auto* actor = dynamic_cast<caf::local_actor*>(caf::actor_cast<caf::abstract_actor*>(writer));
     EARSHOT_INVARIANT(actor != nullptr, "a writer is an actor of this system");
-    (std::string_view(actor->name()) == "log-writer" ? log_ : state_).writer = actor->id();
+    if (std::string_view(actor->name()) == "log-writer") log_.writer = actor->id();
+    if (std::string_view(actor->name()) == "state-writer") state_.writer = actor->id();
   });
 }
 
 void SimNode::crash() {
   if (actors_) {
-    world_.note("node crashes", run_);
+    world_.note("node crashes", options_.id.value, run_);
     ++deaths_;
     const std::uint64_t commits = log_.model.commits() + state_.model.commits();
     const auto all = {&actors_->sessions(), &actors_->shards(), &actors_->places().layers(), &actors_->places().cells(),
                       &actors_->writers()};
     for (const actors::LiveActors* actors : all) actors->for_each(kill);
     actors_->end_places();
-    world_.drain_actors();
+    machine_.drain();
     for (const actors::LiveActors* actors : all) EARSHOT_INVARIANT(actors->size() == 0, "a killed actor ends");
     EARSHOT_INVARIANT(commits == log_.model.commits() + state_.model.commits(), "a killed writer does not write");
   }
@@ -130,6 +135,7 @@ void SimNode::close_disks(bool power_cut) {
   sleeps_until_ms_ = 0;
   if (actors_) actors_->forget();
   actors_.reset();
+  if (network_ != nullptr) network_->died(options_.id);
   log_store_.reset();
   for (Disk* disk : {&log_, &state_}) {
     disk->environment.reset();
@@ -143,7 +149,7 @@ void SimNode::close_disks(bool power_cut) {
 // As actors/node.cpp does it, without a thread that waits.
 void SimNode::stop(std::function<void()> stopped) {
   if (!accepts_) return;  // a signal waits until the node has started, and a second one changes nothing
-  world_.note("node stops", run_);
+  world_.note("node stops", options_.id.value, run_);
   accepts_ = false;
   stopping_ = true;
   actors_->end_sessions();
@@ -155,7 +161,7 @@ void SimNode::stop(std::function<void()> stopped) {
         when_gone(actors_->places().cells(), actors::kActorsEndMsMax, [this, stopped] {
           actors_->end_writers();
           when_gone(actors_->writers(), actors::kActorsEndMsMax, [this, stopped] {
-            world_.note("node has stopped", run_);
+            world_.note("node has stopped", options_.id.value, run_);
             close_disks(false);
             stopped();
           });
@@ -244,6 +250,7 @@ void SimNode::sleep_until(std::uint64_t time_ms) {
   if (!actors_) return;
   sleeps_until_ms_ = std::max(sleeps_until_ms_, time_ms);
   world_.at(sleeps_until_ms_, [] {});
+  if (network_ != nullptr) network_->sleeps(options_.id);
 }
 
 void SimNode::set_commit_ms_max(std::uint64_t log_ms, std::uint64_t state_ms) {

@@ -10,7 +10,9 @@
 
 #include "actors/node_actors.hpp"
 #include "storage/model_environment.hpp"
+#include "tests/simulation/machine.hpp"
 #include "tests/simulation/network.hpp"
+#include "tests/simulation/peer_network.hpp"
 #include "tests/simulation/world.hpp"
 
 namespace earshot::simulation {
@@ -23,6 +25,8 @@ struct PlantedBugs {
 };
 
 struct NodeOptions {
+  NodeId id{1};
+  std::vector<cluster::Member> members;  // of the cluster; none: the node is alone
   std::uint16_t shard_count = 4;
   std::uint64_t flush_interval_ms = 1'000;
   std::uint64_t retransmit_first_ms = 2'000;
@@ -32,10 +36,10 @@ struct NodeOptions {
 
 // The node: the product's own actors (actors/node_actors.hpp) over model disks, as a process that can die and start
 // again. What it had synced stays on its disks.
-class SimNode final : public Host {
+class SimNode final : public Host, public PeerNetwork::End {
  public:
-  // `failed` hears when the node cannot open what its disks hold.
-  SimNode(World& world, NodeOptions options, std::function<void(const Error&)> failed);
+  // `failed` hears when the node cannot open what its disks hold. `peers`: the way to the other nodes of its cluster.
+  SimNode(World& world, NodeOptions options, PeerNetwork* peers, std::function<void(const Error&)> failed);
   ~SimNode() override;
 
   void start();
@@ -46,7 +50,8 @@ class SimNode final : public Host {
   void stop(std::function<void()> stopped);
   // The node does not run; a bit of its log is flipped, it is started, and the bit is flipped back. It must refuse.
   void start_on_damaged_log(Random& random);
-  [[nodiscard]] bool runs() const { return actors_ != nullptr; }
+  [[nodiscard]] bool runs() const override { return actors_ != nullptr; }
+  [[nodiscard]] NodeId id() const { return options_.id; }
 
   // ---- Host
   std::shared_ptr<actors::SessionInbox> open_session(Identity identity, LoginRequest request,
@@ -57,6 +62,11 @@ class SimNode final : public Host {
   // Precondition: it accepts.
   std::shared_ptr<const actors::PlaceDesk> place_desk() override { return actors_->place_desk(); }
   [[nodiscard]] const std::uint64_t& sleeps_until_ms() const override { return sleeps_until_ms_; }
+  [[nodiscard]] std::string address() const override { return address_of(options_.id); }
+
+  // ---- PeerNetwork::End
+  [[nodiscard]] std::uint64_t run() const override { return run_; }
+  [[nodiscard]] cluster::PeerEvents* events() override { return accepts_ ? actors_->exchange() : nullptr; }
 
   // ---- faults
   void sleep_until(std::uint64_t time_ms);  // the process is suspended
@@ -83,6 +93,9 @@ class SimNode final : public Host {
   [[nodiscard]] std::uint16_t shard_count() const { return options_.shard_count; }
   void digests(std::function<void(std::vector<Result<std::uint64_t>>)> done);
   [[nodiscard]] std::size_t sessions() const { return actors_ ? actors_->sessions().size() : 0; }
+  [[nodiscard]] std::size_t open_calls() const {
+    return actors_ && actors_->exchange() != nullptr ? actors_->exchange()->open_calls() : 0;
+  }
   [[nodiscard]] const actors::NodeBudgets& budgets() const { return actors_->budgets(); }
 
  private:
@@ -114,8 +127,11 @@ class SimNode final : public Host {
 
   World& world_;
   const NodeOptions options_;
+  PeerNetwork* const network_;
+  std::unique_ptr<cluster::Peers> peers_;
   const std::function<void(const Error&)> failed_;
   Random random_;
+  Machine machine_;
   ProcessClock clock_;
   Disk log_;
   Disk state_;

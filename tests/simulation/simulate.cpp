@@ -15,11 +15,13 @@
 int main(int argc, char** argv) {
   using namespace earshot::simulation;
   std::uint64_t seeds = 50, first = 1, minutes = 0;
+  std::uint32_t nodes = 1;
   bool trace = false, plain = false;
-  CLI::App app("Runs a node with its clients in one thread on virtual time, with faults, one run per seed.");
+  CLI::App app("Runs a node, or several, with their clients in one thread on virtual time, with faults, one run per seed.");
   app.add_option("--seeds", seeds, "how many runs")->capture_default_str();
   const auto* seed = app.add_option("--seed", first, "the first seed; alone: only this one")->capture_default_str();
   app.add_option("--minutes", minutes, "go on for so many minutes, whatever --seeds says");
+  app.add_option("--nodes", nodes, "of the cluster")->capture_default_str()->check(CLI::Range(1, 5));
   app.add_flag("--plain", plain, "without times to live, policies and management calls");
   app.add_flag("--trace", trace, "print every step");
   CLI11_PARSE(app, argc, argv);
@@ -36,6 +38,7 @@ int main(int argc, char** argv) {
   for (; goes_on(runs); ++runs) {
     SimulationOptions options;
     options.seed = first + runs;
+    options.nodes = nodes;
     options.plain = plain;
     if (trace) options.trace = [](const std::string& line) { std::cout << line << '\n'; };
     const SimulationOutcome outcome = simulate(options);
@@ -47,8 +50,7 @@ int main(int argc, char** argv) {
     ++failures;
     std::cout << "seed " << options.seed << " breaks a promise:\n";
     for (const std::string& violation : outcome.violations) std::cout << "  " << violation << '\n';
-    std::cout << "replay: scripts/simulate --seed " << options.seed << (plain ? " --plain" : "") << " --trace"
-              << std::endl;
+    std::cout << "replay: " << replay_command(options) << " --trace" << std::endl;
   }
   for (std::size_t i = 0; i < kFaults; ++i)
     std::cout << (i == 0 ? "" : ", ") << name_of(static_cast<Fault>(i)) << " " << struck[i];

@@ -11,6 +11,7 @@
 #include "tests/simulation/history.hpp"
 #include "tests/simulation/network.hpp"
 #include "tests/simulation/server_end.hpp"
+#include "tests/simulation/sim_cluster.hpp"
 #include "tests/simulation/sim_device.hpp"
 #include "tests/simulation/walkers.hpp"
 #include "tests/simulation/world.hpp"
@@ -26,6 +27,7 @@ constexpr std::uint64_t kLookEveryMs = 2'000;
 // A session whose client vanished ends by keep-alive.
 constexpr std::uint64_t kSessionsEndMs = 130'000;
 constexpr std::uint64_t kLastRoundsMs = 30'000;  // of who looks after what is parked
+constexpr std::uint64_t kElectedMs = 10'000;    // a cluster that has started has leaders by then, and all is applied
 constexpr std::int64_t kNothingDueMs = 11 * 3'600'000;
 
 class Simulation {
@@ -35,24 +37,25 @@ class Simulation {
         random_(world_.fork()),
         life_random_(options.seed * 2 + 1),
         history_(world_),
-        node_(world_, node_options(options),
-              [this](const Error& error) { history_.violation("the node cannot start: " + error.to_string()); }),
-        network_(world_, NetworkOptions{random_.chance(0.3) ? random_.between(1, 400) : 5}, node_) {
+        cluster_(world_, options.nodes, node_options(options),
+                 [this](const Error& error) { history_.violation("a node cannot start: " + error.to_string()); }),
+        network_(world_, NetworkOptions{random_.chance(0.3) ? random_.between(1, 400) : 5}, cluster_.hosts()) {
     make_devices(options.bugs);
-    history_.lives().set_committed_time([this] { return node_.committed_ms_max(); },
-                                        [this](std::uint64_t ms) { return node_.tells_a_tick(ms); });
+    cluster_.found_wrong = [this](const std::string& what) { history_.violation(what); };
+    history_.lives().set_committed_time([this] { return cluster_.committed_ms_max(); },
+                                        [this](std::uint64_t ms) { return cluster_.tells_a_tick(ms); });
     network_.delivered = [this](const DeviceName& device, Sequence sequence) {
       history_.lives().delivered(device, sequence);
     };
     if (!options.plain) add_life();
-    if (Random walkers(options.seed * 2 + 2); !options.plain && walkers.chance(0.5))
-      walkers_.emplace(world_, history_, node_, Random(walkers.next()));
-    faults_.emplace(world_, node_, network_, history_, devices_);
+    if (Random walkers(options.seed * 2 + 2); !options.plain && options.nodes == 1 && walkers.chance(0.5))
+      walkers_.emplace(world_, history_, *cluster_.nodes().front(), Random(walkers.next()));
+    faults_.emplace(world_, cluster_.nodes(), network_, cluster_.network(), history_, devices_);
   }
   ~Simulation() { devices_.clear(); }
 
   SimulationOutcome run() {
-    node_.start();
+    cluster_.start();
     for (const auto& device : devices_) device->start();
     faults_->start();
     if (caretaker_) caretaker_->start();
@@ -137,7 +140,7 @@ class Simulation {
 
   std::vector<std::string> judge_now() {
     auto wrong = std::make_shared<std::optional<std::vector<std::string>>>();
-    read_mailboxes(world_, node_, history_, users_,
+    read_mailboxes(world_, cluster_.any(random_), history_, users_,
                    [this, wrong](const Audit& audit) { *wrong = check_at_rest(history_, audit); });
     for (int i = 0; i < 300 && !*wrong && !failed(); ++i) run_for(100);
     return wrong->value_or(std::vector<std::string>{"the mailboxes cannot be read"});
@@ -157,7 +160,7 @@ class Simulation {
         end_ms = world_.now_ms() + kRestMsMax;
         continue;  // to judge costs as much as all that was said: once nothing moves any more
       }
-      if (!node_.accepts() || !outboxes_are_empty()) continue;
+      if (!cluster_.accepts() || !outboxes_are_empty()) continue;
       wrong = judge_now();
       if (wrong.empty()) return true;
     }
@@ -177,43 +180,57 @@ class Simulation {
                        " connected, " + std::to_string(stats.store_failures) + " refused by its store");
   }
 
+  // Of every shard, the same on all nodes.
   std::vector<std::uint64_t> digests() {
-    auto digests = std::make_shared<std::vector<std::uint64_t>>();
-    node_.digests([digests](const std::vector<Result<std::uint64_t>>& results) {
-      for (const auto& result : results) digests->push_back(result.value_or(0));  // a damaged record has none
-    });
-    run_for(1'000);
-    if (digests->empty()) history_.violation("the shards do not tell their digests");
-    return *digests;
+    std::vector<std::uint64_t> all;
+    for (SimNode* node : cluster_.nodes()) {
+      auto digests = std::make_shared<std::vector<std::uint64_t>>();
+      node->digests([digests](const std::vector<Result<std::uint64_t>>& results) {
+        for (const auto& result : results) digests->push_back(result.value_or(0));  // a damaged record has none
+      });
+      run_for(1'000);
+      if (digests->empty()) history_.violation("the shards do not tell their digests");
+      if (!all.empty() && *digests != all) history_.violation("replicas at rest differ");
+      all = *digests;
+    }
+    return all;
   }
 
   // The state that lived and the one that is made from disk and log are the same; nobody is connected meanwhile.
   void check_replay() {
     for (const auto& device : devices_) device->close();
     run_for(kSessionsEndMs);
-    if (node_.sessions() > 0) history_.violation(std::to_string(node_.sessions()) + " sessions are left over");
-    if (const auto admitted = node_.budgets().admitted.used(); admitted > 0)
-      history_.violation(std::to_string(admitted) + " bytes stay admitted");
+    for (const SimNode* node : cluster_.nodes()) check_nothing_is_left(*node);
     // A node that doubts its clock has left undone what was due; one that starts believes it.
-    node_.crash();
-    node_.start();
+    cluster_.crash();
+    cluster_.start();
     run_for(kLookEveryMs * 5);
     // By a clock that is behind nothing becomes due any more, which would change the state.
-    node_.clock().jump_wall(-kNothingDueMs);
+    for (SimNode* node : cluster_.nodes()) node->clock().jump_wall(-kNothingDueMs);
+    run_for(cluster_.nodes().size() > 1 ? kLookEveryMs : 0);
     const auto before = digests();
     if (random_.chance(0.5)) {
-      node_.crash();
+      cluster_.crash();
     } else {
-      node_.stop([] {});
+      for (SimNode* node : cluster_.nodes()) node->stop([] {});
       run_for(actors::kShardsDrainMsMax);
-      if (node_.runs()) history_.violation("the node does not stop");
+      for (const SimNode* node : cluster_.nodes())
+        if (node->runs()) history_.violation("a node does not stop");
     }
     if (failed()) return;
-    node_.start();
-    run_for(1'000);
+    cluster_.start();
+    run_for(cluster_.nodes().size() > 1 ? kElectedMs : 1'000);
     if (failed()) return;
-    if (!node_.accepts()) return history_.violation("the node does not open again");
+    if (!cluster_.accepts()) return history_.violation("a node does not open again");
     if (digests() != before) history_.violation("the state that was replayed from disk is another");
+  }
+
+  void check_nothing_is_left(const SimNode& node) {
+    if (node.sessions() > 0) history_.violation(std::to_string(node.sessions()) + " sessions are left over");
+    if (const auto admitted = node.budgets().admitted.used(); admitted > 0)
+      history_.violation(std::to_string(admitted) + " bytes stay admitted");
+    if (const auto open = node.open_calls(); open > 0)
+      history_.violation(std::to_string(open) + " calls to other nodes stay open");
   }
 
   SimulationOutcome outcome() {
@@ -223,7 +240,7 @@ class Simulation {
     outcome.steps = world_.steps();
     outcome.virtual_ms = world_.now_ms();
     outcome.messages = history_.messages().size();
-    outcome.starts = node_.starts();
+    outcome.starts = cluster_.starts();
     outcome.replays = history_.lives().replays();
     outcome.places = walkers_ ? walkers_->answered() : 0;
     outcome.struck = faults_->struck();
@@ -235,7 +252,7 @@ class Simulation {
   Random life_random_;
   History history_;
   std::vector<UserId> users_;
-  SimNode node_;
+  SimCluster cluster_;
   Network network_;
   std::vector<std::unique_ptr<SimDevice>> devices_;
   std::optional<Caretaker> caretaker_;
@@ -246,5 +263,12 @@ class Simulation {
 }  // namespace
 
 SimulationOutcome simulate(const SimulationOptions& options) { return Simulation(options).run(); }
+
+std::string replay_command(const SimulationOptions& options) {
+  std::string command = "scripts/simulate";
+  if (options.nodes > 1) command += " --nodes " + std::to_string(options.nodes);
+  command += " --seed " + std::to_string(options.seed);
+  return options.plain ? command + " --plain" : command;
+}
 
 }  // namespace earshot::simulation

@@ -9,11 +9,12 @@
 #include "tests/simulation/sim_node.hpp"
 #include "tests/simulation/trace.hpp"
 
-// One node with all its clients on one thread, from one seed. docs/simulation.md tells what is real in it.
+// One or several nodes with all their clients on one thread, from one seed. docs/simulation.md tells what is real in it.
 namespace earshot::simulation {
 
 struct SimulationOptions {
   std::uint64_t seed = 1;
+  std::uint32_t nodes = 1;  // of the cluster
   // Without what ends messages and devices: no time to live, no policies, nobody who looks after mailboxes.
   bool plain = false;
   PlantedBugs bugs;
@@ -33,5 +34,7 @@ struct SimulationOutcome {
 };
 
 SimulationOutcome simulate(const SimulationOptions& options);
+// What runs it again.
+std::string replay_command(const SimulationOptions& options);
 
 }  // namespace earshot::simulation

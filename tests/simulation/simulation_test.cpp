@@ -19,9 +19,8 @@ std::uint64_t seeds_of_test(std::uint64_t otherwise) {
   return given != nullptr ? std::strtoull(given, nullptr, 10) : otherwise;
 }
 
-std::string text_of(const SimulationOutcome& outcome, std::uint64_t seed, bool plain) {
-  std::string text =
-      "replay: scripts/simulate --seed " + std::to_string(seed) + (plain ? " --plain" : "") + " --trace\n";
+std::string text_of(const SimulationOutcome& outcome, const SimulationOptions& options) {
+  std::string text = "replay: " + replay_command(options) + " --trace\n";
   for (const std::string& violation : outcome.violations) text += "  " + violation + "\n";
   return text;
 }
@@ -31,12 +30,15 @@ class SimulationTest : public testing::Test {
   SimulationTest() { spdlog::set_level(spdlog::level::off); }
   ~SimulationTest() override { spdlog::set_level(spdlog::level::info); }
 
-  static void expect_kept(std::uint64_t seed, bool plain = false) {
+  static void expect_kept(const SimulationOptions& options) {
+    const SimulationOutcome outcome = simulate(options);
+    EXPECT_TRUE(outcome.violations.empty()) << text_of(outcome, options);
+  }
+  static SimulationOptions of_seed(std::uint64_t seed, std::uint32_t nodes = 1) {
     SimulationOptions options;
     options.seed = seed;
-    options.plain = plain;
-    const SimulationOutcome outcome = simulate(options);
-    EXPECT_TRUE(outcome.violations.empty()) << text_of(outcome, seed, plain);
+    options.nodes = nodes;
+    return options;
   }
 };
 
@@ -45,26 +47,39 @@ TEST_F(SimulationTest, SeedsThatOnceFailedKeepThePromises) {
   ASSERT_TRUE(file) << "no file of seeds";
   for (std::string line; std::getline(file, line);) {
     if (line.empty() || line.front() == '#') continue;
-    const bool plain = line.starts_with("plain ");
-    expect_kept(std::stoull(plain ? line.substr(6) : line), plain);
+    SimulationOptions options;
+    std::istringstream words(line);
+    for (std::string word; words >> word;) {
+      if (word == "plain") {
+        options.plain = true;
+      } else if (word == "nodes") {
+        words >> options.nodes;
+      } else {
+        options.seed = std::stoull(word);
+      }
+    }
+    expect_kept(options);
   }
 }
 
 TEST_F(SimulationTest, OneSeedGivesOneRun) {
-  for (const std::uint64_t seed : {3, 11, 18}) {
-    SimulationOptions options;
-    options.seed = seed;
+  for (const auto& options : {of_seed(3), of_seed(11), of_seed(18), of_seed(5, 3), of_seed(9, 3)}) {
     const SimulationOutcome first = simulate(options);
     const SimulationOutcome second = simulate(options);
-    EXPECT_EQ(first.trace_hash, second.trace_hash) << "seed " << seed;
-    EXPECT_EQ(first.steps, second.steps) << "seed " << seed;
+    EXPECT_EQ(first.trace_hash, second.trace_hash) << "seed " << options.seed;
+    EXPECT_EQ(first.steps, second.steps) << "seed " << options.seed;
     EXPECT_GT(first.messages, 0u);
   }
 }
 
 TEST_F(SimulationTest, ManySeedsKeepThePromises) {
   const std::uint64_t seeds = seeds_of_test(50);
-  for (std::uint64_t seed = 1'000; seed < 1'000 + seeds; ++seed) expect_kept(seed);
+  for (std::uint64_t seed = 1'000; seed < 1'000 + seeds; ++seed) expect_kept(of_seed(seed));
+}
+
+TEST_F(SimulationTest, ThreeNodesKeepThePromises) {
+  const std::uint64_t seeds = seeds_of_test(50);
+  for (std::uint64_t seed = 1'000; seed < 1'000 + seeds; ++seed) expect_kept(of_seed(seed, 3));
 }
 
 }  // namespace

@@ -1,24 +1,16 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <memory>
+#include <utility>
 #include <vector>
 
-#include <caf/actor_system.hpp>
-#include <caf/fwd.hpp>
-
-#include "actors/node_system.hpp"
 #include "base/clock.hpp"
 #include "base/random.hpp"
+#include "tests/simulation/machine.hpp"
 #include "tests/simulation/trace.hpp"
-
-namespace caf::scheduler {
-class test_coordinator;
-}
 
 namespace earshot::simulation {
 
@@ -56,8 +48,7 @@ class ProcessClock final : public Clock {
 // goes on only when nothing can be done now. Timed events keep their order. One thread.
 class World {
  public:
-  World(std::uint64_t seed, Trace::Line line);
-  ~World();
+  World(std::uint64_t seed, Trace::Line line) : random_(seed), trace_(std::move(line)) {}
   World(const World&) = delete;
   World& operator=(const World&) = delete;
 
@@ -74,13 +65,8 @@ class World {
   void add(Runnable& runnable) { runnables_.push_back(&runnable); }
   void remove(Runnable& runnable) { std::erase(runnables_, &runnable); }
 
-  [[nodiscard]] caf::actor_system& actors() { return system_; }
-  // Actors for which this is false stay where they are; whoever lets them go on wakes the world with an event.
-  void set_may_run(std::function<bool(caf::actor_id)> may_run) { may_run_ = std::move(may_run); }
-  // Called after each message that an actor took.
-  void set_after_turn(std::function<void(caf::actor_id)> after_turn) { after_turn_ = std::move(after_turn); }
-  // Lets every actor take what it has, whatever may_run says: for the end of a node.
-  void drain_actors();
+  void add(Machine& machine) { machines_.push_back(&machine); }
+  void remove(Machine& machine) { std::erase(machines_, &machine); }
 
   // Steps until the time has come; the world stands there then.
   void run_until(std::uint64_t time_ms);
@@ -89,7 +75,7 @@ class World {
   using Events = std::multimap<std::uint64_t, std::function<void()>>;
 
   bool step();  // false: nothing can be done now
-  void run_job(std::size_t index);
+  void run_job(std::size_t choice);
   void run_event();
   void advance(std::uint64_t time_ms);
   [[nodiscard]] std::uint64_t next_event_ms();
@@ -102,14 +88,8 @@ class World {
   Events events_;
   std::vector<Runnable*> runnables_;
   std::vector<Runnable*> ready_;
-  std::vector<std::size_t> jobs_;  // places of the actors that may run in the scheduler's queue
-  std::function<bool(caf::actor_id)> may_run_;
-  std::function<void(caf::actor_id)> after_turn_;
-
-  actors::SystemConfig config_;
-  caf::actor_system system_;
-  caf::scheduler::test_coordinator& scheduler_;
-  std::chrono::steady_clock::time_point caf_start_;
+  std::vector<Machine*> machines_;
+  std::vector<std::pair<Machine*, std::size_t>> jobs_;  // actors that may run, each with its place in its machine
 };
 
 }  // namespace earshot::simulation

@@ -134,8 +134,9 @@ class CountingLoop final : public client::Loop {
   }
   [[nodiscard]] const Clock& clock() const override { return loop_->clock(); }
   Random random() override { return loop_->random(); }
-  std::unique_ptr<client::Link> make_link(const client::Options& options, client::LinkEvents& events) override {
-    return loop_->make_link(options, events);
+  std::unique_ptr<client::Link> make_link(const client::Options& options, const std::string& address,
+                                          client::LinkEvents& events) override {
+    return loop_->make_link(options, address, events);
   }
 
   [[nodiscard]] int timers() const { return timers_; }

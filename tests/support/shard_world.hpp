@@ -176,6 +176,9 @@ class ShardWorld : private actors::ShardHost {
     privacies.insert(privacies.end(), told.begin(), told.end());
   }
   void tell_all_told() override { all_told = true; }
+  void send_to_peer(cluster::PeerMessage /*message*/) override { ADD_FAILURE() << "the only voter has nobody to send to"; }
+  void leader_is(NodeId /*leader*/, Term /*term*/) override {}
+  void give_back(actors::ShardRequest /*request*/) override { ADD_FAILURE() << "the only voter leads"; }
 
   std::unique_ptr<storage::Environment> log_environment_;
   std::unique_ptr<storage::Environment> state_environment_;

@@ -27,9 +27,9 @@ class VirtualLoop final : public client::Loop, public std::enable_shared_from_th
   }
   [[nodiscard]] const Clock& clock() const override { return clock_; }
   Random random() override { return loop_->random(); }
-  std::unique_ptr<client::Link> make_link(const client::Options& options, client::LinkEvents& events) override {
-    return std::make_unique<client::Connection>(shared_from_this(), loop_->io(), events, options.request_timeout_ms,
-                                                options.tls);
+  std::unique_ptr<client::Link> make_link(const client::Options& options, const std::string& address,
+                                          client::LinkEvents& events) override {
+    return std::make_unique<client::Connection>(shared_from_this(), loop_->io(), events, options, address);
   }
 
   // Lets time pass; returns when all that was due by then has run, each at its time.

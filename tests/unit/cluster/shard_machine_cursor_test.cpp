@@ -53,6 +53,21 @@ TEST_F(ShardMachineCursorTest, LoginOfAStoreThatCameAfterALaterOneChangesNothing
   EXPECT_FALSE(replica.login(early)->new_producer) << "the same one again is not late";
 }
 
+// Between nodes a request may come twice, or be asked again because its answer was lost: whoever has the first answer
+// must not find its producer forgotten.
+TEST_F(ShardMachineCursorTest, ALoginThatComesAgainGetsItsProducerAgain) {
+  TestReplica replica(open);
+  LoginCommand command = login();
+  command.order = {77, 2};
+  const auto first = replica.login(command).value();
+  replica.flush_and_reopen();
+  const auto again = replica.login(command).value();
+  EXPECT_EQ(again.producer, first.producer);
+  EXPECT_TRUE(again.new_producer) << "as it was told the first time";
+  command.order.number = 3;
+  EXPECT_NE(replica.login(command)->producer, first.producer) << "another login, which knows of none";
+}
+
 TEST_F(ShardMachineCursorTest, LoginsOfDifferentStoresOrOfNoneAreTakenAsTheyCome) {
   TestReplica replica(open);
   LoginCommand command = login();

@@ -1,0 +1,211 @@
+#include "actors/exchange.hpp"
+
+#include <atomic>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+#include "actors/remote_port.hpp"
+#include "actors/shard_refusals.hpp"
+#include "base/limits.hpp"
+
+namespace earshot::actors {
+namespace {
+
+storage::SharedBytes shared(std::string bytes) { return std::make_shared<const std::string>(std::move(bytes)); }
+
+// The port that the answer to this request goes to: on the node that asked.
+void set_port(ShardRequest& request, const PortAddress& from, const std::shared_ptr<Exchange>& exchange) {
+  const bool is_asked = from.call != 0 || from.session != 0;
+  std::visit(
+      [&](auto& one) {
+        if constexpr (requires { one.from; }) {
+          if (is_asked) one.from = std::make_shared<RemotePort>(exchange, from);
+        } else if constexpr (requires { one.done; }) {
+          one.done = [exchange, from](Result<PositionsAnswer> answer) {
+            exchange->answer(from, encode_answer(from, PositionsAnswered{std::move(answer)}));
+          };
+        }
+      },
+      request);
+}
+
+// What needs a port to be answered at, and came without one, would be answered into nothing.
+bool has_port(const ShardRequest& request) {
+  if (std::holds_alternative<ShardAttempts>(request)) return true;
+  return std::visit(
+      [](const auto& one) {
+        if constexpr (requires { one.from; })
+          return one.from != nullptr;
+        else
+          return true;
+      },
+      request);
+}
+
+bool is_asked(const Asker& asker) {
+  const auto* waiter = std::get_if<Waiter>(&asker);
+  if (waiter == nullptr) return true;
+  if (const auto* attempts = std::get_if<AttemptsWaiter>(waiter)) return attempts->from != nullptr;
+  return !std::holds_alternative<NobodyWaits>(*waiter);
+}
+
+}  // namespace
+
+void Exchange::set_up(std::vector<Replica> replicas, std::vector<NodeId> others,
+                      std::shared_ptr<LocalSessions> sessions) {
+  replicas_ = std::move(replicas);
+  others_ = std::move(others);
+  sessions_ = std::move(sessions);
+  std::vector<std::shared_ptr<ShardInbox>> inboxes;
+  for (std::uint16_t shard = 0; shard < shard_count_; ++shard) {
+    routes_.push_back(std::make_shared<Route>(ShardId(shard), self_, replicas_[shard].requests, *this, clock_));
+    inboxes.push_back(routes_.back());
+  }
+  router_ = std::make_shared<const Router>(std::move(inboxes));
+  is_set_up_.store(true, std::memory_order_release);
+}
+
+void Exchange::forget() {
+  router_.reset();
+  routes_.clear();
+  replicas_.clear();
+  sessions_.reset();
+}
+
+// ---- from the shards of this node
+
+void Exchange::send(ShardId shard, const cluster::PeerMessage& message) {
+  peers_.send(message.to, {cluster::PeerTopic::kRaft, shard, shared(message.body)});
+}
+
+void Exchange::leader_is(ShardId shard, Route::Leader leader) {
+  const bool is_news = routes_[shard.value]->set_leader(leader);
+  if (!is_news) return;
+  spdlog::debug("shard {}: node {} leads in term {}", shard.value, leader.node.value, leader.term.value);
+  calls_.lose_shard(shard);
+  sessions_->announce(LeaderAnnounced{shard, leader.term});
+  if (leader.node != self_) return;
+  for (const NodeId node : others_) announce(node, shard, leader.term);
+}
+
+void Exchange::announce(NodeId to, ShardId shard, Term term) {
+  const PortAddress node{to, 0, 0};
+  answer(node, encode_answer(node, LeaderAnnounced{shard, term}));
+}
+
+bool Exchange::open(const FromPeer& call, const std::function<void(ShardRequest, std::uint8_t)>& take) {
+  auto decoded = decode_call(*call.body, shard_count_);
+  if (decoded) {
+    if (decoded->from.node == NodeId()) decoded->from.node = call.from;
+    set_port(decoded->request, decoded->from, shared_from_this());
+    if (has_port(decoded->request)) {
+      take(std::move(decoded->request), decoded->hops);
+      return true;
+    }
+  }
+  malformed_.fetch_add(1, std::memory_order_relaxed);
+  spdlog::warn("a call from node {} is refused: {}", call.from.value,
+               decoded ? "nobody to be answered" : decoded.error().to_string());
+  const auto from = decode_call_from(*call.body);
+  if (from && from->call != 0 && !decoded) answer(*from, encode_answer(*from, CallRefused{decoded.error()}));
+  return false;
+}
+
+void Exchange::answer(const PortAddress& to, std::string bytes) {
+  if (to.node == self_) return answered(self_, bytes);
+  peers_.send(to.node, {cluster::PeerTopic::kAnswer, ShardId(), shared(std::move(bytes))});
+}
+
+// ---- calls
+
+// A link that is there and takes no more is as an overloaded shard; only without a connection it may wait for one.
+bool Exchange::call(NodeId to, ShardId shard, ShardRequest& request, std::uint8_t hops) {
+  if (!peers_.is_up(to)) return false;
+  PortAddress from{self_, 0, 0};
+  if (const SessionPort* port = port_of(request)) from = port->address();
+  // One that is passed on stays a call of the node that asked: the answer goes there.
+  const bool is_own = from.node == self_;
+  Asker asker = take_asker(request);
+  if (is_own && is_asked(asker)) {
+    from.call = calls_.open(to, shard, asker, clock_.monotonic_ms());
+    if (from.call == 0) {
+      refuse(asker, refusals::overloaded("as many calls to other nodes as may be under way"));
+      return true;
+    }
+  }
+  const auto next_hops = static_cast<std::uint8_t>(hops + 1);
+  std::string bytes = std::visit([&](const auto& one) { return encode_call(from, next_hops, one); }, request);
+  if (peers_.send(to, {cluster::PeerTopic::kCall, shard, shared(std::move(bytes))})) return true;
+  if (is_own && from.call != 0) asker = calls_.take_back(from.call);
+  refuse(asker, refusals::overloaded("as much waits for the node that leads the shard as may"));
+  return true;
+}
+
+void Exchange::tick() {
+  const std::uint64_t now_ms = clock_.monotonic_ms();
+  const std::uint64_t waits_ms = 2 * limits::kRequestTimeoutMs;
+  if (now_ms > waits_ms) calls_.lose_older_than(now_ms - waits_ms);
+  for (const auto& route : routes_) route->try_again();
+}
+
+// ---- from other nodes
+
+void Exchange::received(NodeId from, cluster::PeerFrame frame) {
+  if (!is_set_up_.load(std::memory_order_acquire)) return;
+  switch (frame.topic) {
+    case cluster::PeerTopic::kAnswer: return answered(from, *frame.body);
+    case cluster::PeerTopic::kRaft:
+    case cluster::PeerTopic::kCall:
+    case cluster::PeerTopic::kSeed:
+      // Not of this cluster, or of one that this node has no replica of: whoever sent it learns better.
+      if (frame.group.value >= replicas_.size() || replicas_[frame.group.value].from_peers == nullptr) return;
+      return replicas_[frame.group.value].from_peers->post(FromPeer{from, frame.topic, std::move(frame.body)});
+    case cluster::PeerTopic::kPlaces:
+    case cluster::PeerTopic::kCluster: return;
+  }
+}
+
+void Exchange::answered(NodeId from, std::string_view bytes) {
+  auto answer = decode_answer(bytes, shard_count_);
+  if (!answer || answer->to.node != self_) {
+    malformed_.fetch_add(1, std::memory_order_relaxed);
+    spdlog::warn("an answer from node {} is dropped: {}", from.value,
+                 answer ? "it is for another node" : answer.error().to_string());
+    return;
+  }
+  if (answer->to.call != 0) return calls_.answered(answer->to.call, std::move(answer->content));
+  if (answer->to.session == 0) {
+    const auto* leader = std::get_if<LeaderAnnounced>(&answer->content);
+    if (leader != nullptr) leader_is(leader->shard, Route::Leader{from, leader->term});
+    return;
+  }
+  const auto session = sessions_->find(answer->to.session);
+  if (session == nullptr) return;
+  std::visit(
+      [&](auto& content) {
+        using Content = std::decay_t<decltype(content)>;
+        if constexpr (std::is_same_v<Content, ExplainAsked>) {
+          content.question.from = std::make_shared<RemotePort>(shared_from_this(), content.from);
+          session->post(std::move(content.question));
+        } else if constexpr (requires { session->post(std::move(content)); }) {
+          session->post(std::move(content));
+        }
+      },
+      answer->content);
+}
+
+void Exchange::link_up(NodeId node) {
+  if (!is_set_up_.load(std::memory_order_acquire)) return;
+  for (std::uint16_t shard = 0; shard < shard_count_; ++shard) {
+    const Route::Leader leader = routes_[shard]->leader();
+    if (leader.node == self_) announce(node, ShardId(shard), leader.term);
+    if (leader.node == node) routes_[shard]->try_again();
+  }
+}
+
+void Exchange::link_down(NodeId node) { calls_.lose_node(node); }
+
+}  // namespace earshot::actors

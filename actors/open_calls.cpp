@@ -1,0 +1,112 @@
+#include "actors/open_calls.hpp"
+
+#include <utility>
+
+#include "actors/shard_refusals.hpp"
+#include "base/limits.hpp"
+
+namespace earshot::actors {
+namespace {
+
+// Whether the answer is one to what was asked; then it is passed on.
+struct PassingOn {
+  const Asker& asker;
+
+  template <class Kind>
+  [[nodiscard]] const Kind* waiter() const {
+    const auto* any = std::get_if<Waiter>(&asker);
+    return any != nullptr ? std::get_if<Kind>(any) : nullptr;
+  }
+  template <class Kind, class Message>
+  bool post(Message& message) const {
+    const Kind* asked = waiter<Kind>();
+    if (asked == nullptr || asked->from == nullptr || asked->request != message.request) return false;
+    asked->from->post(std::move(message));
+    return true;
+  }
+
+  bool operator()(SendsAnswered& message) const {
+    const auto* asked = waiter<SendWaiter>();
+    return asked != nullptr && asked->items == message.answers.size() && post<SendWaiter>(message);
+  }
+  bool operator()(LoginAnswered& message) const { return post<LoginWaiter>(message); }
+  bool operator()(AckAnswered& message) const { return post<AckWaiter>(message); }
+  bool operator()(ManageAnswered& message) const { return post<ManageWaiter>(message); }
+  bool operator()(AttemptsAnswered& message) const { return post<AttemptsWaiter>(message); }
+  bool operator()(FetchAnswered& message) const {
+    const auto* asked = std::get_if<ReadAsker>(&asker);
+    if (asked == nullptr || asked->request != message.request) return false;
+    asked->from->post(std::move(message));
+    return true;
+  }
+  bool operator()(PositionsAnswered& message) const {
+    const auto* asked = waiter<PositionsWaiter>();
+    if (asked == nullptr) return false;
+    asked->done(std::move(message.answer));
+    return true;
+  }
+  bool operator()(CallRefused& message) const {
+    refuse(asker, message.error);
+    return true;
+  }
+  template <class Other>
+  bool operator()(Other&) const {
+    return false;
+  }
+};
+
+}  // namespace
+
+std::uint64_t OpenCalls::open(NodeId to, ShardId shard, Asker& asker, std::uint64_t now_ms) {
+  const std::lock_guard lock(mutex_);
+  if (open_.size() >= limits::kOpenCallsMax) return 0;
+  open_.emplace(++last_, Open{to, shard, std::move(asker), now_ms});
+  return last_;
+}
+
+Asker OpenCalls::take_back(std::uint64_t call) {
+  const std::lock_guard lock(mutex_);
+  auto taken = open_.extract(call);
+  return taken ? std::move(taken.mapped().asker) : Asker(Waiter(NobodyWaits{}));
+}
+
+void OpenCalls::answered(std::uint64_t call, AnswerContent content) {
+  std::unique_lock lock(mutex_);
+  auto taken = open_.extract(call);
+  lock.unlock();
+  if (!taken || std::visit(PassingOn{taken.mapped().asker}, content)) return;
+  lock.lock();
+  open_.insert(std::move(taken));
+}
+
+// Outside the lock: whoever is told may call again.
+template <class Lost>
+void OpenCalls::lose(Lost&& is_lost) {
+  std::vector<Asker> askers;
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(open_, [&](auto& one) {
+      if (!is_lost(one.second)) return false;
+      askers.push_back(std::move(one.second.asker));
+      return true;
+    });
+  }
+  for (const Asker& asker : askers) refuse(asker, refusals::lost());
+}
+
+void OpenCalls::lose_node(NodeId to) {
+  lose([to](const Open& one) { return one.to == to; });
+}
+void OpenCalls::lose_shard(ShardId shard) {
+  lose([shard](const Open& one) { return one.shard == shard; });
+}
+void OpenCalls::lose_older_than(std::uint64_t since_ms) {
+  lose([since_ms](const Open& one) { return one.since_ms < since_ms; });
+}
+
+std::size_t OpenCalls::size() const {
+  const std::lock_guard lock(mutex_);
+  return open_.size();
+}
+
+}  // namespace earshot::actors

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "actors/asker.hpp"
+#include "actors/call_codec.hpp"
+#include "base/error.hpp"
+#include "base/ids.hpp"
+
+namespace earshot::actors {
+
+// A node's calls to shards that other nodes lead, until they are answered. An answer that cannot come any more is given
+// here, as lost: whoever asked does not know what came of it, and asks again. Thread-safe.
+class OpenCalls {
+ public:
+  // A number for the call; 0: as many are open as may, and the asker stays with the caller.
+  std::uint64_t open(NodeId to, ShardId shard, Asker& asker, std::uint64_t now_ms);
+  // It did not go after all.
+  Asker take_back(std::uint64_t call);
+  // Its answer, handed to whoever asked. One that does not fit what was asked is dropped, and the call stays open.
+  void answered(std::uint64_t call, AnswerContent content);
+
+  void lose_node(NodeId to);
+  void lose_shard(ShardId shard);
+  // Those that have waited longer than anybody waits for an answer.
+  void lose_older_than(std::uint64_t since_ms);
+
+  [[nodiscard]] std::size_t size() const;
+
+ private:
+  struct Open {
+    NodeId to;
+    ShardId shard;
+    Asker asker;
+    std::uint64_t since_ms = 0;
+  };
+  template <class Lost>
+  void lose(Lost&& is_lost);
+
+  mutable std::mutex mutex_;
+  std::unordered_map<std::uint64_t, Open> open_;
+  std::uint64_t last_ = 0;
+};
+
+}  // namespace earshot::actors

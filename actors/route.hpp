@@ -1,0 +1,100 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+
+#include "actors/ports.hpp"
+#include "base/clock.hpp"
+#include "base/ids.hpp"
+
+namespace earshot::actors {
+
+// The way to a shard that other nodes lead.
+class CallDesk {
+ public:
+  virtual ~CallDesk() = default;
+  // True: it is on its way, and `request` moved from. False: it does not go now.
+  virtual bool call(NodeId to, ShardId shard, ShardRequest& request, std::uint8_t hops) = 0;
+};
+
+// A node's way to the leader of one shard, wherever that is: straight to the shard's actor if it leads here, a call to
+// the node that leads, and while nobody is known to lead, or there is no connection, it waits here for as long as
+// anybody waits for an answer. A shard that does not lead gives back what it is asked.
+//
+//             leads here ──► local shard ──gives back──┐
+//   request ──┼ leads elsewhere ──► call               │
+//             └ unknown ──► held ◄─────────────────────┘
+//
+// Requests may overtake each other here when the leader changes; streams and sessions do not mind.
+// Thread-safe.
+class Route final : public ShardInbox {
+ public:
+  struct Leader {
+    NodeId node;  // 0: nobody is known to lead
+    Term term;
+    bool operator==(const Leader&) const = default;
+  };
+
+  // `local` is this node's replica of the shard; none: it has none.
+  Route(ShardId shard, NodeId self, std::shared_ptr<ShardInbox> local, CallDesk& calls, const Clock& clock);
+
+  void post(ShardSend message) override { take(std::move(message)); }
+  void post(ShardLogin message) override { take(std::move(message)); }
+  void post(ShardAck message) override { take(std::move(message)); }
+  void post(ShardFetch message) override { take(std::move(message)); }
+  void post(ShardHistory message) override { take(std::move(message)); }
+  void post(ShardManage message) override { take(std::move(message)); }
+  void post(ShardAttempts message) override { take(std::move(message)); }
+  void post(ShardRegister message) override { take(std::move(message)); }
+  void post(ShardUnregister message) override { take(std::move(message)); }
+  void post(ShardPositions message) override { take(std::move(message)); }
+  void post(ShardTransfer message) override { take(std::move(message)); }
+  void post(ShardTransferred message) override { take(std::move(message)); }
+
+  // The local shard does not lead. `hops`: so often it was passed on.
+  void given_back(ShardRequest request, std::uint8_t hops);
+  // Somebody leads in this term, or (0) nobody known any more. Whether that is news of a leader; an older term is not.
+  bool set_leader(Leader leader);
+  // Tries again what is held: a connection has come up. Drops what has waited too long.
+  void try_again();
+
+  [[nodiscard]] Leader leader() const;
+  [[nodiscard]] std::size_t held() const;
+
+ private:
+  struct Held {
+    ShardRequest request;
+    std::uint8_t hops = 0;
+    std::size_t bytes = 0;
+    std::uint64_t since_ms = 0;
+  };
+
+  template <class Message>
+  void take(Message message) {
+    if (ShardInbox* const here = leads_here_.load(std::memory_order_acquire)) return here->post(std::move(message));
+    pass_on(std::move(message), 0);
+  }
+  void pass_on(ShardRequest request, std::uint8_t hops);
+  // Whether it went.
+  bool send(ShardRequest& request, std::uint8_t hops, const Leader& leader);
+  void hold(ShardRequest request, std::uint8_t hops);
+  void post_here(ShardRequest request);
+
+  const ShardId shard_;
+  const NodeId self_;
+  const std::shared_ptr<ShardInbox> local_;
+  CallDesk& calls_;
+  const Clock& clock_;
+
+  std::atomic<ShardInbox*> leads_here_{nullptr};
+  mutable std::mutex mutex_;
+  Leader leader_;
+  std::deque<Held> held_;
+  std::size_t held_bytes_ = 0;
+};
+
+}  // namespace earshot::actors

@@ -1,0 +1,302 @@
+#include "actors/exchange.hpp"
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/clock.hpp"
+#include "base/limits.hpp"
+#include "tests/support/shard_ports.hpp"
+
+// Two and three nodes' exchanges, joined by frames that the test carries.
+namespace earshot::actors {
+namespace {
+
+constexpr ShardId kShard{1};
+constexpr NodeId kA{1}, kB{2}, kC{3};
+
+class Wires {
+ public:
+  class Way final : public cluster::Peers {
+   public:
+    Way(Wires& wires, NodeId self) : wires_(wires), self_(self) {}
+    bool send(NodeId to, cluster::PeerFrame frame) override {
+      if (wires_.full) return false;
+      wires_.frames.emplace_back(self_, to, std::move(frame));
+      return true;
+    }
+    [[nodiscard]] bool is_up(NodeId) const override { return wires_.up; }
+    void set_nodes(std::vector<cluster::PeerNode>) override {}
+
+   private:
+    Wires& wires_;
+    const NodeId self_;
+  };
+  struct Frame {
+    Frame(NodeId f, NodeId t, cluster::PeerFrame p) : from(f), to(t), frame(std::move(p)) {}
+    NodeId from, to;
+    cluster::PeerFrame frame;
+  };
+
+  bool up = true, full = false;
+  std::deque<Frame> frames;
+};
+
+struct Sessions final : LocalSessions {
+  std::shared_ptr<SessionPort> find(SessionId session) override {
+    const auto found = live.find(session);
+    return found == live.end() ? nullptr : found->second;
+  }
+  void announce(const LeaderAnnounced& leader) override { announced.push_back(leader.term); }
+  std::map<SessionId, std::shared_ptr<SessionPort>> live;
+  std::vector<Term> announced;
+};
+
+// A session of a node, with its address.
+struct Session final : SessionPort {
+  explicit Session(const PortAddress& its_address) : own(its_address) {}
+  [[nodiscard]] PortAddress address() const override { return own; }
+  void post(SendsAnswered message) override { sends.push_back(std::move(message)); }
+  void post(LoginAnswered) override {}
+  void post(AckAnswered message) override { acks.push_back(std::move(message)); }
+  void post(FetchAnswered message) override { fetches.push_back(std::move(message)); }
+  void post(MailboxPush message) override { pushes.push_back(std::move(message)); }
+  void post(ManageAnswered) override {}
+  void post(AttemptsAnswered) override {}
+  void post(MessagesEnded) override {}
+  void post(ParkingRule) override {}
+  void post(SessionExplain message) override { explains.push_back(std::move(message)); }
+  void post(SessionExplained message) override { explained.push_back(std::move(message)); }
+  void post(SessionEvicted) override {}
+  void post(LeaderAnnounced) override {}
+
+  PortAddress own;
+  std::vector<SendsAnswered> sends;
+  std::vector<AckAnswered> acks;
+  std::vector<FetchAnswered> fetches;
+  std::vector<MailboxPush> pushes;
+  std::vector<SessionExplain> explains;
+  std::vector<SessionExplained> explained;
+};
+
+// A node: its exchange, and a replica of each shard that writes down what comes.
+class Node {
+ public:
+  Node(NodeId id, Wires& wires, const Clock& clock)
+      : self(id), way(wires, id), exchange(std::make_shared<Exchange>(id, tests::kShardCount, way, clock)) {
+    std::vector<Exchange::Replica> replicas(tests::kShardCount);
+    for (auto& replica : replicas) replica = {std::make_shared<tests::DeafShard>(), replica_};
+    std::vector<NodeId> others;
+    for (const NodeId node : {kA, kB, kC})
+      if (node != id) others.push_back(node);
+    exchange->set_up(std::move(replicas), std::move(others), sessions);
+  }
+  ~Node() { exchange->forget(); }
+
+  struct Replica final : ReplicaInbox {
+    void post(FromPeer message) override { frames.push_back(std::move(message)); }
+    std::vector<FromPeer> frames;
+  };
+
+  // What the shard is asked by other nodes.
+  std::vector<ShardRequest> take_requests() {
+    std::vector<ShardRequest> requests;
+    for (const FromPeer& frame : std::exchange(replica_->frames, {}))
+      exchange->open(frame, [&](ShardRequest request, std::uint8_t) { requests.push_back(std::move(request)); });
+    return requests;
+  }
+
+  const NodeId self;
+  Wires::Way way;
+  std::shared_ptr<Sessions> sessions = std::make_shared<Sessions>();
+  std::shared_ptr<Replica> replica_ = std::make_shared<Replica>();
+  std::shared_ptr<Exchange> exchange;
+};
+
+class ExchangeTest : public testing::Test {
+ protected:
+  void carry() {
+    while (!wires_.frames.empty()) {
+      auto [from, to, frame] = std::move(wires_.frames.front());
+      wires_.frames.pop_front();
+      node(to).exchange->received(from, std::move(frame));
+    }
+  }
+  Node& node(NodeId id) { return id == kA ? a_ : id == kB ? b_ : c_; }
+  std::shared_ptr<Session> session(Node& on, SessionId id) {
+    auto port = std::make_shared<Session>(PortAddress{on.self, 0, id});
+    on.sessions->live[id] = port;
+    return port;
+  }
+  void b_leads() {
+    b_.exchange->leader_is(kShard, {kB, Term(2)});
+    carry();
+  }
+  ShardInbox& route(Node& from) { return from.exchange->router()->shard(kShard); }
+
+  ManualClock clock_;
+  Wires wires_;
+  Node a_{kA, wires_, clock_}, b_{kB, wires_, clock_}, c_{kC, wires_, clock_};
+};
+
+TEST_F(ExchangeTest, ANewLeaderIsKnownOnEveryNodeAndTheirSessionsAreTold) {
+  b_leads();
+  EXPECT_EQ(a_.exchange->leader(kShard).node, kB);
+  EXPECT_EQ(c_.exchange->leader(kShard).node, kB);
+  EXPECT_EQ(a_.sessions->announced, std::vector<Term>{Term(2)});
+}
+
+TEST_F(ExchangeTest, ACallIsAnsweredAcrossNodes) {
+  b_leads();
+  const auto anna = session(a_, 70);
+  route(a_).post(ShardAck{anna, 5, AckCommand{UserId::trusted("anna"), tests::device("phone"), Sequence(3), {}}});
+  carry();
+  const auto asked = b_.take_requests();
+  ASSERT_EQ(asked.size(), 1u);
+  const auto& ack = std::get<ShardAck>(asked[0]);
+  EXPECT_EQ(ack.command.up_to, Sequence(3));
+  ack.from->post(AckAnswered{ack.request, Sequence(3)});
+  carry();
+  ASSERT_EQ(anna->acks.size(), 1u);
+  EXPECT_EQ(anna->acks[0].request, 5u);
+  EXPECT_EQ(a_.exchange->open_calls(), 0u);
+}
+
+TEST_F(ExchangeTest, ARegisteredSessionIsPushedTo) {
+  b_leads();
+  const auto anna = session(a_, 70);
+  route(a_).post(ShardRegister{anna, 70, UserId::trusted("anna"), tests::device("phone"), true});
+  carry();
+  const auto asked = b_.take_requests();
+  ASSERT_EQ(asked.size(), 1u);
+  auto message = std::make_shared<IncomingMessage>();
+  message->sequence = Sequence(1);
+  message->sender = UserId::trusted("bert");
+  message->sender_device = tests::device("phone");
+  message->body = "hello";
+  message->checksum = checksum_of(message->body);
+  std::get<ShardRegister>(asked[0]).from->post(MailboxPush{{message}});
+  carry();
+  ASSERT_EQ(anna->pushes.size(), 1u);
+  EXPECT_EQ(anna->pushes[0].messages[0]->body, "hello");
+}
+
+TEST_F(ExchangeTest, APushToASessionThatHasEndedIsDropped) {
+  b_leads();
+  route(a_).post(ShardRegister{session(a_, 70), 70, UserId::trusted("anna"), tests::device("phone"), true});
+  carry();
+  const auto asked = b_.take_requests();
+  a_.sessions->live.clear();
+  std::get<ShardRegister>(asked[0]).from->post(SessionEvicted{});
+  carry();
+}
+
+TEST_F(ExchangeTest, CallsAreLostWithTheLinkAndWhoAskedIsTold) {
+  b_leads();
+  const auto anna = session(a_, 70);
+  route(a_).post(ShardFetch{anna, 5, UserId::trusted("anna"), {}, 1, 1});
+  wires_.frames.clear();
+  a_.exchange->link_down(kB);
+  ASSERT_EQ(anna->fetches.size(), 1u);
+  EXPECT_EQ(anna->fetches[0].batch.error().code, ErrorCode::kUnavailable);
+}
+
+TEST_F(ExchangeTest, CallsToALeaderThatWasReplacedAreLost) {
+  b_leads();
+  const auto anna = session(a_, 70);
+  route(a_).post(ShardFetch{anna, 5, UserId::trusted("anna"), {}, 1, 1});
+  wires_.frames.clear();
+  c_.exchange->leader_is(kShard, {kC, Term(3)});
+  carry();
+  EXPECT_EQ(anna->fetches.size(), 1u);
+}
+
+TEST_F(ExchangeTest, AnotherNodesCallIsPassedOnAndAnsweredStraight) {
+  b_leads();
+  const auto anna = session(a_, 70);
+  route(a_).post(ShardFetch{anna, 5, UserId::trusted("anna"), {}, 1, 1});
+  carry();
+  auto asked = b_.take_requests();
+  ASSERT_EQ(asked.size(), 1u);
+  b_.exchange->leader_is(kShard, {kC, Term(3)});
+  b_.exchange->given_back(kShard, std::move(asked[0]), 1);
+  carry();
+  const auto passed_on = c_.take_requests();
+  ASSERT_EQ(passed_on.size(), 1u);
+  const auto& fetch = std::get<ShardFetch>(passed_on[0]);
+  EXPECT_EQ(fetch.from->address().node, kA);
+  fetch.from->post(FetchAnswered{fetch.request, Batch{}});
+  ASSERT_EQ(wires_.frames.size(), 1u);
+  EXPECT_EQ(wires_.frames[0].to, kA);
+  carry();
+  EXPECT_EQ(anna->fetches.size(), 1u);
+}
+
+TEST_F(ExchangeTest, AFullLinkIsAnOverloadedLeader) {
+  b_leads();
+  const auto anna = session(a_, 70);
+  wires_.full = true;
+  route(a_).post(ShardFetch{anna, 5, UserId::trusted("anna"), {}, 1, 1});
+  ASSERT_EQ(anna->fetches.size(), 1u);
+  EXPECT_EQ(anna->fetches[0].batch.error().code, ErrorCode::kOverloaded);
+  EXPECT_EQ(a_.exchange->open_calls(), 0u);
+}
+
+TEST_F(ExchangeTest, WithoutALinkTheCallWaitsForOne) {
+  b_leads();
+  const auto anna = session(a_, 70);
+  wires_.up = false;
+  route(a_).post(ShardFetch{anna, 5, UserId::trusted("anna"), {}, 1, 1});
+  EXPECT_TRUE(anna->fetches.empty());
+  wires_.up = true;
+  a_.exchange->link_up(kB);
+  carry();
+  EXPECT_EQ(b_.take_requests().size(), 1u);
+}
+
+TEST_F(ExchangeTest, ANodeThatComesLaterIsToldWhoLeads) {
+  b_.exchange->leader_is(kShard, {kB, Term(2)});
+  wires_.frames.clear();
+  b_.exchange->link_up(kA);
+  carry();
+  EXPECT_EQ(a_.exchange->leader(kShard).node, kB);
+}
+
+TEST_F(ExchangeTest, ASessionElsewhereExplainsToTheOneThatAsks) {
+  b_leads();
+  const auto asker = session(a_, 70);
+  const auto asked = session(c_, 90);
+  route(c_).post(ShardRegister{asked, 90, UserId::trusted("anna"), tests::device("phone"), true});
+  carry();
+  const auto port = std::get<ShardRegister>(b_.take_requests().at(0)).from;
+  // The leader on B asks the session on C for the one on A.
+  route(a_).post(ShardManage{asker, 5, DevicesRequest{UserId::trusted("anna")}});
+  carry();
+  const auto manage = b_.take_requests();
+  port->post(SessionExplain{std::get<ShardManage>(manage.at(0)).from, 5, Sequence(1)});
+  carry();
+  ASSERT_EQ(asked->explains.size(), 1u);
+  asked->explains[0].from->post(SessionExplained{5, DeviceFate{}});
+  carry();
+  EXPECT_EQ(asker->explained.size(), 1u);
+}
+
+TEST_F(ExchangeTest, GarbageChangesNothingAndIsCounted) {
+  b_leads();
+  const auto garbage = std::make_shared<const std::string>("no message at all");
+  a_.exchange->received(kB, {cluster::PeerTopic::kAnswer, {}, garbage});
+  b_.exchange->received(kA, {cluster::PeerTopic::kCall, kShard, garbage});
+  EXPECT_TRUE(b_.take_requests().empty());
+  b_.exchange->received(kA, {cluster::PeerTopic::kRaft, ShardId(999), garbage});
+  EXPECT_EQ(a_.exchange->malformed(), 1u);
+  EXPECT_EQ(b_.exchange->malformed(), 1u);
+}
+
+}  // namespace
+}  // namespace earshot::actors

@@ -1,0 +1,134 @@
+#include "actors/route.hpp"
+
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/clock.hpp"
+#include "base/limits.hpp"
+#include "tests/support/shard_ports.hpp"
+
+namespace earshot::actors {
+namespace {
+
+constexpr ShardId kShard{3};
+constexpr NodeId kSelf{1}, kOther{2}, kThird{3};
+
+// The shard on this node, which writes down whose fetches it was asked for.
+class LocalShard final : public tests::DeafShard {
+ public:
+  using DeafShard::post;
+  void post(ShardFetch message) override { fetches.push_back(message.request); }
+  std::vector<RequestId> fetches;
+};
+
+struct Calls final : CallDesk {
+  bool call(NodeId to, ShardId, ShardRequest& request, std::uint8_t hops) override {
+    if (!connected) return false;
+    made.emplace_back(to, std::get<ShardFetch>(request).request);
+    hops_of_last = hops;
+    return true;
+  }
+  bool connected = true;
+  std::vector<std::pair<NodeId, RequestId>> made;
+  std::uint8_t hops_of_last = 0;
+};
+
+class RouteTest : public testing::Test {
+ protected:
+  ShardFetch fetch(RequestId request) { return ShardFetch{session_, request, UserId::trusted("anna"), {}, 1, 1}; }
+
+  ManualClock clock_;
+  Calls calls_;
+  std::shared_ptr<LocalShard> local_ = std::make_shared<LocalShard>();
+  std::shared_ptr<tests::RecordingSession> session_ = std::make_shared<tests::RecordingSession>();
+  Route route_{kShard, kSelf, local_, calls_, clock_};
+};
+
+TEST_F(RouteTest, WhatTheLeaderHereIsAskedGoesStraightToIt) {
+  route_.set_leader({kSelf, Term(1)});
+  route_.post(fetch(7));
+  EXPECT_EQ(local_->fetches, std::vector<RequestId>{7});
+}
+
+TEST_F(RouteTest, AnotherNodeIsCalledWhileItLeads) {
+  route_.set_leader({kOther, Term(1)});
+  route_.post(fetch(7));
+  EXPECT_EQ(calls_.made, (std::vector<std::pair<NodeId, RequestId>>{{kOther, 7}}));
+}
+
+TEST_F(RouteTest, RequestsWaitInTheirOrderWhileNobodyLeads) {
+  route_.post(fetch(1));
+  route_.post(fetch(2));
+  EXPECT_EQ(route_.held(), 2u);
+  route_.set_leader({kSelf, Term(4)});
+  EXPECT_EQ(local_->fetches, (std::vector<RequestId>{1, 2}));
+  EXPECT_EQ(route_.held(), 0u);
+}
+
+TEST_F(RouteTest, WaitsForAConnectionToTheLeader) {
+  calls_.connected = false;
+  route_.set_leader({kOther, Term(1)});
+  route_.post(fetch(7));
+  EXPECT_EQ(route_.held(), 1u);
+  calls_.connected = true;
+  route_.try_again();
+  EXPECT_EQ(calls_.made.size(), 1u);
+}
+
+TEST_F(RouteTest, ALeaderOfAnOlderTermIsNoNews) {
+  EXPECT_TRUE(route_.set_leader({kOther, Term(5)}));
+  EXPECT_FALSE(route_.set_leader({kThird, Term(4)}));
+  EXPECT_FALSE(route_.set_leader({kOther, Term(5)}));
+  EXPECT_EQ(route_.leader().node, kOther);
+}
+
+TEST_F(RouteTest, ALeaderThatIsFoundAgainInItsTermIsNews) {
+  route_.set_leader({kOther, Term(5)});
+  EXPECT_FALSE(route_.set_leader({NodeId(), Term(5)})) << "that nobody leads brings nobody to register";
+  EXPECT_TRUE(route_.set_leader({kOther, Term(5)}));
+}
+
+TEST_F(RouteTest, WhatALocalShardGivesBackWaitsForAnotherLeader) {
+  route_.set_leader({kSelf, Term(1)});
+  route_.given_back(fetch(7), 0);
+  EXPECT_EQ(route_.held(), 1u) << "and is not given to the same shard again";
+  route_.set_leader({kOther, Term(2)});
+  EXPECT_EQ(calls_.made.size(), 1u);
+}
+
+TEST_F(RouteTest, WhatWasPassedOnTooOftenIsRefused) {
+  route_.set_leader({kOther, Term(1)});
+  route_.given_back(fetch(7), 3);
+  EXPECT_TRUE(calls_.made.empty());
+  ASSERT_EQ(session_->fetches.size(), 1u);
+  EXPECT_EQ(session_->fetches[0].batch.error().code, ErrorCode::kUnavailable);
+}
+
+TEST_F(RouteTest, WhatIsPassedOnIsCounted) {
+  route_.set_leader({kOther, Term(1)});
+  route_.given_back(fetch(7), 1);
+  EXPECT_EQ(calls_.hops_of_last, 1);
+}
+
+TEST_F(RouteTest, WhoeverWaitsLongerThanRequestsMayIsTold) {
+  route_.post(fetch(7));
+  clock_.advance(limits::kRequestTimeoutMs + 1);
+  route_.try_again();
+  EXPECT_EQ(route_.held(), 0u);
+  ASSERT_EQ(session_->fetches.size(), 1u);
+  EXPECT_EQ(session_->fetches[0].batch.error().code, ErrorCode::kDeadlineExceeded);
+}
+
+TEST_F(RouteTest, MoreThanMayWaitIsRefusedAsOverloaded) {
+  for (RequestId request = 0; request <= limits::kRouteHeldMax; ++request) route_.post(fetch(request));
+  EXPECT_EQ(route_.held(), limits::kRouteHeldMax);
+  ASSERT_EQ(session_->fetches.size(), 1u);
+  EXPECT_EQ(session_->fetches[0].batch.error().code, ErrorCode::kOverloaded);
+}
+
+}  // namespace
+}  // namespace earshot::actors
