@@ -12,64 +12,18 @@
 #include "actors/call_codec.hpp"
 #include "actors/call_frame.hpp"
 #include "base/limits.hpp"
-#include "schema/record_codec.hpp"
 #include "schema/wire.hpp"
+#include "schema/wire_size.hpp"
 
 namespace earshot::actors {
 namespace {
 
 // ---- sizes: the words behind the Answer struct and its address. One that is too small costs a copy, nothing else.
 
-std::size_t words_of(const Error& error) { return flat::words_of<schema::Error>() + codec::words_behind(error); }
-
-// A list's element, and what is behind it.
-std::size_t words_of(const IncomingMessage& message) {
-  return flat::words_of<schema::Incoming>() + flat::words_of_text(message.sender.text().size()) +
-         flat::words_of_text(message.sender_device.text().size()) + flat::words_of_data(message.body.size()) +
-         flat::words_of_text(message.copy_of.text().size());
-}
-
-std::size_t words_of(const SendAnswer& answer) {
-  std::size_t words = flat::words_of<schema::SendAnswer>();
-  if (const auto* refused = std::get_if<SendAnswer::Refused>(&answer.value)) return words + words_of(refused->error);
-  if (const auto* held = std::get_if<SendAnswer::Held>(&answer.value)) return words + words_of(held->error);
-  return words + flat::words_of<schema::Stored>();
-}
-
-std::size_t words_of(const ParkedMessage& parked) {
-  return flat::words_of<schema::ParkedMessage>() + flat::words_of_text(parked.device.text().size()) +
-         (parked.message ? words_of(*parked.message) : 0);
-}
-
-std::size_t words_of(const DeviceInfo& device) {
-  return flat::words_of<schema::Device>() + flat::words_of_text(device.device.text().size());
-}
-
-std::size_t words_of(const DeviceFate& fate) {
-  return flat::words_of<schema::DeviceFate>() + flat::words_of_text(fate.device.text().size());
-}
-
-template <class One>
-std::size_t words_of(const std::vector<One>& list) {
-  std::size_t words = 1;
-  for (const One& one : list) words += words_of(one);
-  return words;
-}
-
-std::size_t words_of(const Done&) { return 0; }
-std::size_t words_of(const Replayed& replayed) { return replayed.sequences.size(); }
-std::size_t words_of(const PolicyInfo&) { return flat::words_of<schema::Policy>(); }
-std::size_t words_of(const Explanation& explanation) {
-  return flat::words_of<schema::Explanation>() + flat::words_of_text(explanation.user.text().size()) +
-         words_of(explanation.message) + words_of(explanation.devices);
-}
+using wire::words_of;
 
 std::size_t words_of(const LoginOutcome& outcome) { return outcome.acked_above.size() + outcome.parked.size(); }
 std::size_t words_of(Sequence) { return 0; }
-std::size_t words_of(const Batch& batch) {
-  return flat::words_of<schema::Batch>() + words_of(batch.messages) +
-         flat::words_of_list<schema::LostRange>(batch.lost.size());
-}
 std::size_t words_of(const PositionsAnswer& answer) { return answer.outcomes.size() / 4 + 1 + answer.of_layers.size(); }
 
 // What is in an answer's struct of its own: the value, or why there is none.
@@ -85,8 +39,7 @@ std::size_t words_behind(const FetchAnswered& content) { return words_of_result<
 std::size_t words_behind(const ManageAnswered& content) {
   std::size_t words = flat::words_of<schema::ManageResult>();
   if (!content.answer) return words + words_of(content.answer.error());
-  constexpr std::size_t kOwn = flat::words_of<schema::PolicyAnswer>();  // each kind's, of which none is larger
-  return words + kOwn + std::visit([](const auto& value) { return words_of(value); }, *content.answer);
+  return words + flat::words_of<schema::PolicyAnswer>() + words_of(*content.answer);  // no kind's own is larger
 }
 std::size_t words_behind(const AttemptsAnswered& content) {
   return flat::words_of<schema::StatusAnswer>() + (content.status ? 0 : words_of(content.status.error()));
@@ -95,9 +48,7 @@ std::size_t words_behind(const PositionsAnswered& content) {
   return words_of_result<schema::PositionsResult>(content.answer);
 }
 std::size_t words_behind(const CallRefused& content) { return words_of(content.error); }
-std::size_t words_behind(const MessagesEnded& content) {
-  return flat::words_of_list<schema::LostRange>(content.ranges.size());
-}
+std::size_t words_behind(const MessagesEnded& content) { return words_of(content.ranges); }
 std::size_t words_behind(const MailboxPush& content) {
   std::size_t words = 1;
   for (const auto& message : content.messages) words += words_of(*message);
@@ -295,8 +246,7 @@ std::vector<std::string> encode_push(const PortAddress& to, const MailboxPush& p
 
 std::vector<std::string> encode_push(const PortAddress& to, const MessagesEnded& ended, const NextMark& next) {
   return encode_parts<LostRange>(
-      to, ended.ranges, limits::kLostRangesMax, [](const LostRange&) { return flat::words_of<schema::LostRange>(); },
-      next);
+      to, ended.ranges, limits::kLostRangesMax, [](const LostRange& range) { return words_of(range); }, next);
 }
 
 std::string encode_registrations(const RegistrationDigest& digest) {

@@ -47,6 +47,14 @@ std::vector<T> next_of(std::vector<T>& whole, std::size_t from) {
   return {std::make_move_iterator(begin), std::make_move_iterator(end)};
 }
 
+// What a shard says of so many. One of another node is not believed to have answered what it was asked.
+template <class One>
+Result<PositionsAnswer> said_of(std::size_t count, std::vector<One> PositionsAnswer::*what,
+                                Result<PositionsAnswer> answer) {
+  if (!answer || ((*answer).*what).size() == count) return answer;
+  return fail(ErrorCode::kInternal, "positions", "the shard has answered for another number of them");
+}
+
 Result<std::uint64_t> count_or_error(std::uint64_t count, const Result<std::uint64_t>& done) {
   return done ? Result<std::uint64_t>(count) : done;
 }
@@ -90,7 +98,9 @@ void PlaceDesk::set(SetPositionsCommand command, Done<Outcomes> done) const {
   if (command.items.size() == 1) {
     const ShardId shard = shard_of(command.layer, command.items.front().member, router_->shard_count());
     auto pass_on = [done = std::move(done)](Result<PositionsAnswer> answer) {
-      done(std::move(answer).map([](PositionsAnswer&& given) { return std::move(given.outcomes); }));
+      done(said_of(1, &PositionsAnswer::outcomes, std::move(answer)).map([](PositionsAnswer&& given) {
+        return std::move(given.outcomes);
+      }));
     };
     return router_->shard(shard).post(ShardPositions{std::move(command), std::move(pass_on)});
   }
@@ -99,8 +109,9 @@ void PlaceDesk::set(SetPositionsCommand command, Done<Outcomes> done) const {
   const auto gathering = std::make_shared<Gathering<Outcomes>>(parts.size(), Outcomes(items), std::move(done));
   for (auto& [shard, part] : parts) {
     auto add = [gathering, places = std::move(part.places)](Result<PositionsAnswer> answer) {
-      gathering->add(std::move(answer), [&](Outcomes& whole, const PositionsAnswer& given) {
-        for (std::size_t i = 0; i < places.size(); ++i) whole[places[i]] = given.outcomes.at(i);
+      auto said = said_of(places.size(), &PositionsAnswer::outcomes, std::move(answer));
+      gathering->add(std::move(said), [&](Outcomes& whole, const PositionsAnswer& given) {
+        for (std::size_t i = 0; i < places.size(); ++i) whole[places[i]] = given.outcomes[i];
       });
     };
     router_->shard(shard).post(ShardPositions{std::move(part.command), std::move(add)});
@@ -166,9 +177,10 @@ void PlaceDesk::clear_on(std::shared_ptr<const std::vector<LayerId>> layers, std
   const auto gathering =
       std::make_shared<Gathering<Members>>(router_->shard_count(), Members(end - from), std::move(go_on));
   for (std::uint16_t shard = 0; shard < router_->shard_count(); ++shard) {
-    auto add = [gathering](Result<PositionsAnswer> answer) {
-      gathering->add(std::move(answer), [](Members& sums, const PositionsAnswer& given) {
-        for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += given.of_layers.at(i);
+    auto add = [gathering, count = end - from](Result<PositionsAnswer> answer) {
+      auto said = said_of(count, &PositionsAnswer::of_layers, std::move(answer));
+      gathering->add(std::move(said), [](Members& sums, const PositionsAnswer& given) {
+        for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += given.of_layers[i];
       });
     };
     router_->shard(ShardId(shard)).post(ShardPositions{command, std::move(add)});

@@ -98,7 +98,7 @@ T take(Answer& answer) {
 
 // Room for the whole call in one segment, so that nothing is allocated twice.
 capnp::MessageSize size_of(const actors::Delivery& delivery) {
-  std::size_t words = kBatchWords + kLostRangeWords * delivery.lost.size();
+  std::size_t words = kBatchWords + words_of(delivery.lost);
   for (const auto& item : delivery.items) words += words_of(*item.message);
   return {words, 0};
 }

@@ -171,6 +171,20 @@ TEST_F(PlaceDeskTest, OneAloneFailsAndSucceedsLikeMany) {
   EXPECT_EQ(**outcomes, PlaceDesk::Outcomes{PositionOutcome::kAdded});
 }
 
+TEST_F(PlaceDeskTest, AShardThatAnswersForAnotherNumberIsNotBelieved) {
+  const std::vector<PositionOutcome> two(2, PositionOutcome::kAdded);
+  desk->set(set_of({"ada"}), into(outcomes));
+  places->next_change().answer({two});
+  EXPECT_EQ(outcomes->error().code, ErrorCode::kInternal);
+  outcomes.reset();
+  desk->set(set_of(names(100)), into(outcomes));
+  for (const auto& part : changes()) part.answer({});
+  EXPECT_EQ(outcomes->error().code, ErrorCode::kInternal);
+  desk->clear_layers({kPeople, kCars}, into(number));
+  for (const auto& part : changes()) part.answer({{}, 0, {1}});
+  EXPECT_EQ(number->error().code, ErrorCode::kInternal);
+}
+
 TEST_F(PlaceDeskTest, NothingToSetIsDoneAtOnce) {
   desk->set({kPeople, PositionCondition::kAlways, {}}, into(outcomes));
   ASSERT_TRUE(outcomes && *outcomes);
