@@ -23,9 +23,7 @@ class ReadGate {
 
   void add(Read read) { waiting_.push_back(std::move(read)); }
   // A check is to be begun: somebody waits, and none is under way that could still be confirmed.
-  [[nodiscard]] bool wants_check(std::uint64_t now_ms) const {
-    return is_at_work() && now_ms >= again_at_ms_;
-  }
+  [[nodiscard]] bool wants_check(std::uint64_t now_ms) const { return is_at_work() && now_ms >= again_at_ms_; }
   // It has begun, for all that wait, and those before them whose check got lost. The state shows what it has to from
   // this index on.
   void began(std::uint64_t number, LogIndex index, std::uint64_t now_ms);
@@ -54,7 +52,7 @@ class ReadGate {
   std::vector<Read> waiting_;
   std::deque<Checked> checked_;  // by number, ascending
   std::uint64_t confirmed_ = 0;
-  std::uint64_t under_way_ = 0;  // the newest check that is not confirmed; 0: none
+  std::uint64_t under_way_ = 0;    // the newest check that is not confirmed; 0: none
   std::uint64_t again_at_ms_ = 0;  // no check begins before
 };
 

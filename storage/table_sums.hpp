@@ -75,7 +75,8 @@ Status store_counted_sums(Environment& environment, std::uint16_t shard_count, c
 // What a node looks at before it serves: the records that everything else is found by, which are few per user (heads,
 // cursors, lanes, …; not messages and the like, whose holes show when they are read). Each must be there, in order, be
 // found by its key, and all together match the stored sums; so must there be sums wherever there is a record. kCorrupt
-// says which kind of which shard does not. A shard whose state is being fetched has nothing to check. Damaged values are not searched for here: they show when they are read.
+// says which kind of which shard does not. A shard whose state is being fetched has nothing to check. Damaged values
+// are not searched for here: they show when they are read.
 Status check_sums(Environment& environment, std::uint16_t shard_count);
 
 }  // namespace earshot::storage

@@ -18,6 +18,7 @@ constexpr std::uint64_t kSeedsMax = 200;
 struct Planted {
   const char* name;
   void (*plant)(PlantedBugs& bugs);
+  std::uint32_t nodes = 1;
 };
 
 class MutationTest : public testing::TestWithParam<Planted> {};
@@ -27,6 +28,7 @@ TEST_P(MutationTest, ThePlantedBugIsSeen) {
   for (std::uint64_t seed = 1; seed <= kSeedsMax; ++seed) {
     SimulationOptions options;
     options.seed = seed;
+    options.nodes = GetParam().nodes;
     GetParam().plant(options.bugs);
     const SimulationOutcome outcome = simulate(options);
     if (outcome.violations.empty()) continue;
@@ -51,7 +53,13 @@ INSTANTIATE_TEST_SUITE_P(
         Planted{"ParkedWithoutCount", [](PlantedBugs& bugs) { bugs.node.machine.parks_without_count = true; }},
         Planted{"LateLoginWins", [](PlantedBugs& bugs) { bugs.node.takes_late_logins = true; }},
         Planted{"MovesToldLate", [](PlantedBugs& bugs) { bugs.node.tells_moves_late = true; }},
-        Planted{"ChecksumNotTested", [](PlantedBugs& bugs) { bugs.node.takes_altered_bodies = true; }}),
+        Planted{"ChecksumNotTested", [](PlantedBugs& bugs) { bugs.node.takes_altered_bodies = true; }},
+        Planted{"RegistrationsNotRenewed", [](PlantedBugs& bugs) { bugs.node.keeps_new_leaders_quiet = true; }, 3},
+        Planted{"NoWaitForTermAndVote", [](PlantedBugs& bugs) { bugs.node.replica.send_before_hard_state = true; }, 3},
+        Planted{"StaleCompletions", [](PlantedBugs& bugs) { bugs.node.replica.report_stale_completions = true; }, 3},
+        Planted{"ReadsWithoutLeaderCheck", [](PlantedBugs& bugs) { bugs.node.replica.reads_without_check = true; }, 3},
+        Planted{"NoLaneCheckOnThreeNodes", [](PlantedBugs& bugs) { bugs.node.machine.takes_any_number = true; }, 3},
+        Planted{"NoSyncBeforeTheAnswerOnThreeNodes", [](PlantedBugs& bugs) { bugs.answers_before_sync = true; }, 3}),
     [](const testing::TestParamInfo<Planted>& info) { return std::string(info.param.name); });
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/limits.hpp"
 #include "tests/support/shard_ports.hpp"
 
 namespace earshot::actors {
@@ -88,6 +89,13 @@ TEST_F(OpenCallsTest, ACallThatDidNotGoIsTakenBackWhole) {
   const Asker asker = calls_.take_back(call);
   EXPECT_EQ(std::get<ReadAsker>(asker).request, 1u);
   EXPECT_EQ(calls_.size(), 0u);
+}
+
+TEST_F(OpenCallsTest, OneMoreThanMayBeOpenIsNotOpened) {
+  for (std::size_t i = 0; i < limits::kOpenCallsMax; ++i) ASSERT_NE(open_fetch(i), 0u);
+  Asker asker = ReadAsker{session_, 9};
+  EXPECT_EQ(calls_.open(kOther, ShardId(1), asker, 0), 0u);
+  EXPECT_EQ(std::get<ReadAsker>(asker).from, session_) << "and stays with who asks";
 }
 
 }  // namespace

@@ -130,5 +130,15 @@ TEST_F(RouteTest, MoreThanMayWaitIsRefusedAsOverloaded) {
   EXPECT_EQ(session_->fetches[0].batch.error().code, ErrorCode::kOverloaded);
 }
 
+TEST_F(RouteTest, MoreBytesThanMayWaitAreRefusedAsOverloaded) {
+  SendCommand command{ProducerId(7), UserId::trusted("anna"), tests::device("phone"), {}};
+  command.items.push_back(
+      SendItem{tests::outgoing(UserId::trusted("bert"), 1, std::string(limits::kBodyBytesMax, 'x')), std::nullopt});
+  for (std::size_t bytes = 0; bytes <= limits::kRouteHeldBytesMax; bytes += limits::kBodyBytesMax)
+    route_.post(ShardSend{session_, 1, command});
+  EXPECT_EQ(session_->held(), ErrorCode::kOverloaded);
+  EXPECT_LT(route_.held(), limits::kRouteHeldBytesMax / limits::kBodyBytesMax + 1);
+}
+
 }  // namespace
 }  // namespace earshot::actors
