@@ -21,7 +21,7 @@ Result<bool> is_whole(Environment& environment, ShardId shard);
 Result<SeedHead> read_seed_head(ReadTransaction& transaction, ShardId shard);
 
 // An overlay that makes the shard one without a state, to be written before anything relies on that: before the log is
-// told of a snapshot that is yet to be fetched, or because the state is damaged.
+// told of a snapshot that is yet to be fetched, or because the state is damaged. A fetch that is under way begins anew.
 std::shared_ptr<const FrozenOverlay> not_whole_overlay(ShardId shard);
 
 }  // namespace earshot::storage

@@ -201,6 +201,7 @@ void SeedSource::note_flushed(const FrozenOverlay& overlay) {
   if (is_done() || is_overrun_ || faults_.forgets_flushed) return;
   for (const Overlay::Change* change : overlay.changes.in_order()) {
     if (!is_through_ && change->key() >= position_) break;
+    if (keys::is_storage_own(change->key())) continue;
     if (!dirty_.emplace(change->key()).second) continue;
     dirty_bytes_ += change->key().size() + kDirtyKeyExtraBytes;
     if (dirty_bytes_ <= limits_.dirty_bytes_max) continue;

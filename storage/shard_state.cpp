@@ -15,7 +15,7 @@ constexpr std::size_t kShardPrefixBytes = 2;
 
 void check_key(std::string_view key) {
   EARSHOT_INVARIANT(is_key(key) && key.size() + kShardPrefixBytes <= kKeyBytesMax, "a state key fits the environment");
-  EARSHOT_INVARIANT(!keys::is_storage_own(key), "a shard's sums are not the state machine's to write");
+  EARSHOT_INVARIANT(!keys::is_storage_own(key), "what is storage's own is not the state machine's to write");
 }
 
 // Hands the merge of overlays and disk to `visit`: the disk's records come by on_disk(), those of the overlays that lie
