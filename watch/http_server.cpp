@@ -151,6 +151,7 @@ class HttpLoop final : private kj::HttpService, private kj::HttpServerErrorHandl
   kj::Promise<void> request(kj::HttpMethod method, kj::StringPtr url, const kj::HttpHeaders& headers,
                             kj::AsyncInputStream& body, Response& response) override;
   kj::Promise<Reply> reply_to(Path path);
+  Reply failed(const kj::Exception& why);
   kj::Promise<Reply> health();
   Reply readiness();
   Reply metrics();
@@ -231,7 +232,14 @@ kj::Promise<void> HttpLoop::request(kj::HttpMethod method, kj::StringPtr url, co
   if (path == Path::kOther) return send(path, reply_of(404, kTextType, "not found\n"), response);
   if (method != kj::HttpMethod::GET && method != kj::HttpMethod::HEAD)
     return send(path, reply_of(405, kTextType, "only GET and HEAD\n"), response, true);
-  return reply_to(path).then([this, path, &response](Reply&& reply) { return send(path, reply, response); });
+  return kj::evalNow([&] { return reply_to(path); })
+      .catch_([this](kj::Exception&& why) -> kj::Promise<Reply> { return failed(why); })
+      .then([this, path, &response](Reply&& reply) { return send(path, reply, response); });
+}
+
+Reply HttpLoop::failed(const kj::Exception& why) {
+  if (failures_.due()) spdlog::error("http: a request cannot be answered: {}", why.getDescription().cStr());
+  return reply_of(500, kTextType, "this cannot be answered\n");
 }
 
 kj::Promise<Reply> HttpLoop::reply_to(Path path) {
@@ -298,18 +306,13 @@ kj::Promise<void> HttpLoop::handleClientProtocolError(kj::HttpHeaders::ProtocolE
   return send(Path::kOther, reply_of(400, kTextType, "this is no request\n"), response);
 }
 
-kj::Promise<void> HttpLoop::handleApplicationError(kj::Exception exception, kj::Maybe<Response&> response) {
-  // Without a response: the connection broke, or broke a bound.
-  KJ_IF_MAYBE (open, response) {
-    if (failures_.due()) spdlog::error("http: a request cannot be answered: {}", exception.getDescription().cStr());
-    return send(Path::kOther, reply_of(500, kTextType, "this cannot be answered\n"), *open);
-  }
+// What the library finds wrong with a request later. Without a response: the connection broke, or broke a bound.
+kj::Promise<void> HttpLoop::handleApplicationError(kj::Exception /*exception*/, kj::Maybe<Response&> response) {
+  KJ_IF_MAYBE (open, response) return send(Path::kOther, reply_of(400, kTextType, "this is no request\n"), *open);
   return kj::READY_NOW;
 }
 
-void HttpLoop::taskFailed(kj::Exception&& exception) {
-  if (failures_.due()) spdlog::debug("http: a connection failed: {}", exception.getDescription().cStr());
-}
+void HttpLoop::taskFailed(kj::Exception&& /*exception*/) { spdlog::debug("http: a connection failed"); }
 
 }  // namespace
 
