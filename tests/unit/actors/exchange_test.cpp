@@ -238,7 +238,9 @@ TEST_F(ExchangeTest, AnotherNodesCallIsPassedOnAndAnsweredStraight) {
   ASSERT_EQ(passed_on.size(), 1u);
   const auto& fetch = std::get<ShardFetch>(passed_on[0]);
   EXPECT_EQ(fetch.from->address().node, kA);
-  fetch.from->post(FetchAnswered{fetch.request, Batch{}});
+  Batch batch;
+  batch.epoch = Epoch(1);
+  fetch.from->post(FetchAnswered{fetch.request, std::move(batch)});
   ASSERT_EQ(wires_.frames.size(), 1u);
   EXPECT_EQ(wires_.frames[0].to, kA);
   carry();
@@ -289,7 +291,9 @@ TEST_F(ExchangeTest, ASessionElsewhereExplainsToTheOneThatAsks) {
   port->post(SessionExplain{std::get<ShardManage>(manage.at(0)).from, 5, Sequence(1)});
   carry();
   ASSERT_EQ(asked->explains.size(), 1u);
-  asked->explains[0].from->post(SessionExplained{5, DeviceFate{}});
+  DeviceFate fate;
+  fate.device = tests::device("phone");
+  asked->explains[0].from->post(SessionExplained{5, std::move(fate)});
   carry();
   EXPECT_EQ(asker->explained.size(), 1u);
 }
