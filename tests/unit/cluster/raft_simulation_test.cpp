@@ -31,7 +31,7 @@ using tests::RaftOperator;
 
 constexpr std::uint64_t kFaultsForMs = 8'000;
 constexpr std::uint64_t kRecoveryMsMax = 15'000;
-constexpr std::uint64_t kMutationSeedsMax = 2'000;
+constexpr std::uint64_t kMutationSeedsMax = 30'000;
 
 // What most of the faults are.
 enum class Weather { kMixed, kStrandedLeaders, kFlicker };

@@ -139,7 +139,7 @@ class SeedWorld {
   std::string run() {
     begin();
     constexpr int kFaultySteps = 1'500;
-    constexpr int kSteps = 30'000;
+    constexpr int kSteps = 200'000;
     for (int step = 0; step < kSteps && wrong_.empty() && !is_done_; ++step) {
       is_calm_ = step >= kFaultySteps;
       take_step();
