@@ -56,7 +56,6 @@ INSTANTIATE_TEST_SUITE_P(
         Planted{"ChecksumNotTested", [](PlantedBugs& bugs) { bugs.node.takes_altered_bodies = true; }},
         Planted{"RegistrationsNotRenewed", [](PlantedBugs& bugs) { bugs.node.keeps_new_leaders_quiet = true; }, 3},
         Planted{"NoWaitForTermAndVote", [](PlantedBugs& bugs) { bugs.node.replica.send_before_hard_state = true; }, 3},
-        Planted{"StaleCompletions", [](PlantedBugs& bugs) { bugs.node.replica.report_stale_completions = true; }, 3},
         Planted{"ReadsWithoutLeaderCheck", [](PlantedBugs& bugs) { bugs.node.replica.reads_without_check = true; }, 3},
         Planted{"NoLaneCheckOnThreeNodes", [](PlantedBugs& bugs) { bugs.node.machine.takes_any_number = true; }, 3},
         Planted{"NoSyncBeforeTheAnswerOnThreeNodes", [](PlantedBugs& bugs) { bugs.answers_before_sync = true; }, 3}),
