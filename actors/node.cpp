@@ -113,6 +113,8 @@ void NodeImpl::ping(std::function<void()> done) {
   const std::shared_lock lock(ping_gate_);
   if (!system_) return done();
   system_->spawn([done = std::move(done)] { done(); });
+  // A thread that spawns holds the system's logger, for which the system's end waits.
+  caf::logger::set_current_actor_system(nullptr);
 }
 
 void NodeImpl::stop_sessions() {
