@@ -90,6 +90,7 @@ TEST_F(Watching, AFullDiskIsSeenAndThenIsOver) {
   EXPECT_TRUE(tests::eventually([&] { return get("/readyz").status == 200; }));
   EXPECT_EQ(metrics().at("earshot_disk_reserve_bytes"), kReserve);
   const auto alice = open_sender("alice");
+  const auto carol = open_sender("carol");
   disk.take();
   post(*alice, "bob", std::vector<std::string>(300, std::string(64 << 10, 'x')));
   disk.take();  // and the ballast, if it was given up
@@ -105,10 +106,12 @@ TEST_F(Watching, AFullDiskIsSeenAndThenIsOver) {
   EXPECT_EQ(full.at("earshot_disk_full"), 1);
   EXPECT_EQ(full.at("earshot_disk_tight"), 1);
   EXPECT_EQ(get("/healthz").status, 200) << "to start it again would mend nothing";
+  post(*carol, "bob", {"late"});  // what alice sent was taken before the disk was full, and waits for it
   EXPECT_TRUE(tests::eventually(
       [&] { return metrics().at("earshot_messages_held_total{at=\"shard\",code=\"storageFull\"}") > 0; }));
   disk.free();
   flush(*alice);
+  flush(*carol);
   EXPECT_TRUE(tests::eventually([&] { return get("/readyz").status == 200; }));
   EXPECT_GT(metrics().at("earshot_commits_failed_total{writer=\"log\"}"), 0);
 }
