@@ -13,6 +13,7 @@
 #include "gateway/resp_connection.hpp"
 #include "gateway/rpc_connection.hpp"
 #include "gateway/tls_handshake.hpp"
+#include "transport/kj_log.hpp"
 
 namespace earshot::gateway {
 namespace {
@@ -21,24 +22,6 @@ namespace {
 constexpr unsigned kBusyPollInterval = 256;
 constexpr unsigned kSocketFlags =
     kj::LowLevelAsyncIoProvider::ALREADY_CLOEXEC | kj::LowLevelAsyncIoProvider::ALREADY_NONBLOCK;
-
-// What KJ has to say goes where everything else is logged.
-class KjLog final : public kj::ExceptionCallback {
- public:
-  void logMessage(kj::LogSeverity severity, const char* file, int line, int, kj::String&& text) override {
-    spdlog::log(level_of(severity), "kj: {} ({}:{})", text.cStr(), file, line);
-  }
-
- private:
-  static spdlog::level::level_enum level_of(kj::LogSeverity severity) {
-    switch (severity) {
-      case kj::LogSeverity::FATAL: return spdlog::level::critical;
-      case kj::LogSeverity::ERROR: return spdlog::level::err;
-      case kj::LogSeverity::WARNING: return spdlog::level::warn;
-      default: return spdlog::level::debug;
-    }
-  }
-};
 
 // The work of one thread.
 class Loop final : private kj::TaskSet::ErrorHandler {
@@ -283,7 +266,7 @@ void Loop::taskFailed(kj::Exception&& exception) {
 
 void serve(const std::unique_ptr<GatewayThread::Parts>& given) {
   GatewayThread::Parts& parts = *given;
-  KjLog log;
+  transport::KjLog log;
   const std::shared_ptr<Bridge> bridge = parts.bridge;
   try {
     auto io = kj::setupAsyncIo();

@@ -1,4 +1,4 @@
-#include "gateway/listener.hpp"
+#include "transport/listener.hpp"
 
 #include <cerrno>
 #include <cstring>
@@ -12,7 +12,7 @@
 
 #include "base/limits.hpp"
 
-namespace earshot::gateway {
+namespace earshot::transport {
 namespace {
 
 struct SocketAddress {
@@ -67,14 +67,13 @@ Result<bool> is_loopback(const std::string& address_text, std::string_view field
   return address->loopback;
 }
 
-Result<Listener> open_listener(const std::string& address_text, std::uint16_t port, std::string_view port_field,
-                               std::string_view address_field) {
+Result<Listener> open_listener(const std::string& address_text, std::uint16_t port, const ListenerFields& fields) {
   auto address = parse_address(address_text, port);
-  if (!address) return no_address(address_text, address_field);
+  if (!address) return no_address(address_text, fields.address);
   // Taken right after the failed call, before anything else can set errno.
   const auto unavailable = [&](const char* what) {
     const std::string why = std::generic_category().message(errno);
-    return fail(ErrorCode::kUnavailable, std::string(port_field),
+    return fail(ErrorCode::kUnavailable, std::string(fields.port),
                 std::string("cannot ") + what + " " + address_text + " port " + std::to_string(port) + ": " + why);
   };
   const int raw_fd = ::socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -101,4 +100,4 @@ void tune_connection(int fd) {
   set(IPPROTO_TCP, TCP_KEEPCNT, limits::kKeepaliveProbes);
 }
 
-}  // namespace earshot::gateway
+}  // namespace earshot::transport
