@@ -170,6 +170,21 @@ inline constexpr std::size_t kOpenCallsMax = 262'144;  // calls of a node to oth
 inline constexpr std::size_t kRouteHeldMax = 16'384;   // requests that wait on a node for a leader of one shard …
 inline constexpr std::size_t kRouteHeldBytesMax = 16 << 20;  // … and what they take: then kOverloaded
 
+// ---- links between nodes
+inline constexpr std::size_t kPeerFrameBytesMax = 17 << 20;    // one frame: the entries of one append, and around them
+inline constexpr std::size_t kPeerQueueBytesMax = 64 << 20;    // frames of one class that wait for one node …
+inline constexpr std::size_t kPeerQueueFramesMax = 65'536;     // … and how many: then they do not go
+inline constexpr std::uint64_t kPeerHeartbeatMs = 500;         // who has nothing to say says so this often
+inline constexpr std::uint64_t kPeerSilenceMs = 2'000;         // a node that is not heard for so long is gone
+inline constexpr std::uint64_t kPeerStallMs = 10'000;          // … and so is one that takes in nothing
+inline constexpr std::uint64_t kPeerHandshakeMs = 5'000;       // a connection that is no link by then is closed
+inline constexpr std::size_t kPeerStrangersMax = 64;           // such connections; then the oldest makes room
+inline constexpr std::uint32_t kPeerDialFirstMs = 50;          // a lost link is dialled again after this, doubling …
+inline constexpr std::uint32_t kPeerDialMaxMs = 2'000;         // … up to this
+inline constexpr std::size_t kPeerRequestBytesMax = 64 << 10;  // the question of a joiner, and the answer
+inline constexpr std::size_t kPeerRequestsMax = 16;            // such questions that are being answered: then kBusy
+inline constexpr std::uint64_t kPeerRequestMs = 30'000;        // one that is not answered by then fails
+
 // ---- settings of a node
 inline constexpr std::uint32_t kSchedulerThreadsMax = 1024;      // threads that sessions and shards run on
 inline constexpr std::uint64_t kRetransmitMsMax = 3'600'000;     // either time of retransmission; longer would be never

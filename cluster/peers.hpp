@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -9,8 +10,8 @@
 
 // What a node has of the other nodes of its cluster: a way to each, on which frames go. A frame may get lost, come
 // twice, or late, behind others that were sent after it; what it says must be safe under all of that. Real links
-// (peers/) keep the order of each topic and lose only what is on its way when a connection breaks; a simulation's do
-// not.
+// (peers/) keep the order of each topic (of kRaft: within each group, since small frames overtake other groups' large
+// ones) and lose only what is on its way when a connection breaks; a simulation's do not.
 namespace earshot::cluster {
 
 enum class PeerTopic : std::uint8_t {
@@ -53,6 +54,9 @@ class PeerEvents {
   virtual void link_up(NodeId node) = 0;
   // What was sent and not answered may be lost.
   virtual void link_down(NodeId node) = 0;
+  // A process that wants to join asks something. `answer` may be called once, on any thread, with at most as many bytes
+  // as a question has (peer_request_bytes_max); let go without that, it says that there is no answer here.
+  virtual void asked(std::string request, std::function<void(std::string)> answer) { (void)request, (void)answer; }
 };
 
 }  // namespace earshot::cluster

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -60,6 +61,8 @@ class ByteRelay {
   // Nothing passes any more, but for a buffer that was waited for already.
   void hold(Way way) { set(way, 0); }
   void open(Way way) { set(way, SIZE_MAX); }
+  // Turns over one bit of what passes next, as a network that checks little does.
+  void flip(Way way) { flips_[way] = true; }
   // Lets so many bytes through; whether they have arrived.
   bool let_through(Way way, std::size_t bytes) {
     set(way, bytes);
@@ -120,6 +123,7 @@ class ByteRelay {
         size = std::min(buffer.size(), allowed_[way]);
       }
       const ssize_t got = ::recv(from, buffer.data(), size, 0);
+      if (got > 0 && flips_[way].exchange(false)) buffer[static_cast<std::size_t>(got) / 2] ^= 4;
       if (got <= 0 || ::send(to, buffer.data(), static_cast<std::size_t>(got), MSG_NOSIGNAL) != got) break;
       const std::lock_guard lock(mutex_);
       if (allowed_[way] != SIZE_MAX) allowed_[way] -= std::min(allowed_[way], static_cast<std::size_t>(got));
@@ -134,6 +138,7 @@ class ByteRelay {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::size_t allowed_[2] = {SIZE_MAX, SIZE_MAX};
+  std::atomic<bool> flips_[2] = {false, false};
   std::vector<int> sockets_;
   std::list<std::thread> pumps_;
   bool ends_ = false;

@@ -26,10 +26,11 @@ class Authority {
 
   [[nodiscard]] std::string pem() const { return pem_of(certificate_.get()); }
 
-  // For a server of this name, valid between these two times from now.
-  [[nodiscard]] Issued issue(const std::string& name, long begins_in_s = -3'600, long ends_in_s = 3'600) const {
+  // For a server of this name, valid between these two times from now; with another common name if there is one.
+  [[nodiscard]] Issued issue(const std::string& name, long begins_in_s = -3'600, long ends_in_s = 3'600,
+                             const std::string& common_name = {}) const {
     const Key key(EVP_EC_gen("P-256"));
-    const Certificate made = make(name, key.get(), begins_in_s, ends_in_s);
+    const Certificate made = make(common_name.empty() ? name : common_name, key.get(), begins_in_s, ends_in_s);
     X509_set_issuer_name(made.get(), X509_get_subject_name(certificate_.get()));
     extend(made.get(), certificate_.get(), NID_subject_alt_name, "DNS:" + name);
     X509_sign(made.get(), key_.get(), EVP_sha256());
