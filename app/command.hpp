@@ -64,6 +64,7 @@ void add_history_command(CLI::App& app, ExitCode& code);
 void add_inbox_command(CLI::App& app, ExitCode& code);
 void add_bench_command(CLI::App& app, ExitCode& code);
 void add_token_command(CLI::App& app, ExitCode& code);
+void add_cert_command(CLI::App& app, ExitCode& code);
 void add_devices_command(CLI::App& app, ExitCode& code);
 void add_parked_command(CLI::App& app, ExitCode& code);
 void add_explain_command(CLI::App& app, ExitCode& code);

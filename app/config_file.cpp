@@ -1,5 +1,7 @@
 #include "app/config_file.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <fstream>
 #include <optional>
@@ -45,6 +47,14 @@ Status check_security(const NodeConfig& config) {
   if (config.tls_certificate.empty() != config.tls_key.empty())
     return refuse(config.tls_key.empty() ? "tls_key" : "tls_certificate",
                   "is missing: tls_certificate and tls_key go together");
+  const std::array<std::pair<const char*, const std::string&>, 3> peer_files{
+      {{"peer_tls_certificate", config.peer_tls_certificate},
+       {"peer_tls_key", config.peer_tls_key},
+       {"peer_tls_ca", config.peer_tls_ca}}};
+  const bool peer_tls = std::ranges::any_of(peer_files, [](const auto& file) { return !file.second.empty(); });
+  for (const auto& [key, path] : peer_files)
+    if (peer_tls && path.empty())
+      return refuse(key, "is missing: peer_tls_certificate, peer_tls_key and peer_tls_ca go together");
   if (config.auth == AuthMode::kJwt && config.jwt_keys.empty())
     return refuse("jwt_keys", "is missing: with auth = \"jwt\" it names the file with the keys");
   if (config.auth != AuthMode::kJwt) {

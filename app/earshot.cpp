@@ -38,6 +38,7 @@ int run(int argc, char** argv) {
   add_policy_command(app, code);
   add_bench_command(app, code);
   add_token_command(app, code);
+  add_cert_command(app, code);
   add_verify_command(app, code);
   try {
     app.parse(argc, argv);

@@ -53,6 +53,20 @@ const std::array kSettings{
             "Addresses and prefixes, with commas between, that failed logins do not slow down: those of a proxy that "
             "all clients come through. Empty: none.",
             TextRule{&NodeConfig::login_throttle_exempt, {}, true}},
+    Setting{"peer_address",
+            "The address that other nodes of the cluster connect to: IPv4 or IPv6. Empty: they cannot; this node only "
+            "connects to them.",
+            TextRule{&NodeConfig::peer_address, {}, true}},
+    Setting{"peer_port", "The port that other nodes connect to; 0 picks a free one.",
+            NumberRule{&NodeConfig::peer_port, 0, 65'535}},
+    Setting{"peer_tls_certificate",
+            "PEM file with the certificate that this node shows to other nodes; earshot cert makes it. Empty: no TLS "
+            "between nodes; then on loopback addresses only.",
+            TextRule{&NodeConfig::peer_tls_certificate, {}, true}},
+    Setting{"peer_tls_key", "PEM file with the private key of that certificate, readable by the node alone.",
+            TextRule{&NodeConfig::peer_tls_key, {}, true}},
+    Setting{"peer_tls_ca", "PEM file with the cluster's authority, which vouches for the certificates of all nodes.",
+            TextRule{&NodeConfig::peer_tls_ca, {}, true}},
     Setting{"shard_count", "Shards of the data, fixed when the data directory is made.",
             NumberRule{&NodeConfig::shard_count, 1, limits::kShardsMax}},
     Setting{"gateway_threads", "Threads that speak with clients.",

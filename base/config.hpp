@@ -32,6 +32,11 @@ struct NodeConfig {
   bool jwt_require_expiry = true;
   std::uint32_t jwt_leeway_s = limits::kJwtLeewaySDefault;
   std::string login_throttle_exempt;                   // origins whose failed logins slow nobody down; "": none
+  std::string peer_address = "127.0.0.1";              // where other nodes connect to; "": they cannot
+  std::uint16_t peer_port = 7401;                      // 0: pick a free port
+  std::string peer_tls_certificate;                    // PEM files: the certificate that other nodes are shown …
+  std::string peer_tls_key;                            // … its key …
+  std::string peer_tls_ca;                             // … and whom theirs are vouched for by; all, or none: no TLS
   std::uint16_t shard_count = limits::kShardsDefault;  // fixed when the data directory is created
   std::uint32_t gateway_threads = 1;
   std::uint64_t connections_max = limits::kConnectionsMax;
