@@ -43,9 +43,7 @@ ExitCode run_bench(BenchOptions options) {
 void add_bench_command(CLI::App& app, ExitCode& code) {
   auto options = std::make_shared<BenchOptions>();
   auto* command = app.add_subcommand("bench", "Send a load to a running node and measure it (it stores what it sends)");
-  command->add_option("--server", options->load.servers, "host:port of a node; several may be given")
-      ->envname("EARSHOT_SERVER")
-      ->capture_default_str();
+  add_server_option(*command, options->load.servers);
   command->add_option("--name", options->load.name, "users are NAME-1 …, recipients NAME-to-1 …")
       ->capture_default_str();
   command->add_option("--connections", options->load.connections, "senders")

@@ -24,11 +24,21 @@ Result<std::string> read_token(const std::string& path) {
 
 }  // namespace
 
-void add_connection_options(CLI::App& command, ConnectionOptions& options, std::string device) {
-  options.device = std::move(device);
-  command.add_option("--server", options.servers, "host:port of a node; several may be given")
+void add_server_option(CLI::App& command, std::vector<std::string>& servers) {
+  command
+      .add_option(
+          "--server", servers,
+          "host:port of a node; of several (a:7400,b:7400, or repeated) one is drawn, and another taken when it "
+          "fails")
+      ->delimiter(',')
+      ->allow_extra_args(false)
       ->envname("EARSHOT_SERVER")
       ->capture_default_str();
+}
+
+void add_connection_options(CLI::App& command, ConnectionOptions& options, std::string device) {
+  options.device = std::move(device);
+  add_server_option(command, options.servers);
   command.add_option("--user", options.user, "who you are (with auth \"none\" the name is enough)")
       ->envname("EARSHOT_USER");
   // A token on the command line can be seen by everybody on the machine: the other two ways are better.
@@ -98,6 +108,7 @@ Result<std::unique_ptr<client::Client>> open_client(const ConnectionOptions& opt
   client_options.tls = {options.tls || !options.ca_file.empty() || !options.tls_name.empty(), options.ca_file,
                         options.tls_name};
   client_options.device = options.device;
+  client_options.call_timeout_ms = options.timeout_ms();
   client_options.agent = "earshot";
   return client::Client::open(std::move(client_options), std::move(store), std::move(handlers), std::move(*runtime));
 }

@@ -43,6 +43,9 @@ struct ConnectionOptions {
   [[nodiscard]] std::uint64_t timeout_ms() const { return static_cast<std::uint64_t>(timeout_s * 1000); }
 };
 
+// Adds --server, which takes several addresses, with commas between them or one by one.
+void add_server_option(CLI::App& command, std::vector<std::string>& servers);
+
 // Adds the shared options; `device` is the default device name.
 void add_connection_options(CLI::App& command, ConnectionOptions& options, std::string device);
 

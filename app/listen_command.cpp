@@ -116,7 +116,7 @@ class Listener {
     } else if (change.kind != Kind::kDisconnected) {
       ended_ = change.reason;
     } else if (!options_.connection.quiet) {
-      complain(ExitCode::kNotConnected, change.reason.to_string() + ", trying again");
+      complain(ExitCode::kNotConnected, change.address + ": " + change.reason.to_string() + ", trying again");
     }
     changed_.notify_all();
   }

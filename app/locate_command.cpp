@@ -36,15 +36,15 @@ const char* name_of(PositionOutcome outcome) { return kOutcomeNames.at(static_ca
 
 std::string shown(const std::string& member) { return member.empty() ? "you" : printable(member); }
 
-Result<PositionOutcomes> set(client::Client& client, const LocateOptions& options, const SetPositionsRequest& request) {
-  auto outcomes = ask_patiently(options.connection, [&] { return client.set_positions(request); });
+Result<PositionOutcomes> set(client::Client& client, const SetPositionsRequest& request) {
+  auto outcomes = client.set_positions(request).get();
   if (outcomes && outcomes->size() != request.items.size())
     return fail(ErrorCode::kInternal, "outcomes", "the server answered for others");
   return outcomes;
 }
 
 ExitCode set_one(client::Client& client, const LocateOptions& options, const SetPositionsRequest& request) {
-  auto outcomes = set(client, options, request);
+  auto outcomes = set(client, request);
   if (!outcomes) return complain(outcomes.error());
   const std::string& member = request.items.front().member;
   const char* const outcome = name_of(outcomes->front());
@@ -60,7 +60,7 @@ ExitCode set_one(client::Client& client, const LocateOptions& options, const Set
 }
 
 ExitCode remove(client::Client& client, const LocateOptions& options, const ClearPositionsRequest& request) {
-  auto cleared = ask_patiently(options.connection, [&] { return client.clear_positions(request); });
+  auto cleared = client.clear_positions(request).get();
   if (!cleared) return complain(cleared.error());
   if (options.connection.json)
     print_line(nlohmann::ordered_json{{"removed", cleared->members}}.dump());

@@ -106,10 +106,10 @@ void print_table(const NearbyFound& found, bool with_signs) {
 }
 
 // The centre of the picture: where the member is that was asked about.
-Result<geo::Point> centre_of(client::Client& client, const NearbyOptions& options, const NearbyRequest& request) {
+Result<geo::Point> centre_of(client::Client& client, const NearbyRequest& request) {
   if (const auto* point = std::get_if<geo::Point>(&request.centre)) return *point;
   const PositionsRequest question{request.layer, {std::get<std::string>(request.centre)}};
-  auto positions = ask_patiently(options.connection, [&] { return client.positions(question); });
+  auto positions = client.positions(question).get();
   if (!positions) return fail(std::move(positions.error()));
   const auto& position = positions->members.at(0);
   if (!position) return fail(ErrorCode::kNotFound, "member", "has no position in this layer any more");
@@ -117,7 +117,7 @@ Result<geo::Point> centre_of(client::Client& client, const NearbyOptions& option
 }
 
 ExitCode find(client::Client& client, const NearbyOptions& options, const NearbyRequest& request) {
-  auto found = ask_patiently(options.connection, [&] { return client.nearby(request); });
+  auto found = client.nearby(request).get();
   if (!found) return complain(found.error());
   if (options.connection.json) {
     for (const NearbyMember& one : found->members) print_line(json_of(one));
@@ -126,7 +126,7 @@ ExitCode find(client::Client& client, const NearbyOptions& options, const Nearby
     return ExitCode::kDone;
   }
   if (options.map) {
-    auto centre = centre_of(client, options, request);
+    auto centre = centre_of(client, request);
     if (!centre) return complain(centre.error());
     std::vector<geo::Point> points;
     for (const NearbyMember& one : found->members) points.push_back(one.point.value_or(geo::Point{}));
@@ -176,7 +176,7 @@ ExitCode list_layers(client::Client& client, const LayersOptions& options) {
   if (!json) print_line(fmt::format("{:<32} {:>10}  {}", "layer", "members", "users are shown others by"));
   LayersRequest request;
   for (;;) {
-    auto page = ask_patiently(options.connection, [&] { return client.layers(request); });
+    auto page = client.layers(request).get();
     if (!page) return complain(page.error());
     for (const LayerInfo& one : page->layers) {
       print_line(json ? nlohmann::ordered_json{{"layer", one.layer.text()},
@@ -191,7 +191,7 @@ ExitCode list_layers(client::Client& client, const LayersOptions& options) {
 }
 
 ExitCode clear_layer(client::Client& client, const LayersOptions& options, const LayerId& layer) {
-  auto cleared = ask_patiently(options.connection, [&] { return client.clear_layer(ClearLayerRequest{layer}); });
+  auto cleared = client.clear_layer(ClearLayerRequest{layer}).get();
   if (!cleared) return complain(cleared.error());
   if (options.connection.json)
     print_line(nlohmann::ordered_json{{"layer", layer.text()}, {"existed", cleared->existed}}.dump());
@@ -202,9 +202,7 @@ ExitCode clear_layer(client::Client& client, const LayersOptions& options, const
 
 // Shows it, after it has been set if it is to be: what is not said of it stays as it is.
 ExitCode set_privacy(client::Client& client, const LayersOptions& options, const LayerId& layer) {
-  const auto ask = [&] {
-    return ask_patiently(options.connection, [&] { return client.layer_privacy(LayerPrivacyRequest{layer}); });
-  };
+  const auto ask = [&] { return client.layer_privacy(LayerPrivacyRequest{layer}).get(); };
   auto info = ask();
   if (!info) return complain(info.error());
   if (options.precision_m || options.step_m || options.queries || options.inherit) {
@@ -214,7 +212,7 @@ ExitCode set_privacy(client::Client& client, const LayersOptions& options, const
       request.privacy =
           LayerPrivacy{options.precision_m.value_or(old.precision_m), options.step_m.value_or(old.distance_step_m),
                        options.queries.value_or(old.queries_per_minute)};
-    auto set = ask_patiently(options.connection, [&] { return client.set_layer_privacy(request); });
+    auto set = client.set_layer_privacy(request).get();
     if (!set) return complain(set.error());
     info = ask();
     if (!info) return complain(info.error());

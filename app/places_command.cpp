@@ -1,8 +1,5 @@
 #include "app/places_command.hpp"
 
-#include <chrono>
-#include <thread>
-
 #include <fmt/format.h>
 
 #include "app/terminal.hpp"
@@ -12,12 +9,6 @@ namespace earshot::app {
 Result<LayerId> layer_of(const std::string& name) {
   if (name.empty()) return LayerId::trusted(kDefaultLayer);
   return LayerId::parse(name, "layer");
-}
-
-bool wait_to_ask_again(const Error& error, std::uint64_t give_up_at_ms) {
-  if (error.retry_after_ms == 0 || SystemClock().monotonic_ms() + error.retry_after_ms > give_up_at_ms) return false;
-  std::this_thread::sleep_for(std::chrono::milliseconds(error.retry_after_ms));
-  return true;
 }
 
 void put_member(nlohmann::ordered_json& to, const std::string& member) {
