@@ -33,6 +33,8 @@ class AckQueue {
   // A new connection: nothing is under way, everything is told anew.
   void reconnected(Sequence up_to, std::span<const Sequence> above);
 
+  [[nodiscard]] bool has_call_under_way() const { return under_way_; }
+
   // When next() may have something although nothing happened; 0: never.
   [[nodiscard]] std::uint64_t wake_at_ms() const { return pending_ && !under_way_ ? due_at_ms_ : 0; }
 

@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "base/checksum.hpp"
+#include "client/calls.hpp"
 #include "client/engine.hpp"
 #include "client/intake.hpp"
 #include "client/loop.hpp"
@@ -17,8 +18,12 @@ tl::unexpected<Error> invalid(std::string field, std::string why) {
 
 Status check(const Options& options) {
   if (options.addresses.empty()) return invalid("addresses", "must not be empty");
+  if (options.addresses.size() > limits::kNodeAddressesMax)
+    return invalid("addresses", "must be at most " + std::to_string(limits::kNodeAddressesMax));
   for (const std::string& address : options.addresses)
-    if (address.empty()) return invalid("addresses", "must not hold an empty one");
+    if (!is_address(address))
+      return invalid("addresses", "each is host:port, of 1 to " + std::to_string(limits::kAddressBytesMax) +
+                                      " characters without spaces");
   if (auto fit = check_tls(options); !fit) return fit;
   if (options.token_source && !options.token.empty()) return invalid("token", "has no effect beside token_source");
   if (!options.token_source && (options.token.empty() || options.token.size() > limits::kTokenBytesMax))
@@ -27,6 +32,7 @@ Status check(const Options& options) {
   if (options.window_messages == 0) return invalid("window_messages", "must not be 0");
   if (options.send_window_messages == 0) return invalid("send_window_messages", "must not be 0");
   if (options.report_messages == 0) return invalid("report_messages", "must not be 0");
+  if (options.connect_timeout_ms == 0) return invalid("connect_timeout_ms", "must not be 0");
   if (options.request_timeout_ms == 0) return invalid("request_timeout_ms", "must not be 0");
   if (options.reconnect.first_ms == 0 || options.reconnect.max_ms < options.reconnect.first_ms)
     return invalid("reconnect", "first_ms must be above 0 and not above max_ms");
@@ -140,40 +146,30 @@ Status Client::wait_connected(std::uint64_t timeout_ms) { return impl_->engine_-
 
 Status Client::flush(std::uint64_t timeout_ms) { return impl_->intake_->flush(timeout_ms); }
 
-void Client::fetch(Sequence after, std::uint32_t limit, FetchDone done) {
-  impl_->loop().post([engine = impl_->engine_, after, limit, done = std::move(done)]() mutable {
-    engine->fetch(after, limit, std::move(done));
-  });
-}
-
-std::future<Result<Batch>> Client::fetch(Sequence after, std::uint32_t limit) {
-  auto promise = std::make_shared<std::promise<Result<Batch>>>();
-  fetch(after, limit, [promise](Result<Batch> batch) { promise->set_value(std::move(batch)); });
-  return promise->get_future();
-}
-
-void Client::history(Sequence before, std::uint32_t limit, FetchDone done) {
-  impl_->loop().post([engine = impl_->engine_, before, limit, done = std::move(done)]() mutable {
-    engine->history(before, limit, std::move(done));
-  });
-}
-
-std::future<Result<Batch>> Client::history(Sequence before, std::uint32_t limit) {
-  auto promise = std::make_shared<std::promise<Result<Batch>>>();
-  history(before, limit, [promise](Result<Batch> batch) { promise->set_value(std::move(batch)); });
-  return promise->get_future();
-}
-
-// ---- looking after mailboxes
+// ---- calls
 
 namespace {
 
+// The answer of this kind among all kinds; null: it is another one.
+template <class T, class... Kinds>
+T* find(std::variant<Kinds...>& reply) {
+  if constexpr ((std::is_same_v<T, Kinds> || ...)) return std::get_if<T>(&reply);
+  return nullptr;
+}
+template <class T>
+T* find(CallReply& reply) {
+  if constexpr (std::is_same_v<T, Batch>) return std::get_if<Batch>(&reply);
+  if (auto* managed = std::get_if<ManageAnswer>(&reply)) return find<T>(*managed);
+  if (auto* placed = std::get_if<PlacesReply>(&reply)) return find<T>(*placed);
+  return nullptr;
+}
+
 // Takes an answer that may be of any kind for `done`, which wants one.
-template <class T, class Any>
-Answer<Any> only(Answer<T> done) {
-  return [done = std::move(done)](Result<Any> given) {
+template <class T>
+Calls::Done only(Answer<T> done) {
+  return [done = std::move(done)](Result<CallReply> given) {
     if (!given) return done(fail(std::move(given.error())));
-    if (auto* value = std::get_if<T>(&*given)) return done(std::move(*value));
+    if (T* value = find<T>(*given)) return done(std::move(*value));
     done(fail(ErrorCode::kInternal, "answer", "the server answered something else"));
   };
 }
@@ -194,59 +190,81 @@ std::future<Result<T>> as_future(Call call) {
 
 }  // namespace
 
-template <class T>
-void Client::manage(ManageRequest request, Answer<T> done) {
+template <class T, class Request>
+void Client::ask(Request request, Answer<T> done) {
   impl_->loop().post(
-      [engine = impl_->engine_, request = std::move(request), done = only<T, ManageAnswer>(std::move(done))]() mutable {
-        engine->manage(std::move(request), std::move(done));
+      [engine = impl_->engine_, request = std::move(request), done = only<T>(std::move(done))]() mutable {
+        engine->ask(CallRequest(std::move(request)), std::move(done));
       });
 }
 
+void Client::fetch(Sequence after, std::uint32_t limit, FetchDone done) {
+  ask(FetchRequest{after, limit, FetchCause::kCatchUp}, std::move(done));
+}
+std::future<Result<Batch>> Client::fetch(Sequence after, std::uint32_t limit) {
+  return as_future<Batch>([&](auto done) { fetch(after, limit, done); });
+}
+
+void Client::history(Sequence before, std::uint32_t limit, FetchDone done) {
+  ask(HistoryRequest{before, limit}, std::move(done));
+}
+std::future<Result<Batch>> Client::history(Sequence before, std::uint32_t limit) {
+  return as_future<Batch>([&](auto done) { history(before, limit, done); });
+}
+
+// ---- looking after mailboxes
+
 void Client::devices(DevicesRequest request, Answer<std::vector<DeviceInfo>> done) {
-  manage(std::move(request), std::move(done));
+  ask(ManageRequest(std::move(request)), std::move(done));
 }
 std::future<Result<std::vector<DeviceInfo>>> Client::devices(DevicesRequest request) {
   return as_future<std::vector<DeviceInfo>>([&](auto done) { devices(std::move(request), done); });
 }
 
 void Client::remove_device(RemoveDeviceRequest request, Answer<earshot::Done> done) {
-  manage(std::move(request), std::move(done));
+  ask(ManageRequest(std::move(request)), std::move(done));
 }
 std::future<Result<earshot::Done>> Client::remove_device(RemoveDeviceRequest request) {
   return as_future<earshot::Done>([&](auto done) { remove_device(std::move(request), done); });
 }
 
 void Client::parked(ParkedRequest request, Answer<std::vector<ParkedMessage>> done) {
-  manage(std::move(request), std::move(done));
+  ask(ManageRequest(std::move(request)), std::move(done));
 }
 std::future<Result<std::vector<ParkedMessage>>> Client::parked(ParkedRequest request) {
   return as_future<std::vector<ParkedMessage>>([&](auto done) { parked(std::move(request), done); });
 }
 
-void Client::replay(ReplayRequest request, Answer<Replayed> done) { manage(std::move(request), std::move(done)); }
+void Client::replay(ReplayRequest request, Answer<Replayed> done) {
+  ask(ManageRequest(std::move(request)), std::move(done));
+}
 std::future<Result<Replayed>> Client::replay(ReplayRequest request) {
   return as_future<Replayed>([&](auto done) { replay(std::move(request), done); });
 }
 
 void Client::drop_parked(DropParkedRequest request, Answer<earshot::Done> done) {
-  manage(std::move(request), std::move(done));
+  ask(ManageRequest(std::move(request)), std::move(done));
 }
 std::future<Result<earshot::Done>> Client::drop_parked(DropParkedRequest request) {
   return as_future<earshot::Done>([&](auto done) { drop_parked(std::move(request), done); });
 }
 
-void Client::explain(ExplainRequest request, Answer<Explanation> done) { manage(std::move(request), std::move(done)); }
+void Client::explain(ExplainRequest request, Answer<Explanation> done) {
+  ask(ManageRequest(std::move(request)), std::move(done));
+}
 std::future<Result<Explanation>> Client::explain(ExplainRequest request) {
   return as_future<Explanation>([&](auto done) { explain(std::move(request), done); });
 }
 
-void Client::policy(PolicyRequest request, Answer<PolicyInfo> done) { manage(std::move(request), std::move(done)); }
+void Client::policy(PolicyRequest request, Answer<PolicyInfo> done) {
+  ask(ManageRequest(std::move(request)), std::move(done));
+}
 std::future<Result<PolicyInfo>> Client::policy(PolicyRequest request) {
   return as_future<PolicyInfo>([&](auto done) { policy(std::move(request), done); });
 }
 
 void Client::set_policy(SetPolicyRequest request, Answer<earshot::Done> done) {
-  manage(std::move(request), std::move(done));
+  ask(ManageRequest(std::move(request)), std::move(done));
 }
 std::future<Result<earshot::Done>> Client::set_policy(SetPolicyRequest request) {
   return as_future<earshot::Done>([&](auto done) { set_policy(std::move(request), done); });
@@ -254,66 +272,64 @@ std::future<Result<earshot::Done>> Client::set_policy(SetPolicyRequest request) 
 
 // ---- where the members of layers are
 
-template <class T>
-void Client::places(PlacesRequest request, Answer<T> done) {
-  impl_->loop().post(
-      [engine = impl_->engine_, request = std::move(request), done = only<T, PlacesReply>(std::move(done))]() mutable {
-        engine->places(std::move(request), std::move(done));
-      });
-}
-
 void Client::set_positions(SetPositionsRequest request, Answer<PositionOutcomes> done) {
-  places(std::move(request), std::move(done));
+  ask(PlacesRequest(std::move(request)), std::move(done));
 }
 std::future<Result<PositionOutcomes>> Client::set_positions(SetPositionsRequest request) {
   return as_future<PositionOutcomes>([&](auto done) { set_positions(std::move(request), done); });
 }
 
 void Client::clear_positions(ClearPositionsRequest request, Answer<PositionsCleared> done) {
-  places(std::move(request), std::move(done));
+  ask(PlacesRequest(std::move(request)), std::move(done));
 }
 std::future<Result<PositionsCleared>> Client::clear_positions(ClearPositionsRequest request) {
   return as_future<PositionsCleared>([&](auto done) { clear_positions(std::move(request), done); });
 }
 
 void Client::clear_layer(ClearLayerRequest request, Answer<LayerCleared> done) {
-  places(std::move(request), std::move(done));
+  ask(PlacesRequest(std::move(request)), std::move(done));
 }
 std::future<Result<LayerCleared>> Client::clear_layer(ClearLayerRequest request) {
   return as_future<LayerCleared>([&](auto done) { clear_layer(std::move(request), done); });
 }
 
-void Client::nearby(NearbyRequest request, Answer<NearbyFound> done) { places(std::move(request), std::move(done)); }
+void Client::nearby(NearbyRequest request, Answer<NearbyFound> done) {
+  ask(PlacesRequest(std::move(request)), std::move(done));
+}
 std::future<Result<NearbyFound>> Client::nearby(NearbyRequest request) {
   return as_future<NearbyFound>([&](auto done) { nearby(std::move(request), done); });
 }
 
 void Client::positions(PositionsRequest request, Answer<Positions> done) {
-  places(std::move(request), std::move(done));
+  ask(PlacesRequest(std::move(request)), std::move(done));
 }
 std::future<Result<Positions>> Client::positions(PositionsRequest request) {
   return as_future<Positions>([&](auto done) { positions(std::move(request), done); });
 }
 
-void Client::distance(DistanceRequest request, Answer<Distance> done) { places(std::move(request), std::move(done)); }
+void Client::distance(DistanceRequest request, Answer<Distance> done) {
+  ask(PlacesRequest(std::move(request)), std::move(done));
+}
 std::future<Result<Distance>> Client::distance(DistanceRequest request) {
   return as_future<Distance>([&](auto done) { distance(std::move(request), done); });
 }
 
-void Client::layers(LayersRequest request, Answer<LayersPage> done) { places(std::move(request), std::move(done)); }
+void Client::layers(LayersRequest request, Answer<LayersPage> done) {
+  ask(PlacesRequest(std::move(request)), std::move(done));
+}
 std::future<Result<LayersPage>> Client::layers(LayersRequest request) {
   return as_future<LayersPage>([&](auto done) { layers(std::move(request), done); });
 }
 
 void Client::layer_privacy(LayerPrivacyRequest request, Answer<LayerPrivacyInfo> done) {
-  places(std::move(request), std::move(done));
+  ask(PlacesRequest(std::move(request)), std::move(done));
 }
 std::future<Result<LayerPrivacyInfo>> Client::layer_privacy(LayerPrivacyRequest request) {
   return as_future<LayerPrivacyInfo>([&](auto done) { layer_privacy(std::move(request), done); });
 }
 
 void Client::set_layer_privacy(SetLayerPrivacyRequest request, Answer<earshot::Done> done) {
-  places(std::move(request), std::move(done));
+  ask(PlacesRequest(std::move(request)), std::move(done));
 }
 std::future<Result<earshot::Done>> Client::set_layer_privacy(SetLayerPrivacyRequest request) {
   return as_future<earshot::Done>([&](auto done) { set_layer_privacy(std::move(request), done); });

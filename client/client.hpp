@@ -42,8 +42,10 @@ using TokenDone = std::function<void(Result<std::string>)>;
 using TokenSource = std::function<void(TokenDone done)>;
 
 struct Options {
-  std::vector<std::string> addresses = {"127.0.0.1:7400"};  // host:port; clients spread over them and rotate on failure
-  std::string token;                                        // with auth "none": the user id itself
+  // host:port, at most node_addresses_max. Clients spread over them; one that fails rests, and another is tried at
+  // once. A name that stands for several hosts stands for all of them.
+  std::vector<std::string> addresses = {"127.0.0.1:7400"};
+  std::string token;         // with auth "none": the user id itself
   TokenSource token_source;  // instead: asked before every login, so that a token that ends is followed by a fresh one
   TlsOptions tls;
   std::string user;    // when set: a token that turns out to be another user's is refused
@@ -62,10 +64,14 @@ struct Options {
   std::size_t outbox_messages_max = limits::kClientOutboxMessagesMax;
   std::size_t outbox_bytes_max = limits::kClientOutboxBytesMax;
 
-  BackoffPolicy reconnect;  // between attempts to connect
+  BackoffPolicy reconnect;                                       // between attempts to connect to one address
+  std::uint64_t connect_timeout_ms = limits::kConnectTimeoutMs;  // for one address to take a connection
   // A call that is not answered so long after anything it needs has moved on the line means a dead connection. Without
   // TCP, and for connecting and logging in, the time counts from the beginning.
   std::uint64_t request_timeout_ms = 15'000;
+  // So long a call may take in all, over lost connections, nodes that go and errors that pass: then its answer is
+  // kDeadlineExceeded. Not those that send: these have no end. 0: as it comes; kUnavailable when not connected.
+  std::uint64_t call_timeout_ms = 30'000;
   bool reconnect_when_refused = false;  // try again after a refused login or a replaced session
 
   Executor executor;  // runs the handlers; none: they run on the runtime's thread and must not block
@@ -202,16 +208,20 @@ class Client {
   // Waits until every message is answered and out of the outbox. kDeadlineExceeded otherwise.
   Status flush(std::uint64_t timeout_ms);
 
+  // Calls. Each in two forms: with a callback, which runs on the runtime's thread, and as a future. A call waits for a
+  // connection, is made again over lost connections and errors that pass, and is answered within call_timeout_ms, else
+  // kDeadlineExceeded. Where that could do harm it is not made again once it may have been made (client/repeats.hpp has
+  // the table): then kUnavailable, or the error that came. kOverloaded(calls) when client_calls_max wait already.
+  //
   // Reads the mailbox on demand, whatever was received: nothing is stored or acked. The messages after `after` …
   void fetch(Sequence after, std::uint32_t limit, FetchDone done);
   std::future<Result<Batch>> fetch(Sequence after, std::uint32_t limit);
-  // … or the newest `limit` below `before` (0: from the end), ascending. kUnavailable when not connected.
+  // … or the newest `limit` below `before` (0: from the end), ascending.
   void history(Sequence before, std::uint32_t limit, FetchDone done);
   std::future<Result<Batch>> history(Sequence before, std::uint32_t limit);
 
   // Looking after mailboxes: the user's own (an empty user), or, as far as the role goes that the token gives
-  // (Welcome::role), those of others. kUnavailable when not connected, kPermissionDenied(user). Each in two forms, as
-  // above.
+  // (Welcome::role), those of others: kPermissionDenied(user).
   //
   // Every device that has a cursor on the mailbox; to forget one ends its session.
   void devices(DevicesRequest request, Answer<std::vector<DeviceInfo>> done);
@@ -221,6 +231,7 @@ class Client {
   // What was given up on for a device; put into the mailbox again, or taken off the list for good.
   void parked(ParkedRequest request, Answer<std::vector<ParkedMessage>> done);
   std::future<Result<std::vector<ParkedMessage>>> parked(ParkedRequest request = {});
+  // A replay that may have been made is not made again: kUnavailable then, and parked() tells.
   void replay(ReplayRequest request, Answer<Replayed> done);
   std::future<Result<Replayed>> replay(ReplayRequest request);
   void drop_parked(DropParkedRequest request, Answer<earshot::Done> done);
@@ -238,9 +249,9 @@ class Client {
   // and clear its own position, and ask where others are: it is shown what the layer's privacy lets it see, so often in
   // a minute, else kOverloaded(queries). All else needs a token with the role service or operator, kPermissionDenied
   // otherwise.
-  // What was answered to a change is seen by every question that is asked after the answer. Nothing is kept or sent
-  // again by this library: kUnavailable when not connected, or when the connection is lost, and then a change may have
-  // been made or not; to make it again is safe. Each in two forms, as above.
+  // What was answered to a change is seen by every question that is asked after the answer. Changes of a layer are made
+  // in the order of asking; one that cannot be made again without undoing a later one, or that has a condition, is
+  // answered with the error instead, kUnavailable for instance, and may have been made or not.
   //
   // One outcome per item. The server names the item and the field at fault, and then sets none of them.
   void set_positions(SetPositionsRequest request, Answer<PositionOutcomes> done);
@@ -253,7 +264,6 @@ class Client {
   // fetches_in_flight_max at once that want more than 128 members; a count of 0 wants all.
   void nearby(NearbyRequest request, Answer<NearbyFound> done);
   std::future<Result<NearbyFound>> nearby(NearbyRequest request);
-  // kUnavailable, as with the next two, when the node has just started and does not know yet.
   void positions(PositionsRequest request, Answer<Positions> done);
   std::future<Result<Positions>> positions(PositionsRequest request);
   void distance(DistanceRequest request, Answer<Distance> done);
@@ -275,10 +285,8 @@ class Client {
  private:
   class Impl;
   explicit Client(std::unique_ptr<Impl> impl);
-  template <class T>
-  void manage(ManageRequest request, Answer<T> done);
-  template <class T>
-  void places(PlacesRequest request, Answer<T> done);
+  template <class T, class Request>
+  void ask(Request request, Answer<T> done);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -94,12 +94,12 @@ class Connection::ReceiverServer final : public schema::Receiver::Server {
 Connection::Connection(std::shared_ptr<Loop> loop, kj::AsyncIoProvider& io, LinkEvents& events, const Options& options,
                        std::string address)
     : loop_(std::move(loop)),
-      addresses_(io.getNetwork()),
       timer_(io.getTimer()),
       events_(&events),
       address_(std::move(address)),
       timeout_ms_(options.request_timeout_ms),
       tls_(options.tls),
+      connector_(*loop_, io.getNetwork(), address_, options.connect_timeout_ms),
       self_(std::make_shared<Connection*>(this)),
       tasks_(kj::heap<kj::TaskSet>(static_cast<kj::TaskSet::ErrorHandler&>(*this))) {}
 
@@ -109,11 +109,7 @@ Connection::~Connection() noexcept { *self_ = nullptr; }
 
 void Connection::open(LoginRequest request) {
   const CallNumber call = begin_call({});
-  tasks_->add(addresses_.parseAddress(address_.c_str(), 7400)
-                  .then([](kj::Own<kj::NetworkAddress> parsed) {
-                    auto connecting = parsed->connect();
-                    return connecting.attach(kj::mv(parsed));
-                  })
+  tasks_->add(connector_.connect()
                   .then([this](kj::Own<kj::AsyncIoStream> stream) { return secure(kj::mv(stream)); })
                   .then([this, request = std::move(request)](kj::Own<kj::AsyncIoStream> stream) mutable {
                     return login(kj::mv(stream), std::move(request));
@@ -262,7 +258,7 @@ void Connection::history(Sequence before, std::uint32_t limit, FetchDone done) {
              [](schema::FetchAnswer::Reader answer) { return wire::read(answer); });
 }
 
-void Connection::manage(ManageRequest request, Answer<ManageAnswer> done) {
+void Connection::manage(const ManageRequest& request, Answer<ManageAnswer> done) {
   const auto any = [](const auto& answer) -> Result<ManageAnswer> {
     auto value = wire::read(answer);
     if (!value) return fail(std::move(value.error()));
@@ -291,7 +287,7 @@ void Connection::manage(ManageRequest request, Answer<ManageAnswer> done) {
   std::visit(Calls{session_, call}, request);
 }
 
-void Connection::places(PlacesRequest request, Answer<PlacesReply> done) {
+void Connection::places(const PlacesRequest& request, Answer<PlacesReply> done) {
   const auto any = [](const auto& answer) -> Result<PlacesReply> {
     auto value = wire::read(answer);
     if (!value) return fail(std::move(value.error()));

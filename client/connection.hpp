@@ -12,6 +12,7 @@
 #include <kj/async-io.h>
 
 #include "client/call_wait.hpp"
+#include "client/connector.hpp"
 #include "client/link.hpp"
 #include "client/loop.hpp"
 #include "client/server_stream.hpp"
@@ -35,8 +36,8 @@ class Connection final : public Link, private kj::TaskSet::ErrorHandler {
   void nack(const NackRequest& request) override;
   void fetch(Sequence after, std::uint32_t limit, FetchCause cause, FetchDone done) override;
   void history(Sequence before, std::uint32_t limit, FetchDone done) override;
-  void manage(ManageRequest request, Answer<ManageAnswer> done) override;
-  void places(PlacesRequest request, Answer<PlacesReply> done) override;
+  void manage(const ManageRequest& request, Answer<ManageAnswer> done) override;
+  void places(const PlacesRequest& request, Answer<PlacesReply> done) override;
   void logout(std::function<void()> done) override;
   void detach() override;
 
@@ -72,12 +73,12 @@ class Connection final : public Link, private kj::TaskSet::ErrorHandler {
   };
 
   const std::shared_ptr<Loop> loop_;
-  kj::Network& addresses_;
   kj::Timer& timer_;
   LinkEvents* events_;  // nullptr when detached
   const std::string address_;
   const std::uint64_t timeout_ms_;
   const TlsOptions tls_;
+  Connector connector_;
   std::shared_ptr<Connection*> self_;  // nulled with this object
   std::map<CallNumber, Call> calls_;   // unanswered, oldest first
   CallNumber next_call_ = 1;

@@ -21,14 +21,6 @@ bool is_final(ErrorCode code) {
   }
 }
 
-bool holds_altered(const Batch& batch) { return std::ranges::any_of(batch.messages, is_altered); }
-bool holds_altered(const ManageAnswer& answer) {
-  const auto* parked = std::get_if<std::vector<ParkedMessage>>(&answer);
-  return parked != nullptr && std::ranges::any_of(*parked, [](const ParkedMessage& one) {
-           return one.message.has_value() && is_altered(*one.message);
-         });
-}
-
 }  // namespace
 
 Engine::Engine(const Options& options, DeviceId device, std::shared_ptr<Store> store, Handlers handlers,
@@ -49,6 +41,10 @@ Engine::Engine(const Options& options, DeviceId device, std::shared_ptr<Store> s
                return head;
              }()),
       acks_(options.mode, options.report_messages, options.report_interval_ms),
+      calls_(Calls::Limits{.timeout_ms = options.call_timeout_ms,
+                           .backoff = options.reconnect,
+                           .renews_token = options.token_source != nullptr},
+             Random(random_.next())),
       reconnector_(options.addresses, options.reconnect, Random(random_.next())) {
   counters_.last_received.set(inbox_.head().last_received.value);
   outbox_.load(state.outbox_head, std::move(state.outbox));
@@ -88,7 +84,7 @@ void Engine::run_stored(const Status& status) {
   }
   check_shut_down();
   if (state_ != State::kConnecting) return;
-  if (!status) return lost(status.error());
+  if (!status) return put_off(status.error());
   ask_token();
 }
 
@@ -120,7 +116,7 @@ void Engine::token_given(std::uint64_t generation, Result<std::string> token) {
   if (is_final(token.error().code))
     stop(ConnectionChange::Kind::kRefused, std::move(token.error()));
   else
-    lost(std::move(token.error()));
+    put_off(std::move(token.error()));
 }
 
 void Engine::open_link(std::string token) {
@@ -154,8 +150,8 @@ void Engine::logged_in(Result<Welcome> welcome) {
     } else if (welcome.error().code == ErrorCode::kSessionReplaced) {
       // The server knows a later login of this store, hence the store is a copy, of an earlier time: another one.
       run_begun_ = false, renames_store_ = true;
-      lost(std::move(welcome.error()));
-    } else if (is_final(welcome.error().code)) {
+      put_off(std::move(welcome.error()));
+    } else if (is_final(welcome.error().code) && !wants_another_opinion()) {
       stop(ConnectionChange::Kind::kRefused, std::move(welcome.error()));
     } else {
       lost(std::move(welcome.error()));
@@ -168,9 +164,14 @@ void Engine::logged_in(Result<Welcome> welcome) {
     return;
   }
   welcome_ = std::move(*welcome);
+  reconnector_.told(usable(welcome_->addresses));
   state_ = State::kWelcoming;
   try_welcome();
 }
+
+// A node with the wrong clock, old keys or an old protocol refuses what another takes: what is final counts when two of
+// them have said it, one after the other.
+bool Engine::wants_another_opinion() { return reconnector_.addresses() > 1 && !std::exchange(login_refused_, true); }
 
 // Commits what the welcome changes, when nothing else is under way.
 void Engine::try_welcome() {
@@ -224,7 +225,7 @@ void Engine::welcome_stored(std::uint64_t generation, Outbox::Plan plan, InboxHe
   check_shut_down();
   if (state_ != State::kWelcoming) return go_on();
   if (!status) {
-    lost(std::move(status.error()));
+    put_off(std::move(status.error()));
   } else if (generation != generation_) {
     try_welcome();  // that welcome was of an earlier connection
   } else {
@@ -234,7 +235,7 @@ void Engine::welcome_stored(std::uint64_t generation, Outbox::Plan plan, InboxHe
 
 void Engine::open_session() {
   state_ = State::kOpen;
-  token_refused_ = false;
+  token_refused_ = login_refused_ = false;
   reconnector_.connected(now_ms());
   ++counters_.connects;
   counters_.connected.set(1);
@@ -244,6 +245,7 @@ void Engine::open_session() {
   }
   status_changed_.notify_all();
   outbox_.connected(welcome_->limits);
+  calls_.connected(welcome_->limits.calls_in_flight_max);
   acks_.reconnected(inbox_.head().last_received, inbox_.head().received_above);
   ConnectionChange change{ConnectionChange::Kind::kConnected, reconnector_.address(), {}, 0, welcome_};
   if (options_.receive) {
@@ -268,6 +270,8 @@ void Engine::closed(Error reason) {
     stop(ConnectionChange::Kind::kReplaced, std::move(reason));
   } else if (is_refused && !is_stale) {
     stop(ConnectionChange::Kind::kRefused, std::move(reason));
+  } else if (is_stale && state_ != State::kLeaving) {
+    put_off(std::move(reason));
   } else {
     lost(std::move(reason));
   }
@@ -275,14 +279,25 @@ void Engine::closed(Error reason) {
 
 void Engine::lost(Error reason) {
   if (state_ == State::kStopped || state_ == State::kWaiting) return;
-  wait_and_reconnect({ConnectionChange::Kind::kDisconnected, reconnector_.address(), std::move(reason), 0, {}});
+  if (state_ == State::kLeaving) return left();
+  ConnectionChange change{ConnectionChange::Kind::kDisconnected, reconnector_.address(), std::move(reason), 0, {}};
+  const std::uint64_t wait_ms = reconnector_.failed(now_ms(), change.reason);
+  wait_and_reconnect(std::move(change), wait_ms);
+}
+
+void Engine::put_off(Error reason) {
+  if (state_ == State::kStopped || state_ == State::kWaiting) return;
+  ConnectionChange change{ConnectionChange::Kind::kDisconnected, reconnector_.address(), std::move(reason), 0, {}};
+  const std::uint64_t wait_ms = reconnector_.put_off(now_ms(), change.reason.retry_after_ms);
+  wait_and_reconnect(std::move(change), wait_ms);
 }
 
 void Engine::stop(ConnectionChange::Kind kind, Error reason) {
   ConnectionChange change{kind, reconnector_.address(), std::move(reason), 0, {}};
   if (options_.reconnect_when_refused) {
-    change.reason.retry_after_ms = std::max(change.reason.retry_after_ms, options_.reconnect.max_ms);
-    wait_and_reconnect(std::move(change));
+    const std::uint64_t wait_ms =
+        reconnector_.put_off(now_ms(), std::max(change.reason.retry_after_ms, options_.reconnect.max_ms));
+    wait_and_reconnect(std::move(change), wait_ms);
     return;
   }
   drop_connection();
@@ -292,22 +307,26 @@ void Engine::stop(ConnectionChange::Kind kind, Error reason) {
     stopped_ = change.reason;
   }
   status_changed_.notify_all();
+  tell(calls_.stop(change.reason));
   announce(std::move(change));
 }
 
-void Engine::wait_and_reconnect(ConnectionChange change) {
+void Engine::wait_and_reconnect(ConnectionChange change, std::uint64_t wait_ms) {
   drop_connection();
   state_ = State::kWaiting;
   {
     const std::lock_guard lock(status_mutex_);
     last_loss_ = change.reason;
+    // Which address, and why, for each of them.
+    if (const std::string all = reconnector_.complaints(); !all.empty()) last_loss_.detail = all;
   }
-  change.retry_in_ms = reconnector_.failed(now_ms(), change.reason.retry_after_ms);
-  loop_->after(change.retry_in_ms, [weak = weak_from_this()] {
+  change.retry_in_ms = wait_ms;
+  loop_->after(wait_ms, [weak = weak_from_this()] {
     const auto self = weak.lock();
     if (self && self->state_ == State::kWaiting) self->connect();
   });
   announce(std::move(change));
+  arm();
 }
 
 void Engine::drop_connection() {
@@ -326,6 +345,9 @@ void Engine::drop_connection() {
   repair_.reset();
   fetching_ = false;
   repair_at_ms_ = 0, repair_attempts_ = 0;
+  asked_to_go_.reset();
+  leave_at_ms_ = leave_by_ms_ = 0;
+  tell(calls_.disconnected());  // before the link answers them: what becomes of each is known here
   if (!link_) return;
   // We may be inside one of its events: it goes when the loop has come back from them.
   std::shared_ptr<Link> link = std::move(link_);
@@ -339,9 +361,11 @@ void Engine::shut_down(std::function<void()> done) {
   const bool open = state_ == State::kOpen;
   intake_->withdraw();
   state_ = State::kStopped;
+  const Error closed{ErrorCode::kClosed, "", "the client is closed", 0, 0};
+  tell(calls_.stop(closed));
   {
     const std::lock_guard lock(status_mutex_);
-    if (!stopped_) stopped_ = Error{ErrorCode::kClosed, "", "the client is closed", 0, 0};
+    if (!stopped_) stopped_ = closed;
   }
   status_changed_.notify_all();
   if (!open) {
@@ -385,42 +409,6 @@ void Engine::announce(ConnectionChange change) {
   announcer_.run([change = std::move(change)](const Handlers& h) { h.on_state(change); });
 }
 
-// What is read on demand passes no inbox: an altered body must not pass here either.
-template <class T>
-Answer<T> Engine::tested(Answer<T> done) {
-  return [weak = weak_from_this(), done = std::move(done)](Result<T> answer) {
-    if (answer && holds_altered(*answer)) {
-      if (const auto self = weak.lock()) ++self->counters_.checksum_failures;
-      answer = fail(ErrorCode::kChecksumMismatch, "body", "a message arrived altered: read again");
-    }
-    done(std::move(answer));
-  };
-}
-
-void Engine::fetch(Sequence after, std::uint32_t limit, FetchDone done) {
-  if (state_ != State::kOpen) return done(fail(ErrorCode::kUnavailable, "", "not connected"));
-  ++counters_.fetches[static_cast<std::size_t>(FetchCause::kCatchUp)];
-  link_->fetch(after, std::clamp(limit, 1u, welcome_->limits.fetch_messages_max), FetchCause::kCatchUp,
-               tested(std::move(done)));
-}
-
-void Engine::history(Sequence before, std::uint32_t limit, FetchDone done) {
-  if (state_ != State::kOpen) return done(fail(ErrorCode::kUnavailable, "", "not connected"));
-  link_->history(before, std::clamp(limit, 1u, welcome_->limits.fetch_messages_max), tested(std::move(done)));
-}
-
-void Engine::manage(ManageRequest request, Answer<ManageAnswer> done) {
-  if (state_ != State::kOpen) return done(fail(ErrorCode::kUnavailable, "", "not connected"));
-  const auto* parked = std::get_if<ParkedRequest>(&request);
-  const bool with_bodies = parked != nullptr && !parked->device.empty();
-  link_->manage(std::move(request), with_bodies ? tested(std::move(done)) : std::move(done));
-}
-
-void Engine::places(PlacesRequest request, Answer<PlacesReply> done) {
-  if (state_ != State::kOpen) return done(fail(ErrorCode::kUnavailable, "", "not connected"));
-  link_->places(std::move(request), std::move(done));
-}
-
 // One timer for everything that waits for a time; an earlier time asks for another one.
 void Engine::arm() {
   std::uint64_t at = 0;
@@ -432,6 +420,11 @@ void Engine::arm() {
   if (state_ == State::kOpen && can_repair()) consider(repair_at_ms_);
   if (!planning_) consider(remove_retry_at_ms_);
   consider(store_retry_at_ms_);
+  consider(calls_.deadline_ms());
+  if (state_ == State::kOpen) {
+    if (!is_leaving()) consider(calls_.due_ms()), consider(leave_at_ms_);
+    consider(leave_by_ms_);
+  }
   if (at == 0 || (armed_at_ms_ != 0 && armed_at_ms_ <= at)) return;
   armed_at_ms_ = at;
   const std::uint64_t now = now_ms();

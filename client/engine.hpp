@@ -11,6 +11,7 @@
 
 #include "client/ack_queue.hpp"
 #include "client/announcer.hpp"
+#include "client/calls.hpp"
 #include "client/client.hpp"
 #include "client/counters.hpp"
 #include "client/inbox.hpp"
@@ -23,16 +24,17 @@
 namespace earshot::client {
 
 // One client's life on the loop: moves events between the link, the store, the application and the classes that
-// know what they mean (Outbox, Inbox, AckQueue, Reconnector).
+// know what they mean (Outbox, Inbox, AckQueue, Calls, Reconnector).
 //
-//   kWaiting ──delay──► kConnecting ──logged in──► kWelcoming ──committed──► kOpen
-//      ▲                    │                         │                       │
-//      └────────────────────┴───────── lost ──────────┴───────────────────────┤
+//   kWaiting ──delay──► kConnecting ──logged in──► kWelcoming ──committed──► kOpen ──asked to go──► kLeaving
+//      ▲                    │                         │                       │                        │
+//      └────────────────────┴───────── lost ──────────┴───────────────────────┼──── logged out ────────┘
 //                                                                             ▼
 //                            kStopped ◄── replaced, refused, closed ──────────┘
 //
 // kConnecting commits, the first time, that another run has begun. kWelcoming waits until no other transaction is under
-// way, then commits what the welcome changes, alone.
+// way, then commits what the welcome changes, alone. Asked to go, the client stays kOpen for a time drawn at random,
+// begins nothing new until what is under way is answered, and logs out.
 //
 // Thread safety: the loop's thread; stats() and wait_connected() from any.
 class Engine final : public std::enable_shared_from_this<Engine>, private LinkEvents {
@@ -45,10 +47,8 @@ class Engine final : public std::enable_shared_from_this<Engine>, private LinkEv
   void take_committed();
   void fill_outbox();
   void go_on();
-  void fetch(Sequence after, std::uint32_t limit, FetchDone done);
-  void history(Sequence before, std::uint32_t limit, FetchDone done);
-  void manage(ManageRequest request, Answer<ManageAnswer> done);
-  void places(PlacesRequest request, Answer<PlacesReply> done);
+  // A call of the application.
+  void ask(CallRequest request, Calls::Done done);
   // Logs out and calls `done` when the store has nothing more to do for this client.
   void shut_down(std::function<void()> done);
 
@@ -58,7 +58,7 @@ class Engine final : public std::enable_shared_from_this<Engine>, private LinkEv
   void close_handlers() { announcer_.close(); }
 
  private:
-  enum class State : std::uint8_t { kWaiting, kConnecting, kWelcoming, kOpen, kStopped };
+  enum class State : std::uint8_t { kWaiting, kConnecting, kWelcoming, kOpen, kLeaving, kStopped };
 
   // A batch on its way: judged, offered, stored, acked, shown, taken.
   struct Work {
@@ -85,14 +85,32 @@ class Engine final : public std::enable_shared_from_this<Engine>, private LinkEv
   void welcome_stored(std::uint64_t generation, Outbox::Plan plan, InboxHead head, Status status);
   void open_session();
   void drop_connection();
-  void wait_and_reconnect(ConnectionChange change);
+  // The attempt or the connection has failed for a reason that no other address would change.
+  void put_off(Error reason);
+  bool wants_another_opinion();
+  void wait_and_reconnect(ConnectionChange change, std::uint64_t wait_ms);
   void stop(ConnectionChange::Kind kind, Error reason);
   void finish_shut_down();
   void check_shut_down();
   void announce(ConnectionChange change);
-  template <class T>
-  Answer<T> tested(Answer<T> done);
   void arm();
+
+  // ---- engine_leaving.cpp: to another node, at this one's wish
+  void go_away(GoAway request) override;
+  [[nodiscard]] std::vector<std::string> usable(std::vector<std::string> addresses) const;
+  // Nothing new is begun on this connection.
+  [[nodiscard]] bool is_leaving() const { return leave_at_ms_ != 0 && leave_at_ms_ <= now_ms(); }
+  void pump_leaving();
+  void log_out();
+  void left();
+
+  // ---- engine_calls.cpp
+  void pump_calls();
+  void expire_calls();
+  void put_on_wire(const Calls::Next& next);
+  void call_answered(Calls::Ticket ticket, Result<CallReply> answer);
+  // In a turn of their own.
+  void tell(std::vector<Calls::Finished> finished);
 
   // ---- engine_sending.cpp
   void sent(std::uint64_t call, std::span<SendAnswer> answers) override;
@@ -143,6 +161,7 @@ class Engine final : public std::enable_shared_from_this<Engine>, private LinkEv
   Outbox outbox_;
   Inbox inbox_;
   AckQueue acks_;
+  Calls calls_;
   Reconnector reconnector_;
   Counters counters_;
 
@@ -150,6 +169,10 @@ class Engine final : public std::enable_shared_from_this<Engine>, private LinkEv
   std::unique_ptr<Link> link_;
   std::uint64_t generation_ = 0;  // counts connections
   bool token_refused_ = false;    // the one that the token source gave last
+  bool login_refused_ = false;    // by one node, for good: another is asked, too
+  std::optional<GoAway> asked_to_go_;
+  std::uint64_t leave_at_ms_ = 0;  // asked to go: begin nothing new from here on; 0: not asked
+  std::uint64_t leave_by_ms_ = 0;  // and log out by then, whatever is under way
   std::optional<Welcome> welcome_;
   bool run_begun_ = false;      // the store has counted this run
   bool renames_store_ = false;  // it is a copy, whose number of runs says nothing

@@ -27,7 +27,7 @@ void Engine::process_next() {
   counters_.checksum_failures += work->judgement.altered;
   if (work->judgement.other_epoch) {
     working_ = false;
-    lost(Error{ErrorCode::kUnavailable, "epoch", "the mailbox has a new epoch", 0, 0});
+    put_off(Error{ErrorCode::kUnavailable, "epoch", "the mailbox has a new epoch", 0, 0});
     return;
   }
   if (work->judgement.messages.empty() || !announcer_.handlers().on_offer) {

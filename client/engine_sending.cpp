@@ -35,7 +35,10 @@ void Engine::pump() {
       store(std::exchange(store_again_, nullptr));
     }
     if (state_ == State::kOpen) pump_sends();
-    if (state_ == State::kOpen) pump_repair();
+    if (state_ == State::kOpen && !is_leaving()) pump_repair();
+    if (state_ == State::kOpen && !is_leaving()) pump_calls();
+    if (calls_.has_expired(now_ms())) expire_calls();
+    pump_leaving();
   }
   pumping_ = false;
   arm();
@@ -44,7 +47,7 @@ void Engine::pump() {
 void Engine::pump_sends() {
   const std::uint64_t now = now_ms();
   fill_outbox();
-  while (outbox_.next_call(now, loop_->clock().wall_ms(), call_)) {
+  while (!is_leaving() && outbox_.next_call(now, loop_->clock().wall_ms(), call_)) {
     ++counters_.send_calls;
     counters_.resent += call_.resent;
     link_->send(call_);
@@ -55,7 +58,7 @@ void Engine::pump_sends() {
     link_->ack(*ack);
   }
   if (outbox_.needs_new_producer())
-    lost(Error{ErrorCode::kProducerReset, "producer", "the server has forgotten this outbox's lanes", 0, 0});
+    put_off(Error{ErrorCode::kProducerReset, "producer", "the server has forgotten this outbox's lanes", 0, 0});
 }
 
 void Engine::sent(std::uint64_t call, std::span<SendAnswer> answers) {

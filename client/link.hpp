@@ -23,8 +23,9 @@ class LinkEvents {
   virtual void lost(Error reason) = 0;    // by the network, or a server that breaks the protocol
 };
 
-// One connection to a node as the engine sees it, from connecting to its loss. Connection is the real one. A call that
-// is not answered within the request timeout, counted from the last progress on the line, means that the link is lost.
+// One connection to a node as the engine sees it, from connecting to its loss. Connection is the real one. An address
+// that does not take a connection within the connect timeout, and a call that is not answered within the request
+// timeout, counted from the last progress on the line, mean that the link is lost.
 //
 // Thread: the loop's. After detach() it reports nothing more. It must not be destroyed from inside one of its own
 // events.
@@ -41,8 +42,8 @@ class Link {
   virtual void nack(const NackRequest& request) = 0;
   virtual void fetch(Sequence after, std::uint32_t limit, FetchCause cause, FetchDone done) = 0;
   virtual void history(Sequence before, std::uint32_t limit, FetchDone done) = 0;
-  virtual void manage(ManageRequest request, Answer<ManageAnswer> done) = 0;
-  virtual void places(PlacesRequest request, Answer<PlacesReply> done) = 0;
+  virtual void manage(const ManageRequest& request, Answer<ManageAnswer> done) = 0;
+  virtual void places(const PlacesRequest& request, Answer<PlacesReply> done) = 0;
   // Ends the session in order, then calls `done`, answered or not.
   virtual void logout(std::function<void()> done) = 0;
 

@@ -90,6 +90,8 @@ class Outbox {
   bool answered(std::uint64_t call, std::span<SendAnswer> answers, std::uint64_t now_ms,
                 std::vector<SendReport>& reports);
 
+  [[nodiscard]] bool has_calls_under_way() const { return !calls_.empty(); }
+
   // A lane does not know us any more: log in with producer 0.
   [[nodiscard]] bool needs_new_producer() const { return needs_new_producer_; }
   // When next_call may have something although nothing happened; 0: never.

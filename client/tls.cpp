@@ -34,14 +34,17 @@ std::string host_of(const std::string& address) {
   return address.substr(0, address.find(':'));
 }
 
+bool can_be_verified(const std::string& address, const TlsOptions& tls) {
+  return !tls.on || !tls.server_name.empty() || !is_numeric(host_of(address));
+}
+
 Status check_tls(const Options& options) {
   if (!options.tls.on) {
     if (options.tls.ca_file.empty() && options.tls.server_name.empty()) return {};
     return fail(ErrorCode::kInvalidArgument, "tls.on", "must be true for the other options of TLS to have an effect");
   }
-  if (!options.tls.server_name.empty()) return {};
   for (const std::string& address : options.addresses)
-    if (is_numeric(host_of(address)))
+    if (!can_be_verified(address, options.tls))
       return fail(ErrorCode::kInvalidArgument, "tls.server_name",
                   "must be set: a certificate is checked against a name, and " + address + " has none");
   return {};

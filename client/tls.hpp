@@ -14,6 +14,9 @@ namespace earshot::client {
 // "node.example" of "node.example:7400", "::1" of "[::1]:7400".
 std::string host_of(const std::string& address);
 
+// Whether a certificate for this address could be told from another's: with TLS, a numeric one needs a name beside it.
+bool can_be_verified(const std::string& address, const TlsOptions& tls);
+
 // kInvalidArgument(tls.…) for what cannot work: certificates are checked against names, so a numeric address needs one
 // beside it.
 Status check_tls(const Options& options);

@@ -103,7 +103,7 @@ void SimLink::history(Sequence before, std::uint32_t limit, client::FetchDone do
       write_frame<schema::Session::HistoryParams>(FrameKind::kHistory, last_call_, HistoryRequest{before, limit}));
 }
 
-void SimLink::manage(ManageRequest request, client::Answer<ManageAnswer> done) {
+void SimLink::manage(const ManageRequest& request, client::Answer<ManageAnswer> done) {
   begin_call().managed = std::move(done);
   to_server(write_manage(last_call_, request));
 }

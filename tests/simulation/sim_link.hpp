@@ -27,8 +27,8 @@ class SimLink final : public client::Link {
   void nack(const NackRequest& request) override;
   void fetch(Sequence after, std::uint32_t limit, FetchCause cause, client::FetchDone done) override;
   void history(Sequence before, std::uint32_t limit, client::FetchDone done) override;
-  void manage(ManageRequest request, client::Answer<ManageAnswer> done) override;
-  void places(PlacesRequest /*request*/, client::Answer<PlacesReply> done) override {
+  void manage(const ManageRequest& request, client::Answer<ManageAnswer> done) override;
+  void places(const PlacesRequest& /*request*/, client::Answer<PlacesReply> done) override {
     done(fail(ErrorCode::kUnavailable, "", "a simulated connection does not ask for places"));
   }
   void logout(std::function<void()> done) override;

@@ -31,15 +31,7 @@ class ByteRelay {
   // So many bytes do not pass unless the sender's kernel hears that some of them have.
   static constexpr std::size_t kStepBytes = 512 << 10;
 
-  explicit ByteRelay(std::uint16_t server_port) : server_port_(server_port), listener_(new_socket()) {
-    sockaddr_in address = loopback(0);
-    socklen_t size = sizeof address;
-    if (::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(listener_, SOMAXCONN) != 0 ||
-        ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0)
-      throw std::runtime_error("the relay cannot listen");
-    port_ = ntohs(address.sin_port);
-    acceptor_ = std::thread([this] { accept(); });
-  }
+  explicit ByteRelay(std::uint16_t server_port) : server_port_(server_port) { revive(); }
   ~ByteRelay() {
     {
       const std::lock_guard lock(mutex_);
@@ -47,14 +39,32 @@ class ByteRelay {
       for (const int socket : sockets_) ::shutdown(socket, SHUT_RDWR);
     }
     changed_.notify_all();
-    ::shutdown(listener_, SHUT_RDWR);
-    acceptor_.join();
+    stop_listening();
     for (std::thread& pump : pumps_) pump.join();
     for (const int socket : sockets_) ::close(socket);
-    ::close(listener_);
   }
   ByteRelay(const ByteRelay&) = delete;
   ByteRelay& operator=(const ByteRelay&) = delete;
+
+  // As if the node behind it had died: every connection breaks, and new ones are refused until revive().
+  void kill() {
+    stop_listening();
+    const std::lock_guard lock(mutex_);
+    for (const int socket : sockets_) ::shutdown(socket, SHUT_RDWR);
+  }
+  // On the same port as before.
+  void revive() {
+    listener_ = new_socket();
+    const int on = 1;
+    ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_in address = loopback(port_);
+    socklen_t size = sizeof address;
+    if (::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(listener_, SOMAXCONN) != 0 ||
+        ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0)
+      throw std::runtime_error("the relay cannot listen");
+    port_ = ntohs(address.sin_port);
+    acceptor_ = std::thread([this, listener = listener_] { accept(listener); });
+  }
 
   [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
 
@@ -98,9 +108,16 @@ class ByteRelay {
     changed_.notify_all();
   }
 
-  void accept() {
+  void stop_listening() {
+    if (!acceptor_.joinable()) return;
+    ::shutdown(listener_, SHUT_RDWR);
+    acceptor_.join();
+    ::close(listener_);
+  }
+
+  void accept(int listener) {
     for (;;) {
-      const int client = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+      const int client = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
       if (client < 0) return;
       const int server = new_socket();
       const sockaddr_in address = loopback(server_port_);
@@ -133,7 +150,7 @@ class ByteRelay {
   }
 
   const std::uint16_t server_port_;
-  const int listener_;
+  int listener_ = -1;
   std::uint16_t port_ = 0;
   std::mutex mutex_;
   std::condition_variable changed_;

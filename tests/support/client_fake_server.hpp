@@ -46,9 +46,13 @@ class FakeServer {
     Epoch epoch{1};
     Sequence restored_up_to;
     std::uint16_t shard_count = 4;
-    bool deliver = true;       // push what is in the mailbox after a subscribe
-    bool answer_sends = true;  // false: send calls wait for ever
-    bool answer_acks = true;   // false: acks are taken, their answers do not come
+    bool deliver = true;                 // push what is in the mailbox after a subscribe
+    bool answer_sends = true;            // false: send calls wait for ever
+    bool answer_acks = true;             // false: acks are taken, their answers do not come
+    std::vector<std::string> addresses;  // that the welcome tells
+    int fail_reads = 0;                  // fetch and history calls: answered with …
+    Error read_error{ErrorCode::kUnavailable, "", "no leader", 0, 0};  // … this
+    int drop_reads = 0;                                                // history calls: the connection breaks
     // What calls about places are answered, of the call's kind; nothing: they wait for ever.
     std::optional<Result<PlacesReply>> places;
   };
@@ -71,6 +75,7 @@ class FakeServer {
     int out_of_order = 0;
     int repeats = 0;
     int logouts = 0;
+    int histories = 0;
     int delivers_returned = 0;
     std::vector<PlacesRequest> places;
   };
@@ -141,6 +146,15 @@ class FakeServer {
       auto request = receiver_->closedRequest();
       wire::write(reason, request.initReason());
       tasks_->add(request.send().ignoreResult());
+    });
+  }
+  // Asks the client to log in elsewhere.
+  void ask_to_go(GoAway request) {
+    on_thread([this, request] {
+      if (!receiver_) return;
+      auto call = receiver_->goAwayRequest();
+      wire::write(request, call);
+      tasks_->add(call.send().ignoreResult());
     });
   }
   // Breaks every connection.
@@ -304,6 +318,7 @@ class FakeServer::SessionServer final : public schema::Session::Server {
   kj::Promise<void> fetch(FetchContext context) override {
     const std::lock_guard lock(server_.mutex_);
     const auto params = context.getParams();
+    if (server_.script_.fail_reads > 0) return fail_read(context.getResults());
     server_.seen_.fetches.emplace_back(params.getAfter(), static_cast<FetchCause>(params.getCause()));
     Batch batch;
     for (std::uint64_t s = params.getAfter(); s < server_.mailbox_.size() && batch.messages.size() < params.getLimit();
@@ -316,6 +331,13 @@ class FakeServer::SessionServer final : public schema::Session::Server {
 
   kj::Promise<void> history(HistoryContext context) override {
     const std::lock_guard lock(server_.mutex_);
+    ++server_.seen_.histories;
+    if (server_.script_.drop_reads > 0) {
+      --server_.script_.drop_reads;
+      server_.drop_connections();
+      return kj::NEVER_DONE;
+    }
+    if (server_.script_.fail_reads > 0) return fail_read(context.getResults());
     Batch batch;
     batch.messages = server_.mailbox_;
     server_.finish_batch(batch);
@@ -354,6 +376,11 @@ class FakeServer::SessionServer final : public schema::Session::Server {
   }
 
  private:
+  kj::Promise<void> fail_read(schema::FetchAnswer::Builder answer) {  // with the lock held
+    --server_.script_.fail_reads;
+    wire::write(Result<Batch>(fail(server_.script_.read_error)), answer);
+    return kj::READY_NOW;
+  }
   template <class Value, class Context>
   kj::Promise<void> places(Context context) {
     const std::lock_guard lock(server_.mutex_);
@@ -401,6 +428,7 @@ class FakeServer::BrokerServer final : public schema::Broker::Server {
     welcome.login.cursor = Sequence(server_.cursor_);
     welcome.login.last_sequence = Sequence(server_.mailbox_.size());
     welcome.node = NodeId(1);
+    welcome.addresses = script.addresses;
     auto ok = context.getResults().initOk();
     wire::write(welcome, ok.initWelcome());
     ok.setSession(kj::heap<SessionServer>(server_, welcome.login.producer.value));

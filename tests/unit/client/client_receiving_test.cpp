@@ -383,6 +383,7 @@ TEST_F(ClientReceiving, WhatIsStoredIsAckedBeforeTheLogoutAlthoughAnEarlierAckIs
 }
 
 TEST_F(ClientReceiving, AnAlteredBodyIsNotHandedOutWhenReadOnDemand) {
+  options_.call_timeout_ms = 0;  // else it would be read again
   server_.script([](auto& s) { s.deliver = false; });
   put(3);
   start();
@@ -401,6 +402,7 @@ TEST_F(ClientReceiving, AnAlteredBodyIsNotHandedOutWhenReadOnDemand) {
 }
 
 TEST_F(ClientReceiving, AnAlteredParkedBodyIsNotHandedOut) {
+  options_.call_timeout_ms = 0;  // else it would be read again
   server_.script([](auto& s) { s.deliver = false; });
   put(3);
   start();

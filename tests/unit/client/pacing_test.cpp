@@ -5,7 +5,6 @@
 
 #include "base/limits.hpp"
 #include "client/ack_queue.hpp"
-#include "client/reconnector.hpp"
 
 namespace earshot::client {
 namespace {
@@ -118,47 +117,6 @@ TEST(AckQueue, SingleSequencesAreToldInUnorderedModeAlone) {
     acks.received(Sequence(4), above, 1, 0);
     EXPECT_EQ(acks.next(1), (AckRequest{Sequence(4), {}}));
   }
-}
-
-TEST(Reconnector, ReconnectBacksOffWithJitter) {
-  std::set<std::uint64_t> first_delays;
-  for (std::uint64_t seed = 0; seed < 50; ++seed) {
-    Reconnector reconnector({"a"}, {100, 1'000}, Random(seed));
-    std::uint64_t before = 0;
-    for (const std::uint64_t full : {100, 200, 400, 800, 1'000, 1'000}) {
-      const std::uint64_t delay = reconnector.failed(0);
-      EXPECT_GE(delay, full / 2);
-      EXPECT_LE(delay, full);
-      if (full == 100) first_delays.insert(delay);
-      before = delay;
-    }
-    EXPECT_GT(before, 0u);
-  }
-  EXPECT_GT(first_delays.size(), 10u);  // spread, not all at once
-}
-
-TEST(Reconnector, AddressesAreSpreadAndRotated) {
-  std::set<std::string> starts;
-  for (std::uint64_t seed = 0; seed < 50; ++seed)
-    starts.insert(Reconnector({"a", "b", "c"}, {}, Random(seed)).address());
-  EXPECT_EQ(starts.size(), 3u);
-  Reconnector reconnector({"a", "b", "c"}, {100, 1'000}, Random(1));
-  std::set<std::string> tried = {reconnector.address()};
-  for (int i = 0; i < 2; ++i) {
-    EXPECT_LE(reconnector.failed(0), 100u);  // the first round of all addresses waits for the first delay only
-    tried.insert(reconnector.address());
-  }
-  EXPECT_EQ(tried.size(), 3u);
-}
-
-TEST(Reconnector, OnlyALastingConnectionForgetsFailures) {
-  Reconnector reconnector({"a"}, {100, 1'000}, Random(1));
-  for (int i = 0; i < 5; ++i) reconnector.failed(0);
-  reconnector.connected(10);
-  EXPECT_GT(reconnector.failed(20), 400u);
-  reconnector.connected(30);
-  EXPECT_LE(reconnector.failed(30 + 1'000), 100u);
-  EXPECT_GE(reconnector.failed(0, 5'000), 5'000u);
 }
 
 }  // namespace
