@@ -155,6 +155,9 @@ bool Exchange::call(NodeId to, ShardId shard, ShardRequest& request, std::uint8_
   if (!peers_.is_up(to)) return false;
   PortAddress from{self_, 0, 0};
   if (const SessionPort* port = port_of(request)) from = port->address();
+  // A goodbye has no port, and is of its session's node whoever passes it on.
+  const auto* goodbye = std::get_if<ShardUnregister>(&request);
+  if (goodbye != nullptr && goodbye->node != NodeId()) from.node = goodbye->node;
   // One that is passed on stays a call of the node that asked: the answer goes there.
   const bool is_own = from.node == self_;
   Asker asker = take_asker(request);

@@ -247,6 +247,22 @@ TEST_F(ExchangeTest, AnotherNodesCallIsPassedOnAndAnsweredStraight) {
   EXPECT_EQ(anna->fetches.size(), 1u);
 }
 
+// The leader knows a session by its node and its number: with another node's it would keep a session that has ended.
+TEST_F(ExchangeTest, AGoodbyeThatIsPassedOnIsOfItsSessionsNode) {
+  b_leads();
+  route(a_).post(ShardUnregister{70, UserId::trusted("anna"), tests::device("phone"), kA});
+  carry();
+  auto asked = b_.take_requests();
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(std::get<ShardUnregister>(asked[0]).node, kA);
+  b_.exchange->leader_is(kShard, {kC, Term(3)});
+  b_.exchange->given_back(kShard, std::move(asked[0]), 1);
+  carry();
+  const auto passed_on = c_.take_requests();
+  ASSERT_EQ(passed_on.size(), 1u);
+  EXPECT_EQ(std::get<ShardUnregister>(passed_on[0]).node, kA);
+}
+
 TEST_F(ExchangeTest, AFullLinkIsAnOverloadedLeader) {
   b_leads();
   const auto anna = session(a_, 70);
