@@ -187,6 +187,14 @@ inline constexpr std::size_t kPeerRequestBytesMax = 64 << 10;  // the question o
 inline constexpr std::size_t kPeerRequestsMax = 16;            // such questions that are being answered: then kBusy
 inline constexpr std::uint64_t kPeerRequestMs = 30'000;        // one that is not answered by then fails
 
+// ---- the nodes of a cluster
+inline constexpr std::size_t kClusterNodesMax = 64;   // all of them follow the meta group, where each is a member
+inline constexpr std::size_t kMetaVotersMax = 5;      // of them vote there: two may fail, and more would slow it down
+inline constexpr std::size_t kReplicasDefault = 3;    // of each shard: one may fail
+inline constexpr std::size_t kReplicasMax = 5;        // … or two
+inline constexpr std::size_t kNodeAddressesMax = 4;   // of one node for peers, and as many for clients
+inline constexpr std::size_t kAddressBytesMax = 260;  // "host:port": a host name has at most 253 bytes
+
 // ---- settings of a node
 inline constexpr std::uint32_t kSchedulerThreadsMax = 1024;      // threads that sessions and shards run on
 inline constexpr std::uint64_t kRetransmitMsMax = 3'600'000;     // either time of retransmission; longer would be never

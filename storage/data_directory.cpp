@@ -10,10 +10,9 @@
 #include "base/random.hpp"
 #include "storage/files.hpp"
 #include "storage/journal_environment.hpp"
-#include "storage/keys.hpp"
 #include "storage/lmdb_environment.hpp"
 #include "storage/log_in_lmdb.hpp"
-#include "storage/seal.hpp"
+#include "storage/node_identity.hpp"
 #include "storage/state_store.hpp"
 #include "storage/table_sums.hpp"
 
@@ -29,53 +28,11 @@ class DataDirectory::Lock {
 
 namespace {
 
-// The identity file: a seal (checksum) over all that follows, the magic, the format, then what that format says. Seal,
-// magic and format stay where they are in every format, so that a newer one is told from damage.
-constexpr std::string_view kMagic = "EARSHOT\n";
-constexpr std::size_t kFormatOffset = kMagic.size();
-constexpr std::size_t kClusterOffset = kFormatOffset + 4;
-constexpr std::size_t kNodeOffset = kClusterOffset + 8;
-constexpr std::size_t kShardsOffset = kNodeOffset + 8;
-constexpr std::size_t kIdentityBytes = kShardsOffset + 2;
-constexpr std::uint32_t kFormat = 3;
 constexpr std::uint32_t kFormatWithLogInLmdb = 2;
 constexpr std::uint32_t kFormatWithoutSums = 1;
 constexpr std::size_t kIdentityFileBytesMax = 64 << 10;
 
 constexpr std::array<std::string_view, 6> kOwnNames = {"identity", "identity.new", "lock", "log", "state", "ballast"};
-
-std::string encode_identity(const NodeIdentity& identity) {
-  std::string bytes;
-  begin_sealed(bytes);
-  bytes.append(kMagic);
-  keys::append_big_endian(bytes, identity.format, 4);
-  keys::append_big_endian(bytes, identity.cluster_id);
-  keys::append_big_endian(bytes, identity.node.value);
-  keys::append_big_endian(bytes, identity.shard_count, 2);
-  finish_sealed(kMagic, bytes);
-  return bytes;
-}
-
-Result<NodeIdentity> decode_identity(std::string_view file, const std::string& path) {
-  const auto bytes = open_sealed(kMagic, file);
-  if (!bytes || !bytes->starts_with(kMagic) || bytes->size() < kClusterOffset) {
-    return fail(ErrorCode::kCorrupt, "", path + " is damaged, or is no Earshot identity");
-  }
-  NodeIdentity identity;
-  identity.format = static_cast<std::uint32_t>(keys::read_big_endian(*bytes, kFormatOffset, 4));
-  if (identity.format == 0 || identity.format > kFormat) {
-    return fail(ErrorCode::kUnsupportedVersion, "",
-                path + " has format " + std::to_string(identity.format) + ", this program knows formats up to " +
-                    std::to_string(kFormat) + ": use the release that wrote it, or a newer one");
-  }
-  identity.cluster_id = keys::read_big_endian(*bytes, kClusterOffset);
-  identity.node = NodeId(keys::read_big_endian(*bytes, kNodeOffset));
-  identity.shard_count = static_cast<std::uint16_t>(keys::read_big_endian(*bytes, kShardsOffset, 2));
-  if (bytes->size() != kIdentityBytes || identity.shard_count == 0 || identity.shard_count > limits::kShardsMax) {
-    return fail(ErrorCode::kCorrupt, "", path + " holds no valid identity");
-  }
-  return identity;
-}
 
 // Whether there is nothing at `path` that this program, or anybody, could miss when a node moves in.
 Status check_vacant(const std::string& path) {
@@ -97,13 +54,25 @@ Status check_vacant(const std::string& path) {
   return {};
 }
 
-Result<NodeIdentity> make_identity(const std::string& file, std::uint16_t shard_count, std::uint64_t random) {
+using Place = NodeIdentity::Place;
+using Start = DataDirectory::Start;
+
+Status keep_identity(const std::string& path, const NodeIdentity& identity) {
+  return replace_file(path + "/identity", encode_identity(identity));
+}
+
+NodeIdentity new_identity(Start start, std::uint16_t shard_count, std::uint64_t random) {
   NodeIdentity identity;
-  identity.format = kFormat;
   Random numbers(random);
+  if (start == Start::kJoin) {
+    identity.place = Place::kJoining;
+    identity.node = NodeId();
+    while (identity.join_nonce == MessageId()) identity.join_nonce = numbers.message_id();
+    return identity;
+  }
+  identity.place = start == Start::kBootstrap ? Place::kFounding : Place::kAlone;
   while (identity.cluster_id == 0) identity.cluster_id = numbers.next();
   identity.shard_count = shard_count;
-  if (auto written = replace_file(file, encode_identity(identity)); !written) return fail(std::move(written.error()));
   return identity;
 }
 
@@ -114,9 +83,41 @@ Status check_shards(std::uint16_t asked, std::uint16_t stored) {
                   ": the number is fixed for the cluster's life");
 }
 
-Status set_format(const std::string& path, NodeIdentity& identity, std::uint32_t format) {
-  identity.format = format;
-  return replace_file(path + "/identity", encode_identity(identity));
+tl::unexpected<Error> not_for(std::string detail) {
+  return fail(ErrorCode::kInvalidArgument, "start", std::move(detail));
+}
+
+// What a directory that is there already becomes for a node that starts so: the table in the header.
+Result<Place> place_after(Start start, const NodeIdentity& identity, const std::string& path) {
+  const bool has_joined = identity.join_nonce != MessageId();
+  const std::string node = "node " + std::to_string(identity.node.value);
+  switch (identity.place) {
+    case Place::kAlone:
+      if (start == Start::kAlone) return Place::kAlone;
+      if (start != Start::kJoin) return Place::kFounding;
+      return not_for(path +
+                     " holds the data of a node that was alone, which no cluster has a place for: join with an "
+                     "empty directory, or have others join this node");
+    case Place::kJoining:
+      if (start == Start::kJoin) return Place::kJoining;
+      return not_for(path +
+                     " is of a node that is joining a cluster and has no identity yet: start it with --join, "
+                     "or remove the directory");
+    case Place::kFounding:
+    case Place::kMember:
+      if (start == Start::kAlone) {
+        return not_for(path + " is of " + node + " of a cluster: start it with the address that its peers reach it at");
+      }
+      if (start == Start::kBootstrap && has_joined) {
+        return not_for(path + " is of " + node + ", which joined a cluster that is there: start it with --join");
+      }
+      if (start == Start::kJoin && !has_joined) {
+        return not_for(path +
+                       " is of the first node of a cluster, which has joined nothing: start it with --bootstrap");
+      }
+      return identity.place;
+  }
+  return fail(ErrorCode::kCorrupt, "", path + " has an identity of an unknown kind");
 }
 
 // The environments and what is in them, for an identity that is known.
@@ -147,8 +148,9 @@ Status open_data(const std::string& path, DataDirectory& directory) {
     if (auto done = store_counted_sums(*directory.state_environment, identity.shard_count); !done) return done;
     directory.sums_were_counted = true;
   }
-  if (identity.format < kFormat) {
-    if (auto written = set_format(path, identity, kFormat); !written) return written;
+  if (identity.format < NodeIdentity::kFormat) {
+    identity.format = NodeIdentity::kFormat;
+    if (auto written = keep_identity(path, identity); !written) return written;
   }
   if (auto removed = remove_log_in_lmdb(path + "/log"); !removed) return removed;
   if (auto checked = check_sums(*directory.state_environment, identity.shard_count); !checked) return checked;
@@ -159,9 +161,18 @@ Status open_data(const std::string& path, DataDirectory& directory) {
   return {};
 }
 
-// What can be said without touching anything: an existing identity that does not fit, or a place that cannot take a new
-// one.
-Status check_before_making(const std::string& path, const std::string& file, std::uint16_t shard_count) {
+// As open_data(), telling what to do about damage.
+Status open_all(DataDirectory& directory) {
+  auto opened = open_data(directory.path, directory);
+  if (!opened && opened.error().code == ErrorCode::kCorrupt) {
+    opened.error().detail +=
+        "; nothing is served on a guess: `earshot verify --data " + directory.path + "` says what is lost";
+  }
+  return opened;
+}
+
+// What can be said without touching anything: a place that cannot take a new identity.
+Status check_before_making(const std::string& path, const std::string& file, Start start, std::uint16_t shard_count) {
   if (shard_count > limits::kShardsMax) {
     return fail(ErrorCode::kInvalidArgument, "shards", "must be at most " + std::to_string(limits::kShardsMax));
   }
@@ -171,38 +182,83 @@ Status check_before_making(const std::string& path, const std::string& file, std
   }
   if (std::filesystem::exists(file, error)) return {};
   if (auto vacant = check_vacant(path); !vacant) return vacant;
-  if (shard_count > 0) return {};
+  if (start == Start::kAgain) {
+    return fail(ErrorCode::kInvalidArgument, "data",
+                path + " is no data directory yet: say whether the node is to bootstrap a cluster or to join one");
+  }
+  if (start == Start::kJoin || shard_count > 0) return {};
   return fail(ErrorCode::kInvalidArgument, "shards",
               path + " is no data directory yet: a new one needs a number of shards");
 }
 
+// The identity that is there, as it is to be from now on, or a new one; kept.
+Result<NodeIdentity> settle_identity(const std::string& path, Start start, std::uint16_t shard_count,
+                                     std::uint64_t random) {
+  const std::string file = path + "/identity";
+  auto stored = read_file(file, kIdentityFileBytesMax);
+  if (!stored) return fail(std::move(stored.error()));
+  if (!*stored) {
+    const NodeIdentity made = new_identity(start, shard_count, random);
+    if (auto kept = keep_identity(path, made); !kept) return fail(std::move(kept.error()));
+    return made;
+  }
+  auto identity = decode_identity(**stored, file);
+  if (!identity) return identity;
+  auto place = place_after(start, *identity, path);
+  if (!place) return fail(std::move(place.error()));
+  if (*place != Place::kJoining && start != Start::kJoin) {
+    if (auto fits = check_shards(shard_count, identity->shard_count); !fits) return fail(std::move(fits.error()));
+  }
+  if (*place == identity->place) return identity;
+  // The format of what lies beside it is as before: open_data() sees to that.
+  identity->place = *place;
+  if (identity->format < NodeIdentity::kFormat) return identity;
+  if (auto kept = keep_identity(path, *identity); !kept) return fail(std::move(kept.error()));
+  return identity;
+}
+
 }  // namespace
 
-Result<DataDirectory> DataDirectory::open(const std::string& path, std::uint16_t shard_count, std::uint64_t random) {
-  const std::string file = path + "/identity";
-  if (auto checked = check_before_making(path, file, shard_count); !checked) return fail(std::move(checked.error()));
+Result<DataDirectory> DataDirectory::open(const std::string& path, Start start, std::uint16_t shard_count,
+                                          std::uint64_t random) {
+  if (auto checked = check_before_making(path, path + "/identity", start, shard_count); !checked)
+    return fail(std::move(checked.error()));
   if (auto made = make_directories(path); !made) return fail(std::move(made.error()));
   auto locked = FileLock::acquire(path + "/lock");
   if (!locked) return fail(std::move(locked.error()));
 
   DataDirectory directory;
+  directory.path = path;
   directory.lock = std::make_shared<Lock>(std::move(*locked));
   // Read under the lock: another process may have made it a moment ago.
-  auto stored = read_file(file, kIdentityFileBytesMax);
-  if (!stored) return fail(std::move(stored.error()));
-  auto identity = *stored ? decode_identity(**stored, file) : make_identity(file, shard_count, random);
+  auto identity = settle_identity(path, start, shard_count, random);
   if (!identity) return fail(std::move(identity.error()));
   directory.identity = *identity;
-  if (auto fits = check_shards(shard_count, identity->shard_count); !fits) return fail(std::move(fits.error()));
-
-  if (auto opened = open_data(path, directory); !opened) {
-    Error error = std::move(opened.error());
-    if (error.code == ErrorCode::kCorrupt) {
-      error.detail += "; nothing is served on a guess: `earshot verify --data " + path + "` says what is lost";
-    }
-    return fail(std::move(error));
-  }
+  if (directory.is_joining()) return directory;
+  if (auto opened = open_all(directory); !opened) return fail(std::move(opened.error()));
   return directory;
+}
+
+Status DataDirectory::finish_join(std::uint64_t cluster_id, NodeId node, std::uint16_t shard_count) {
+  EARSHOT_INVARIANT(is_joining(), "only a node that is joining is given an identity");
+  NodeIdentity given = identity;
+  given.place = Place::kMember;
+  given.cluster_id = cluster_id;
+  given.node = node;
+  given.shard_count = shard_count;
+  if (auto valid = check_identity(given, path); !valid) return valid;
+  if (auto kept = keep_identity(path, given); !kept) return kept;
+  identity = given;
+  return open_all(*this);
+}
+
+Status DataDirectory::founded() {
+  EARSHOT_INVARIANT(is_founding(), "only a cluster that is being founded has been founded");
+  NodeIdentity member = identity;
+  member.place = Place::kMember;
+  if (auto kept = keep_identity(path, member); !kept) return kept;
+  identity = member;
+  return {};
 }
 
 Result<DataDirectory> DataDirectory::open_identity(const std::string& path) {
@@ -218,11 +274,16 @@ Result<DataDirectory> DataDirectory::open_identity(const std::string& path) {
   auto locked = FileLock::acquire(path + "/lock");
   if (!locked) return fail(std::move(locked.error()));
   DataDirectory directory;
+  directory.path = path;
   directory.lock = std::make_shared<Lock>(std::move(*locked));
   auto stored = read_file(file, kIdentityFileBytesMax);
   if (!stored) return fail(std::move(stored.error()));
   auto identity = decode_identity(stored->value_or(""), file);
   if (!identity) return fail(std::move(identity.error()));
+  if (identity->place == Place::kJoining) {
+    return fail(ErrorCode::kInvalidArgument, "data",
+                path + " is of a node that is joining a cluster: it holds no data");
+  }
   directory.identity = *identity;
   return directory;
 }

@@ -7,12 +7,16 @@
 #include <vector>
 
 #include "base/ids.hpp"
+#include "base/limits.hpp"
 
 // What Raft keeps on disk, in the terms of the paper (Ongaro, "Consensus: Bridging Theory and Practice").
 namespace earshot::storage {
 
-// A Raft group: shard 0 .. N-1; the cluster's meta group will be kMetaGroup.
+// A Raft group: shard 0 .. N-1, or the cluster's meta group.
 using GroupId = ShardId;
+// Knows the nodes of the cluster and where shards live; behind all shards in the order of keys.
+inline constexpr GroupId kMetaGroup{0x7fff};
+static_assert(kMetaGroup.value >= limits::kShardsMax);
 
 // Immutable bytes shared by the log writer, the state machine and the messages to followers: never copied again.
 using SharedBytes = std::shared_ptr<const std::string>;

@@ -37,7 +37,7 @@ class DataDirectoryTest : public testing::Test {
     std::ofstream(path + "/identity", std::ios::binary | std::ios::trunc) << bytes;
   }
   void write_format(char format) const {
-    std::string older = identity_bytes().substr(kSealBytes);
+    std::string older = identity_bytes().substr(kSealBytes, 8 + 4 + 8 + 8 + 2);  // they knew of no clusters
     older[11] = format;  // its last byte, behind the magic
     write_identity(seal("EARSHOT\n", older));
   }
@@ -122,11 +122,11 @@ TEST_F(DataDirectoryTest, NewerFormatIsRefusedByName) {
   std::string newer;
   begin_sealed(newer);
   newer.append("EARSHOT\n");
-  keys::append_big_endian(newer, 4, 4);
+  keys::append_big_endian(newer, NodeIdentity::kFormat + 1, 4);
   newer.append("whatever the next format says");
   finish_sealed("EARSHOT\n", newer);
   write_identity(newer);
-  expect_refused(ErrorCode::kUnsupportedVersion, "", "has format 4");
+  expect_refused(ErrorCode::kUnsupportedVersion, "", "has format " + std::to_string(NodeIdentity::kFormat + 1));
 }
 
 TEST_F(DataDirectoryTest, DirectoryMadeBeforeRecordsWereCountedIsCountedOnce) {
@@ -177,7 +177,7 @@ TEST_F(DataDirectoryTest, LogThatIsInLmdbMovesOnceAndWholly) {
   for (int round = 0; round < 2; ++round) {
     auto opened = must(open());
     EXPECT_FALSE(std::filesystem::exists(path + "/log/data.mdb"));
-    EXPECT_EQ(opened.identity.format, 3u);
+    EXPECT_EQ(opened.identity.format, NodeIdentity::kFormat);
     const LoadedLog log = must(opened.log->load(GroupId(2)));
     EXPECT_EQ(log.hard_state.term, Term(5));
     ASSERT_EQ(log.entries.size(), kEntries);
