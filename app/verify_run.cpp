@@ -89,7 +89,7 @@ class Supervisor {
     const Section& section = sections_[pending_->section];
     std::string where = pending_->key.empty() ? "all of it" : "behind " + storage::describe_key(section, pending_->key);
     if (pending_->key.empty() && section.part == Section::Part::kState) {
-      where = "shard " + std::to_string(section.shard.value);
+      where = storage::name_of_group(section.shard);
     }
     if (start_.section == pending_->section && !start_.key.empty()) {
       where += " and before " + storage::describe_key(section, start_.key);

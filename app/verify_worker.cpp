@@ -102,7 +102,7 @@ void PipeWitness::found(Finding finding) {
 }
 
 void PipeWitness::stands(ShardId shard, LogIndex applied) {
-  if (shard.value < shared_.applied_plus_1.size()) shared_.applied_plus_1[shard.value] = applied.value + 1;
+  if (auto* applied_plus_1 = shared_.applied_plus_1_of(shard)) *applied_plus_1 = applied.value + 1;
 }
 
 void PipeWitness::is_fetching(ShardId shard) {
@@ -129,7 +129,8 @@ void verify_sections(const std::string& path, std::uint16_t shard_count, const s
   }
   shared.stage = VerifyShared::kSections;
   const storage::Applied applied = [&shared](ShardId shard) -> std::optional<LogIndex> {
-    const std::uint64_t known = shard.value < limits::kShardsMax ? shared.applied_plus_1[shard.value].load() : 0;
+    const auto* applied_plus_1 = shared.applied_plus_1_of(shard);
+    const std::uint64_t known = applied_plus_1 == nullptr ? 0 : applied_plus_1->load();
     return known == 0 ? std::nullopt : std::optional(LogIndex(known - 1));
   };
   for (std::size_t i = start.section; i < sections.size(); ++i) {

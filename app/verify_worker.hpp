@@ -12,6 +12,7 @@
 
 #include "base/ids.hpp"
 #include "base/limits.hpp"
+#include "storage/log_types.hpp"
 #include "storage/record_rules.hpp"
 #include "storage/verify.hpp"
 
@@ -32,8 +33,14 @@ struct VerifyShared {
   std::atomic<std::uint64_t> total{0};    // records there are
   std::atomic<std::size_t> key_bytes{0};  // of the record reached last in this section; 0: none
   std::array<char, storage::kKeyBytesMax> key{};
-  std::array<std::atomic<std::uint64_t>, limits::kShardsMax> applied_plus_1{};  // 0: not known
+  std::array<std::atomic<std::uint64_t>, limits::kShardsMax + 1> applied_plus_1{};  // 0: not known
   std::array<std::atomic<bool>, limits::kShardsMax> is_fetching{};
+
+  // Of a group in applied_plus_1; nullptr: there is no such group.
+  std::atomic<std::uint64_t>* applied_plus_1_of(storage::GroupId group) {
+    if (group == storage::kMetaGroup) return &applied_plus_1.back();
+    return group.value < limits::kShardsMax ? &applied_plus_1[group.value] : nullptr;
+  }
 
   [[nodiscard]] std::uint64_t steps() const { return records + pages; }
   [[nodiscard]] std::string reached_key() const { return {key.data(), std::min(key_bytes.load(), key.size())}; }

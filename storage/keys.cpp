@@ -170,6 +170,8 @@ std::string shard_head() { return "S"; }
 
 std::string sweep_head() { return "W"; }
 
+std::string meta_record() { return "N"; }
+
 std::string shard_sums() { return "D"; }
 
 std::string seed_head() { return "B"; }

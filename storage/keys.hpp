@@ -30,6 +30,7 @@
 //   S                               -> schema::ShardHead
 //   W                               -> schema::SweepHead
 //   B                               -> schema::SeedHead; storage's own (seed_sink.hpp): the shard has no state yet
+//   N                               -> schema::MetaRecord; all that the meta group (log_types.hpp) has, and only that
 //   D                               -> schema::ShardSums; storage's own (table_sums.hpp), hidden from the state machine
 namespace earshot::storage::keys {
 
@@ -86,6 +87,7 @@ ShardId target_of(std::string_view outbox_head_key);
 std::string inbound_head(ShardId origin);
 std::string shard_head();
 std::string sweep_head();
+std::string meta_record();
 std::string shard_sums();
 std::string seed_head();
 // Whether the state machine may not write it.

@@ -17,6 +17,17 @@ using GroupId = ShardId;
 // Knows the nodes of the cluster and where shards live; behind all shards in the order of keys.
 inline constexpr GroupId kMetaGroup{0x7fff};
 static_assert(kMetaGroup.value >= limits::kShardsMax);
+// Every group that a node may have something of on its disk.
+inline std::vector<GroupId> groups_of(std::uint16_t shard_count) {
+  std::vector<GroupId> groups;
+  for (GroupId shard(0); shard.value < shard_count; shard = shard.next()) groups.push_back(shard);
+  groups.push_back(kMetaGroup);
+  return groups;
+}
+// For people: "shard 7".
+inline std::string name_of_group(GroupId group) {
+  return group == kMetaGroup ? "the meta group" : "shard " + std::to_string(group.value);
+}
 
 // Immutable bytes shared by the log writer, the state machine and the messages to followers: never copied again.
 using SharedBytes = std::shared_ptr<const std::string>;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "schema/meta.hpp"
 #include "schema/records.hpp"
 #include "schema/seed_head.hpp"
 #include "schema/shard_sums.hpp"
@@ -37,6 +38,7 @@ constexpr std::array kKinds = {
     RecordKind{'K', "parked messages", false, &check<decode_parked_record>},
     RecordKind{'L', "lanes", kAtStart, &check<decode_lane_record>},
     RecordKind{'M', "messages", false, &check<decode_mailbox_record>},
+    RecordKind{'N', "records of nodes and placement", kAtStart, &check<decode_meta_record>},
     RecordKind{'O', "outbox records", false, &check<decode_outbox_record>},
     RecordKind{'P', "policies", kAtStart, &check<decode_policy_record>},
     RecordKind{'S', "shard heads", kAtStart, &check<decode_shard_head>},

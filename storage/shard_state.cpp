@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "storage/keys.hpp"
+#include "storage/log_types.hpp"
 #include "storage/overlay_cursor.hpp"
 #include "storage/record_rules.hpp"
 #include "storage/state_store.hpp"
@@ -101,7 +102,7 @@ Result<std::optional<std::string>> ShardState::get(std::string_view key) {
   if (!*sealed) return std::optional<std::string>{};
   const auto value = unseal(full_key, **sealed);
   if (!value) {
-    return fail(ErrorCode::kCorrupt, "", "a record of shard " + std::to_string(shard_.value) + " fails its checksum");
+    return fail(ErrorCode::kCorrupt, "", "a record of " + name_of_group(shard_) + " fails its checksum");
   }
   return std::optional<std::string>(*value);
 }
@@ -129,7 +130,7 @@ Status ShardState::merged_scan(std::string_view from, std::string_view to, const
                        ? (*transaction)->scan(kStateTable, full_from, full_to, on_disk)
                        : (*transaction)->scan_back(kStateTable, full_from, full_to, on_disk);
   if (scanned && merge.is_astray()) {
-    return fail(ErrorCode::kCorrupt, "", "the tree of shard " + std::to_string(shard_.value) + "'s records is damaged");
+    return fail(ErrorCode::kCorrupt, "", "the tree of the records of " + name_of_group(shard_) + " is damaged");
   }
   if (scanned) merge.finish();
   return scanned;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "storage/keys.hpp"
+#include "storage/log_types.hpp"
 #include "storage/record_kinds.hpp"
 #include "storage/seal.hpp"
 #include "storage/seed_mark.hpp"
@@ -18,7 +19,7 @@ constexpr std::size_t kKindOffset = sizeof(ShardId::value);
 char kind_of(std::string_view full_key) { return full_key.size() > kKindOffset ? full_key[kKindOffset] : '\0'; }
 
 tl::unexpected<Error> corrupt(ShardId shard, const std::string& what) {
-  return fail(ErrorCode::kCorrupt, "state", "shard " + std::to_string(shard.value) + ": " + what);
+  return fail(ErrorCode::kCorrupt, "state", name_of_group(shard) + ": " + what);
 }
 
 Status put_sums(WriteTransaction& transaction, ShardId shard, const ShardSums& sums) {
@@ -189,7 +190,7 @@ Status store_counted_sums(Environment& environment, std::uint16_t shard_count, c
                           const std::function<void()>& committing) {
   auto transaction = environment.begin_write();
   if (!transaction) return fail(std::move(transaction.error()));
-  for (ShardId shard(0); shard.value < shard_count; shard = shard.next()) {
+  for (const ShardId shard : groups_of(shard_count)) {
     auto sums = count_sums(**transaction, shard, counted);
     if (!sums) return fail(std::move(sums.error()));
     if (sums->kinds.empty()) {
@@ -206,7 +207,7 @@ Status store_counted_sums(Environment& environment, std::uint16_t shard_count, c
 Status check_sums(Environment& environment, std::uint16_t shard_count) {
   auto transaction = environment.begin_read();
   if (!transaction) return fail(std::move(transaction.error()));
-  for (ShardId shard(0); shard.value < shard_count; shard = shard.next()) {
+  for (const ShardId shard : groups_of(shard_count)) {
     if (auto checked = check_shard(**transaction, shard); !checked) return checked;
   }
   return {};

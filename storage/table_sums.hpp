@@ -66,17 +66,17 @@ using OnCounted = std::function<void(std::string_view full_key, std::size_t byte
 // What is really there, by a scan of the shard's whole range.
 Result<ShardSums> count_sums(ReadTransaction& transaction, ShardId shard, const OnCounted& counted = {});
 
-// Counts the shards 0 .. shard_count - 1 as they are, and stores the sums: for data that was written before there were
-// any, and for an operator who accepts what is left. `committing` is called when all is counted: from then on until the
-// return it is open whether it will have been stored.
+// Counts the shards 0 .. shard_count - 1 and the meta group as they are, and stores the sums: for data that was written
+// before there were any, and for an operator who accepts what is left. `committing` is called when all is counted: from
+// then on until the return it is open whether it will have been stored.
 Status store_counted_sums(Environment& environment, std::uint16_t shard_count, const OnCounted& counted = {},
                           const std::function<void()>& committing = {});
 
 // What a node looks at before it serves: the records that everything else is found by, which are few per user (heads,
 // cursors, lanes, …; not messages and the like, whose holes show when they are read). Each must be there, in order, be
 // found by its key, and all together match the stored sums; so must there be sums wherever there is a record. kCorrupt
-// says which kind of which shard does not. A shard whose state is being fetched has nothing to check. Damaged values
-// are not searched for here: they show when they are read.
+// says which kind of which shard does not; the meta group is one of them here. A shard whose state is being fetched has
+// nothing to check. Damaged values are not searched for here: they show when they are read.
 Status check_sums(Environment& environment, std::uint16_t shard_count);
 
 }  // namespace earshot::storage

@@ -8,6 +8,7 @@
 
 #include "storage/keys.hpp"
 #include "storage/log_store.hpp"
+#include "storage/log_types.hpp"
 #include "storage/record_kinds.hpp"
 #include "storage/state_store.hpp"
 #include "storage/verify_words.hpp"
@@ -36,6 +37,10 @@ void add_sections_of(ShardId shard, std::vector<Section>& sections) {
   }
 }
 
+std::string name_in_key(std::string_view full_key) {
+  return name_of_group(GroupId(static_cast<std::uint16_t>(keys::read_big_endian(full_key, 0, kShardBytes))));
+}
+
 std::string of_device(std::string_view key) {
   const UserId user = keys::user_of(key);
   return words::user(user) + ", device " + words::printable(keys::device_of(key, user).text());
@@ -52,6 +57,7 @@ std::string describe_state_key(std::string_view key) {
       return "target shard " + std::to_string(keys::read_big_endian(key, 1, 2)) + ", number " +
              std::to_string(keys::number_of(key));
     case 'T': return "target shard " + std::to_string(keys::read_big_endian(key, 1, 2));
+    case 'N': return "nodes and placement";
     case 'I': return "origin shard " + std::to_string(keys::read_big_endian(key, 1, 2));
     default: return "key " + words::hex(key);
   }
@@ -141,8 +147,14 @@ std::string Section::table() const {
 
 std::vector<Section> sections_of(std::uint16_t shard_count, bool has_sums) {
   std::vector<Section> sections;
-  for (ShardId shard(0); shard.value < shard_count; shard = shard.next()) add_sections_of(shard, sections);
-  sections.push_back({Section::Part::kState, ShardId(shard_count), 0, state_key(ShardId(shard_count), {}), {}});
+  ShardId begin(0);  // of the keys that no section has yet
+  for (const ShardId group : groups_of(shard_count)) {
+    if (begin < group)
+      sections.push_back({Section::Part::kState, begin, 0, state_key(begin, {}), state_key(group, {})});
+    add_sections_of(group, sections);
+    begin = group.next();
+  }
+  sections.push_back({Section::Part::kState, begin, 0, state_key(begin, {}), {}});
   for (const auto part : {Section::Part::kStatePages, Section::Part::kHardStates, Section::Part::kSnapshots,
                           Section::Part::kLog, Section::Part::kLogPages}) {
     sections.push_back({part, ShardId(0), 0, {}, {}});
@@ -154,12 +166,12 @@ std::vector<Section> sections_of(std::uint16_t shard_count, bool has_sums) {
 std::string describe_key(const Section& section, std::string_view full_key) {
   if (section.part == Section::Part::kState) {
     if (full_key.size() < kShardBytes) return "key " + words::hex(full_key);
-    const std::string shard = "shard " + std::to_string(keys::read_big_endian(full_key, 0, kShardBytes));
+    const std::string shard = name_in_key(full_key);
     return full_key.size() == kShardBytes ? shard : shard + ", " + describe_state_key(full_key.substr(kShardBytes));
   }
   if (section.part == Section::Part::kLog)
     return "running number " + std::to_string(keys::read_big_endian(full_key, 0));
-  return "shard " + std::to_string(keys::read_big_endian(full_key, 0, kShardBytes));
+  return name_in_key(full_key);
 }
 
 std::string key_behind(const Section& section, std::string_view full_key, std::size_t bytes_cut) {

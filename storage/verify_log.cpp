@@ -3,9 +3,11 @@
 #include <string>
 
 #include "schema/commands.hpp"
+#include "schema/meta.hpp"
 #include "storage/keys.hpp"
 #include "storage/log_codec.hpp"
 #include "storage/log_store.hpp"
+#include "storage/log_types.hpp"
 #include "storage/seal.hpp"
 #include "storage/verify.hpp"
 #include "storage/verify_words.hpp"
@@ -22,6 +24,11 @@ constexpr Table kSnapshotTable = 2;
 
 Table table_of(Part part) {
   return part == Part::kLog ? kLogTable : part == Part::kHardStates ? kHardStateTable : kSnapshotTable;
+}
+
+bool is_command(const LogRecord& record) {
+  if (record.group == kMetaGroup) return decode_meta_command(record.data).has_value();
+  return decode_command_batch(record.data).has_value();
 }
 
 // What one group's entries look like in a row.
@@ -121,16 +128,15 @@ void LogReader::check_entry(std::string_view key, std::string_view sealed) {
           loss_of(shard, index, index));
     return;
   }
-  if (record->type == EntryType::kCommand && !decode_command_batch(record->data)) {
-    found(Kind::kInconsistent,
-          "shard " + std::to_string(record->group.value) + ", index " + std::to_string(record->index.value),
+  if (record->type == EntryType::kCommand && !is_command(*record)) {
+    found(Kind::kInconsistent, name_of_group(record->group) + ", index " + std::to_string(record->index.value),
           "the entry is no batch of commands: the node stops when it meets it");
   }
   const auto [place, is_new] =
       groups_.try_emplace(record->group, GroupSeen{record->index, record->index, record->term});
   if (is_new) return;
   GroupSeen& group = place->second;
-  const std::string shard = "shard " + std::to_string(record->group.value);
+  const std::string shard = name_of_group(record->group);
   if (record->index > group.last.next() && was_cut(record->group, group.last)) {
     group.first = record->index;
   } else if (record->index > group.last.next()) {
@@ -157,12 +163,14 @@ std::string LogReader::loss_of(ShardId shard, LogIndex first, LogIndex last) con
   const auto applied = applied_(shard);
   const std::string range = words::range(first.value, last.value);
   if (applied && last <= *applied) {
-    return "no message is lost: the shard's state has entries up to " + std::to_string(applied->value) +
+    return "no message is lost: the state has entries up to " + std::to_string(applied->value) +
            " already; but the node refuses to start";
   }
   const std::string which = applied && first <= *applied ? words::range(applied->value + 1, last.value) : range;
-  return "messages, acks and logins that were answered from entries " + which + " of shard " +
-         std::to_string(shard.value) + " are lost; the node refuses to start";
+  const char* what = shard == kMetaGroup ? "changes of the cluster's nodes and placement"
+                                         : "messages, acks and logins that were answered";
+  return std::string(what) + " from entries " + which + " of " + name_of_group(shard) +
+         " are lost; the node refuses to start";
 }
 
 template <class Record>
@@ -176,7 +184,7 @@ std::optional<Record> LogReader::look_up(Table table, ShardId shard,
 
 void LogReader::check_joins(std::uint16_t shard_count) {
   if (!is_whole_ || section_.part != Part::kLog) return;
-  for (ShardId shard(0); shard.value < shard_count; shard = shard.next()) check_join(shard);
+  for (const ShardId group : groups_of(shard_count)) check_join(group);
 }
 
 void LogReader::check_join(ShardId shard) {
@@ -184,7 +192,7 @@ void LogReader::check_join(ShardId shard) {
   const auto snapshot = look_up<SnapshotMetadata>(kSnapshotTable, shard, &decode_snapshot);
   const auto group = groups_.find(shard);
   const GroupSeen* seen = group == groups_.end() ? nullptr : &group->second;
-  const std::string name = "shard " + std::to_string(shard.value);
+  const std::string name = name_of_group(shard);
   if (seen != nullptr && (!hard_state || hard_state->term < seen->term)) {
     found(Kind::kInconsistent, name,
           "there are entries of term " + std::to_string(seen->term.value) + ", the current term is " +
@@ -201,7 +209,7 @@ void LogReader::check_join(ShardId shard) {
 
 void LogReader::check_state(ShardId shard, LogIndex applied, const std::optional<SnapshotMetadata>& snapshot,
                             const GroupSeen* seen) {
-  const std::string name = "shard " + std::to_string(shard.value);
+  const std::string name = name_of_group(shard);
   const LogIndex below = snapshot ? snapshot->index : LogIndex(0);
   const LogIndex end = seen != nullptr && seen->last > below ? seen->last : below;
   if (applied > end) {

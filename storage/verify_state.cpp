@@ -4,8 +4,10 @@
 #include <utility>
 
 #include "base/checksum.hpp"
+#include "schema/meta.hpp"
 #include "schema/records.hpp"
 #include "storage/keys.hpp"
+#include "storage/log_types.hpp"
 #include "storage/record_kinds.hpp"
 #include "storage/seal.hpp"
 #include "storage/seed_mark.hpp"
@@ -38,6 +40,9 @@ std::string loss_of(char kind, std::string_view key) {
       return "what this producer sent here is not known: its device gets producerReset, and what it had sent without "
              "an "
              "answer is handed to its application as uncertain";
+    case 'N':
+      return "which nodes the cluster has, and where its shards live, is fetched from another node; one that has no "
+             "other refuses to start";
     case 'O': return "a copy for a user of another shard is not delivered; that shard counts it";
     case 'P': return user + "'s policy is not known: messages are kept";
     case 'S': return "where the shard stands is not known: the node refuses to start";
@@ -81,7 +86,7 @@ class SectionReader {
     witness_.found(
         Finding{kind, section_.file(), section_.table(), std::move(where), std::move(lost), keeps_from_starting});
   }
-  [[nodiscard]] std::string shard() const { return "shard " + std::to_string(section_.shard.value); }
+  [[nodiscard]] std::string shard() const { return name_of_group(section_.shard); }
   [[nodiscard]] std::string describe(std::string_view key) const {
     return describe_key(section_, state_key(section_.shard, key));
   }
@@ -319,6 +324,9 @@ void check_record(SectionReader& reader, const Section& section, std::string_vie
     case 'S':
       if (const auto head = decode_shard_head(value)) witness.stands(section.shard, head->applied_index);
       return;
+    case 'N':
+      if (const auto record = decode_meta_record(value)) witness.stands(section.shard, record->applied);
+      return;
     default: return;
   }
 }
@@ -355,7 +363,7 @@ void verify_state(Environment& state, const Section& section, std::string_view f
         Finding{Kind::kUnreadable, section.file(), section.table(), "all of it", transaction.error().detail, true});
     return;
   }
-  const bool is_of_one_shard = !section.to.empty();
+  const bool is_of_one_shard = !section.to.empty() && section.to <= end_of_shard(section.shard);
   if (is_of_one_shard && is_whole(**transaction, section.shard) == false) {
     if (section.kind == kSeedHeads) witness.is_fetching(section.shard);
     return;
@@ -373,7 +381,9 @@ void verify_state(Environment& state, const Section& section, std::string_view f
   });
   mailboxes.finish();
   // As a node takes it.
-  if (section.kind == 'S' && reader.is_whole() && reader.sum().count == 0) witness.stands(section.shard, LogIndex(0));
+  const char tells_where_it_stands = section.shard == kMetaGroup ? 'N' : 'S';
+  if (section.kind == tells_where_it_stands && reader.is_whole() && reader.sum().count == 0)
+    witness.stands(section.shard, LogIndex(0));
   check_sum(reader, section);
 }
 

@@ -38,7 +38,7 @@ class DataDirectoryTest : public testing::Test {
   }
   void write_format(char format) const {
     std::string older = identity_bytes().substr(kSealBytes, 8 + 4 + 8 + 8 + 2);  // they knew of no clusters
-    older[11] = format;  // its last byte, behind the magic
+    older[11] = format;                                                          // its last byte, behind the magic
     write_identity(seal("EARSHOT\n", older));
   }
   void expect_refused(ErrorCode code, const std::string& field, const std::string& detail, std::uint16_t shards = 4) {
