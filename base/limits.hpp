@@ -152,7 +152,7 @@ inline constexpr std::uint32_t kRaftEntriesInFlightMax = 256;   // optimistic ap
 inline constexpr std::size_t kRaftBytesInFlightMax = 16 << 20;  // and their bytes; the last message may go beyond
 inline constexpr std::size_t kRaftTailBytesMax = 4 << 20;       // applied entries of a group in memory, for followers
 inline constexpr std::size_t kRaftReadBytesMax = 4 << 20;       // entries read back from the log at once
-inline constexpr std::size_t kGroupMembersMax = 16;             // members of one Raft group, standbys among them
+inline constexpr std::size_t kGroupMembersMax = 64;             // members of one Raft group, standbys among them
 inline constexpr std::size_t kMemberAddressBytesMax = 255;      // of one of them
 
 // ---- fetching a shard's state from another node

@@ -77,6 +77,8 @@ class GroupKeeper {
   void reset();
 
  private:
+  std::optional<NodeId> heir_of(const GroupView& view, const std::vector<WantedMember>& wanted, std::uint64_t now_ms);
+
   struct Attempt {
     std::uint32_t tries = 0;
     std::uint64_t not_before_ms = 0;

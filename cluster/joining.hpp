@@ -1,13 +1,14 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
-#include <set>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
-#include "base/backoff.hpp"
 #include "base/random.hpp"
 #include "schema/meta.hpp"
 
@@ -36,12 +37,14 @@ class Joining {
   [[nodiscard]] const std::string& last_trouble() const { return trouble_; }
 
  private:
-  const std::vector<std::string> addresses_;
+  void go_on(std::string trouble);
+
+  std::vector<std::string> addresses_;
   Random random_;
-  std::vector<std::string> redirects_;  // to be asked before the others, in their order
-  std::size_t turn_ = 0;                // of addresses_
-  std::size_t hops_ = 0;                // redirects followed in a row
-  std::uint32_t rounds_ = 0;            // through all addresses, without success
+  std::deque<std::string> redirects_;  // to be asked before the others
+  std::size_t turn_ = 0;               // of addresses_
+  std::size_t hops_ = 0;               // redirects in a row
+  std::uint32_t rounds_ = 0;           // through all addresses, in vain
   std::string trouble_;
   std::optional<JoinAccepted> accepted_;
   std::optional<JoinRefused> refused_;
