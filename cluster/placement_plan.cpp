@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.hpp"
 #include "base/limits.hpp"
 
 namespace earshot::cluster {
@@ -38,7 +39,7 @@ class Plan {
   [[nodiscard]] Placement placement() const;
 
  private:
-  bool move(Node from, Node to);
+  void move_one(std::size_t most, std::size_t least);
   bool pass_leadership_from(Node node);
 
   [[nodiscard]] Node least_loaded(std::size_t shard) const;
@@ -92,31 +93,39 @@ void Plan::place() {
   }
 }
 
-// One replica after the other from whoever has most to whoever has least. There is always one to move: the former has
-// replicas of more shards.
+// One replica after the other from one of those that have most to one of those that have least. There is always one to
+// move: the former has replicas of more shards.
 void Plan::even_out() {
-  if (nodes_.empty()) return;
-  while (true) {
-    const auto [least, most] = std::ranges::minmax_element(loads_);
-    if (*most - *least <= 1) return;
-    if (!move(static_cast<Node>(most - loads_.begin()), static_cast<Node>(least - loads_.begin()))) return;
+  while (!nodes_.empty()) {
+    const auto [least, most] = std::ranges::minmax(loads_);
+    if (most - least <= 1) return;
+    move_one(most, least);
   }
 }
 
 // Rather one that is not there yet, which costs nothing, or that was there before; rather no leader.
-bool Plan::move(Node from, Node to) {
-  using Rank = std::tuple<bool, bool, bool, std::uint64_t>;
-  std::optional<std::pair<Rank, std::size_t>> best;
+void Plan::move_one(std::size_t most, std::size_t least) {
+  struct Move {
+    std::tuple<bool, bool, bool, std::uint64_t> rank;
+    std::size_t shard = 0;
+    Node from = 0;
+    Node to = 0;
+  };
+  std::optional<Move> best;
   for (std::size_t shard = 0; shard < rows_.size(); ++shard) {
     const Row& row = rows_[shard];
-    if (!has(row, from) || has(row, to)) continue;
-    const Rank rank{!has(kept_[shard], to), has(kept_[shard], from), row.front() == from, scatter(shard, to)};
-    if (!best || rank < best->first) best.emplace(rank, shard);
+    for (const Node from : row) {
+      if (loads_[from] != most) continue;
+      for (Node to = 0; to < nodes_.size(); ++to) {
+        if (loads_[to] != least || has(row, to)) continue;
+        const std::tuple rank{!has(kept_[shard], to), has(kept_[shard], from), row.front() == from, scatter(shard, to)};
+        if (!best || rank < best->rank) best = Move{rank, shard, from, to};
+      }
+    }
   }
-  if (!best) return false;
-  take(best->second, from);
-  put(best->second, to);
-  return true;
+  EARSHOT_INVARIANT(best, "who has more replicas has one of a shard that who has fewer has none of");
+  take(best->shard, best->from);
+  put(best->shard, best->to);
 }
 
 // An optimal semi-matching: no node can pass one shard's leadership, over any number of others, to a node that leads
