@@ -48,10 +48,14 @@
 //                                               from itself
 //                 JoinShards StopShard DigestShard
 //                                               from the node
-//   log writer    LogWrites                     from shards
+//   meta group    MetaCall                      from other threads, through MetaPort
+//                 FromPeer                      from other nodes, through ReplicaInbox
+//                 LogPersisted StateFlushed TimerFired StopShard
+//                                               as shards do
+//   log writer    LogWrites                     from shards and the meta group
 //                 GatherNow TimerFired          from itself
 //                 StopWriter                    from the node
-//   state writer  FlushOverlay                  from shards
+//   state writer  FlushOverlay                  from shards and the meta group
 //                 GatherNow TimerFired          from itself
 //                 StopWriter                    from the node
 //
@@ -59,6 +63,8 @@
 // of it, so that no vector is copied on the way: CAF copies only what is shared, and none of these is ever sent to two
 // receivers. No message crosses CAF's network, so none needs to be serialised ("unsafe" is CAF's word for that).
 namespace earshot::actors {
+
+class MetaGroup;
 
 // What a session takes, as one type: each of its many thousand actors keeps a table of the types that it takes.
 struct SessionMessage {
@@ -127,6 +133,11 @@ struct DigestShard {
   std::function<void(ShardId, Result<std::uint64_t>)> done;
 };
 
+// Do this with the meta group of the node, on its thread. A call that comes after its end is dropped.
+struct MetaCall {
+  std::function<void(MetaGroup&)> call;
+};
+
 // Refuse new requests, flush, and end.
 struct StopShard {};
 
@@ -176,6 +187,7 @@ CAF_ADD_TYPE_ID(earshot, (earshot::actors::FlushOverlay))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::StateFlushed))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::StopShard))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::DigestShard))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::MetaCall))
 
 CAF_END_TYPE_ID_BLOCK(earshot)
 
@@ -217,4 +229,5 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::StateFlushed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::JoinShards)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::StopShard)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::DigestShard)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::MetaCall)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::StopWriter)
