@@ -1,6 +1,5 @@
 #include "actors/meta_group.hpp"
 
-#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -10,6 +9,7 @@
 #include "actors/meta_proposals.hpp"
 #include "base/limits.hpp"
 #include "cluster/group_keeper.hpp"
+#include "cluster/group_view.hpp"
 #include "cluster/join_desk.hpp"
 #include "cluster/meta_plan.hpp"
 #include "storage/keys.hpp"
@@ -17,14 +17,11 @@
 namespace earshot::actors {
 namespace {
 
-using cluster::GroupStep;
 using cluster::Role;
 
-constexpr std::uint64_t kHeardMs = 3'000;          // a member that was heard within is there
-constexpr std::uint64_t kTryAgainMs = 1'000;       // what the leader proposes by itself, after it was refused
-constexpr std::uint64_t kTellAgainMs = 2'000;      // where this node is
-constexpr std::uint64_t kUnflushedMax = 256;       // entries without a change of the state, before the log is cut below
-constexpr std::uint64_t kFollowsEntriesMax = 256;  // a member that lags by no more follows
+constexpr std::uint64_t kTryAgainMs = 1'000;   // what the leader proposes by itself, after it was refused
+constexpr std::uint64_t kTellAgainMs = 2'000;  // where this node is
+constexpr std::uint64_t kUnflushedMax = 256;   // entries without a change of the state, before the log is cut below
 
 Error stopping() { return Error{ErrorCode::kUnavailable, "", "the node is shutting down"}; }
 Error not_leader() { return Error{ErrorCode::kUnavailable, "leader", "this node does not lead the meta group"}; }
@@ -107,17 +104,15 @@ class MetaGroupImpl final : public MetaGroup, private cluster::ReplicaHost {
   void tell_state();
   void lead(std::uint64_t now_ms);
   void propose_what_is_due(std::uint64_t now_ms);
-  [[nodiscard]] std::optional<MetaCommand> due_command();
+  [[nodiscard]] std::optional<MetaCommand> due_command(std::uint64_t now_ms);
   void keep_members(std::uint64_t now_ms);
-  Status do_step(const GroupStep& step, std::uint64_t now_ms);
   void fetch(std::uint64_t now_ms);
   void tell_own_addresses(std::uint64_t now_ms);
   void flush_if_due(std::uint64_t now_ms);
   void write_record(const MetaRecord& record);
   void set_timer();
 
-  [[nodiscard]] bool follows(NodeId node) const;
-  [[nodiscard]] bool is_heard(NodeId node, std::uint64_t now_ms) const;
+  [[nodiscard]] cluster::GroupView view(std::uint64_t now_ms) const;
   // The cluster knows this node, at other addresses than it has.
   [[nodiscard]] bool is_elsewhere() const;
 
@@ -332,15 +327,16 @@ void MetaGroupImpl::lead(std::uint64_t now_ms) {
   if (leads()) keep_members(now_ms);
 }
 
-std::optional<MetaCommand> MetaGroupImpl::due_command() {
+std::optional<MetaCommand> MetaGroupImpl::due_command(std::uint64_t now_ms) {
   if (!state().exists()) return options_.create ? std::optional<MetaCommand>(*options_.create) : std::nullopt;
   if (is_elsewhere()) return SetAddresses{self_, options_.addresses};
-  return planner_.next(state(), [this](NodeId node) { return follows(node); });
+  const cluster::GroupView group = view(now_ms);
+  return planner_.next(state(), [&group](NodeId node) { return cluster::follows(group, node); });
 }
 
 void MetaGroupImpl::propose_what_is_due(std::uint64_t now_ms) {
   if (own_pending_ || now_ms < own_at_ms_ || proposals_.is_full()) return;
-  auto command = due_command();
+  auto command = due_command(now_ms);
   own_at_ms_ = 0;
   if (!command) return;
   const auto index = submit(*command, now_ms);
@@ -356,48 +352,18 @@ void MetaGroupImpl::propose_what_is_due(std::uint64_t now_ms) {
   });
 }
 
-bool MetaGroupImpl::follows(NodeId node) const {
-  if (node == self_) return true;
-  const auto& members = replica_->members();
-  const bool is_member = std::ranges::find(members, node, &cluster::Member::node) != members.end();
-  return is_member && replica_->match_index(node).value + kFollowsEntriesMax >= replica_->last_index().value &&
-         is_heard(node, clock_.monotonic_ms());
-}
-
-bool MetaGroupImpl::is_heard(NodeId node, std::uint64_t now_ms) const {
-  const auto& members = replica_->members();
-  if (std::ranges::find(members, node, &cluster::Member::node) == members.end()) return host_.is_up(node);
-  const std::uint64_t heard_ms = replica_->heard_ms(node);
-  return heard_ms != 0 && now_ms - heard_ms <= kHeardMs;
+cluster::GroupView MetaGroupImpl::view(std::uint64_t now_ms) const {
+  return cluster::view_of(
+      *replica_, self_, [this](NodeId node) { return host_.is_up(node); }, now_ms);
 }
 
 void MetaGroupImpl::keep_members(std::uint64_t now_ms) {
   if (!state().exists()) return;
-  const auto& members = replica_->members();
-  const auto is_caught_up_now = [this](const cluster::Member& member) {
-    return replica_->catch_up(member.node) == cluster::CatchUp::kRunning;
-  };
-  cluster::GroupView view;
-  view.self = self_;
-  view.members = members;
-  view.is_changing = !replica_->members_committed() || std::ranges::any_of(members, is_caught_up_now);
-  view.last_index = replica_->last_index();
-  view.match_index = [this](NodeId node) { return replica_->match_index(node); };
-  view.is_heard = [this, now_ms](NodeId node) { return is_heard(node, now_ms); };
-  const auto step = keeper_.next(view, cluster::wanted_meta_members(state(), members, self_), now_ms);
+  const auto wanted = cluster::wanted_meta_members(state(), replica_->members(), self_);
+  const auto step = keeper_.next(view(now_ms), wanted, now_ms);
   if (!step) return;
-  if (auto done = do_step(*step, now_ms); !done)
+  if (auto done = cluster::do_step(*replica_, *step, now_ms); !done)
     spdlog::debug("the meta group's members stay as they are for now: {}", done.error().to_string());
-}
-
-Status MetaGroupImpl::do_step(const GroupStep& step, std::uint64_t now_ms) {
-  switch (step.kind) {
-    case GroupStep::Kind::kAdd: return replica_->add({step.node, cluster::member_address(step.node), false}, now_ms);
-    case GroupStep::Kind::kPromote: return replica_->promote(step.node, now_ms);
-    case GroupStep::Kind::kRemove: return replica_->remove(step.node, now_ms);
-    case GroupStep::Kind::kTransfer: return replica_->transfer(step.node, now_ms);
-  }
-  return {};
 }
 
 // ---- as one of the others
