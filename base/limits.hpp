@@ -79,8 +79,8 @@ inline constexpr std::size_t kOutboxRecordsMax = 1 << 20;  // undrained records 
 inline constexpr std::uint64_t kProducerIdleMsMax = 30ull * 24 * 3600 * 1000;  // a producer idle longer is forgotten
 inline constexpr std::size_t kClientOutboxMessagesMax = 1 << 20;               // unanswered messages a client keeps
 inline constexpr std::size_t kClientOutboxBytesMax = 256 << 20;  // their bodies, which it keeps in memory too
-inline constexpr std::size_t kClientCallsMax = 4096;                // calls of an application that wait for their answer
-inline constexpr std::uint64_t kConnectTimeoutMs = 5'000;           // for one address to take a connection
+inline constexpr std::size_t kClientCallsMax = 4096;             // calls of an application that wait for their answer
+inline constexpr std::uint64_t kConnectTimeoutMs = 5'000;        // for one address to take a connection
 inline constexpr std::size_t kClientDeliveriesMax = 16;          // batches of a server that a client has not taken in
 
 // ---- positions
