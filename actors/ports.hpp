@@ -57,6 +57,8 @@ class ClientPort {
   virtual void answered(CallId call, Result<Batch> batch) = 0;      // fetch, history
   virtual void answered(CallId call, Result<ManageAnswer> answer) = 0;
   virtual void deliver(Delivery delivery) = 0;
+  // Asks the client to log in elsewhere, and ends the session when the time is over; at once when it cannot be told.
+  virtual void go_away(GoAway request) = 0;
   virtual void closed(Error reason) = 0;  // the session has ended; nothing follows
 };
 

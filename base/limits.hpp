@@ -26,6 +26,8 @@ inline constexpr std::size_t kLostRangesMax = 1024;     // ranges of lost messag
 inline constexpr std::size_t kConnectionsMax = 50'000;  // client connections of one node
 inline constexpr std::size_t kCallsInFlightMax = 256;   // unanswered calls of one connection
 inline constexpr std::size_t kCallBytesInFlightMax = 16 << 20;  // request bytes of unanswered calls of one connection
+inline constexpr std::size_t kNodeAddressesMax = 64;            // addresses of nodes that a client is told at once
+inline constexpr std::size_t kAddressBytesMax = 261;            // a host's name (255), a colon and a port
 inline constexpr std::uint64_t kLoginTimeoutMs = 10'000;        // a connection that has not logged in by then is closed
 inline constexpr std::uint64_t kRequestTimeoutMs = 10'000;      // default deadline of a request inside the node
 

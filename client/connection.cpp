@@ -80,6 +80,15 @@ class Connection::ReceiverServer final : public schema::Receiver::Server {
     return kj::mv(pair.promise);
   }
 
+  kj::Promise<void> goAway(GoAwayContext context) override {
+    Connection* connection = *connection_;
+    if (connection == nullptr || connection->events_ == nullptr) return kj::READY_NOW;
+    Result<GoAway> request = wire::read(context.getParams());
+    if (!request) return KJ_EXCEPTION(FAILED, "malformed", request.error().to_string().c_str());
+    connection->events_->go_away(std::move(*request));
+    return kj::READY_NOW;
+  }
+
   kj::Promise<void> closed(ClosedContext context) override {
     Connection* connection = *connection_;
     if (connection != nullptr && connection->events_ != nullptr)

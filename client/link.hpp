@@ -19,8 +19,9 @@ class LinkEvents {
   virtual void acked(Status status) = 0;
   // `taken` is to be called when the batch is taken in: that is the flow control.
   virtual void delivered(Batch batch, std::function<void()> taken) = 0;
-  virtual void closed(Error reason) = 0;  // by the server
-  virtual void lost(Error reason) = 0;    // by the network, or a server that breaks the protocol
+  virtual void go_away(GoAway request) = 0;  // the node asks to log in elsewhere; the link goes on
+  virtual void closed(Error reason) = 0;     // by the server
+  virtual void lost(Error reason) = 0;       // by the network, or a server that breaks the protocol
 };
 
 // One connection to a node as the engine sees it, from connecting to its loss. Connection is the real one. An address

@@ -46,7 +46,7 @@ struct PlacesAnswered {
 };
 struct PlacesComplete {};  // the node knows where everybody is
 
-using ClientEvent = std::variant<LoggedIn, Answered, actors::Delivery, Closed, PlacesAnswered, PlacesComplete>;
+using ClientEvent = std::variant<LoggedIn, Answered, actors::Delivery, Closed, PlacesAnswered, PlacesComplete, GoAway>;
 
 // What a client speaks.
 enum class Protocol : std::uint8_t { kRpc, kResp };
@@ -126,6 +126,7 @@ class BridgePort final : public actors::ClientPort {
   void answered(actors::CallId call, Result<Batch> batch) override { answer(call, std::move(batch)); }
   void answered(actors::CallId call, Result<ManageAnswer> given) override { answer(call, std::move(given)); }
   void deliver(actors::Delivery delivery) override { bridge_->post(port_, std::move(delivery)); }
+  void go_away(GoAway request) override { bridge_->post(port_, std::move(request)); }
   void closed(Error reason) override { bridge_->post(port_, Closed{std::move(reason)}); }
 
  private:

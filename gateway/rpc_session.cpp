@@ -17,6 +17,11 @@ Error overloaded(std::string field, std::string detail) {
   return Error{ErrorCode::kOverloaded, std::move(field), std::move(detail), limits::kRetryAfterMs};
 }
 
+Error moved_on() {
+  return Error{ErrorCode::kUnavailable, "", "the node serves this session no longer: log in elsewhere",
+               limits::kRetryAfterMs};
+}
+
 kj::Exception to_exception(const Error& error) {
   return {kj::Exception::Type::FAILED, __FILE__, __LINE__, kj::heapString(error.to_string().c_str())};
 }
@@ -209,6 +214,20 @@ void RpcSession::handle_event(Closed event) {
   inbox_.reset();
   close(std::move(event.reason));
   close_connection();
+}
+
+// It is told, and has the rest of the time; who cannot be told logs in again, elsewhere when it knows where.
+void RpcSession::handle_event(GoAway event) {
+  if (state_ != State::kOpen) return;
+  if (!receiver_) return end(moved_on());
+  auto request = receiver_->goAwayRequest();
+  wire::write(event, request);
+  tasks_.add(request.send().ignoreResult().then([] {},
+                                                [this](kj::Exception&& why) {
+                                                  if (why.getType() == kj::Exception::Type::UNIMPLEMENTED)
+                                                    end(moved_on());
+                                                }));
+  tasks_.add(context_.timer.afterDelay(event.within_ms * kj::MILLISECONDS).then([this] { end(moved_on()); }));
 }
 
 void RpcSession::detach() {

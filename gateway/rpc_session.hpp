@@ -113,6 +113,7 @@ class RpcSession final : public kj::Refcounted, public EventTarget, private kj::
   void handle_event(LoggedIn event);
   void handle_event(Answered event);
   void handle_event(actors::Delivery delivery);
+  void handle_event(GoAway event);
   void handle_event(Closed event);
 
   // ---- rpc_session_places.cpp: the desk is asked without the session's actor

@@ -59,6 +59,7 @@ struct Welcome {
   limits @9 :Limits;
   node @10 :UInt64;
   role @11 :Role;
+  addresses @12 :List(Text);    # of the cluster's nodes, for clients: to be tried when those it has fail; host:port
 }
 
 enum Role {                     # what a token lets its holder do
@@ -229,6 +230,11 @@ interface Receiver {
 
   closed @1 (reason :Errors.Error) -> ();
   # The session is over; the connection closes after it.
+
+  goAway @2 (addresses :List(Text), withinMs :UInt32) -> ();
+  # The node asks the client to log in elsewhere: at one of these addresses (host:port; none: any other that it knows).
+  # The session goes on, and ends as unavailable when withinMs has passed. A client that cannot be told, because it
+  # has no Receiver or does not know this call, finds its session ended at once; nothing is lost by either.
 }
 
 struct Batch {

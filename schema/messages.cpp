@@ -14,6 +14,11 @@ Result<std::uint16_t> common_protocol(std::uint16_t peer_min, std::uint16_t peer
               "the peer speaks " + range(peer_min, peer_max) + ", this side " + range(kProtocolMin, kProtocolMax));
 }
 
+bool is_address(std::string_view text) {
+  return !text.empty() && text.size() <= limits::kAddressBytesMax &&
+         std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~'; });
+}
+
 std::string_view name_of(DeliveryMode mode) {
   switch (mode) {
     case DeliveryMode::kOrdered: return "ordered";

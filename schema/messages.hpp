@@ -32,6 +32,9 @@ std::string_view name_of(FetchCause cause);
 std::string_view name_of(LostReason reason);
 std::string_view name_of(Role role);
 
+// Whether the text can be a node's address for clients, host:port: 1 to kAddressBytesMax visible ASCII characters.
+bool is_address(std::string_view text);
+
 // Whom a token proves its holder to be.
 struct Identity {
   UserId user;
@@ -169,7 +172,15 @@ struct Welcome {
   ServerLimits limits;
   NodeId node;
   Role role = Role::kUser;
+  std::vector<std::string> addresses = {};  // of the cluster's nodes, for clients; at most kNodeAddressesMax
   bool operator==(const Welcome&) const = default;
+};
+
+// The node asks a client to log in elsewhere, and ends the session itself when the time is over.
+struct GoAway {
+  std::vector<std::string> addresses;  // of nodes that take it, at most kNodeAddressesMax; empty: any other it knows
+  std::uint32_t within_ms = 0;
+  bool operator==(const GoAway&) const = default;
 };
 
 struct SubscribeRequest {

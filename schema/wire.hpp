@@ -61,6 +61,10 @@ Result<LoginRequest> read(schema::LoginRequest::Reader from);
 void write(const Welcome& from, schema::Welcome::Builder to);
 Result<Welcome> read(schema::Welcome::Reader from);
 
+// Addresses only help: what breaks a rule, or is beyond node_addresses_max, is left out.
+void write(const GoAway& from, schema::Receiver::GoAwayParams::Builder to);
+Result<GoAway> read(schema::Receiver::GoAwayParams::Reader from);
+
 // ---- the session's calls: parameters
 
 // The receiver is the caller's to set and to take.

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/limits.hpp"
 #include "schema/fields.hpp"
 #include "schema/flat.hpp"
@@ -33,6 +35,23 @@ ServerLimits read(schema::Limits::Reader from, Fields& fields) {
   limits.calls_in_flight_max = limit(from.getCallsInFlightMax(), "limits.callsInFlightMax");
   limits.call_bytes_in_flight_max = limit(from.getCallBytesInFlightMax(), "limits.callBytesInFlightMax");
   return limits;
+}
+
+void write(const std::vector<std::string>& from, capnp::List<capnp::Text>::Builder to) {
+  for (capnp::uint i = 0; i < to.size(); ++i) to.set(i, flat::text(from[i]));
+}
+
+capnp::uint count_of(const std::vector<std::string>& addresses) {
+  return static_cast<capnp::uint>(std::min(addresses.size(), limits::kNodeAddressesMax));
+}
+
+std::vector<std::string> read_addresses(capnp::List<capnp::Text>::Reader from) {
+  std::vector<std::string> addresses;
+  for (capnp::uint i = 0; i < from.size() && i < limits::kNodeAddressesMax; ++i) {
+    const capnp::Text::Reader text = from[i];
+    if (is_address({text.begin(), text.size()})) addresses.emplace_back(text.begin(), text.size());
+  }
+  return addresses;
 }
 
 std::uint32_t read_count(std::uint32_t count, Fields& fields) {
@@ -94,6 +113,7 @@ void write(const Welcome& from, schema::Welcome::Builder to) {
   write(from.limits, to.initLimits());
   to.setNode(from.node.value);
   to.setRole(static_cast<schema::Role>(from.role));
+  if (!from.addresses.empty()) write(from.addresses, to.initAddresses(count_of(from.addresses)));
 }
 
 Result<Welcome> read(schema::Welcome::Reader from) {
@@ -117,7 +137,19 @@ Result<Welcome> read(schema::Welcome::Reader from) {
     // It only tells what is worth asking for: the server decides. A newer role may do what a user may.
     const auto role = static_cast<Role>(from.getRole());
     welcome.role = role <= Role::kOperator ? role : Role::kUser;
+    welcome.addresses = read_addresses(from.getAddresses());
     return fields.finish(std::move(welcome));
+  });
+}
+
+void write(const GoAway& from, schema::Receiver::GoAwayParams::Builder to) {
+  write(from.addresses, to.initAddresses(count_of(from.addresses)));
+  to.setWithinMs(from.within_ms);
+}
+
+Result<GoAway> read(schema::Receiver::GoAwayParams::Reader from) {
+  return guarded("goAway", [&]() -> Result<GoAway> {
+    return GoAway{read_addresses(from.getAddresses()), from.getWithinMs()};
   });
 }
 

@@ -52,6 +52,7 @@ class Reader final : public actors::ClientPort, public std::enable_shared_from_t
   void answered(actors::CallId, Result<ManageAnswer>) override {}
   void answered(actors::CallId, Result<Sequence>) override {}
   void deliver(actors::Delivery) override {}
+  void go_away(GoAway) override {}
   void closed(Error reason) override { end("closed: " + reason.to_string()); }
 
  private:

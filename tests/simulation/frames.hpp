@@ -37,6 +37,7 @@ enum class FrameKind : std::uint8_t {
   kBatch,
   kManaged,
   kDelivery,
+  kGoAway,
   kRefused,  // a call that broke a limit as a whole: an RPC exception
   kClosed,
 };

@@ -212,6 +212,16 @@ void ServerEnd::deliver(actors::Delivery delivery) {
   to_client(write_delivery(delivery));
 }
 
+void ServerEnd::go_away(GoAway request) {
+  const Error over{ErrorCode::kUnavailable, "", "the node serves this session no longer: log in elsewhere",
+                   limits::kRetryAfterMs};
+  if (!subscribed_) return end(over);
+  world_.after(request.within_ms, [weak = weak_from_this(), over] {
+    if (const auto self = weak.lock(); self && self->inbox_) self->end(over);
+  });
+  to_client(write_frame<schema::Receiver::GoAwayParams>(FrameKind::kGoAway, 0, request));
+}
+
 void ServerEnd::closed(Error reason) {
   inbox_.reset();
   for (const auto& [call, pending] : std::exchange(pending_, {})) answer_with_error(pending, reason);

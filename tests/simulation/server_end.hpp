@@ -38,6 +38,7 @@ class ServerEnd final : public actors::ClientPort, public std::enable_shared_fro
   void answered(actors::CallId call, Result<Batch> batch) override;
   void answered(actors::CallId call, Result<ManageAnswer> answer) override;
   void deliver(actors::Delivery delivery) override;
+  void go_away(GoAway request) override;
   void closed(Error reason) override;
 
  private:

@@ -135,6 +135,8 @@ void SimLink::lost(const std::string& why) {
 void SimLink::handle(const Frame& frame) {
   if (events_ == nullptr) return;
   if (frame.kind == FrameKind::kDelivery) return delivered(frame);
+  if (frame.kind == FrameKind::kGoAway)
+    return events_->go_away(read_frame<schema::Receiver::GoAwayParams>(frame).value());
   if (frame.kind == FrameKind::kClosed)
     return events_->closed(with_body<schema::Error>(frame, [](auto root) { return wire::read(root); }));
   const auto node = calls_.extract(frame.number);

@@ -56,6 +56,7 @@ struct FakeClient final : ClientPort {
   void answered(CallId call, Result<Batch> batch) override { batches.emplace_back(call, std::move(batch)); }
   void answered(CallId call, Result<ManageAnswer> answer) override { manages.emplace_back(call, std::move(answer)); }
   void deliver(Delivery delivery) override { deliveries.push_back(std::move(delivery)); }
+  void go_away(GoAway request) override { goings.push_back(std::move(request)); }
   void closed(Error reason) override { closings.push_back(std::move(reason)); }
 
   std::vector<Result<Welcome>> welcomes;
@@ -65,6 +66,7 @@ struct FakeClient final : ClientPort {
   std::vector<std::pair<CallId, Result<Batch>>> batches;
   std::vector<std::pair<CallId, Result<ManageAnswer>>> manages;
   std::vector<Delivery> deliveries;
+  std::vector<GoAway> goings;
   std::vector<Error> closings;
 };
 

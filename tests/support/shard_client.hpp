@@ -41,6 +41,7 @@ class RecordingClient final : public actors::ClientPort {
   void deliver(actors::Delivery delivery) override {
     change([&] { deliveries.push_back(std::move(delivery)); });
   }
+  void go_away(GoAway) override {}
   void closed(Error reason) override {
     change([&] { closed_with = std::move(reason); });
   }

@@ -21,6 +21,8 @@ class TestReceiver final : public schema::Receiver::Server {
     bool hold = false;   // deliver does not return by itself
     bool fail = false;   // deliver throws
     bool never = false;  // closed does not return
+    std::vector<GoAway> goings;
+    bool is_old = false;  // it does not know goAway
   };
   explicit TestReceiver(State& state) : state_(state) {}
 
@@ -36,6 +38,11 @@ class TestReceiver final : public schema::Receiver::Server {
   kj::Promise<void> closed(ClosedContext context) override {
     state_.closed.push_back(wire::read(context.getParams().getReason()));
     if (state_.never) return kj::NEVER_DONE;
+    return kj::READY_NOW;
+  }
+  kj::Promise<void> goAway(GoAwayContext context) override {
+    if (state_.is_old) return Server::goAway(context);
+    state_.goings.push_back(wire::read(context.getParams()).value());
     return kj::READY_NOW;
   }
 
@@ -192,6 +199,44 @@ TEST_F(DeliveryTest, AClientThatDoesNotAnswerTheFarewellIsClosedAllTheSame) {
   session_->client->closed(Error{ErrorCode::kUnavailable, "", "shutting down"});
   EXPECT_TRUE(client.wait_until_closed());
   EXPECT_EQ(receiver_.closed.size(), 1u);
+}
+
+TEST_F(DeliveryTest, AClientThatIsAskedToGoHasTheTimeAndIsEndedAfterIt) {
+  TestClient& client = subscribe();
+  session_->client->go_away({{"b:7400"}, 300});
+  run_until([&] { return !receiver_.goings.empty(); });
+  EXPECT_EQ(receiver_.goings[0], (GoAway{{"b:7400"}, 300}));
+  session_->client->deliver(delivery(1));
+  run_until([&] { return receiver_.batches.size() == 1; });
+  EXPECT_EQ(session_->next<actors::ClientDelivered>().number, 1u) << "until then everything goes on";
+  EXPECT_TRUE(client.wait_until_closed());
+  ASSERT_EQ(receiver_.closed.size(), 1u);
+  EXPECT_EQ(receiver_.closed[0].code, ErrorCode::kUnavailable);
+  EXPECT_TRUE(session_->next<actors::ClientGone>().by_node);
+}
+
+TEST_F(DeliveryTest, AClientThatDoesNotKnowHowToGoAwayIsEndedAtOnce) {
+  receiver_.is_old = true;
+  TestClient& client = subscribe();
+  session_->client->go_away({{"b:7400"}, 3'600'000});
+  EXPECT_TRUE(client.wait_until_closed());
+  EXPECT_EQ(receiver_.closed.at(0).code, ErrorCode::kUnavailable);
+  EXPECT_TRUE(session_->next<actors::ClientGone>().by_node);
+}
+
+TEST_F(DeliveryTest, AClientWithoutAReceiverCannotBeAskedToGoAndIsEndedWithItsMessagesHeld) {
+  start();
+  client_ = std::make_unique<TestClient>(io_, gateway_->port());
+  client_->login("alice");
+  session_ = broker_->session();
+  auto sent = tests::send_request(client_->session(), {tests::message_to("bob", 1)}).send();
+  client_->flush();
+  session_->next<actors::ClientSend>();
+  session_->client->go_away({{"b:7400"}, 3'600'000});
+  const auto answers = tests::answers_of(sent.wait(io_.waitScope));
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_EQ(std::get<SendAnswer::Held>(answers[0].value).error.code, ErrorCode::kUnavailable);
+  EXPECT_TRUE(client_->wait_until_closed());
 }
 
 TEST_F(DeliveryTest, ASecondSubscriptionIsRefusedAndTheFirstGoesOn) {

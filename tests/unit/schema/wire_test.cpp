@@ -224,7 +224,7 @@ LoginRequest login_request() {
 Welcome welcome() {
   Welcome welcome;
   welcome.user = UserId::trusted("alice"), welcome.shard_count = 64, welcome.node = NodeId(1);
-  welcome.role = Role::kService;
+  welcome.role = Role::kService, welcome.addresses = {"a.example:7400", "[::1]:7400"};
   welcome.login = {ProducerId(3), true, Epoch(2), Sequence(5), Sequence(4), Sequence(9)};
   return welcome;
 }
@@ -272,6 +272,30 @@ TEST(WireWelcome, NamesTheFieldAtFault) {
   EXPECT_EQ(role.value().role, Role::kUser) << "it only tells what is worth asking for";
   const auto newer = through<schema::Welcome>(welcome(), [](auto w) { w.setProtocol(kProtocolMax + 1); });
   EXPECT_EQ(refused(newer, ErrorCode::kUnsupportedVersion), "protocol");
+}
+
+TEST(WireWelcome, AddressesThatCannotBeOnesOrAreTooManyAreLeftOut) {
+  const std::string longest(limits::kAddressBytesMax, 'a');
+  Welcome from = welcome();
+  GoAway away{{}, 250};
+  for (const std::string& text : {std::string("a:7400"), std::string(), std::string("a\n:7400"), std::string("ä:1"),
+                                  std::string("a b:1"), longest, longest + "a"})
+    from.addresses.push_back(text), away.addresses.push_back(text);
+  const std::vector<std::string> good{"a:7400", longest};
+  EXPECT_EQ(through<schema::Welcome>(from).value().addresses, good);
+  EXPECT_EQ(through<schema::Receiver::GoAwayParams>(away).value(), (GoAway{good, 250}));
+
+  const auto many = [](std::size_t count) {
+    return [count](auto root) {
+      auto list = root.initAddresses(static_cast<capnp::uint>(count));
+      for (capnp::uint i = 0; i < list.size(); ++i) list.set(i, "a:1");
+    };
+  };
+  for (const std::size_t count : {limits::kNodeAddressesMax, limits::kNodeAddressesMax + 1}) {
+    EXPECT_EQ(through<schema::Welcome>(welcome(), many(count)).value().addresses.size(), limits::kNodeAddressesMax);
+    EXPECT_EQ(through<schema::Receiver::GoAwayParams>(away, many(count)).value().addresses.size(),
+              limits::kNodeAddressesMax);
+  }
 }
 
 // ---- the session's calls
