@@ -260,10 +260,6 @@ void Engine::open_session() {
 
 // ---- endings
 
-void Engine::go_away(GoAway /*request*/) {
-  lost(Error{ErrorCode::kUnavailable, "", "the node asks to log in elsewhere", 0, 0});
-}
-
 void Engine::closed(Error reason) {
   if (state_ == State::kStopped) return;
   const bool is_refused = reason.code == ErrorCode::kUnauthenticated || reason.code == ErrorCode::kPermissionDenied;

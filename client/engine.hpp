@@ -73,7 +73,6 @@ class Engine final : public std::enable_shared_from_this<Engine>, private LinkEv
 
   // ---- engine.cpp: the life of connections
   void logged_in(Result<Welcome> welcome) override;
-  void go_away(GoAway request) override;
   void closed(Error reason) override;
   void lost(Error reason) override;
   void connect();

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
@@ -10,6 +11,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <kj/debug.h>
 
 #include "client/tls.hpp"
 
@@ -76,7 +78,10 @@ class TestNetwork final : public kj::Network {
     kj::Promise<kj::Own<kj::AsyncIoStream>> connect() override {
       network_.tried.push_back(text_);
       switch (network_.hosts_.at(text_)) {
-        case Host::kTakes: return kj::mv(kj::newTwoWayPipe().ends[0]);
+        case Host::kTakes: {
+          auto pipe = kj::newTwoWayPipe();
+          return kj::mv(pipe.ends[0]);
+        }
         case Host::kRefuses: return KJ_EXCEPTION(DISCONNECTED, "connect(): Connection refused");
         case Host::kSilent: break;
       }
@@ -110,8 +115,14 @@ class ConnectorTest : public testing::Test {
   }
 
   TestLoop loop_;
-  kj::EventLoop event_loop_;
-  kj::WaitScope scope_{event_loop_};
+
+ private:
+  // Behind pointers, since their destructors may throw and a test's may not.
+  const std::unique_ptr<kj::EventLoop> event_loop_ = std::make_unique<kj::EventLoop>();
+  const std::unique_ptr<kj::WaitScope> owned_scope_ = std::make_unique<kj::WaitScope>(*event_loop_);
+
+ protected:
+  kj::WaitScope& scope_ = *owned_scope_;
 };
 
 TEST_F(ConnectorTest, HostsOfANameAreTriedInTurnUntilOneTakesTheConnection) {
