@@ -114,6 +114,12 @@ Status check_config(const NodeConfig& config) {
         ErrorCode::kInvalidArgument, smaller_key,
         "is " + std::to_string(smaller) + ", must not exceed " + larger_key + " (" + std::to_string(larger) + ")");
   };
+  if (config.bootstrap && !config.join.empty())
+    return fail(ErrorCode::kInvalidArgument, "join", "a node begins a cluster (bootstrap) or joins one, not both");
+  if (config.heartbeat_ms > config.election_timeout_ms / 3)
+    return fail(ErrorCode::kInvalidArgument, "heartbeat_ms",
+                "is " + std::to_string(config.heartbeat_ms) + ", must be at most a third of election_timeout_ms (" +
+                    std::to_string(config.election_timeout_ms) + ")");
   if (auto fits =
           at_most(config.retransmit_first_ms, "retransmit_first_ms", config.retransmit_max_ms, "retransmit_max_ms");
       !fits)

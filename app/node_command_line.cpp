@@ -57,13 +57,14 @@ NodeCommandLine read_node_command_line(std::vector<std::string> arguments) {
   const NodeConfig defaults;
   std::map<std::string_view, std::string> given;
   for (const Setting& setting : settings()) {
-    app.add_option(flag_of(setting), given[setting.key], std::string(setting.help))
-        ->type_name(is_number(setting) ? "NUMBER"
-                    : is_flag(setting) ? "true|false"
-                                       : "TEXT")
-        ->default_str(value_of(defaults, setting))
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
-        ->group("Settings");
+    auto* option = app.add_option(flag_of(setting), given[setting.key], std::string(setting.help))
+                       ->type_name(is_number(setting) ? "NUMBER"
+                                   : is_flag(setting) ? "true|false"
+                                                      : "TEXT")
+                       ->default_str(value_of(defaults, setting))
+                       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
+                       ->group("Settings");
+    if (is_flag(setting)) option->expected(0, 1);  // --bootstrap alone is --bootstrap true
   }
   std::ranges::reverse(arguments);  // as CLI11 takes them
   try {
@@ -84,7 +85,8 @@ NodeCommandLine read_node_command_line(std::vector<std::string> arguments) {
     const Setting& setting = *find_setting(key);
     const std::string flag = flag_of(setting);
     if (app.get_option(flag.substr(0, flag.find(',')))->count() == 0) continue;
-    if (auto done = set(config, setting, std::string_view(text)); !done) return refuse(done.error());
+    const std::string_view value = is_flag(setting) && text.empty() ? std::string_view("true") : text;
+    if (auto done = set(config, setting, value); !done) return refuse(done.error());
   }
   if (auto fits = check_config(config); !fits) return refuse(fits.error());
   if (print) return {std::nullopt, NodeExit::kDone, to_toml(config), ""};

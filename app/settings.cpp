@@ -53,12 +53,27 @@ const std::array kSettings{
             "Addresses and prefixes, with commas between, that failed logins do not slow down: those of a proxy that "
             "all clients come through. Empty: none.",
             TextRule{&NodeConfig::login_throttle_exempt, {}, true}},
+    Setting{"bootstrap",
+            "Begins a cluster, with this node as its first; the same command starts it again later. A node without "
+            "this and join is a broker of its own, or goes on in the cluster that it is in.",
+            FlagRule{&NodeConfig::bootstrap}},
+    Setting{"join", "Joins the cluster of these nodes: host:port of their peer ports, with commas between.",
+            TextRule{&NodeConfig::join, {}, true}},
+    Setting{"replicas", "Nodes that keep a copy of each shard, in a cluster that begins with this node.",
+            NumberRule{&NodeConfig::replicas, 1, limits::kReplicasMax}},
     Setting{"peer_address",
             "The address that other nodes of the cluster connect to: IPv4 or IPv6. Empty: they cannot; this node only "
             "connects to them.",
             TextRule{&NodeConfig::peer_address, {}, true}},
     Setting{"peer_port", "The port that other nodes connect to; 0 picks a free one.",
             NumberRule{&NodeConfig::peer_port, 0, 65'535}},
+    Setting{"peer_advertise",
+            "Where other nodes find this one, if not at peer_address and peer_port: host:port, with commas between.",
+            TextRule{&NodeConfig::peer_advertise, {}, true}},
+    Setting{"client_advertise",
+            "Where clients of other nodes find this one, if not at client_address and client_port: host:port, with "
+            "commas between.",
+            TextRule{&NodeConfig::client_advertise, {}, true}},
     Setting{"peer_tls_certificate",
             "PEM file with the certificate that this node shows to other nodes; earshot cert makes it. Empty: no TLS "
             "between nodes; then on loopback addresses only.",
@@ -67,6 +82,12 @@ const std::array kSettings{
             TextRule{&NodeConfig::peer_tls_key, {}, true}},
     Setting{"peer_tls_ca", "PEM file with the cluster's authority, which vouches for the certificates of all nodes.",
             TextRule{&NodeConfig::peer_tls_ca, {}, true}},
+    Setting{"election_timeout_ms",
+            "A shard whose leader is silent for so long elects another one. Smaller: shorter pauses, and more of them "
+            "when machines are slow.",
+            NumberRule{&NodeConfig::election_timeout_ms, limits::kElectionTimeoutMsMin, limits::kElectionTimeoutMsMax}},
+    Setting{"heartbeat_ms", "A leader says so often that it is there; a third of election_timeout_ms or less.",
+            NumberRule{&NodeConfig::heartbeat_ms, limits::kHeartbeatMsMin, limits::kElectionTimeoutMsMax / 3}},
     Setting{"shard_count", "Shards of the data, fixed when the data directory is made.",
             NumberRule{&NodeConfig::shard_count, 1, limits::kShardsMax}},
     Setting{"gateway_threads", "Threads that speak with clients.",

@@ -31,13 +31,20 @@ struct NodeConfig {
   std::string jwt_issuer;    // "": any
   bool jwt_require_expiry = true;
   std::uint32_t jwt_leeway_s = limits::kJwtLeewaySDefault;
-  std::string login_throttle_exempt;                   // origins whose failed logins slow nobody down; "": none
-  std::string peer_address = "127.0.0.1";              // where other nodes connect to; "": they cannot
-  std::uint16_t peer_port = 7401;                      // 0: pick a free port
-  std::string peer_tls_certificate;                    // PEM files: the certificate that other nodes are shown …
-  std::string peer_tls_key;                            // … its key …
-  std::string peer_tls_ca;                             // … and whom theirs are vouched for by; all, or none: no TLS
-  std::uint16_t shard_count = limits::kShardsDefault;  // fixed when the data directory is created
+  std::string login_throttle_exempt;                  // origins whose failed logins slow nobody down; "": none
+  bool bootstrap = false;                             // begins a cluster, as its first node
+  std::string join;                                   // "host:port" of nodes of the cluster to join, with commas
+  std::uint32_t replicas = limits::kReplicasDefault;  // of each shard; of a cluster that begins
+  std::string peer_address = "127.0.0.1";             // where other nodes connect to; "": they cannot
+  std::uint16_t peer_port = 7401;                     // 0: pick a free port
+  std::string peer_advertise;                         // "host:port" that others are told of instead, with commas …
+  std::string client_advertise;                       // … and that clients of other nodes are
+  std::string peer_tls_certificate;                   // PEM files: the certificate that other nodes are shown …
+  std::string peer_tls_key;                           // … its key …
+  std::string peer_tls_ca;                            // … and whom theirs are vouched for by; all, or none: no TLS
+  std::uint32_t election_timeout_ms = limits::kElectionTimeoutMs;  // a leader that is silent for so long is replaced
+  std::uint32_t heartbeat_ms = limits::kHeartbeatMs;               // a leader is never silent for longer
+  std::uint16_t shard_count = limits::kShardsDefault;              // fixed when the data directory is created
   std::uint32_t gateway_threads = 1;
   std::uint64_t connections_max = limits::kConnectionsMax;
   std::uint32_t scheduler_threads = 0;  // 0: one per core

@@ -149,6 +149,9 @@ inline constexpr std::uint64_t kVerifySilenceMsMax = 20'000;  // no record in so
 inline constexpr std::uint32_t kElectionTimeoutMs =
     500;                                            // see docs/decisions: libraft waits for the slower of two timers
 inline constexpr std::uint32_t kHeartbeatMs = 150;  //
+inline constexpr std::uint32_t kElectionTimeoutMsMin = 30;      // settings that are taken …
+inline constexpr std::uint32_t kElectionTimeoutMsMax = 60'000;  //
+inline constexpr std::uint32_t kHeartbeatMsMin = 10;            // …
 inline constexpr std::uint32_t kInstallTimeoutMs = 600'000;     // a snapshot install that makes no progress is given up
 inline constexpr std::uint32_t kRaftEntriesInFlightMax = 256;   // optimistic appends to one peer
 inline constexpr std::size_t kRaftBytesInFlightMax = 16 << 20;  // and their bytes; the last message may go beyond
@@ -190,12 +193,11 @@ inline constexpr std::size_t kPeerRequestsMax = 16;            // such questions
 inline constexpr std::uint64_t kPeerRequestMs = 30'000;        // one that is not answered by then fails
 
 // ---- the nodes of a cluster
-inline constexpr std::size_t kClusterNodesMax = 64;   // all of them follow the meta group, where each is a member
-inline constexpr std::size_t kMetaVotersMax = 5;      // of them vote there: two may fail, and more would slow it down
-inline constexpr std::size_t kReplicasDefault = 3;    // of each shard: one may fail
-inline constexpr std::size_t kReplicasMax = 5;        // … or two
-inline constexpr std::size_t kNodeAddressesMax = 4;   // of one node for peers, and as many for clients
-inline constexpr std::size_t kAddressBytesMax = 260;  // "host:port": a host name has at most 253 bytes
+inline constexpr std::size_t kClusterNodesMax = 64;     // all of them follow the meta group, where each is a member
+inline constexpr std::size_t kMetaVotersMax = 5;        // of them vote there: two may fail, and more would slow it down
+inline constexpr std::size_t kReplicasDefault = 3;      // of each shard: one may fail
+inline constexpr std::size_t kReplicasMax = 5;          // … or two
+inline constexpr std::size_t kAddressesPerNodeMax = 4;  // of one node for peers, and as many for clients
 
 // ---- settings of a node
 inline constexpr std::uint32_t kSchedulerThreadsMax = 1024;      // threads that sessions and shards run on

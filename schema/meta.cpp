@@ -170,7 +170,7 @@ void write(const MetaStateAnswer& from, schema::ClusterMessage::Builder message)
 
 std::vector<std::string> read_addresses(Fields& fields, Texts::Reader from, std::string_view field) {
   std::vector<std::string> addresses;
-  if (!fields.fits(from.size(), limits::kNodeAddressesMax, field, "addresses")) return addresses;
+  if (!fields.fits(from.size(), limits::kAddressesPerNodeMax, field, "addresses")) return addresses;
   for (const auto text : from) addresses.push_back(fields.text(text, limits::kAddressBytesMax, field));
   return addresses;
 }
@@ -319,7 +319,7 @@ std::string encode_as(std::size_t words, const auto& value) {
 
 Status check_texts(const std::vector<std::string>& addresses, std::string_view field) {
   Fields fields(Source::kWire);
-  fields.at_most(addresses.size(), limits::kNodeAddressesMax, field);
+  fields.at_most(addresses.size(), limits::kAddressesPerNodeMax, field);
   for (const std::string& address : addresses) {
     fields.fits(address.size(), limits::kAddressBytesMax, field, "bytes");
     const bool is_printable = std::ranges::all_of(address, [](char c) { return c > ' ' && c < '\x7f'; });

@@ -232,7 +232,7 @@ TEST_F(MetaGroupTest, ACommandThatIsRefusedIsAnsweredWithTheReason) {
 
 TEST_F(MetaGroupTest, ACommandThatNobodyCouldReadDoesNotGetIntoTheLog) {
   make(1);
-  const NodeAddresses many{std::vector<std::string>(limits::kNodeAddressesMax + 1, "h:1"), {}};
+  const NodeAddresses many{std::vector<std::string>(limits::kAddressesPerNodeMax + 1, "h:1"), {}};
   const auto outcome = propose(1, SetAddresses{NodeId(1), many});
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().field, "peers");

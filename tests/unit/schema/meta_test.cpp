@@ -27,7 +27,7 @@ class MetaValues {
   std::uint64_t number() { return random.chance(0.1) ? UINT64_MAX : random.next() >> random.below(64); }
   std::uint64_t positive() { return std::max<std::uint64_t>(number(), 1); }
   std::vector<std::string> list() {
-    std::vector<std::string> addresses(random.below(limits::kNodeAddressesMax + 1));
+    std::vector<std::string> addresses(random.below(limits::kAddressesPerNodeMax + 1));
     for (std::string& address : addresses)
       address = std::string(random.chance(0.1) ? limits::kAddressBytesMax : random.below(30), 'h');
     return addresses;
@@ -182,7 +182,7 @@ TEST(Meta, MoreThanALimitIsRefusedByItsField) {
   std::swap(state.nodes[0], state.nodes[1]);
   EXPECT_EQ(field_of(decode_meta_record(encode(MetaRecord{{}, {}, state}))), "nodes") << "in disorder";
 
-  const std::vector<std::string> many(limits::kNodeAddressesMax + 1, "h:1");
+  const std::vector<std::string> many(limits::kAddressesPerNodeMax + 1, "h:1");
   EXPECT_EQ(field_of(decode_join_request(encode(JoinRequest{1, 1, "", {}, {many, {}}}))), "peers");
   EXPECT_EQ(field_of(decode_join_request(encode(JoinRequest{1, 1, "", {}, {{}, many}}))), "clients");
   EXPECT_EQ(field_of(decode_join_answer(encode(JoinAnswer(JoinRedirect{many})))), "redirect");
@@ -193,7 +193,7 @@ TEST(Meta, MoreThanALimitIsRefusedByItsField) {
 
 // Between nodes a question of a joiner and its answer are no larger than this.
 TEST(Meta, TheLargestAnswerToAJoinerFitsAPeersRequest) {
-  const std::vector<std::string> peers(limits::kNodeAddressesMax, std::string(limits::kAddressBytesMax, 'h'));
+  const std::vector<std::string> peers(limits::kAddressesPerNodeMax, std::string(limits::kAddressBytesMax, 'h'));
   const JoinAccepted accepted{1, NodeId(1), 64, std::vector(kJoinNodesMax, JoinNode{NodeId(1), peers})};
   EXPECT_LE(encode(JoinAnswer(accepted)).size(), std::size_t{64} << 10);
   EXPECT_LE(encode(JoinRequest{1, 1, "earshotd 1.2.3", {}, {peers, peers}}).size(), std::size_t{64} << 10);
@@ -201,7 +201,7 @@ TEST(Meta, TheLargestAnswerToAJoinerFitsAPeersRequest) {
 
 TEST(Meta, TheLargestStateFitsALogEntryWithRoom) {
   MetaState state;
-  const std::vector<std::string> most(limits::kNodeAddressesMax, std::string(limits::kAddressBytesMax, 'h'));
+  const std::vector<std::string> most(limits::kAddressesPerNodeMax, std::string(limits::kAddressBytesMax, 'h'));
   state.shard_count = limits::kShardsMax;
   state.placement.assign(limits::kShardsMax, std::vector(limits::kReplicasMax, NodeId(1)));
   for (std::uint64_t id = 1; id <= limits::kClusterNodesMax; ++id)

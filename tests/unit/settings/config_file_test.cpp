@@ -83,6 +83,14 @@ TEST(ConfigFile, TheRulesBetweenSettingsHold) {
   config = {};
   config.overlay_flush_bytes = config.overlay_bytes_max + 1;
   EXPECT_EQ(check_config(config).error().field, "overlay_flush_bytes");
+  config = {};
+  config.heartbeat_ms = config.election_timeout_ms / 3 + 1;
+  EXPECT_EQ(check_config(config).error().field, "heartbeat_ms");
+  config = {};
+  config.bootstrap = true;
+  EXPECT_TRUE(check_config(config));
+  config.join = "127.0.0.1:7401";
+  EXPECT_EQ(check_config(config).error().field, "join");
 }
 
 // A setting of security without effect would be a trap.

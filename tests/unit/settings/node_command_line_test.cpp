@@ -44,6 +44,12 @@ TEST(NodeCommandLine, EverySettingHasAFlag) {
   }
 }
 
+TEST(NodeCommandLine, AFlagAloneIsOn) {
+  EXPECT_TRUE(read_node_command_line({"--bootstrap"}).config.value().bootstrap);
+  EXPECT_TRUE(read_node_command_line({"--bootstrap", "--log-level", "warn"}).config.value().bootstrap);
+  EXPECT_FALSE(read_node_command_line({"--bootstrap", "false"}).config.value().bootstrap);
+}
+
 TEST(NodeCommandLine, BadUsageIsNamedOnStandardErrorWithItsExitCode) {
   const tests::TemporaryDirectory directory;
   std::ofstream(directory / "bad.toml") << "nonsense = 1\n";
@@ -85,6 +91,15 @@ TEST(NodeCommandLine, NumbersStandAtTheirLimitsAndNotBeyond) {
        limits::kRetransmitMsMax + 1,
        {"--retransmit-max-ms", std::to_string(limits::kRetransmitMsMax)}},
       {"--retransmit-max-ms", "retransmit_max_ms", limits::kRetransmitMsMax, limits::kRetransmitMsMax + 1},
+      {"--replicas", "replicas", limits::kReplicasMax, limits::kReplicasMax + 1},
+      {"--election-timeout-ms", "election_timeout_ms", limits::kElectionTimeoutMsMax,
+       limits::kElectionTimeoutMsMax + 1},
+      {"--election-timeout-ms",
+       "election_timeout_ms",
+       limits::kElectionTimeoutMsMin,
+       limits::kElectionTimeoutMsMin - 1,
+       {"--heartbeat-ms", std::to_string(limits::kHeartbeatMsMin)}},
+      {"--heartbeat-ms", "heartbeat_ms", limits::kHeartbeatMsMin, limits::kHeartbeatMsMin - 1},
       {"--flush-interval-ms", "flush_interval_ms", limits::kFlushIntervalMsMax, limits::kFlushIntervalMsMax + 1},
       {"--overlay-bytes-max",
        "overlay_bytes_max",
