@@ -59,10 +59,8 @@ bool is_asked(const Asker& asker) {
 
 }  // namespace
 
-void Exchange::set_up(std::vector<Replica> replicas, std::vector<NodeId> others,
-                      std::shared_ptr<LocalSessions> sessions) {
+void Exchange::set_up(std::vector<Replica> replicas, std::shared_ptr<LocalSessions> sessions) {
   replicas_ = std::move(replicas);
-  others_ = std::move(others);
   sessions_ = std::move(sessions);
   std::vector<std::shared_ptr<ShardInbox>> inboxes;
   for (std::uint16_t shard = 0; shard < shard_count_; ++shard) {
@@ -73,7 +71,18 @@ void Exchange::set_up(std::vector<Replica> replicas, std::vector<NodeId> others,
   is_set_up_.store(true, std::memory_order_release);
 }
 
+void Exchange::set_nodes(std::vector<NodeId> others) {
+  const std::lock_guard lock(nodes_mutex_);
+  others_ = std::move(others);
+}
+
+std::vector<NodeId> Exchange::others() const {
+  const std::lock_guard lock(nodes_mutex_);
+  return others_;
+}
+
 void Exchange::forget() {
+  meta_ = {};
   router_.reset();
   routes_.clear();
   replicas_.clear();
@@ -97,7 +106,7 @@ void Exchange::leader_is(ShardId shard, Route::Leader leader) {
   calls_.lose_shard(shard);
   sessions_->announce(LeaderAnnounced{shard, leader.term});
   if (leader.node != self_) return;
-  for (const NodeId node : others_) announce(node, shard, leader.term);
+  for (const NodeId node : others()) announce(node, shard, leader.term);
 }
 
 void Exchange::announce(NodeId to, ShardId shard, Term term, bool again) {
@@ -208,11 +217,21 @@ void Exchange::received(NodeId from, cluster::PeerFrame frame) {
     case cluster::PeerTopic::kCall:
     case cluster::PeerTopic::kSeed:
     case cluster::PeerTopic::kCluster:
-      // Not of this cluster, or of one that this node has no replica of: whoever sent it learns better.
-      if (frame.group.value >= replicas_.size() || replicas_[frame.group.value].from_peers == nullptr) return;
-      return replicas_[frame.group.value].from_peers->post(FromPeer{from, frame.topic, std::move(frame.body)});
+      // Of one that this node has no replica of: whoever sent it learns better.
+      if (ReplicaInbox* const inbox = replica(frame.group))
+        inbox->post(FromPeer{from, frame.topic, std::move(frame.body)});
+      return;
     case cluster::PeerTopic::kPlaces: return;
   }
+}
+
+ReplicaInbox* Exchange::replica(storage::GroupId group) const {
+  if (group == storage::kMetaGroup) return meta_.from_peers.get();
+  return group.value < replicas_.size() ? replicas_[group.value].from_peers.get() : nullptr;
+}
+
+void Exchange::asked(std::string request, std::function<void(std::string)> answer) {
+  if (is_set_up_.load(std::memory_order_acquire) && meta_.join) meta_.join(std::move(request), std::move(answer));
 }
 
 void Exchange::answered(NodeId from, std::string_view bytes) {

@@ -52,8 +52,16 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   Exchange(NodeId self, std::uint16_t shard_count, cluster::Peers& peers, const Clock& clock)
       : self_(self), shard_count_(shard_count), peers_(peers), clock_(clock) {}
 
-  // `replicas`: one per shard, or none where this node has none. `others`: the other nodes of the cluster.
-  void set_up(std::vector<Replica> replicas, std::vector<NodeId> others, std::shared_ptr<LocalSessions> sessions);
+  // The meta group of this node, if it has one; before set_up().
+  struct Meta {
+    std::shared_ptr<ReplicaInbox> from_peers;
+    std::function<void(std::string request, std::function<void(std::string)> answer)> join;
+  };
+  void set_meta(Meta meta) { meta_ = std::move(meta); }
+  // `replicas`: one per shard, or none where this node has none.
+  void set_up(std::vector<Replica> replicas, std::shared_ptr<LocalSessions> sessions);
+  // The other nodes of the cluster, from now on.
+  void set_nodes(std::vector<NodeId> others);
   // Lets go of all of that: the node has ended.
   void forget();
   [[nodiscard]] std::shared_ptr<const Router> router() const { return router_; }
@@ -86,10 +94,12 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   void received(NodeId from, cluster::PeerFrame frame) override;
   void link_up(NodeId node) override;
   void link_down(NodeId node) override;
+  void asked(std::string request, std::function<void(std::string)> answer) override;
 
   void answer(const PortAddress& to, std::string bytes);
 
   // ---- for whoever watches
+  [[nodiscard]] bool is_up(NodeId node) const { return peers_.is_up(node); }
   [[nodiscard]] Route::Leader leader(ShardId shard) const { return routes_[shard.value]->leader(); }
   [[nodiscard]] std::size_t open_calls() const { return calls_.size(); }
   [[nodiscard]] std::uint64_t malformed() const { return malformed_.load(std::memory_order_relaxed); }
@@ -99,6 +109,8 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   void announce(NodeId to, ShardId shard, Term term, bool again = false);
   void announced(NodeId from, const LeaderAnnounced& leader);
   void pushed(const PushMark& mark);
+  [[nodiscard]] std::vector<NodeId> others() const;
+  [[nodiscard]] ReplicaInbox* replica(storage::GroupId group) const;
   void compare_registrations();
   void tell_of_doubts();
 
@@ -108,12 +120,15 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   const Clock& clock_;
   std::atomic<bool> is_set_up_{false};
   std::vector<Replica> replicas_;
-  std::vector<NodeId> others_;
+  Meta meta_;
   std::shared_ptr<LocalSessions> sessions_;
   std::vector<std::shared_ptr<Route>> routes_;
   std::shared_ptr<const Router> router_;
   OpenCalls calls_;
   std::uint64_t ticks_ = 0;
+
+  mutable std::mutex nodes_mutex_;
+  std::vector<NodeId> others_;
 
   mutable std::mutex pushes_mutex_;
   std::map<std::pair<ShardId, NodeId>, PushMark> pushes_;  // the last to each node, of shards that lead here

@@ -11,6 +11,7 @@
 
 #include "actors/places.hpp"
 #include "actors/ports.hpp"
+#include "cluster/group_keeper.hpp"
 #include "places/cell_port.hpp"
 #include "places/cell_tree.hpp"
 #include "places/layer.hpp"
@@ -46,7 +47,7 @@
 //                 StateFlushed                  from the state writer
 //                 GatherNow ScanPositions TimerFired
 //                                               from itself
-//                 JoinShards StopShard DigestShard
+//                 JoinShards WantMembers StopShard DigestShard
 //                                               from the node
 //   meta group    MetaCall                      from other threads, through MetaPort
 //                 FromPeer                      from other nodes, through ReplicaInbox
@@ -128,6 +129,11 @@ struct JoinShards {
   std::shared_ptr<const Router> router;
 };
 
+// Which nodes should have a replica of the shard, who should lead first.
+struct WantMembers {
+  std::vector<cluster::WantedMember> wanted;
+};
+
 // Say what the state of this shard is, as one number: equal logs give equal states. Called on the shard's thread.
 struct DigestShard {
   std::function<void(ShardId, Result<std::uint64_t>)> done;
@@ -186,6 +192,7 @@ CAF_ADD_TYPE_ID(earshot, (earshot::actors::LogPersisted))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::FlushOverlay))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::StateFlushed))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::StopShard))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::WantMembers))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::DigestShard))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::MetaCall))
 
@@ -228,6 +235,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::FlushOverlay)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::StateFlushed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::JoinShards)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::StopShard)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::WantMembers)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::DigestShard)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::MetaCall)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::StopWriter)

@@ -12,11 +12,13 @@
 #include "actors/exchange_clock.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/log_writer.hpp"
+#include "actors/meta_actor.hpp"
 #include "actors/session_actor.hpp"
 #include "actors/shard_actor.hpp"
 #include "actors/state_writer.hpp"
 #include "base/checksum.hpp"
 #include "base/random.hpp"
+#include "cluster/meta_plan.hpp"
 
 namespace earshot::actors {
 namespace {
@@ -119,6 +121,7 @@ NodeActors::NodeActors(caf::actor_system& system, NodeSetup setup)
       exchange_(setup_.peers == nullptr
                     ? nullptr
                     : std::make_shared<Exchange>(setup_.id, setup_.shard_count, *setup_.peers, *setup_.clock)),
+      map_(setup_.meta ? std::make_unique<ClusterMap>(setup_.id) : nullptr),
       next_session_(setup_.clock->wall_ms() << kSessionIdBits) {
   for (std::uint16_t shard = 0; shard < setup_.shard_count; ++shard) gauges_.push_back(std::make_shared<ShardGauge>());
   if (setup_.disk_space == nullptr) return;
@@ -130,17 +133,25 @@ ShardOptions NodeActors::shard_options(ShardId shard, std::uint32_t seed) const 
   ShardOptions options;
   options.id = shard;
   options.shard_count = setup_.shard_count;
-  options.replica.group = shard;
-  options.replica.self = setup_.id;
-  options.replica.bootstrap = setup_.members;
-  if (setup_.members.empty()) options.replica.bootstrap = {cluster::Member{setup_.id, options.replica.address, true}};
-  options.replica.seed = seed;
-  options.replica.faults = setup_.faults.replica;
+  options.replica = replica_options(shard, seed);
   options.flush_interval_ms = setup_.config.flush_interval_ms;
   options.overlay_flush_bytes = setup_.config.overlay_flush_bytes;
   options.random = checksum_of("fetches", setup_.seed + shard.value);
   options.gauge = gauges_[shard.value];
   options.faults = setup_.faults;
+  return options;
+}
+
+cluster::Replica::Options NodeActors::replica_options(storage::GroupId group, std::uint32_t seed) const {
+  cluster::Replica::Options options;
+  options.group = group;
+  options.self = setup_.id;
+  options.address = cluster::member_address(setup_.id);
+  options.bootstrap = setup_.founders;
+  options.election_timeout_ms = setup_.config.election_timeout_ms;
+  options.heartbeat_ms = setup_.config.heartbeat_ms;
+  options.seed = seed;
+  options.faults = setup_.faults.replica;
   return options;
 }
 
@@ -157,6 +168,10 @@ Result<std::vector<storage::LoadedLog>> NodeActors::load_logs() {
     entries_read_ += log->entries.size();
     logs.push_back(std::move(*log));
   }
+  if (!setup_.meta) return logs;
+  auto log = setup_.log->load(storage::kMetaGroup);
+  if (!log.has_value()) return fail(std::move(log.error()));
+  meta_log_ = std::move(*log);
   return logs;
 }
 
@@ -182,10 +197,12 @@ Status NodeActors::start(std::function<void(Status)> opened) {
                             [openings](Status status) { openings->report(std::move(status)); }}));
     shards_->add(shard, shard_actors_.back());
   }
+  meta_seed_ = static_cast<std::uint32_t>(random.next());
   return {};
 }
 
-void NodeActors::serve() {
+void NodeActors::serve(NodeAddresses addresses) {
+  if (setup_.meta) join_meta_group(std::move(addresses));
   router_ = make_router();
   // Another one after each start: members are shown elsewhere in the cells of the grid that they are in.
   const std::uint64_t secret = checksum_of("shown places", setup_.seed);
@@ -193,6 +210,53 @@ void NodeActors::serve() {
       std::make_shared<PrivateViews>(places_, places_->privacy_table(), *setup_.clock, secret, setup_.visibility);
   place_desk_ = std::make_shared<const PlaceDesk>(router_, places_, std::move(for_users));
   for (const auto& shard : std::exchange(shard_actors_, {})) caf::anon_send(shard, JoinShards{router_});
+}
+
+// After the shards have opened: what begins their logs is written before what founds the cluster.
+void NodeActors::join_meta_group(NodeAddresses addresses) {
+  MetaSetup meta;
+  meta.options.replica = replica_options(storage::kMetaGroup, meta_seed_);
+  meta.options.create = setup_.meta->create;
+  if (meta.options.create) meta.options.create->addresses = addresses;
+  meta.options.addresses = std::move(addresses);
+  meta.state = setup_.state;
+  meta.store = setup_.log;
+  meta.log = std::move(*meta_log_);
+  meta_log_.reset();
+  meta.clock = setup_.clock;
+  meta.peers = setup_.peers;
+  meta.log_writer = writers_->find(kLogWriter).value();
+  meta.state_writer = writers_->find(kStateWriter).value();
+  meta.state_changed = [this](const std::shared_ptr<const MetaState>& state) { state_changed(state); };
+  meta.leader_changed = [this](NodeId leader, Term) { map_->leader_changed(leader); };
+  meta.opened = [this](Status opened) {
+    if (!opened && !told_up_.exchange(true)) setup_.meta->is_up(std::move(opened));
+  };
+  const caf::actor group = spawn_meta_group(system_, std::move(meta));
+  meta_group_->add(0, group);
+  exchange_->set_meta({replica_inbox(group), [port = MetaPort(group)](std::string request, auto answer) {
+                         port.join(std::move(request), std::move(answer));
+                       }});
+}
+
+// On the meta group's thread.
+void NodeActors::state_changed(const std::shared_ptr<const MetaState>& state) {
+  map_->state_changed(state);
+  auto others = other_nodes(*state, setup_.id);
+  std::vector<NodeId> ids;
+  for (const cluster::PeerNode& other : others) ids.push_back(other.node);
+  exchange_->set_nodes(std::move(ids));
+  setup_.peers->set_nodes(std::move(others));
+  for (std::uint16_t shard = 0; shard < setup_.shard_count; ++shard)
+    if (const auto actor = shards_->find(shard))
+      caf::anon_send(*actor, WantMembers{cluster::wanted_shard_members(*state, ShardId(shard))});
+  const MetaNode* self = state->node(setup_.id);
+  if (self == nullptr || told_up_) return;
+  if (self->state == NodeState::kUp && !told_up_.exchange(true)) setup_.meta->is_up({});
+  if (self->state == NodeState::kRemoved && !told_up_.exchange(true))
+    setup_.meta->is_up(fail(ErrorCode::kConflict, "node",
+                            "the cluster has removed node " + std::to_string(setup_.id.value) +
+                                ": it can join again, as another one, with an empty data directory"));
 }
 
 std::shared_ptr<const Router> NodeActors::make_router() {
@@ -205,12 +269,15 @@ std::shared_ptr<const Router> NodeActors::make_router() {
   std::vector<Exchange::Replica> replicas;
   replicas.reserve(shard_actors_.size());
   for (const caf::actor& shard : shard_actors_) replicas.push_back({shard_inbox(shard), replica_inbox(shard)});
-  std::vector<NodeId> others;
-  for (const cluster::Member& member : setup_.members)
-    if (member.node != setup_.id) others.push_back(member.node);
+  if (!setup_.meta) {
+    std::vector<NodeId> others;
+    for (const cluster::Member& member : setup_.founders)
+      if (member.node != setup_.id) others.push_back(member.node);
+    exchange_->set_nodes(std::move(others));
+  }
   auto sessions =
       std::make_shared<NodeSessions>(setup_.id, sessions_, directory_, setup_.faults.keeps_new_leaders_quiet);
-  exchange_->set_up(std::move(replicas), std::move(others), std::move(sessions));
+  exchange_->set_up(std::move(replicas), std::move(sessions));
   writers_->add(kExchangeClock, spawn_exchange_clock(system_, exchange_));
   return exchange_->router();
 }
@@ -234,6 +301,7 @@ std::shared_ptr<SessionInbox> NodeActors::open_session(Identity identity, LoginR
   options.counters = counters_;
   options.windows = std::shared_ptr<ByteBudget>(budgets_, &budgets_->windows);
   options.directory = directory_;
+  if (map_) options.addresses = map_->client_addresses();
   options.seed = setup_.seed + options.id;
   options.takes_altered_bodies = setup_.faults.takes_altered_bodies;
   const SessionId session = options.id;
@@ -274,7 +342,9 @@ void NodeActors::end_sessions() {
 }
 
 void NodeActors::end_shards() {
-  shards_->for_each([](const caf::actor& shard) { caf::anon_send(shard, StopShard{}); });
+  const auto stop = [](const caf::actor& group) { caf::anon_send(group, StopShard{}); };
+  shards_->for_each(stop);
+  meta_group_->for_each(stop);
 }
 
 void NodeActors::end_writers() {

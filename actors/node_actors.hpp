@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <shared_mutex>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include <caf/fwd.hpp>
 
 #include "actors/broker.hpp"
+#include "actors/cluster_map.hpp"
 #include "actors/counters.hpp"
 #include "actors/exchange.hpp"
 #include "actors/live_actors.hpp"
@@ -27,6 +29,7 @@
 #include "cluster/peers.hpp"
 #include "cluster/replica.hpp"
 #include "places/sight.hpp"
+#include "schema/meta.hpp"
 #include "storage/disk_space.hpp"
 #include "storage/log_store.hpp"
 
@@ -36,6 +39,13 @@ namespace earshot::actors {
 inline constexpr std::uint64_t kSessionsEndMsMax = 5'000;
 inline constexpr std::uint64_t kShardsDrainMsMax = 20'000;
 inline constexpr std::uint64_t kActorsEndMsMax = 10'000;
+
+// How a node takes part in the meta group of its cluster.
+struct MetaStart {
+  std::optional<CreateCluster> create;  // while it is being founded; its addresses are told to serve()
+  // Called once, on the group's thread: the cluster counts this node as up; or why the group cannot be opened.
+  std::function<void(Status)> is_up;
+};
 
 // What a node's actors work with. Everything pointed to outlives them.
 struct NodeSetup {
@@ -51,10 +61,12 @@ struct NodeSetup {
   std::shared_ptr<const places::PlaceVisibility> visibility;  // none: every user may see every member
   // The writers block in commits, so they have threads of their own; a simulation runs everything on one thread.
   bool writers_have_threads = true;
-  // The nodes of the cluster, this one among them, and the way to the others; none: the node is alone.
-  std::vector<cluster::Member> members;
+  // The way to the other nodes; none: the node is alone.
   cluster::Peers* peers = nullptr;
-  NodeFaults faults;  // for mutation tests only
+  // Who begins each shard's group, where it has no log; empty: whoever has one adds this node to it.
+  std::vector<cluster::Member> founders;
+  std::optional<MetaStart> meta;  // none: the founders are all nodes that there ever are
+  NodeFaults faults;              // for mutation tests only
 };
 
 // A node's actors, wired: the two writers, the shards and the sessions over one log and one state environment. What is
@@ -68,8 +80,9 @@ class NodeActors {
   // Loads the logs, then starts writers and shards. `opened` is called once, from a shard's actor, when all shards are
   // open or one cannot be. kCorrupt when a log cannot be read: then nothing was started.
   Status start(std::function<void(Status)> opened);
-  // Every shard is open: they learn of each other, and sessions may come.
-  void serve();
+  // Every shard is open: they learn of each other, and sessions may come. `addresses`: where this node is, for the
+  // cluster.
+  void serve(NodeAddresses addresses = {});
 
   // As Broker::open_session.
   std::shared_ptr<SessionInbox> open_session(Identity identity, LoginRequest request,
@@ -80,7 +93,7 @@ class NodeActors {
   // ---- a stop, in this order; each waits until the actors of the one before are gone
   // No session is opened from now on, nor behind the caller's back; those that live end.
   void end_sessions();
-  // Shards refuse, flush, and end.
+  // Shards and the meta group refuse, flush, and end.
   void end_shards();
   // Layers and their cells end.
   void end_places() { places_->end(); }
@@ -92,10 +105,13 @@ class NodeActors {
   [[nodiscard]] LiveActors& sessions() const { return *sessions_; }
   [[nodiscard]] const SessionDirectory& directory() const { return *directory_; }
   [[nodiscard]] LiveActors& shards() const { return *shards_; }
+  [[nodiscard]] LiveActors& meta_group() const { return *meta_group_; }
   [[nodiscard]] Places& places() const { return *places_; }
   [[nodiscard]] LiveActors& writers() const { return *writers_; }
   // Null: the node is alone.
   [[nodiscard]] Exchange* exchange() const { return exchange_.get(); }
+  // Null: the node is in no cluster, or in one without a meta group.
+  [[nodiscard]] const ClusterMap* cluster_map() const { return map_.get(); }
   [[nodiscard]] const SessionCounters& counters() const { return *counters_; }
   [[nodiscard]] const NodeBudgets& budgets() const { return *budgets_; }
   // From any thread, once start() was called.
@@ -106,6 +122,9 @@ class NodeActors {
   [[nodiscard]] ShardOptions shard_options(ShardId shard, std::uint32_t seed) const;
   Result<std::vector<storage::LoadedLog>> load_logs();
   std::shared_ptr<const Router> make_router();
+  void join_meta_group(NodeAddresses addresses);
+  void state_changed(const std::shared_ptr<const MetaState>& state);
+  [[nodiscard]] cluster::Replica::Options replica_options(storage::GroupId group, std::uint32_t seed) const;
 
   caf::actor_system& system_;
   const NodeSetup setup_;
@@ -115,8 +134,10 @@ class NodeActors {
   const std::shared_ptr<SessionDirectory> directory_;
   const std::shared_ptr<LiveActors> shards_ = LiveActors::make();
   const std::shared_ptr<LiveActors> writers_ = LiveActors::make();
+  const std::shared_ptr<LiveActors> meta_group_ = LiveActors::make();  // one, or none
   const std::shared_ptr<Places> places_;
   const std::shared_ptr<Exchange> exchange_;
+  const std::unique_ptr<ClusterMap> map_;
   const std::shared_ptr<WriterCounters> log_writes_ = std::make_shared<WriterCounters>();
   const std::shared_ptr<WriterCounters> state_writes_ = std::make_shared<WriterCounters>();
   std::vector<std::shared_ptr<ShardGauge>> gauges_;  // of the shards, by id
@@ -124,6 +145,9 @@ class NodeActors {
   std::shared_ptr<const Router> router_;
   std::shared_ptr<const PlaceDesk> place_desk_;
   std::size_t entries_read_ = 0;
+  std::optional<storage::LoadedLog> meta_log_;  // from start() to serve()
+  std::uint32_t meta_seed_ = 0;
+  std::atomic<bool> told_up_{false};
 
   // Held shared while a session is opened, alone when stopping begins.
   std::shared_mutex gate_;

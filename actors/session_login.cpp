@@ -19,6 +19,7 @@ Welcome welcome_of(const SessionOptions& options, const LoginOutcome& login, std
   welcome.login = login;
   welcome.node = options.node;
   welcome.role = options.role;
+  if (options.addresses) welcome.addresses = *options.addresses;
   return welcome;
 }
 

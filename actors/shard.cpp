@@ -10,6 +10,7 @@
 
 #include "actors/shard_impl.hpp"
 #include "actors/shard_refusals.hpp"
+#include "cluster/group_view.hpp"
 #include "storage/seed_mark.hpp"
 
 namespace earshot::actors {
@@ -53,6 +54,20 @@ void ShardImpl::join(std::shared_ptr<const Router> router) {
   const std::uint64_t now_ms = clock_.monotonic_ms();
   begin_draining(now_ms);
   settle(now_ms);
+}
+
+void ShardImpl::want_members(std::vector<cluster::WantedMember> wanted) {
+  wanted_ = std::move(wanted);
+  settle(clock_.monotonic_ms());
+}
+
+void ShardImpl::keep_members(std::uint64_t now_ms) {
+  if (!leads_ || stopping_ || wanted_.empty()) return;
+  const auto is_up = [this](NodeId node) { return host_.is_up(node); };
+  const auto step = keeper_.next(cluster::view_of(*replica_, node_, is_up, now_ms), wanted_, now_ms);
+  if (!step) return;
+  if (const Status done = cluster::do_step(*replica_, *step, now_ms); !done)
+    spdlog::debug("shard {}: its members stay as they are for now: {}", id_.value, done.error().to_string());
 }
 
 // ---- into the log
@@ -143,6 +158,7 @@ void ShardImpl::settle(std::uint64_t now_ms) {
   act_on_lost_state(now_ms);
   act_on_role(now_ms);
   tell_leader();
+  keep_members(now_ms);
   go_on_reading(now_ms);
   if (life_) {
     life_->places->tell_taken_back();
@@ -197,6 +213,7 @@ void ShardImpl::act_on_role(std::uint64_t now_ms) {
   const auto change = std::exchange(role_change_, std::nullopt);
   if (!change.has_value()) return;
   leads_ = change->role == cluster::Role::kLeader;
+  keeper_.reset();
   entries_.leave_other_terms(leads_ ? change->term : Term{});
   if (leads_) {
     read_floor_ = replica_->last_index();
@@ -246,6 +263,7 @@ void ShardImpl::set_timer() {
   for (const std::uint64_t report_at_ms : report_.wake_times()) no_later_than(report_at_ms);
   if (gather_again_at_ms_ > clock_.monotonic_ms()) no_later_than(gather_again_at_ms_);
   no_later_than(gate_.wake_at());
+  if (leads_ && !stopping_) no_later_than(keeper_.look_at_ms());
   if (fetch_) no_later_than(fetch_->wake_at());
   if (life_) {
     no_later_than(life_->drain->wake_at());
@@ -294,7 +312,7 @@ void ShardImpl::hand_over(std::uint64_t now_ms) {
   const cluster::Member* best = nullptr;
   for (const cluster::Member& member : replica_->members()) {
     if (!member.voter || member.node == node_) continue;
-    if (now_ms - replica_->heard_ms(member.node) > limits::kElectionTimeoutMs) continue;
+    if (now_ms - replica_->heard_ms(member.node) > options_.replica.election_timeout_ms) continue;
     if (best == nullptr || replica_->match_index(member.node) > replica_->match_index(best->node)) best = &member;
   }
   if (best != nullptr) (void)replica_->transfer(best->node, now_ms);

@@ -12,6 +12,7 @@
 #include "actors/shard_budget.hpp"
 #include "actors/shard_gauge.hpp"
 #include "base/clock.hpp"
+#include "cluster/group_keeper.hpp"
 #include "cluster/replica.hpp"
 #include "cluster/shard_machine.hpp"
 #include "storage/log_types.hpp"
@@ -48,6 +49,8 @@ class ShardHost {
   virtual Result<std::vector<storage::LogEntry>> read_log(LogIndex first, LogIndex last, std::size_t bytes_max) = 0;
   // Who leads the shard; 0: nobody that is known. Before anything comes from a change of it.
   virtual void leader_is(NodeId leader, Term term) = 0;
+  // Whether there is a link to the node.
+  [[nodiscard]] virtual bool is_up(NodeId node) = 0;
   // Asked of a replica that does not lead, which has done nothing about it.
   virtual void give_back(ShardRequest request) = 0;
 };
@@ -84,6 +87,8 @@ class Shard {
 
   // The other shards, once all exist.
   virtual void join(std::shared_ptr<const Router> router) = 0;
+  // Which nodes should have a replica, who should lead first: while this one leads, it sees to that.
+  virtual void want_members(std::vector<cluster::WantedMember> wanted) = 0;
   virtual void handle(ShardSend message) = 0;
   virtual void handle(ShardLogin message) = 0;
   virtual void handle(ShardAck message) = 0;

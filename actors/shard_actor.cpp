@@ -66,6 +66,7 @@ class ShardActor final : public caf::event_based_actor, private ShardHost {
   void leader_is(NodeId leader, Term term) override {
     if (setup_->exchange) setup_->exchange->leader_is(setup_->options.id, {leader, term});
   }
+  bool is_up(NodeId node) override { return setup_->exchange && setup_->exchange->is_up(node); }
   void give_back(ShardRequest request) override {
     if (setup_->exchange) return setup_->exchange->given_back(setup_->options.id, std::move(request), hops_);
     refuse(take_asker(request), refusals::not_leader());
@@ -138,6 +139,7 @@ caf::behavior ShardActor::make_behavior() {
       },
       [this](const TimerFired& message) { timer_fired(message); },
       [this](JoinShards& message) { shard_->join(std::move(message.router)); },
+      [this](WantMembers& message) { shard_->want_members(std::move(message.wanted)); },
       [this](const DigestShard& message) { message.done(setup_->options.id, shard_->digest()); },
       [this](StopShard) {
         shard_->stop();

@@ -36,13 +36,16 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
         options_(options),
         tells_moves_late_(options.faults.tells_moves_late),
         ticks_(clock, options.id),
-        entries_(budgets_, [this](AheadWaiter ahead) {
-          if (life_) life_->places->take_back(std::move(ahead));
-        }) {}
+        entries_(budgets_,
+                 [this](AheadWaiter ahead) {
+                   if (life_) life_->places->take_back(std::move(ahead));
+                 }),
+        keeper_({}, options.random) {}
 
   Status start(const ShardOptions& options, storage::LoadedLog log);
 
   void join(std::shared_ptr<const Router> router) override;
+  void want_members(std::vector<cluster::WantedMember> wanted) override;
   void handle(ShardSend message) override;
   void handle(ShardLogin message) override;
   void handle(ShardAck message) override;
@@ -128,6 +131,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void answer_read(ReadGate::Read& read);
   void go_on_reading(std::uint64_t now_ms);
   void hand_over(std::uint64_t now_ms);
+  void keep_members(std::uint64_t now_ms);
 
   // Acts on what the replica's last call brought up: answers, pushes, drains, flushes, sets the timer.
   void settle(std::uint64_t now_ms);
@@ -168,6 +172,8 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   bool state_is_old_ = false;   // … or the log of the leader does not go back so far
 
   std::size_t members_ = 0;  // of the group, this one among them
+  cluster::GroupKeeper keeper_;
+  std::vector<cluster::WantedMember> wanted_;
   NodeId told_leader_;
   Term told_term_;
 

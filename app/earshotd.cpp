@@ -3,18 +3,23 @@
 #include <ctime>
 #include <iostream>
 #include <memory>
+#include <stop_token>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "actors/node.hpp"
 #include "app/allocator.hpp"
 #include "app/node_command_line.hpp"
+#include "app/peer_node_links.hpp"
 #include "base/clock.hpp"
+#include "base/host_port.hpp"
 #include "base/limits.hpp"
 #include "base/out_of_memory.hpp"
 #include "gateway/gateway.hpp"
@@ -27,6 +32,7 @@ namespace {
 // What a node frees with a flush it needs again before the next one; over flushes of 5 s, a longer time gains nothing.
 constexpr std::uint64_t kFreedMemoryKeptMs = 1'000;
 constexpr timespec kGivesBackEvery{1, 0};
+constexpr timespec kLooksEvery{0, 50'000'000};
 
 // Blocked before any thread starts, so that all of them leave these signals to the one that waits.
 sigset_t block_signals() {
@@ -62,19 +68,43 @@ NodeExit failed(NodeExit exit, const char* what, const Error& error) {
   return error.code == ErrorCode::kInvalidArgument ? NodeExit::kUsage : exit;
 }
 
-std::string text_of(const std::string& address, std::uint16_t port) {
-  const bool bare_v6 = address.find(':') != std::string::npos && address.front() != '[';
-  return (bare_v6 ? "[" + address + "]" : address) + ":" + std::to_string(port);
-}
-
 // Whom the door turned away or cut off: each was told why, the operator is told how many there were.
 void tell_counters(const gateway::Gateway& gateway) {
   const std::string counted = to_string(gateway.counters());
   if (!counted.empty()) spdlog::info("at the door since the start: {}", counted);
 }
 
+// Asks a start that waits for others to stop, on a signal. One that came too late for that is for wait_to_stop().
+class StartInterrupter {
+ public:
+  StartInterrupter() : watch_([this](const std::stop_token& over) { watch(over); }) {}
+
+  [[nodiscard]] std::stop_token token() const { return asked_.get_token(); }
+  void end() {
+    watch_.request_stop();
+    watch_.join();
+    if (asked_.stop_requested()) ::kill(::getpid(), SIGTERM);
+  }
+
+ private:
+  void watch(const std::stop_token& over) {
+    sigset_t signals;
+    ::sigemptyset(&signals);
+    ::sigaddset(&signals, SIGINT);
+    ::sigaddset(&signals, SIGTERM);
+    while (!over.stop_requested()) {
+      if (::sigtimedwait(&signals, nullptr, &kLooksEvery) < 0) continue;
+      asked_.request_stop();
+      return;
+    }
+  }
+
+  std::stop_source asked_;
+  std::jthread watch_;
+};
+
 // Until a signal other than the one that means: read again what may change while the node runs.
-int wait_to_stop(const sigset_t& signals, gateway::Gateway& gateway) {
+int wait_to_stop(const sigset_t& signals, gateway::Gateway& gateway, PeerNodeLinks& links) {
   for (;;) {
     const int signal = ::sigtimedwait(&signals, nullptr, &kGivesBackEvery);
     if (signal < 0) {  // the time is over, or EINTR, when the process was stopped and goes on
@@ -83,7 +113,7 @@ int wait_to_stop(const sigset_t& signals, gateway::Gateway& gateway) {
     }
     if (signal != SIGHUP) return signal;
     tell_counters(gateway);
-    if (const Status read = gateway.reload(); read)
+    if (const Status read = gateway.reload().and_then([&] { return links.reload(); }); read)
       spdlog::info("certificate and keys are read again");
     else
       spdlog::error("not everything could be read again, what could not stays as it was: {}", read.error().to_string());
@@ -91,12 +121,12 @@ int wait_to_stop(const sigset_t& signals, gateway::Gateway& gateway) {
 }
 
 void tell_ready(const NodeConfig& config, const actors::Node& node, const gateway::Gateway& gateway,
-                const watch::Watcher* watcher) {
-  std::cout << "earshotd ready: clients " << text_of(config.client_address, gateway.port());
-  if (gateway.resp_port() != 0) std::cout << ", resp " << text_of(config.client_address, gateway.resp_port());
-  if (watcher != nullptr) std::cout << ", http " << text_of(config.http_address, watcher->port());
+                const PeerNodeLinks& links, const watch::Watcher* watcher) {
+  std::cout << "earshotd ready: clients " << host_port(config.client_address, gateway.port());
+  if (gateway.resp_port() != 0) std::cout << ", resp " << host_port(config.client_address, gateway.resp_port());
+  if (watcher != nullptr) std::cout << ", http " << host_port(config.http_address, watcher->port());
   std::cout << ", data " << config.data_dir << ", node " << node.id().value << ", shards " << node.shard_count()
-            << std::endl;
+            << (links.port() == 0 ? "" : ", peers " + host_port(config.peer_address, links.port())) << std::endl;
 }
 
 NodeExit run(const NodeConfig& config) {
@@ -114,13 +144,18 @@ NodeExit run(const NodeConfig& config) {
     if (!started) return failed(NodeExit::kNotListening, "the http port cannot be opened", started.error());
     watcher = std::move(*started);
   }
-  auto node = actors::Node::start(config, clock);
+  const auto links = PeerNodeLinks::make(config, clock);
+  if (Status fit = links->check(); !fit) return failed(NodeExit::kUsage, "the configuration does not fit", fit.error());
+  StartInterrupter interrupter;
+  auto node = actors::Node::start(config, clock, {.links = links.get(), .stop = interrupter.token()});
+  interrupter.end();
+  if (!node && node.error().code == ErrorCode::kClosed) return NodeExit::kDone;
   if (!node) return failed(NodeExit::kNoData, "the data cannot be opened", node.error());
   auto gateway = gateway::Gateway::start(config, **node);
   if (!gateway) return failed(NodeExit::kNotListening, "the gateway cannot start", gateway.error());
   if (watcher) watch::watch_node(*watcher, **node, **gateway);
-  tell_ready(config, **node, **gateway, watcher.get());
-  const int signal = wait_to_stop(signals, **gateway);
+  tell_ready(config, **node, **gateway, *links, watcher.get());
+  const int signal = wait_to_stop(signals, **gateway, *links);
   spdlog::info("stopping on signal {}", signal);
   if (watcher) watcher->stopping();
   // The door first: while it closes, sessions still answer what was asked.

@@ -109,7 +109,7 @@ class Loading {
   }
   Status send() {
     if (request_.items.empty()) return {};
-    auto outcomes = set(client_, options_, request_);
+    auto outcomes = set(client_, request_);
     if (!outcomes) return fail(std::move(outcomes.error()));
     for (const PositionOutcome one : *outcomes) ++counts_.at(static_cast<std::size_t>(one));
     request_.items.clear();

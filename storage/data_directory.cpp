@@ -219,6 +219,14 @@ Result<NodeIdentity> settle_identity(const std::string& path, Start start, std::
 
 }  // namespace
 
+DataDirectory::Start DataDirectory::usual_start(const std::string& path) {
+  const std::string file = path + "/identity";
+  const auto stored = read_file(file, kIdentityFileBytesMax);
+  if (!stored || !*stored) return Start::kAlone;
+  const auto identity = decode_identity(**stored, file);
+  return !identity || identity->place == Place::kAlone ? Start::kAlone : Start::kAgain;
+}
+
 Result<DataDirectory> DataDirectory::open(const std::string& path, Start start, std::uint16_t shard_count,
                                           std::uint64_t random) {
   if (auto checked = check_before_making(path, path + "/identity", start, shard_count); !checked)

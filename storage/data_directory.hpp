@@ -39,6 +39,10 @@ struct DataDirectory {
     kAgain,      // with peers, and told neither
   };
 
+  // As it was when it was closed: kAgain for a node of a cluster, else kAlone. What keeps the identity from being read
+  // is for open() to tell.
+  static Start usual_start(const std::string& path);
+
   // Opens DIR. kConflict: another process has it open. kInvalidArgument(shards): it was made with another shard count
   // (`shard_count` 0: whatever it has; then nothing is made). kInvalidArgument(data): the place holds something else,
   // or nothing. kInvalidArgument(start): it is not for a node that starts so; the detail says why, and what to do.

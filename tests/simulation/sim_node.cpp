@@ -73,7 +73,8 @@ Status SimNode::open() {
   setup.config.retransmit_first_ms = options_.retransmit_first_ms;
   setup.config.retransmit_max_ms = options_.retransmit_max_ms;
   setup.id = options_.id;
-  setup.members = options_.members;
+  setup.founders = options_.members;
+  if (setup.founders.empty()) setup.founders = {{options_.id, "local", true}};
   setup.peers = peers_.get();
   setup.shard_count = options_.shard_count;
   setup.log = log_store_.get();

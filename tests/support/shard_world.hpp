@@ -186,6 +186,7 @@ class ShardWorld : private actors::ShardHost {
     return store_->read(kShard, first, last, bytes_max);
   }
   void leader_is(NodeId /*leader*/, Term /*term*/) override {}
+  bool is_up(NodeId /*node*/) override { return true; }
   void give_back(actors::ShardRequest /*request*/) override { ADD_FAILURE() << "the only voter leads"; }
 
   std::unique_ptr<storage::Environment> log_environment_;

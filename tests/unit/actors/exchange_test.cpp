@@ -101,7 +101,8 @@ class Node {
     std::vector<NodeId> others;
     for (const NodeId node : {kA, kB, kC})
       if (node != id) others.push_back(node);
-    exchange->set_up(std::move(replicas), std::move(others), sessions);
+    exchange->set_nodes(std::move(others));
+    exchange->set_up(std::move(replicas), sessions);
   }
   ~Node() { exchange->forget(); }
 
