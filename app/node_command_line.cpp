@@ -58,13 +58,14 @@ NodeCommandLine read_node_command_line(std::vector<std::string> arguments) {
   std::map<std::string_view, std::string> given;
   for (const Setting& setting : settings()) {
     auto* option = app.add_option(flag_of(setting), given[setting.key], std::string(setting.help))
-                       ->type_name(is_number(setting) ? "NUMBER"
-                                   : is_flag(setting) ? "true|false"
-                                                      : "TEXT")
-                       ->default_str(value_of(defaults, setting))
                        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
                        ->group("Settings");
-    if (is_flag(setting)) option->expected(0, 1);  // --bootstrap alone is --bootstrap true
+    if (is_flag(setting)) {
+      // --bootstrap alone is --bootstrap true; of a default that the parser knows of it would be that.
+      option->expected(0, 1)->type_name("true|false [" + value_of(defaults, setting) + "]");
+    } else {
+      option->type_name(is_number(setting) ? "NUMBER" : "TEXT")->default_str(value_of(defaults, setting));
+    }
   }
   std::ranges::reverse(arguments);  // as CLI11 takes them
   try {
