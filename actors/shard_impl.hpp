@@ -97,7 +97,10 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
     return host_.read_log(first, last, bytes_max);
   }
   void wake_at(std::uint64_t monotonic_ms) override { replica_wake_at_ms_ = monotonic_ms; }
-  void install_snapshot(const storage::SnapshotMetadata& /*metadata*/) override { state_is_old_ = true; }
+  void install_snapshot(const storage::SnapshotMetadata& metadata) override {
+    state_is_old_ = true;
+    installs_ = metadata.index;
+  }
 
   template <class Message>
   bool gives_back(Message& message) {
@@ -125,6 +128,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   Status begin_life();
   void begin_fetching(bool is_damaged);
   void go_on_fetching(std::uint64_t now_ms);
+  Status state_is_there(LogIndex applied, std::uint64_t now_ms);
   void act_on_lost_state(std::uint64_t now_ms);
   [[nodiscard]] bool is_alone() const { return members_ <= 1; }
   void read(ReadGate::Read read);
@@ -168,8 +172,9 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   // Brought up by the replica, not acted on yet.
   std::vector<Applied> applied_;
   std::optional<RoleChange> role_change_;
-  bool state_is_lost_ = false;  // a record of it is damaged …
-  bool state_is_old_ = false;   // … or the log of the leader does not go back so far
+  bool state_is_lost_ = false;        // a record of it is damaged …
+  std::optional<LogIndex> installs_;  // the state is to stand there, or above
+  bool state_is_old_ = false;         // … or the log of the leader does not go back so far
 
   std::size_t members_ = 0;  // of the group, this one among them
   cluster::GroupKeeper keeper_;

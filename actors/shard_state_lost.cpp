@@ -21,7 +21,7 @@ void ShardImpl::go_on_fetching(std::uint64_t now_ms) {
   if (!fetch_->is_complete()) return;
   fetch_.reset();
   Status ready = begin_life();
-  if (ready) ready = replica_->state_ready(life_->machine->applied_index(), now_ms);
+  if (ready) ready = state_is_there(life_->machine->applied_index(), now_ms);
   if (ready) {
     spdlog::info("shard {}: has its state again, at {}", id_.value, life_->machine->applied_index().value);
     return;
@@ -29,6 +29,21 @@ void ShardImpl::go_on_fetching(std::uint64_t now_ms) {
   spdlog::error("shard {}: the state that was fetched is of no use, it is fetched again: {}", id_.value,
                 ready.error().to_string());
   begin_fetching(true);
+}
+
+// A replica whose state only was old has one as long as it is not replaced.
+Status ShardImpl::state_is_there(LogIndex applied, std::uint64_t now_ms) {
+  if (replica_->is_passive()) {
+    installs_.reset();
+    return replica_->state_ready(applied, now_ms);
+  }
+  EARSHOT_INVARIANT(installs_.has_value(), "a state that is not lost is replaced for an install alone");
+  // It may come from another leader than the one that asked for the install, which lags behind that one.
+  if (applied < *installs_)
+    return fail(ErrorCode::kInvalidArgument, "applied", "the log begins above " + std::to_string(installs_->value));
+  installs_.reset();
+  replica_->snapshot_installed(applied, now_ms);
+  return {};
 }
 
 void ShardImpl::act_on_lost_state(std::uint64_t now_ms) {

@@ -8,13 +8,18 @@
 namespace earshot::cluster {
 namespace {
 
+// Whoever was sent nothing for so long is due a heartbeat at the next beat of the node: see ask_for_wake().
+std::uint32_t due_after_ms(std::uint32_t heartbeat_ms) { return std::max(1u, heartbeat_ms * 2 / 3); }
+
+std::uint64_t next_multiple(std::uint64_t ms, std::uint64_t of) { return (ms + of - 1) / of * of; }
+
 raft_engine* new_engine(const Replica::Options& options) {
   raft_engine_options plain{};
   plain.id = options.self.value;
   plain.address = options.address.c_str();
   plain.seed = options.seed;
   plain.election_timeout_ms = options.election_timeout_ms;
-  plain.heartbeat_ms = options.heartbeat_ms;
+  plain.heartbeat_ms = due_after_ms(options.heartbeat_ms);
   plain.install_timeout_ms = limits::kInstallTimeoutMs;
   plain.entries_in_flight_max = limits::kRaftEntriesInFlightMax;
   return raft_engine_new(&plain);
@@ -293,11 +298,14 @@ void RaftReplica::announce_leader() {
   host_.leader_changed(announced_leader_, announced_leader_term_);
 }
 
-// A leader without other members has nobody to send heartbeats to and no quorum to lose: it needs no timer.
+// A leader without other members has nobody to send heartbeats to and no quorum to lose: it needs no timer. All that
+// lead on a node beat at the same times, multiples of the heartbeat: what they send then goes in few packets, and wakes
+// few threads.
 void RaftReplica::ask_for_wake() {
   const bool timed = role() != Role::kLeader || membership_.others;
   if (!timed && apply_ms_ == 0) return;
   std::uint64_t wake = timed ? raft_engine_timeout(engine_.get()) : apply_ms_;
+  if (timed && role() == Role::kLeader) wake = next_multiple(wake, options_.heartbeat_ms);
   if (apply_ms_ != 0) wake = std::min(wake, apply_ms_);
   wake = std::max(wake, now_ms_ + 1);
   if (wake == wake_ms_) return;

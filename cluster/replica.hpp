@@ -74,6 +74,7 @@ class Replica {
     // The voters of a new group: used only when the log is empty and self is among them. Empty: a replica that joins.
     std::vector<Member> bootstrap;
     std::uint32_t election_timeout_ms = limits::kElectionTimeoutMs;
+    // Leaders beat at multiples of this; a member is left without a word for less than twice as long.
     std::uint32_t heartbeat_ms = limits::kHeartbeatMs;
     std::uint32_t seed = 1;                                        // of libraft's election jitter
     std::uint64_t trailing_entries = limits::kLogTrailingEntries;  // kept below a snapshot when there are other members

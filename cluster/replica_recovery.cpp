@@ -56,12 +56,13 @@ std::string flaw_of_snapshot(const storage::LoadedLog& loaded, std::optional<Log
 }
 
 // Joined by index and term: the entry at the snapshot's index is the snapshot's, or the log begins just behind it.
-bool joins_snapshot(const storage::LoadedLog& loaded) {
+bool joins_snapshot(const storage::LoadedLog& loaded, const ReplicaFaults& faults) {
   if (loaded.entries.empty()) return true;
   const storage::SnapshotMetadata& snapshot = *loaded.snapshot;
   const LogIndex first = loaded.entries.front().index;
   if (first == snapshot.index.next()) return loaded.entries.front().term >= snapshot.term;
   if (loaded.entries.back().index < snapshot.index) return false;
+  if (faults.joins_by_index_alone) return true;
   return loaded.entries[snapshot.index.value - first.value].term == snapshot.term;
 }
 
@@ -93,12 +94,12 @@ Recovered bootstrap(const Replica::Options& options) {
   return recovered;
 }
 
-Recovered take_up(storage::LoadedLog loaded, std::optional<LogIndex> applied) {
+Recovered take_up(storage::LoadedLog loaded, std::optional<LogIndex> applied, const ReplicaFaults& faults) {
   Recovered recovered;
   recovered.applied = applied;
   recovered.hard_state = loaded.hard_state;
   if (loaded.snapshot) {
-    const bool joins = joins_snapshot(loaded);
+    const bool joins = joins_snapshot(loaded, faults);
     if (!joins) {
       loaded.entries.clear();
       recovered.first_write.emplace();
@@ -130,7 +131,7 @@ Result<Recovered> recover(const Replica::Options& options, storage::LoadedLog lo
   if (flaw.empty() && loaded.snapshot) flaw = flaw_of_snapshot(loaded, applied);
   if (!flaw.empty()) return corrupt(options, std::move(flaw));
 
-  Recovered recovered = take_up(std::move(loaded), applied);
+  Recovered recovered = take_up(std::move(loaded), applied, options.faults);
   const auto* configuration = recovered.log.newest_configuration();
   if (configuration == nullptr || !Membership::of(members_of(*configuration->bytes), options.self).sole_voter())
     return recovered;

@@ -174,7 +174,7 @@ void RaftReplica::give_leadership_away() {
 void RaftReplica::write_install() {
   storage::LogWrite write;
   write.snapshot = install_->metadata;
-  write.drop_log = true;
+  write.drop_log = !options_.faults.joins_by_index_alone;
   Write record;
   record.installs = true;
   issue(std::move(write), std::move(record));

@@ -345,7 +345,8 @@ CommandResult Machine::run(AckCommand& command, Effects&) {
 CommandResult Machine::run(TransferCommand& command, Effects& effects) {
   std::uint64_t number = command.first;
   for (OutboxRecord& record : command.records) {
-    if (inbound_.take(command.origin, command.epoch, number++)) take_transferred(record, effects);
+    const bool is_next = inbound_.take(command.origin, command.epoch, number++);
+    if (is_next || faults_.takes_any_transfer) take_transferred(record, effects);
   }
   return TransferResult{inbound_.last(command.origin, command.epoch)};
 }

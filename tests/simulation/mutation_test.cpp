@@ -58,6 +58,9 @@ INSTANTIATE_TEST_SUITE_P(
         Planted{"NoWaitForTermAndVote", [](PlantedBugs& bugs) { bugs.node.replica.send_before_hard_state = true; }, 3},
         Planted{"ReadsWithoutLeaderCheck", [](PlantedBugs& bugs) { bugs.node.replica.reads_without_check = true; }, 3},
         Planted{"NoLaneCheckOnThreeNodes", [](PlantedBugs& bugs) { bugs.node.machine.takes_any_number = true; }, 3},
+        Planted{"AppliedIndexNotGuardedOnThreeNodes", [](PlantedBugs& bugs) { bugs.node.machine.applies_again = true; },
+                3},
+        Planted{"NoContiguityOfOutboxes", [](PlantedBugs& bugs) { bugs.node.machine.takes_any_transfer = true; }, 3},
         Planted{"NoSyncBeforeTheAnswerOnThreeNodes", [](PlantedBugs& bugs) { bugs.answers_before_sync = true; }, 3}),
     [](const testing::TestParamInfo<Planted>& info) { return std::string(info.param.name); });
 

@@ -20,7 +20,7 @@ class SimCluster {
   SimCluster(World& world, std::uint32_t nodes, const NodeOptions& options,
              const std::function<void(const Error&)>& failed);
 
-  // All of them.
+  // All of them; of a cluster that grows, those that are in it by now. The others join later.
   void start();
   void crash();
   [[nodiscard]] bool accepts() const;
@@ -28,6 +28,7 @@ class SimCluster {
   [[nodiscard]] std::vector<SimNode*> nodes() const;
   [[nodiscard]] std::vector<Host*> hosts() const;
   SimNode& any(Random& random) { return *nodes_[nodes_.size() == 1 ? 0 : random.below(nodes_.size())]; }
+  [[nodiscard]] bool grows() const { return grows_; }
   // Null: there is only one.
   [[nodiscard]] PeerNetwork* network() { return network_ ? &*network_ : nullptr; }
 
@@ -40,11 +41,18 @@ class SimCluster {
 
  private:
   void note(NodeId from, const cluster::PeerFrame& frame);
+  // The next node that is not in the cluster asks to join, until it is; then the next one.
+  void join_later(std::size_t node, std::uint64_t delay_ms);
+  void join(std::size_t node);
 
+  World& world_;
+  Random random_;
   std::optional<PeerNetwork> network_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
   std::map<std::pair<ShardId, Term>, NodeId> leaders_;
   const std::uint16_t shard_count_;
+  const bool grows_;
+  bool has_begun_ = false;
 };
 
 }  // namespace earshot::simulation

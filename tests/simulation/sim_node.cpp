@@ -18,6 +18,7 @@ namespace earshot::simulation {
 namespace {
 
 constexpr std::int64_t kWallErrorAtStartMsMax = 12 * 3'600'000;
+constexpr std::uint64_t kClusterId = 7;
 constexpr std::uint64_t kLookMs = 5;  // whether actors that are to end have
 
 // Urgent, so that of all that waits for the actor this comes first: it does nothing more.
@@ -39,7 +40,9 @@ SimNode::SimNode(World& world, NodeOptions options, PeerNetwork* peers, std::fun
       machine_(world),
       clock_(world.now_ms()),
       log_(storage::LogStore::tables().size()),
-      state_(storage::state_tables().size()) {
+      state_(storage::state_tables().size()),
+      is_member_(!options_.grows || options_.id == NodeId(1)),
+      is_founding_(options_.grows && is_member_) {
   log_.model.set_manual_sync(options_.bugs.answers_before_sync);
   machine_.set_may_run([this](caf::actor_id actor) { return may_run(actor); });
   machine_.set_after_turn([this](caf::actor_id actor) { after_turn(actor); });
@@ -50,6 +53,7 @@ SimNode::~SimNode() { crash(); }
 // ---- life and death
 
 void SimNode::start() {
+  if (!is_member_) return;
   if (const Status status = open(); !status) failed_(status.error());
 }
 
@@ -74,7 +78,8 @@ Status SimNode::open() {
   setup.config.retransmit_max_ms = options_.retransmit_max_ms;
   setup.id = options_.id;
   setup.founders = options_.members;
-  if (setup.founders.empty()) setup.founders = {{options_.id, "local", true}};
+  if (is_founding_ || (setup.founders.empty() && !options_.grows)) setup.founders = {{options_.id, "local", true}};
+  if (options_.grows) setup.meta = meta_start();
   setup.peers = peers_.get();
   setup.shard_count = options_.shard_count;
   setup.log = log_store_.get();
@@ -95,10 +100,32 @@ Status SimNode::open() {
 
 void SimNode::opened(const Status& status) {
   if (!status) return failed_(status.error());
-  actors_->serve();
+  listens_ = true;
+  actors_->serve({{address_of(options_.id) + ":1"}, {}});
+  if (network_ != nullptr) network_->started(options_.id);
+  if (!options_.grows) serves({});
+}
+
+void SimNode::serves(const Status& status) {
+  if (!status) return failed_(status.error());
+  is_founding_ = false;
   accepts_ = true;
   world_.note("node serves", options_.id.value, run_);
-  if (network_ != nullptr) network_->started(options_.id);
+}
+
+actors::MetaStart SimNode::meta_start() {
+  actors::MetaStart meta;
+  meta.is_up = [this, run = run_](Status status) {
+    world_.after(0, [this, run, status = std::move(status)] {
+      if (run == run_ && actors_ && !stopping_) serves(status);
+    });
+  };
+  if (is_founding_) meta.create = CreateCluster{kClusterId, options_.shard_count, 3, options_.id, {}};
+  return meta;
+}
+
+void SimNode::ask_to_join(std::string request, std::function<void(std::string)> answer) {
+  if (listens_) actors_->exchange()->asked(std::move(request), std::move(answer));
 }
 
 void SimNode::find_writers() {
@@ -115,8 +142,8 @@ void SimNode::crash() {
     world_.note("node crashes", options_.id.value, run_);
     ++deaths_;
     const std::uint64_t commits = log_.model.commits() + state_.model.commits();
-    const auto all = {&actors_->sessions(), &actors_->shards(), &actors_->places().layers(), &actors_->places().cells(),
-                      &actors_->writers()};
+    const auto all = {&actors_->sessions(),        &actors_->shards(),         &actors_->meta_group(),
+                      &actors_->places().layers(), &actors_->places().cells(), &actors_->writers()};
     for (const actors::LiveActors* actors : all) actors->for_each(kill);
     actors_->end_places();
     machine_.drain();
@@ -130,7 +157,7 @@ void SimNode::close_disks(bool power_cut) {
   committed_ms_before_ = committed_ms_max();
   if (clock_.jumps() > jumps_at_start_) doubtful_ms_.emplace_back(wall_at_start_ms_, committed_ms_before_);
   armed_.reset();
-  accepts_ = stopping_ = false;
+  listens_ = accepts_ = stopping_ = false;
   sleeps_until_ms_ = 0;
   if (actors_) actors_->forget();
   actors_.reset();
@@ -155,16 +182,20 @@ void SimNode::stop(std::function<void()> stopped) {
   when_gone(actors_->sessions(), actors::kSessionsEndMsMax, [this, stopped = std::move(stopped)] {
     actors_->end_shards();
     when_gone(actors_->shards(), actors::kShardsDrainMsMax, [this, stopped] {
-      actors_->end_places();
-      when_gone(actors_->places().layers(), actors::kActorsEndMsMax, [this, stopped] {
-        when_gone(actors_->places().cells(), actors::kActorsEndMsMax, [this, stopped] {
-          actors_->end_writers();
-          when_gone(actors_->writers(), actors::kActorsEndMsMax, [this, stopped] {
-            world_.note("node has stopped", options_.id.value, run_);
-            close_disks(false);
-            stopped();
-          });
-        });
+      when_gone(actors_->meta_group(), actors::kActorsEndMsMax, [this, stopped] { stop_rest(stopped); });
+    });
+  });
+}
+
+void SimNode::stop_rest(std::function<void()> stopped) {
+  actors_->end_places();
+  when_gone(actors_->places().layers(), actors::kActorsEndMsMax, [this, stopped = std::move(stopped)] {
+    when_gone(actors_->places().cells(), actors::kActorsEndMsMax, [this, stopped] {
+      actors_->end_writers();
+      when_gone(actors_->writers(), actors::kActorsEndMsMax, [this, stopped] {
+        world_.note("node has stopped", options_.id.value, run_);
+        close_disks(false);
+        stopped();
       });
     });
   });

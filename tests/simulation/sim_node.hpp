@@ -26,7 +26,8 @@ struct PlantedBugs {
 
 struct NodeOptions {
   NodeId id{1};
-  std::vector<cluster::Member> members;  // of the cluster; none: the node is alone
+  std::vector<cluster::Member> members;  // of the cluster; none: the node is alone, or …
+  bool grows = false;  // … of a cluster that begins with node 1, and that others join: it has a meta group
   std::uint16_t shard_count = 4;
   std::uint64_t flush_interval_ms = 1'000;
   std::uint64_t retransmit_first_ms = 2'000;
@@ -42,7 +43,11 @@ class SimNode final : public Host, public PeerNetwork::End {
   SimNode(World& world, NodeOptions options, PeerNetwork* peers, std::function<void(const Error&)> failed);
   ~SimNode() override;
 
+  // Nothing happens to one that has not joined() the cluster that grows.
   void start();
+  void joined() { is_member_ = true; }
+  // Asks this node what one that wants to join asks.
+  void ask_to_join(std::string request, std::function<void(std::string)> answer);
   // Power cut: every actor is gone between two of its steps, and what was not synced with it.
   void crash();
   // Ends in order, as on a signal; the network must have closed its connections. `stopped` is called when the process
@@ -66,7 +71,7 @@ class SimNode final : public Host, public PeerNetwork::End {
 
   // ---- PeerNetwork::End
   [[nodiscard]] std::uint64_t run() const override { return run_; }
-  [[nodiscard]] cluster::PeerEvents* events() override { return accepts_ ? actors_->exchange() : nullptr; }
+  [[nodiscard]] cluster::PeerEvents* events() override { return listens_ ? actors_->exchange() : nullptr; }
 
   // ---- faults
   void sleep_until(std::uint64_t time_ms);  // the process is suspended
@@ -117,6 +122,9 @@ class SimNode final : public Host, public PeerNetwork::End {
 
   Status open();
   void opened(const Status& status);
+  void serves(const Status& status);
+  [[nodiscard]] actors::MetaStart meta_start();
+  void stop_rest(std::function<void()> stopped);
   void close_disks(bool power_cut);
   void when_gone(const actors::LiveActors& actors, std::uint64_t ms_max, std::function<void()> then);
   void look_whether_gone(const actors::LiveActors& actors, std::uint64_t end_ms, std::function<void()> then);
@@ -144,6 +152,9 @@ class SimNode final : public Host, public PeerNetwork::End {
   std::uint64_t started_ms_ = 0;
   std::uint64_t wall_at_start_ms_ = 0;
   std::uint64_t jumps_at_start_ = 0;
+  bool is_member_ = true;
+  bool is_founding_ = false;
+  bool listens_ = false;  // to other nodes
   bool accepts_ = false;
   bool stopping_ = false;
   std::uint64_t sleeps_until_ms_ = 0;

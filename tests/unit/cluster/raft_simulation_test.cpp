@@ -226,6 +226,9 @@ TEST(RaftSimulation, NoticesStaleCompletions) {
 TEST(RaftSimulation, NoticesReadsWithoutACheck) {
   expect_noticed({.reads_without_check = true}, Weather::kStrandedLeaders);
 }
+TEST(RaftSimulation, NoticesALogJoinedByIndexAlone) {
+  expect_noticed({.joins_by_index_alone = true}, Weather::kStrandedLeaders);
+}
 TEST(RaftSimulation, NoticesStateAheadOfTheSyncedLog) { expect_noticed({.apply_unsynced = true}, Weather::kMixed); }
 
 }  // namespace
