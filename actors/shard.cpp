@@ -264,7 +264,7 @@ void ShardImpl::set_timer() {
   if (gather_again_at_ms_ > clock_.monotonic_ms()) no_later_than(gather_again_at_ms_);
   no_later_than(gate_.wake_at());
   if (leads_ && !stopping_) no_later_than(keeper_.look_at_ms());
-  if (fetch_) no_later_than(fetch_->wake_at());
+  if (fetch_ && !flush_is_orphan_) no_later_than(fetch_->wake_at());
   if (life_) {
     no_later_than(life_->drain->wake_at());
     no_later_than(life_->flusher->due_at());

@@ -15,7 +15,8 @@ Result<SeedFetcher> SeedFetcher::open(storage::Environment& environment, ShardId
 }
 
 std::optional<std::string> SeedFetcher::poll(NodeId leader, std::uint64_t now_ms) {
-  if (is_complete() || sink_.is_busy() || leader == NodeId()) return std::nullopt;
+  knows_leader_ = leader != NodeId();
+  if (is_complete() || sink_.is_busy() || !knows_leader_) return std::nullopt;
   if (asked_ && asked_->node == leader) {
     if (now_ms < ask_again_ms_) return std::nullopt;
     if (!asked_->is_refused && asked_->tries < limits::kSeedTriesMax) {
@@ -32,7 +33,7 @@ std::optional<std::string> SeedFetcher::poll(NodeId leader, std::uint64_t now_ms
   return encode(SeedMessage{asked_->ask, asked_->request});
 }
 
-std::uint64_t SeedFetcher::due_at_ms() const { return asked_ ? ask_again_ms_ : 0; }
+std::uint64_t SeedFetcher::due_at_ms() const { return asked_ && knows_leader_ ? ask_again_ms_ : 0; }
 
 bool SeedFetcher::received(NodeId from, SeedMessage message, std::uint64_t now_ms) {
   if (!asked_ || asked_->node != from || asked_->ask != message.ask || asked_->is_refused) return false;

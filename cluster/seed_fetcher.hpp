@@ -65,6 +65,7 @@ class SeedFetcher {
   };
   std::optional<Asked> asked_;
   std::uint64_t ask_again_ms_ = 0;  // nothing is asked before
+  bool knows_leader_ = false;       // else there is nobody to ask
   std::uint64_t parts_ = 0;
   std::uint64_t objections_ = 0;
   std::uint64_t beginnings_ = 0;

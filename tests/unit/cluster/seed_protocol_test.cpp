@@ -101,6 +101,11 @@ TEST_F(SeedProtocol, LostAnswerIsAskedForAgainAndIsTheSame) {
   const SeedMessage question = decoded(fetcher.poll(kLeader, now_ms));
   const auto lost = answer_of(leader, question);
   EXPECT_EQ(fetcher.due_at_ms(), now_ms + limits::kSeedAskAgainMs);
+  // Whoever waits for a leader is not woken by time: time would pass, and nothing else.
+  EXPECT_FALSE(fetcher.poll(NodeId(), now_ms));
+  EXPECT_EQ(fetcher.due_at_ms(), 0u);
+  EXPECT_FALSE(fetcher.poll(kLeader, now_ms));
+  EXPECT_EQ(fetcher.due_at_ms(), now_ms + limits::kSeedAskAgainMs);
   now_ms += limits::kSeedAskAgainMs - 1;
   EXPECT_EQ(fetcher.poll(kLeader, now_ms), std::nullopt);
   now_ms += 1;
