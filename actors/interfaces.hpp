@@ -47,6 +47,7 @@
 //                 StateFlushed                  from the state writer
 //                 GatherNow ScanPositions TimerFired
 //                                               from itself
+//                 BeatNow                       from the beat
 //                 JoinShards WantMembers StopShard DigestShard
 //                                               from the node
 //   meta group    MetaCall                      from other threads, through MetaPort
@@ -129,6 +130,9 @@ struct JoinShards {
   std::shared_ptr<const Router> router;
 };
 
+// From the beat: the time that the shard wanted has come.
+struct BeatNow {};
+
 // Which nodes should have a replica of the shard, who should lead first.
 struct WantMembers {
   std::vector<cluster::WantedMember> wanted;
@@ -192,6 +196,7 @@ CAF_ADD_TYPE_ID(earshot, (earshot::actors::LogPersisted))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::FlushOverlay))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::StateFlushed))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::StopShard))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::BeatNow))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::WantMembers))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::DigestShard))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::MetaCall))
@@ -235,6 +240,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::FlushOverlay)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::StateFlushed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::JoinShards)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::StopShard)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::BeatNow)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::WantMembers)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::DigestShard)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::MetaCall)

@@ -26,6 +26,7 @@ namespace {
 constexpr LiveActors::Key kLogWriter = 0;
 constexpr LiveActors::Key kStateWriter = 1;
 constexpr LiveActors::Key kExchangeClock = 2;
+constexpr LiveActors::Key kBeat = 3;
 constexpr unsigned kSessionIdBits = 20;  // sessions that a node could open in each ms of all its lives
 
 Error shutting_down() { return Error{ErrorCode::kUnavailable, "", "the node is shutting down", limits::kRetryAfterMs}; }
@@ -121,6 +122,7 @@ NodeActors::NodeActors(caf::actor_system& system, NodeSetup setup)
       exchange_(setup_.peers == nullptr
                     ? nullptr
                     : std::make_shared<Exchange>(setup_.id, setup_.shard_count, *setup_.peers, *setup_.clock)),
+      beat_(exchange_ ? std::make_shared<Beat>(setup_.shard_count, setup_.clock->monotonic_ms()) : nullptr),
       map_(setup_.meta ? std::make_unique<ClusterMap>(setup_.id) : nullptr),
       next_session_(setup_.clock->wall_ms() << kSessionIdBits) {
   for (std::uint16_t shard = 0; shard < setup_.shard_count; ++shard) gauges_.push_back(std::make_shared<ShardGauge>());
@@ -193,10 +195,11 @@ Status NodeActors::start(std::function<void(Status)> opened) {
     const auto seed = static_cast<std::uint32_t>(random.next());
     shard_actors_.push_back(spawn_shard(
         system_, ShardSetup{shard_options(ShardId(shard), seed), setup_.state, std::move((*logs)[shard]), setup_.log,
-                            budgets_, setup_.clock, log_writer, state_writer, places_, exchange_,
+                            budgets_, setup_.clock, log_writer, state_writer, places_, exchange_, beat_,
                             [openings](Status status) { openings->report(std::move(status)); }}));
     shards_->add(shard, shard_actors_.back());
   }
+  if (beat_) writers_->add(kBeat, spawn_beat(system_, beat_, shards_, *setup_.clock));
   meta_seed_ = static_cast<std::uint32_t>(random.next());
   return {};
 }

@@ -11,6 +11,7 @@
 #include <caf/actor.hpp>
 #include <caf/fwd.hpp>
 
+#include "actors/beat.hpp"
 #include "actors/broker.hpp"
 #include "actors/cluster_map.hpp"
 #include "actors/counters.hpp"
@@ -137,6 +138,7 @@ class NodeActors {
   const std::shared_ptr<LiveActors> meta_group_ = LiveActors::make();  // one, or none
   const std::shared_ptr<Places> places_;
   const std::shared_ptr<Exchange> exchange_;
+  const std::shared_ptr<Beat> beat_;
   const std::unique_ptr<ClusterMap> map_;
   const std::shared_ptr<WriterCounters> log_writes_ = std::make_shared<WriterCounters>();
   const std::shared_ptr<WriterCounters> state_writes_ = std::make_shared<WriterCounters>();

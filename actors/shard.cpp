@@ -261,7 +261,9 @@ void ShardImpl::set_timer() {
     if (other_ms != 0 && (at_ms == 0 || other_ms < at_ms)) at_ms = other_ms;
   };
   for (const std::uint64_t report_at_ms : report_.wake_times()) no_later_than(report_at_ms);
-  if (gather_again_at_ms_ > clock_.monotonic_ms()) no_later_than(gather_again_at_ms_);
+  const std::uint64_t now_ms = clock_.monotonic_ms();
+  const bool gathers_later = gather_again_at_ms_ > now_ms;
+  if (gathers_later) no_later_than(gather_again_at_ms_);
   no_later_than(gate_.wake_at());
   if (leads_ && !stopping_) no_later_than(keeper_.look_at_ms());
   if (fetch_ && !flush_is_orphan_) no_later_than(fetch_->wake_at());
@@ -272,8 +274,8 @@ void ShardImpl::set_timer() {
     no_later_than(life_->places->wake_at());
     no_later_than(life_->feeder.due_at_ms());
     const std::uint64_t due_ms = life_->machine->next_due_ms();
-    if (due_ms != 0 && is_quiet() && !gather_asked_)
-      no_later_than(clock_.monotonic_ms() + ticks_.wait_ms(next_tick_ms(due_ms, life_->machine->tick_ms())));
+    if (due_ms != 0 && is_quiet() && !gather_asked_ && !gathers_later)
+      no_later_than(now_ms + ticks_.wait_ms(next_tick_ms(due_ms, life_->machine->tick_ms())));
   }
   if (at_ms == timer_at_ms_) return;
   timer_at_ms_ = at_ms;

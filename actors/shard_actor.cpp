@@ -79,7 +79,7 @@ class ShardActor final : public caf::event_based_actor, private ShardHost {
   void from_peer(FromPeer& message);
   void called(const FromPeer& message);
   void arm_timer();
-  void timer_fired(const TimerFired& timer);
+  void look_at_time();
   void quit_if_drained() {
     if (shard_->drained()) quit();
   }
@@ -137,7 +137,11 @@ caf::behavior ShardActor::make_behavior() {
         shard_->flushed();
         quit_if_drained();
       },
-      [this](const TimerFired& message) { timer_fired(message); },
+      [this](const TimerFired& message) {
+        timers_.fired(message.number);
+        look_at_time();
+      },
+      [this](BeatNow) { look_at_time(); },
       [this](JoinShards& message) { shard_->join(std::move(message.router)); },
       [this](WantMembers& message) { shard_->want_members(std::move(message.wanted)); },
       [this](const DigestShard& message) { message.done(setup_->options.id, shard_->digest()); },
@@ -171,13 +175,13 @@ void ShardActor::called(const FromPeer& message) {
 
 // The shard asks anew with every flush: for the next one, which is soon, and then for its next round, which is far off.
 void ShardActor::arm_timer() {
+  if (setup_->beat && setup_->beat->want(setup_->options.id, wanted_at_ms_)) return;
   const std::uint64_t now_ms = setup_->clock->monotonic_ms();
   const auto at_ms = timers_.want(wanted_at_ms_, now_ms);
   if (at_ms) delayed_send(this, std::chrono::milliseconds(*at_ms - now_ms), TimerFired{*at_ms});
 }
 
-void ShardActor::timer_fired(const TimerFired& timer) {
-  timers_.fired(timer.number);
+void ShardActor::look_at_time() {
   if (wanted_at_ms_ == 0) return;
   if (wanted_at_ms_ > setup_->clock->monotonic_ms()) return arm_timer();
   wanted_at_ms_ = 0;

@@ -6,6 +6,7 @@
 #include <caf/actor.hpp>
 #include <caf/fwd.hpp>
 
+#include "actors/beat.hpp"
 #include "actors/exchange.hpp"
 #include "actors/places.hpp"
 #include "actors/ports.hpp"
@@ -26,6 +27,7 @@ struct ShardSetup {
   caf::actor state_writer;
   std::shared_ptr<Places> places;
   std::shared_ptr<Exchange> exchange;  // none: the node is alone
+  std::shared_ptr<Beat> beat;          // with others
   // Called once, from the actor: whether the shard could be opened. After an error the actor has ended.
   std::function<void(Status)> opened;
 };

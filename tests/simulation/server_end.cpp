@@ -179,6 +179,9 @@ void ServerEnd::logged_in(Result<Welcome> welcome) {
 void ServerEnd::answered(actors::CallId call, std::vector<SendAnswer> answers) {
   answer(call, [&](const Pending& pending) {
     EARSHOT_INVARIANT(answers.size() == pending.messages, "every message of a send has one answer");
+    for (const SendAnswer& one : answers)
+      if (const auto* held = std::get_if<SendAnswer::Held>(&one.value))
+        world_.note("held of " + device_.text() + ": " + held->error.to_string());
     return write_answers(pending.number, answers);
   });
 }

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <caf/actor.hpp>
+#include <caf/fwd.hpp>
+
+#include "base/clock.hpp"
+#include "base/ids.hpp"
+#include "base/limits.hpp"
+
+namespace earshot::actors {
+
+class LiveActors;
+
+// The one timer of a node's shards: wakes those that are due, at multiples of kBeatMs. With a timer each, the clock's
+// thread and those of the actors would be woken for one shard at a time. Thread-safe.
+class Beat {
+ public:
+  Beat(std::uint16_t shards, std::uint64_t now_ms) : due_(shards), next_ms_(now_ms) {}
+
+  // The shard wants BeatNow at this time, instead of the one it wanted before; 0: never. False: that is sooner than the
+  // next beat, and the shard has to see to it by itself.
+  bool want(ShardId shard, std::uint64_t at_ms) {
+    due_[shard.value].store(at_ms);
+    return at_ms == 0 || at_ms >= next_ms_.load();
+  }
+
+  // Those that are due, who have to want again; then next_ms() is the time of the next beat. One thread.
+  template <class Visit>
+  void beat(std::uint64_t now_ms, Visit visit) {
+    for (std::uint16_t shard = 0; shard < due_.size(); ++shard) {
+      std::uint64_t at_ms = due_[shard].load();
+      if (at_ms != 0 && at_ms <= now_ms && due_[shard].compare_exchange_strong(at_ms, 0)) visit(ShardId(shard));
+    }
+    // Whoever wants to be woken meanwhile sees either the new time, or is seen by the second look.
+    std::uint64_t next_ms = now_ms + limits::kBeatPauseMsMax;
+    for (std::uint64_t looked_ms = 0; looked_ms != next_ms;) {
+      looked_ms = next_ms;
+      next_ms_.store(next_ms);
+      for (const auto& due : due_)
+        if (const std::uint64_t at_ms = due.load(); at_ms != 0) next_ms = std::min(next_ms, beat_after(at_ms, now_ms));
+    }
+  }
+  [[nodiscard]] std::uint64_t next_ms() const { return next_ms_.load(); }
+
+ private:
+  static std::uint64_t beat_after(std::uint64_t at_ms, std::uint64_t now_ms) {
+    const std::uint64_t soonest_ms = std::max(at_ms, now_ms + 1);
+    return (soonest_ms + limits::kBeatMs - 1) / limits::kBeatMs * limits::kBeatMs;
+  }
+
+  std::vector<std::atomic<std::uint64_t>> due_;  // by shard; 0: none
+  std::atomic<std::uint64_t> next_ms_;
+};
+
+// Beats until it is sent StopWriter.
+caf::actor spawn_beat(caf::actor_system& system, std::shared_ptr<Beat> beat, std::shared_ptr<LiveActors> shards,
+                      const Clock& clock);
+
+}  // namespace earshot::actors
