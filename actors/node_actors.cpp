@@ -97,7 +97,11 @@ ShardReading read(std::uint16_t shard, const ShardGauge& gauge) {
           value(gauge.entries_applied),
           value(gauge.overlay_bytes),
           value(gauge.registrations),
-          value(gauge.log_writes)};
+          value(gauge.log_writes),
+          NodeId(static_cast<std::uint32_t>(value(gauge.leader))),
+          Term(value(gauge.term)),
+          value(gauge.voters),
+          value(gauge.lag_entries)};
 }
 
 WriterReading read(const WriterCounters& counters) {

@@ -25,7 +25,11 @@ struct ShardReading {
   std::uint64_t entries_applied = 0;
   std::uint64_t overlay_bytes = 0;
   std::uint64_t registrations = 0;
-  std::uint64_t log_writes = 0;  // under way
+  std::uint64_t log_writes = 0;   // under way
+  NodeId leader = {};             // 0: none that is known here
+  Term term = {};                 //
+  std::uint64_t voters = 0;       // of its group
+  std::uint64_t lag_entries = 0;  // of the member furthest behind; where it leads
 };
 
 struct WriterReading {

@@ -176,10 +176,24 @@ void ShardImpl::settle(std::uint64_t now_ms) {
 
 void ShardImpl::show_gauge() {
   show(gauge_->log_writes, log_writes_under_way_);
+  show(gauge_->leader, replica_->leader().value);
+  show(gauge_->term, replica_->term().value);
+  show(gauge_->voters, cluster::Membership::of(replica_->members(), node_).voters);
+  show(gauge_->lag_entries, lag_entries());
   if (!life_) return;
   show(gauge_->applied_index, life_->machine->applied_index().value);
   show(gauge_->overlay_bytes, life_->machine->unflushed_bytes());
   show(gauge_->registrations, life_->audience->presence().size());
+}
+
+// One that nothing is known of lags by all that is committed.
+std::uint64_t ShardImpl::lag_entries() const {
+  if (!leads_ || members_ <= 1) return 0;
+  const std::uint64_t end = replica_->commit_index().value;
+  std::uint64_t least = end;
+  for (const auto& member : replica_->members())
+    if (member.node != node_) least = std::min(least, replica_->match_index(member.node).value);
+  return end - least;
 }
 
 void ShardImpl::act_on_applied(std::uint64_t now_ms) {

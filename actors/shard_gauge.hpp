@@ -17,6 +17,10 @@ class ShardGauge {
   Counter overlay_bytes{0};    // applied, and not in its tables yet
   Counter registrations{0};    // live sessions of its users
   Counter log_writes{0};       // under way to the log writer, or being synced
+  Counter leader{0};           // a node's id; 0: none that is known here
+  Counter term{0};             //
+  Counter voters{0};           // of the group, in the newest configuration
+  Counter lag_entries{0};      // that the member furthest behind has not stored, as its leader here knows
 };
 
 // Of the only writer: no other can come between.

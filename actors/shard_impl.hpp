@@ -147,6 +147,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void set_timer();
   // After every event: what is seen of the shard from outside.
   void show_gauge();
+  [[nodiscard]] std::uint64_t lag_entries() const;
 
   [[nodiscard]] bool drains() const { return leads_ && router_ != nullptr && !stopping_; }
 

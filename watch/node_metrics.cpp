@@ -127,6 +127,23 @@ void tell_shards(Families& to, const NodeReport& report) {
              static_cast<double>(shard.overlay_bytes), {{"shard", std::to_string(shard.id.value)}});
 }
 
+// A cluster's: of three nodes that are asked, the one with the highest term knows who leads.
+void tell_groups(Families& to, const NodeReport& report) {
+  for (const auto& shard : report.shards)
+    to.gauge("earshot_shard_leader", "The node that leads a shard, as far as is known here; 0: none.",
+             shard.leader.value, {{"shard", std::to_string(shard.id.value)}});
+  for (const auto& shard : report.shards)
+    to.gauge("earshot_shard_term", "The Raft term of a shard, as far as is known here.",
+             static_cast<double>(shard.term.value), {{"shard", std::to_string(shard.id.value)}});
+  for (const auto& shard : report.shards)
+    to.gauge("earshot_shard_voters", "Nodes that vote in a shard.", static_cast<double>(shard.voters),
+             {{"shard", std::to_string(shard.id.value)}});
+  for (const auto& shard : report.shards)
+    to.gauge("earshot_shard_lag_entries",
+             "Committed log entries that the replica furthest behind has not stored, as its leader knows; elsewhere 0.",
+             static_cast<double>(shard.lag_entries), {{"shard", std::to_string(shard.id.value)}});
+}
+
 void tell_places(Families& to, const actors::PlacesReading& places) {
   to.gauge("earshot_layers", "Layers that somebody is in.", static_cast<double>(places.layers));
   to.gauge("earshot_cells", "Cells of all layers.", static_cast<double>(places.cells));
@@ -147,6 +164,7 @@ std::vector<prometheus::MetricFamily> node_metrics(const NodeReport& report, con
   tell_disk(to, report);
   tell_writers(to, report);
   tell_shards(to, report);
+  tell_groups(to, report);
   tell_places(to, report.places);
   return to.take();
 }

@@ -11,8 +11,9 @@ namespace earshot::watch {
 
 // What a node's sessions have done, and how it is: messages, logins, queues, disk, writers, shards, places.
 //
-// Of each shard there are two numbers, the applied index (its rate is that of the shard's entries) and the overlay's
-// bytes: with 1024 shards 2048 samples. Everything else is told of all shards together.
+// Of each shard there are six numbers: the applied index (its rate is that of the shard's entries), the overlay's
+// bytes, and of its Raft group the leader, the term, the voters and the lag: with 1024 shards 6144 samples. Everything
+// else is told of all shards together.
 std::vector<prometheus::MetricFamily> node_metrics(const actors::NodeReport& report,
                                                    const actors::SessionCounters& counters);
 

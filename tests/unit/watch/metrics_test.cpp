@@ -30,7 +30,8 @@ actors::NodeReport report_of_two_shards() {
   report.has_disk = true;
   report.disk = {5'000'000'000, 600, 700, 800, true};
   report.state_bytes = 900;
-  report.shards = {{ShardId(0), LogIndex(11), 11, 5, 2, 1}, {ShardId(1), LogIndex(7), 4, 6, 3, 0}};
+  report.shards = {{ShardId(0), LogIndex(11), 11, 5, 2, 1, NodeId(3), Term(8), 3, 0},
+                   {ShardId(1), LogIndex(7), 4, 6, 3, 0, NodeId(2), Term(9), 3, 12}};
   report.places = {2, 9, 1'000, true};
   report.sessions = 5;
   return report;
@@ -65,6 +66,10 @@ TEST(Metrics, ANodesNumbersStandUnderTheirNames) {
   EXPECT_EQ(text.at("earshot_entries_applied_total"), 15);
   EXPECT_EQ(text.at("earshot_shard_applied_index{shard=\"1\"}"), 7);
   EXPECT_EQ(text.at("earshot_shard_overlay_bytes{shard=\"1\"}"), 6);
+  EXPECT_EQ(text.at("earshot_shard_leader{shard=\"0\"}"), 3);
+  EXPECT_EQ(text.at("earshot_shard_term{shard=\"1\"}"), 9);
+  EXPECT_EQ(text.at("earshot_shard_voters{shard=\"1\"}"), 3);
+  EXPECT_EQ(text.at("earshot_shard_lag_entries{shard=\"1\"}"), 12);
   EXPECT_EQ(text.at("earshot_queue_bytes{queue=\"windows\"}"), 400);
   EXPECT_EQ(text.at("earshot_queue_limit_bytes{queue=\"windows\"}"), 4'000);
   EXPECT_EQ(text.at("earshot_disk_free_bytes"), 5'000'000'000);
@@ -81,7 +86,7 @@ TEST(Metrics, EveryCodeHasItsPlaceAndItsName) {
   EXPECT_EQ(name_of(static_cast<ErrorCode>(actors::kErrorCodes)), "unknown") << "a new code has no counter";
 }
 
-TEST(Metrics, EachShardMoreIsTwoSamplesMore) {
+TEST(Metrics, EachShardMoreIsSixSamplesMore) {
   const actors::SessionCounters counters;
   auto report = report_of_two_shards();
   const auto size = [&] {
@@ -92,7 +97,7 @@ TEST(Metrics, EachShardMoreIsTwoSamplesMore) {
   const std::size_t of_two = size();
   report.shards.resize(limits::kShardsMax);
   for (std::uint16_t i = 0; i < limits::kShardsMax; ++i) report.shards[i].id = ShardId(i);
-  EXPECT_EQ(size(), of_two + 2 * (limits::kShardsMax - 2u));
+  EXPECT_EQ(size(), of_two + 6 * (limits::kShardsMax - 2u));
 }
 
 TEST(Metrics, ADoorsNumbersStandUnderTheirNames) {
