@@ -1,18 +1,15 @@
 // Faults of the machine under a real node: its wall clock is set, it is suspended, it runs out of descriptors.
-#include <atomic>
 #include <csignal>
 #include <cstdint>
-#include <fstream>
 #include <vector>
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/support/clock_shift.hpp"
 #include "tests/support/process_client.hpp"
 #include "tests/support/sanitizers.hpp"
 
@@ -21,26 +18,6 @@ namespace {
 
 constexpr std::int64_t kHourMs = 3'600'000;
 constexpr std::uint64_t kMessages = 200;
-
-// The file through which tests/support/clock_shim.c shifts the node's wall clock.
-class ClockShift {
- public:
-  explicit ClockShift(const std::string& path) {
-    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (file < 0 || ::ftruncate(file, sizeof(std::int64_t)) != 0) throw std::runtime_error("cannot make " + path);
-    void* page = ::mmap(nullptr, sizeof(std::int64_t), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    ::close(file);
-    if (page == MAP_FAILED) throw std::runtime_error("cannot map " + path);
-    shift_ms_ = static_cast<std::atomic<std::int64_t>*>(page);
-  }
-  ~ClockShift() { ::munmap(shift_ms_, sizeof(std::int64_t)); }
-  ClockShift(const ClockShift&) = delete;
-  ClockShift& operator=(const ClockShift&) = delete;
-  void set(std::int64_t ms) { shift_ms_->store(ms); }
-
- private:
-  std::atomic<std::int64_t>* shift_ms_;
-};
 
 // A connection that says nothing.
 class SilentConnection {
@@ -74,8 +51,8 @@ std::size_t open_descriptors(int pid) {
 class MachineFaults : public tests::ProcessTest {};
 
 TEST_F(MachineFaults, AWallClockThatJumpsBothWaysMovesNoMessageAndNoTimeBack) {
-  ClockShift shift(directory_ / "shift");
-  start_node_on(directory_ / "node", {}, tests::with_shim("clock", {"EARSHOT_CLOCK_SHIFT=" + (directory_ / "shift")}));
+  tests::ClockShift shift(directory_ / "shift");
+  start_node_on(directory_ / "node", {}, shift.wrapper());
   const auto bob = open(options("bob"), std::make_shared<client::MemoryStore>(tests::kKeepAll));
   const auto alice = open_sender("alice");
   std::uint64_t sent = 0;

@@ -134,6 +134,10 @@ bool NodeProcess::wait_ready(int timeout_ms) {
 
 void NodeProcess::start() {
   launch();
+  wait_until_ready();
+}
+
+void NodeProcess::wait_until_ready() {
   if (wait_ready(kStartMs)) return;
   process_->signal(SIGKILL);
   throw std::runtime_error("earshotd ended with code " + std::to_string(process_->wait()) + " before it was ready");

@@ -47,15 +47,22 @@ struct NodeOptions {
   std::vector<std::string> wrapper = {};  // a command that becomes the node's
   std::uint16_t resp_port = 0;            // as `port`
   std::uint16_t http_port = 0;            //
+  bool starts_later = false;              // not by the constructor
 };
 
 // An earshotd on loopback that can be killed and started again on the same port and data.
 class NodeProcess {
  public:
-  explicit NodeProcess(NodeOptions options) : options_(std::move(options)) { start(); }
+  explicit NodeProcess(NodeOptions options) : options_(std::move(options)) {
+    if (!options_.starts_later) start();
+  }
 
   // Returns once the node says that it is ready.
   void start();
+  // The two halves of it, for nodes that are ready only together: throws, and the node has ended, when it is not ready
+  // within a minute.
+  void launch();
+  void wait_until_ready();
   // Starts it, and kills it after so long unless it is ready before; whether it was, and runs.
   bool start_unless_killed_after(int ms);
   // SIGKILL, and waits for the end.
@@ -64,6 +71,8 @@ class NodeProcess {
   std::optional<int> wait_end(int timeout_ms);
   // SIGTERM; the exit code.
   int stop();
+  // SIGSTOP and SIGCONT, for instance.
+  void signal(int number) { process_->signal(number); }
   [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(options_.port); }
   [[nodiscard]] std::uint16_t port() const { return options_.port; }
   [[nodiscard]] std::uint16_t resp_port() const { return options_.resp_port; }
@@ -72,7 +81,6 @@ class NodeProcess {
   [[nodiscard]] bool is_running() const { return process_ != nullptr; }
 
  private:
-  void launch();
   // Whether it became ready within the time that it may be silent.
   bool wait_ready(int timeout_ms);
 
