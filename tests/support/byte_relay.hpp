@@ -5,11 +5,13 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <mutex>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <arpa/inet.h>
@@ -31,7 +33,11 @@ class ByteRelay {
   // So many bytes do not pass unless the sender's kernel hears that some of them have.
   static constexpr std::size_t kStepBytes = 512 << 10;
 
-  explicit ByteRelay(std::uint16_t server_port) : server_port_(server_port) { revive(); }
+  // `enter`: done once by the thread that connects to the server, so that it does that from another network.
+  explicit ByteRelay(std::uint16_t server_port, std::function<void()> enter = {})
+      : server_port_(server_port), enter_(std::move(enter)) {
+    revive();
+  }
   ~ByteRelay() {
     {
       const std::lock_guard lock(mutex_);
@@ -63,7 +69,10 @@ class ByteRelay {
         ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0)
       throw std::runtime_error("the relay cannot listen");
     port_ = ntohs(address.sin_port);
-    acceptor_ = std::thread([this, listener = listener_] { accept(listener); });
+    acceptor_ = std::thread([this, listener = listener_] {
+      if (enter_) enter_();
+      accept(listener);
+    });
   }
 
   [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
@@ -150,6 +159,7 @@ class ByteRelay {
   }
 
   const std::uint16_t server_port_;
+  const std::function<void()> enter_;
   int listener_ = -1;
   std::uint16_t port_ = 0;
   std::mutex mutex_;

@@ -25,7 +25,9 @@ struct HttpReply {
 // A socket that says what a test tells it to, and reads replies by the length that they announce.
 class HttpClient {
  public:
-  explicit HttpClient(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  // `patience_ms`: so long the other side may be silent.
+  explicit HttpClient(std::uint16_t port, int patience_ms = 20'000)
+      : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), patience_ms_(patience_ms) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
@@ -90,7 +92,8 @@ class HttpClient {
   [[nodiscard]] int fd() const { return fd_; }
 
  private:
-  bool fill(int timeout_ms = 20'000) {
+  bool fill() { return fill(patience_ms_); }
+  bool fill(int timeout_ms) {
     pollfd waits{fd_, POLLIN, 0};
     if (::poll(&waits, 1, timeout_ms) <= 0) return false;
     char buffer[16 << 10];
@@ -104,6 +107,7 @@ class HttpClient {
   }
 
   const int fd_;
+  const int patience_ms_;
   std::string unread_;
   bool is_closed_ = false;
 };

@@ -1,0 +1,48 @@
+// Nodes of a cluster that die, are suspended, or all lose their power at once, under load.
+#include <csignal>
+
+#include "tests/support/cluster_test.hpp"
+
+namespace earshot {
+namespace {
+
+class ClusterNodes : public tests::ClusterTest {
+ protected:
+  void SetUp() override {
+    start_cluster();
+    start_load(usual_load());
+  }
+};
+
+TEST_F(ClusterNodes, TheOneThatLeadsMostIsKilledAndUsersSeeAPauseOnly) {
+  in_rounds("kill -9 of the leader of most shards", [&] {
+    const std::size_t node = cluster_->view().leads_most();
+    cluster_->kill({node});
+    // Back before the others have missed it, or long after.
+    if (random_.chance(0.7)) sleep_ms(random_.below(4'000));
+    cluster_->start({node});
+  });
+  judge();
+}
+
+TEST_F(ClusterNodes, AllAreKilledAtOnceAndNothingThatWasAnsweredIsLost) {
+  in_rounds("kill -9 of all nodes", [&] {
+    cluster_->kill({1, 2, 3});
+    cluster_->start({1, 2, 3});
+  });
+  judge();
+}
+
+TEST_F(ClusterNodes, TheOneThatLeadsMostIsSuspendedAndTheOthersServe) {
+  in_rounds("SIGSTOP of the leader of most shards", [&] {
+    const std::size_t node = cluster_->view().leads_most();
+    cluster_->node(node).signal(SIGSTOP);
+    sleep_s(3);
+    EXPECT_GT(answered_within(is_long() ? 17'000 : 2'000), 0u) << "while one of three is suspended";
+    cluster_->node(node).signal(SIGCONT);
+  });
+  judge();
+}
+
+}  // namespace
+}  // namespace earshot

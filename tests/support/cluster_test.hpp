@@ -1,0 +1,101 @@
+#pragma once
+
+#include <chrono>
+#include <cstdlib>
+#include <functional>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/random.hpp"
+#include "client/runtime.hpp"
+#include "tests/support/cluster_process.hpp"
+#include "tests/support/mailbox_load.hpp"
+#include "tests/support/seed.hpp"
+#include "tests/support/temporary_directory.hpp"
+
+namespace earshot::tests {
+
+// Three nodes under load to which a test does something in rounds. After each round they are whole again by themselves;
+// at the end the load is judged, nothing waits anywhere, and all replicas have applied the same.
+class ClusterTest : public testing::Test {
+ protected:
+  // EARSHOT_CLUSTER_ROUNDS; one without: the short form.
+  static int rounds() {
+    const char* given = std::getenv("EARSHOT_CLUSTER_ROUNDS");
+    return given != nullptr ? std::atoi(given) : 1;
+  }
+  static bool is_long() { return rounds() > 1; }
+  static void sleep_s(std::uint64_t seconds) { std::this_thread::sleep_for(std::chrono::seconds(seconds)); }
+  static void sleep_ms(std::uint64_t ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
+
+  void start_cluster(ClusterOptions options = {}) {
+    options.directory = directory_.path();
+    // Retransmits soon, so that what an old session had outstanding is seen again within the test.
+    options.more.insert(options.more.end(), {"--retransmit-first-ms", "200"});
+    cluster_.emplace(std::move(options));
+  }
+  // The n-th client is told all addresses, beginning with another one each time.
+  void start_load(MailboxLoad::Shape shape) { start_load(shape, cluster_->addresses()); }
+  void start_load(MailboxLoad::Shape shape, const std::vector<std::string>& addresses) {
+    load_.emplace(shape, random_.next());
+    load_->start(
+        [&](std::uint32_t n) {
+          std::vector<std::string> turned = addresses;
+          std::rotate(turned.begin(), turned.begin() + n % turned.size(), turned.end());
+          return turned;
+        },
+        runtime_);
+    load_->wait_for_answers(1, kPatienceMs);
+  }
+  static MailboxLoad::Shape usual_load() {
+    return {.senders = 12, .window = 32, .recipients = 6, .devices = 2, .messages_per_s = 2'000, .reads = true};
+  }
+
+  // Does it that often, each time in the middle of the load, and prints how long senders had to wait.
+  void in_rounds(const std::string& what, const std::function<void()>& fault) {
+    MailboxLoad::Pauses longest;
+    for (int round = 1; round <= rounds(); ++round) {
+      load_->wait_for_answers(1 + random_.below(3'000), 3'000);
+      load_->take_pauses();
+      fault();
+      const std::string amiss = cluster_->wait_whole();
+      ASSERT_EQ(amiss, "") << "after round " << round << " of " << what << "\n" << cluster_->logs();
+      load_->wait_for_answers(500, 3'000);
+      const auto pauses = load_->take_pauses();
+      longest.sender_ms = std::max(longest.sender_ms, pauses.sender_ms);
+      longest.message_ms = std::max(longest.message_ms, pauses.message_ms);
+      std::cout << what << ", round " << round << ": longest pause of a sender " << pauses.sender_ms
+                << " ms, of one message " << pauses.message_ms << " ms" << std::endl;
+    }
+    RecordProperty("pause_ms", static_cast<int>(longest.sender_ms));
+  }
+  // How many more messages are answered within the time.
+  std::uint64_t answered_within(std::uint64_t ms) {
+    const std::uint64_t before = load_->answered();
+    sleep_ms(ms);
+    return load_->answered() - before;
+  }
+  void judge() {
+    EXPECT_THAT(load_->judge(), testing::IsEmpty());
+    EXPECT_EQ(cluster_->wait_level(), "");
+    std::cout << rounds() << " rounds, " << load_->stored() << " messages stored" << std::endl;
+    EXPECT_TRUE(cluster_->stop()) << "a node did not end in order";
+    if (HasFailure()) std::cout << cluster_->logs() << std::endl;
+  }
+
+  TemporaryDirectory directory_;
+  Random random_{seed_of_test()};
+  std::shared_ptr<client::Runtime> runtime_ = client::Runtime::start().value();
+  std::optional<ClusterProcess> cluster_;
+  std::optional<MailboxLoad> load_;
+};
+
+}  // namespace earshot::tests
