@@ -58,11 +58,14 @@ void ShardImpl::join(std::shared_ptr<const Router> router) {
 
 void ShardImpl::want_members(std::vector<cluster::WantedMember> wanted) {
   wanted_ = std::move(wanted);
+  members_are_news_ = true;
   settle(clock_.monotonic_ms());
 }
 
 void ShardImpl::keep_members(std::uint64_t now_ms) {
   if (!leads_ || stopping_ || wanted_.empty()) return;
+  const std::uint64_t look_at_ms = keeper_.look_at_ms();
+  if (!std::exchange(members_are_news_, false) && (look_at_ms == 0 || now_ms < look_at_ms)) return;
   const auto is_up = [this](NodeId node) { return host_.is_up(node); };
   const auto step = keeper_.next(cluster::view_of(*replica_, node_, is_up, now_ms), wanted_, now_ms);
   if (!step) return;
@@ -188,7 +191,7 @@ void ShardImpl::show_gauge() {
 
 // One that nothing is known of lags by all that is committed.
 std::uint64_t ShardImpl::lag_entries() const {
-  if (!leads_ || members_ <= 1) return 0;
+  if (!leads_ || is_alone_) return 0;
   const std::uint64_t end = replica_->commit_index().value;
   std::uint64_t least = end;
   for (const auto& member : replica_->members())
@@ -228,6 +231,7 @@ void ShardImpl::act_on_role(std::uint64_t now_ms) {
   if (!change.has_value()) return;
   leads_ = change->role == cluster::Role::kLeader;
   keeper_.reset();
+  members_are_news_ = true;
   entries_.leave_other_terms(leads_ ? change->term : Term{});
   if (leads_) {
     read_floor_ = replica_->last_index();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -88,7 +89,9 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void role_changed(cluster::Role role, Term term) override { role_change_ = RoleChange{role, term}; }
   void leader_changed(NodeId, Term) override {}  // settle() sees it
   void members_changed(const std::vector<cluster::Member>& members, LogIndex /*index*/, bool /*committed*/) override {
-    members_ = members.size();
+    members_are_news_ = true;
+    const auto voters = std::ranges::count_if(members, &cluster::Member::voter);
+    is_alone_ = voters == 0 || (voters == 1 && is_voter(members));
   }
   void checked(std::uint64_t number, bool confirmed) override {
     if (confirmed) gate_.confirmed(number);
@@ -130,7 +133,11 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void go_on_fetching(std::uint64_t now_ms);
   Status state_is_there(LogIndex applied, std::uint64_t now_ms);
   void act_on_lost_state(std::uint64_t now_ms);
-  [[nodiscard]] bool is_alone() const { return members_ <= 1; }
+  // There is nobody else who could lead, or give it another state.
+  [[nodiscard]] bool is_alone() const { return is_alone_; }
+  [[nodiscard]] bool is_voter(const std::vector<cluster::Member>& members) const {
+    return std::ranges::any_of(members, [this](const auto& one) { return one.voter && one.node == node_; });
+  }
   void read(ReadGate::Read read);
   void answer_read(ReadGate::Read& read);
   void go_on_reading(std::uint64_t now_ms);
@@ -177,9 +184,10 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   std::optional<LogIndex> installs_;  // the state is to stand there, or above
   bool state_is_old_ = false;         // … or the log of the leader does not go back so far
 
-  std::size_t members_ = 0;  // of the group, this one among them
+  bool is_alone_ = true;
   cluster::GroupKeeper keeper_;
   std::vector<cluster::WantedMember> wanted_;
+  bool members_are_news_ = false;  // to the keeper
   NodeId told_leader_;
   Term told_term_;
 

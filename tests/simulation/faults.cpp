@@ -31,7 +31,7 @@ const char* name_of(Fault fault) {
 }
 
 FaultInjector::FaultInjector(World& world, std::vector<SimNode*> nodes, Network& network, PeerNetwork* peers,
-                             History& history, std::vector<std::unique_ptr<SimDevice>>& devices)
+                             bool grows, History& history, std::vector<std::unique_ptr<SimDevice>>& devices)
     : world_(world),
       nodes_(std::move(nodes)),
       network_(network),
@@ -47,6 +47,8 @@ FaultInjector::FaultInjector(World& world, std::vector<SimNode*> nodes, Network&
     const std::uint64_t times = random_.between(1, 3);
     // A node whose log is damaged has to be made anew.
     if (peers_ != nullptr && fault == Fault::kLogDamaged) continue;
+    // Of a shard's only voter nobody has what it has lost.
+    if (grows && fault == Fault::kMessageDamaged) continue;
     kinds_.insert(kinds_.end(), times, fault);
   }
   every_ms_ = random_.between(300, 5'000);

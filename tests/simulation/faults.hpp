@@ -45,9 +45,9 @@ const char* name_of(Fault fault);
 // again and again, until calm_down() takes all of them back.
 class FaultInjector {
  public:
-  // `peers`: between the nodes, if there are several.
-  FaultInjector(World& world, std::vector<SimNode*> nodes, Network& network, PeerNetwork* peers, History& history,
-                std::vector<std::unique_ptr<SimDevice>>& devices);
+  // `peers`: between the nodes, if there are several. `grows`: they become several.
+  FaultInjector(World& world, std::vector<SimNode*> nodes, Network& network, PeerNetwork* peers, bool grows,
+                History& history, std::vector<std::unique_ptr<SimDevice>>& devices);
 
   void start();
   // Everything works again: the node runs, disks have room, clocks are right, devices are on.

@@ -338,6 +338,16 @@ bool SimNode::tells_a_tick(std::uint64_t stored_at_ms) const {
   });
 }
 
+std::string SimNode::description() const {
+  std::string text = "node " + std::to_string(options_.id.value) + (accepts_ ? " serves" : " does not serve");
+  if (!actors_) return text;
+  for (const actors::ShardReading& shard : actors_->report().shards)
+    text += "; shard " + std::to_string(shard.id.value) + " led by " + std::to_string(shard.leader.value) +
+            " in term " + std::to_string(shard.term.value) + ", " + std::to_string(shard.voters) + " voters, applied " +
+            std::to_string(shard.applied.value) + ", lag " + std::to_string(shard.lag_entries);
+  return text;
+}
+
 void SimNode::digests(std::function<void(std::vector<Result<std::uint64_t>>)> done) {
   struct Gathered {
     std::vector<Result<std::uint64_t>> digests;

@@ -96,6 +96,8 @@ class SimNode final : public Host, public PeerNetwork::End {
   // How often it ended out of order, or had something cut off.
   [[nodiscard]] std::uint64_t deaths() const { return deaths_; }
   [[nodiscard]] std::uint16_t shard_count() const { return options_.shard_count; }
+  // What its shards tell of themselves, for people.
+  [[nodiscard]] std::string description() const;
   void digests(std::function<void(std::vector<Result<std::uint64_t>>)> done);
   [[nodiscard]] std::size_t sessions() const { return actors_ ? actors_->sessions().size() : 0; }
   [[nodiscard]] std::size_t open_calls() const {

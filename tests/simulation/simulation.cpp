@@ -51,7 +51,7 @@ class Simulation {
     if (!options.plain) add_life();
     if (Random walkers(options.seed * 2 + 2); !options.plain && options.nodes == 1 && walkers.chance(0.5))
       walkers_.emplace(world_, history_, *cluster_.nodes().front(), Random(walkers.next()));
-    faults_.emplace(world_, cluster_.nodes(), network_, cluster_.network(), history_, devices_);
+    faults_.emplace(world_, cluster_.nodes(), network_, cluster_.network(), cluster_.grows(), history_, devices_);
   }
   ~Simulation() { devices_.clear(); }
 
@@ -169,6 +169,7 @@ class Simulation {
     }
     for (const std::string& each : wrong) history_.violation("at rest: " + each);
     for (const auto& device : devices_) describe(*device);
+    for (const SimNode* node : cluster_.nodes()) history_.violation(node->description());
     return false;
   }
 
