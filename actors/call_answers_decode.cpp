@@ -161,7 +161,9 @@ Result<AnswerContent> read_content(schema::Answer::Reader from, std::uint16_t sh
     case schema::Answer::REFUSED: content = CallRefused{wire::read(from.getRefused())}; break;
     case schema::Answer::PUSH: content = read_push(from.getPush(), fields); break;
     case schema::Answer::ENDED: content = read_ended(from.getEnded(), fields); break;
-    case schema::Answer::PARKING_RULE: content = ParkingRule{from.getParkingRule()}; break;
+    case schema::Answer::PARKING_RULE:
+      content = ParkingRule{from.getParkingRule(), Sequence(from.getMailboxEnd())};
+      break;
     case schema::Answer::EXPLAIN: {
       const auto explain = from.getExplain();
       content = ExplainAsked{{nullptr, request, Sequence(fields.positive(explain.getSequence(), "sequence"))},

@@ -148,7 +148,10 @@ void write(std::span<const LostRange> from, schema::Answer::Builder to) {
 
 void write(const MailboxPush& from, schema::Answer::Builder to) { write(std::span(from.messages), to); }
 void write(const MessagesEnded& from, schema::Answer::Builder to) { write(std::span(from.ranges), to); }
-void write(const ParkingRule& from, schema::Answer::Builder to) { to.setParkingRule(from.deliveries_max); }
+void write(const ParkingRule& from, schema::Answer::Builder to) {
+  to.setParkingRule(from.deliveries_max);
+  to.setMailboxEnd(from.mailbox_end.value);
+}
 
 void write(const ExplainAsked& from, schema::Answer::Builder answer) {
   auto to = answer.initExplain();

@@ -44,6 +44,8 @@ class MailboxFeed {
   std::optional<MailboxRead> next_read(const Outstanding& window, std::uint64_t now_ms);
   // The answer to that read. Takes what fits.
   void read_answered(Result<Batch> answer, Outstanding& window, Random& random, std::uint64_t now_ms);
+  // The mailbox goes as far as this, if not further.
+  void reaches(Sequence last) { last_known_ = std::max(last_known_, last); }
   // The client has everything up to here, wherever from.
   void skip_to(Sequence sequence) {
     if (sequence > taken_) next_bytes_ = 0;

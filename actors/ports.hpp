@@ -158,8 +158,11 @@ struct AttemptsAnswered {
 struct MessagesEnded {  // these messages of the session's user ended, or were parked for its device
   std::vector<LostRange> ranges;
 };
-struct ParkingRule {  // unacked after so many deliveries: parked; 0: never, and none need be counted
-  std::uint32_t deliveries_max = 0;
+struct ParkingRule {
+  std::uint32_t deliveries_max = 0;  // unacked after so many: parked; 0: never, and none need be counted
+  // To a session of another node that registers: what it read at the same time may have overtaken its registration.
+  // 0: not told.
+  Sequence mailbox_end = {};
 };
 class SessionPort;
 struct SessionExplain {  // what has this session done with the message? Answered to `from`.

@@ -164,7 +164,7 @@ struct Session::Impl {
     if (subscription) subscription->ended(ended, now_ms);
   }
   void take(ParkingRule& rule, std::uint64_t) {
-    if (subscription) subscription->parking_rule(rule.deliveries_max);
+    if (subscription) subscription->take(rule);
   }
   void take(AttemptsAnswered& answered, std::uint64_t) {
     if (!is_awaited(answered.request, RequestKind::kAttempts)) return;

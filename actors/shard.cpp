@@ -191,7 +191,7 @@ void ShardImpl::show_gauge() {
 
 // One that nothing is known of lags by all that is committed.
 std::uint64_t ShardImpl::lag_entries() const {
-  if (!leads_ || is_alone_) return 0;
+  if (!leads_ || replica_->members().size() <= 1) return 0;
   const std::uint64_t end = replica_->commit_index().value;
   std::uint64_t least = end;
   for (const auto& member : replica_->members())

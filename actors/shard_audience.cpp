@@ -11,10 +11,12 @@ namespace earshot::actors {
 
 void Audience::add(ShardRegister registration, std::uint64_t now_ms) {
   const std::shared_ptr<SessionPort> port = registration.from;
-  const std::uint32_t deliveries = registration.push ? deliveries_max(registration.user) : 0;
+  ParkingRule rule;
+  if (registration.push) rule.deliveries_max = deliveries_max(registration.user);
+  if (registration.push && registration.node != self_) rule.mailbox_end = mailbox_end(registration.user);
   presence_.add(std::move(registration));
   // A session begins with the rule that nothing is parked.
-  if (deliveries != 0) port->post(ParkingRule{deliveries});
+  if (rule.deliveries_max != 0 || rule.mailbox_end != Sequence()) port->post(rule);
   touches_.registered(now_ms);
 }
 
@@ -61,6 +63,12 @@ void Audience::tell_rule(const UserId& user) const {
   };
   if (user.empty()) return presence_.for_each(tell);
   for (const auto& session : presence_.sessions_of(user)) tell(user, session);
+}
+
+// One that cannot be read is found to be so by whoever reads it.
+Sequence Audience::mailbox_end(const UserId& user) const {
+  const auto nothing = machine_.fetch(user, Sequence(), 0, 0);
+  return nothing ? nothing->last_sequence : Sequence();
 }
 
 std::uint32_t Audience::deliveries_max(const UserId& user) const {

@@ -17,7 +17,8 @@ namespace earshot::actors {
 // Thread: its shard's. Times are monotonic ms.
 class Audience {
  public:
-  Audience(ShardId shard, cluster::ShardMachine& machine) : machine_(machine), shard_(shard) {}
+  Audience(NodeId self, ShardId shard, cluster::ShardMachine& machine)
+      : machine_(machine), self_(self), shard_(shard) {}
 
   void add(ShardRegister registration, std::uint64_t now_ms);
   void remove(const ShardUnregister& registration) { presence_.remove(registration); }
@@ -43,9 +44,11 @@ class Audience {
 
  private:
   [[nodiscard]] std::uint32_t deliveries_max(const UserId& user) const;
+  [[nodiscard]] Sequence mailbox_end(const UserId& user) const;
   void tell_rule(const UserId& user) const;
 
   cluster::ShardMachine& machine_;
+  const NodeId self_;
   const ShardId shard_;
   Presence presence_;
   TouchRound touches_;

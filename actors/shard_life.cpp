@@ -19,7 +19,7 @@ Result<std::unique_ptr<ShardLife>> ShardLife::open(const ShardOptions& options, 
   auto machine = cluster::ShardMachine::open(life->state, options.id, options.shard_count, {}, options.faults.machine);
   if (!machine.has_value()) return fail(std::move(machine.error()));
   life->machine = std::move(*machine);
-  life->audience.emplace(options.id, *life->machine);
+  life->audience.emplace(options.replica.self, options.id, *life->machine);
   life->flusher.emplace(*life->machine, life->feeder, host, budgets,
                         FlushSchedule(options.id, options.flush_interval_ms, options.overlay_flush_bytes));
   life->places.emplace(options.id, *life->machine, host, Random(options.replica.seed));

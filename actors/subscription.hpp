@@ -41,7 +41,10 @@ class Subscription {
   bool read_answered(Result<Batch> batch, std::uint64_t now_ms);
   void ended(const MessagesEnded& message, std::uint64_t now_ms);
   // Parked after so many deliveries in vain; 0: never.
-  void parking_rule(std::uint32_t deliveries_max) { deliveries_max_ = deliveries_max; }
+  void take(const ParkingRule& rule) {
+    deliveries_max_ = rule.deliveries_max;
+    feed_.reaches(rule.mailbox_end);
+  }
   void attempts_answered(bool again);
   // What the shard said without being asked may have gone nowhere.
   void doubt() { feed_.doubt(*window_); }

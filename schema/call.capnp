@@ -91,6 +91,7 @@ struct Answer {
     leader @16 :LeaderAnnounced;
   }
   mark @17 :PushMark;           # of what goes to sessions that did not ask
+  mailboxEnd @18 :UInt64;       # beside parkingRule: the last sequence of the mailbox; 0: not told
 }
 
 struct PushMark {               # a leader numbers its pushes to a node 1, 2, 3 … within its term: what is missing, is seen

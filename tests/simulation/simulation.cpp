@@ -22,7 +22,7 @@ namespace {
 // Once nothing fails any more, something must be done within this until everything is: the longest waits are
 // keep-alive (two minutes), retransmission (one minute) and a nack's delay.
 constexpr std::uint64_t kRestMsMax = 300'000;
-constexpr std::uint64_t kProgressMsMax = 3'600'000;
+constexpr std::uint64_t kProgressMsMax = 4 * 3'600'000;
 constexpr std::uint64_t kLookEveryMs = 2'000;
 // A session whose client vanished ends by keep-alive.
 constexpr std::uint64_t kSessionsEndMs = 130'000;

@@ -68,7 +68,7 @@ class CallValues {
         push(),
         AttemptsAnswered{values.number(), values.coin() ? Status{} : Status(fail(values.error()))},
         MessagesEnded{lost_ranges()},
-        ParkingRule{some()},
+        ParkingRule{some(), Sequence(values.number())},
         ExplainAsked{{nullptr, values.number(), Sequence(values.positive())}, address()},
         SessionExplained{values.number(), fate()},
         SessionEvicted{values.error()},
@@ -304,7 +304,7 @@ inline auto crossing(const actors::AttemptsAnswered& m) {
   return std::pair(m.request, m.status ? std::nullopt : std::optional(m.status.error()));
 }
 inline auto crossing(const actors::MessagesEnded& m) { return std::tie(m.ranges); }
-inline auto crossing(const actors::ParkingRule& m) { return std::tie(m.deliveries_max); }
+inline auto crossing(const actors::ParkingRule& m) { return std::tie(m.deliveries_max, m.mailbox_end); }
 inline auto crossing(const actors::ExplainAsked& m) {
   return std::tie(m.question.request, m.question.sequence, m.from);
 }

@@ -200,6 +200,18 @@ TEST_F(SessionLeader, WhatTheFirstAskingMayHaveReplayedIsNotSaidToBeNotParked) {
   EXPECT_EQ(client_->manages.at(2).second.error().code, ErrorCode::kDeadlineExceeded) << "nobody knows";
 }
 
+// Between nodes a registration may come behind the read that was made after it, and what is stored between the two is
+// pushed to nobody.
+TEST_F(SessionLeader, ARegistrationThatCameLateTellsHowFarTheMailboxGoes) {
+  deliver_from(0, DeliveryMode::kOrdered);
+  const std::size_t before = home().fetches.size();
+  session_->handle(ParkingRule{0, seq(0)}, now_);
+  EXPECT_EQ(home().fetches.size(), before) << "nothing is missing";
+  session_->handle(ParkingRule{0, seq(2)}, now_);
+  ASSERT_EQ(home().fetches.size(), before + 1);
+  EXPECT_EQ(home().fetches.back().after, seq(0));
+}
+
 // A message must not be parked before it was delivered as often as its mailbox's policy asks.
 TEST_F(SessionLeader, DeliveriesInVainThatMayHaveBeenCountedAreNotCountedAgain) {
   deliver_from(0, DeliveryMode::kUnordered);
