@@ -5,19 +5,17 @@
 #include <chrono>
 #include <condition_variable>
 #include <filesystem>
-#include <fstream>
 #include <mutex>
-#include <sstream>
 #include <stdexcept>
 #include <thread>
 
-#include <poll.h>
 #include <unistd.h>
 
 #include "app/load.hpp"
 #include "client/client.hpp"
 #include "client/memory_store.hpp"
 #include "memory.hpp"
+#include "process_time.hpp"
 #include "tests/support/certificates.hpp"
 #include "tests/support/child_process.hpp"
 
@@ -66,19 +64,6 @@ app::LoadResult load(NodeProcess& node, std::uint32_t connections, std::uint32_t
   options.timeout_ms = 1'800'000;
   return must(app::run_load(options));
 }
-
-double cpu_seconds(int pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string text((std::istreambuf_iterator<char>(file)), {});
-  std::istringstream fields(text.substr(text.rfind(')') + 2));
-  std::string skipped;
-  for (int i = 0; i < 11; ++i) fields >> skipped;
-  double user = 0, system = 0;
-  fields >> user >> system;
-  return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
-}
-
-void let_time_pass(std::uint64_t ms) { ::poll(nullptr, 0, static_cast<int>(ms)); }
 
 std::unique_ptr<client::Client> open(const NodeProcess& node, const std::string& user, client::Options options,
                                      client::Handlers handlers, const std::shared_ptr<client::Runtime>& runtime) {
