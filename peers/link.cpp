@@ -15,8 +15,9 @@ Link::Link(Parts parts, Owner& owner)
       watch_(parts_.times, parts_.clock.monotonic_ms()),
       tasks_(*this) {}
 
+// Streams throw at once where the other end is found gone: whoever wakes a link must not hear of that, but its tasks.
 void Link::begin() {
-  tasks_.add(read_on());
+  tasks_.add(kj::evalNow([this] { return read_on(); }));
   wake();
 }
 
@@ -88,7 +89,7 @@ void Link::handle(const Intake::ControlFrame& frame) {
 void Link::wake() {
   if (writing_ || over_) return;
   writing_ = true;
-  tasks_.add(write_on());
+  tasks_.add(kj::evalNow([this] { return write_on(); }));
 }
 
 void Link::probe() {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
@@ -22,6 +23,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::uint64_t kPatienceMs = 60'000;
 constexpr std::chrono::milliseconds kLookEvery{20};
 constexpr int kMetricsMs = 1'000;
+constexpr int kStopMs = 60'000;
 constexpr std::size_t kLogTailBytes = 4 << 10;
 
 std::string of_shard(const char* name, std::size_t shard) {
@@ -160,7 +162,7 @@ std::vector<std::string> ClusterProcess::addresses() const {
 }
 
 void ClusterProcess::kill(const std::vector<std::size_t>& nodes) {
-  for (const std::size_t number : nodes) node(number).signal(9);
+  for (const std::size_t number : nodes) node(number).signal(SIGKILL);
   for (const std::size_t number : nodes) node(number).kill();
 }
 
@@ -171,7 +173,15 @@ void ClusterProcess::start(const std::vector<std::size_t>& nodes) {
 
 bool ClusterProcess::stop() {
   bool in_order = true;
-  for (const auto& node : nodes_) in_order &= node->stop() == 0;
+  for (const auto& node : nodes_) {
+    node->signal(SIGTERM);
+    if (const auto code = node->wait_end(kStopMs)) {
+      in_order &= *code == 0;
+    } else {
+      in_order = false;
+      node->kill();
+    }
+  }
   return in_order;
 }
 

@@ -79,7 +79,7 @@ class ClusterProcess {
   // All at once, by SIGKILL, and again with the same command lines.
   void kill(const std::vector<std::size_t>& nodes);
   void start(const std::vector<std::size_t>& nodes);
-  // SIGTERM, one after the other; whether each ended in order.
+  // SIGTERM, one after the other; whether each ended in order, within a minute.
   bool stop();
 
   // Nodes that run and do not answer within a second are left out.
