@@ -87,6 +87,7 @@ void Exchange::forget() {
   routes_.clear();
   replicas_.clear();
   sessions_.reset();
+  feeds_.reset();
 }
 
 // ---- from the shards of this node
@@ -99,11 +100,23 @@ void Exchange::send_seed(ShardId shard, NodeId to, std::string bytes) {
   peers_.send(to, {cluster::PeerTopic::kSeed, shard, shared(std::move(bytes))});
 }
 
+void Exchange::send_feed(ShardId shard, NodeId to, FeedTiding tiding) {
+  if (to == self_) return feeds_ ? feeds_->post(FeedDelivery{shard, self_, std::move(tiding)}) : void();
+  peers_.send(to, {cluster::PeerTopic::kPlaces, shard, shared(encode(tiding))});
+}
+
+void Exchange::send_feed_request(ShardId shard, NodeId to, const FeedRequest& request) {
+  cluster::PeerFrame frame{cluster::PeerTopic::kPlaces, shard, shared(encode(request))};
+  if (to == self_) return post_to_replica(self_, frame);
+  peers_.send(to, std::move(frame));
+}
+
 void Exchange::leader_is(ShardId shard, Route::Leader leader) {
   const bool is_news = routes_[shard.value]->set_leader(leader);
   if (!is_news) return;
   spdlog::debug("shard {}: node {} leads in term {}", shard.value, leader.node.value, leader.term.value);
   calls_.lose_shard(shard);
+  if (feeds_) feeds_->post(FeedLeader{shard, leader.node, leader.term});
   sessions_->announce(LeaderAnnounced{shard, leader.term});
   if (leader.node != self_) return;
   for (const NodeId node : others()) announce(node, shard, leader.term);
@@ -216,13 +229,17 @@ void Exchange::received(NodeId from, cluster::PeerFrame frame) {
     case cluster::PeerTopic::kRaft:
     case cluster::PeerTopic::kCall:
     case cluster::PeerTopic::kSeed:
-    case cluster::PeerTopic::kCluster:
-      // Of one that this node has no replica of: whoever sent it learns better.
-      if (ReplicaInbox* const inbox = replica(frame.group))
-        inbox->post(FromPeer{from, frame.topic, std::move(frame.body)});
+    case cluster::PeerTopic::kCluster: return post_to_replica(from, frame);
+    case cluster::PeerTopic::kPlaces:
+      if (is_feed_request(*frame.body)) return post_to_replica(from, frame);
+      if (feeds_) feeds_->post(FeedFrame{frame.group, from, std::move(frame.body)});
       return;
-    case cluster::PeerTopic::kPlaces: return;
   }
+}
+
+// Of one that this node has no replica of: whoever sent it learns better.
+void Exchange::post_to_replica(NodeId from, const cluster::PeerFrame& frame) {
+  if (ReplicaInbox* const inbox = replica(frame.group)) inbox->post(FromPeer{from, frame.topic, frame.body});
 }
 
 ReplicaInbox* Exchange::replica(storage::GroupId group) const {

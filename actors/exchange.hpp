@@ -62,6 +62,9 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   void set_up(std::vector<Replica> replicas, std::shared_ptr<LocalSessions> sessions);
   // The other nodes of the cluster, from now on.
   void set_nodes(std::vector<NodeId> others);
+  // Before set_up(): who is told of where members are, and of who leads. None: nobody.
+  void set_feeds(std::shared_ptr<FeedInbox> feeds) { feeds_ = std::move(feeds); }
+  [[nodiscard]] std::vector<NodeId> others() const;
   // Lets go of all of that: the node has ended.
   void forget();
   [[nodiscard]] std::shared_ptr<const Router> router() const { return router_; }
@@ -69,6 +72,10 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   // ---- from the shards of this node
   void send(ShardId shard, const cluster::PeerMessage& message);
   void send_seed(ShardId shard, NodeId to, std::string bytes);
+  // Of a feed of a shard that leads here.
+  void send_feed(ShardId shard, NodeId to, FeedTiding tiding);
+  // To a leader that feeds this node.
+  void send_feed_request(ShardId shard, NodeId to, const FeedRequest& request);
   // As the shard's replica knows it; node 0: not at all.
   void leader_is(ShardId shard, Route::Leader leader);
   void given_back(ShardId shard, ShardRequest request, std::uint8_t hops) {
@@ -106,10 +113,10 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
 
  private:
   void answered(NodeId from, std::string_view bytes);
+  void post_to_replica(NodeId from, const cluster::PeerFrame& frame);
   void announce(NodeId to, ShardId shard, Term term, bool again = false);
   void announced(NodeId from, const LeaderAnnounced& leader);
   void pushed(const PushMark& mark);
-  [[nodiscard]] std::vector<NodeId> others() const;
   [[nodiscard]] ReplicaInbox* replica(storage::GroupId group) const;
   void compare_registrations();
   void tell_of_doubts();
@@ -122,6 +129,7 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   std::vector<Replica> replicas_;
   Meta meta_;
   std::shared_ptr<LocalSessions> sessions_;
+  std::shared_ptr<FeedInbox> feeds_;
   std::vector<std::shared_ptr<Route>> routes_;
   std::shared_ptr<const Router> router_;
   OpenCalls calls_;

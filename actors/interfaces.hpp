@@ -30,6 +30,7 @@
 //                 SessionExplained              from other sessions, through SessionPort
 //                 TimerFired                    from its own timer
 //   layer         LayerMoves LayerCleared       from shards, through Places
+//                 LayerScan                     from feeds, through Places
 //                 NearbyQuestion ScoresQuestion SizeQuestion RangeQuestion
 //                                               from whoever asks, through Places
 //                 LayerFilled                   from its cells
@@ -91,6 +92,12 @@ struct LayerMoves {
   places::UntilTaken until_taken = {};
 };
 
+// All members of one shard are about to be told anew, or have been.
+struct LayerScan {
+  ShardId shard;
+  bool begins = true;
+};
+
 // Members of one shard that have this version or an older one have left the layer.
 struct LayerCleared {
   ShardId shard;
@@ -138,6 +145,15 @@ struct WantMembers {
   std::vector<cluster::WantedMember> wanted;
 };
 
+// The cells have taken in the page of a shard's feed.
+struct FeedPageTaken {
+  ShardId shard;
+  FeedId feed;
+};
+
+// Somebody wants to know whether what the feeds have told is exact.
+struct FeedWanted {};
+
 // Say what the state of this shard is, as one number: equal logs give equal states. Called on the shard's thread.
 struct DigestShard {
   std::function<void(ShardId, Result<std::uint64_t>)> done;
@@ -173,6 +189,7 @@ CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardPositions))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ScanPositions))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::LayerMoves))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::LayerCleared))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::LayerScan))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::LayerFilled))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::EndLayer))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::NearbyQuestion))
@@ -188,6 +205,12 @@ CAF_ADD_TYPE_ID(earshot, (earshot::places::CellEnd))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardTransfer))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardTransferred))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::FromPeer))
+
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::FeedDelivery))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::FeedFrame))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::FeedLeader))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::FeedPageTaken))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::FeedWanted))
 
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::TimerFired))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::GatherNow))
@@ -217,6 +240,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardPositions)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ScanPositions)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::LayerMoves)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::LayerCleared)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::LayerScan)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::LayerFilled)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::EndLayer)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::NearbyQuestion)
@@ -232,6 +256,11 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::places::CellEnd)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardTransfer)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardTransferred)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::FromPeer)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::FeedDelivery)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::FeedFrame)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::FeedLeader)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::FeedPageTaken)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::FeedWanted)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::TimerFired)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::GatherNow)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::LogWrites)

@@ -104,6 +104,10 @@ caf::behavior LayerActor::make_behavior() {
         layer_->cleared(message.shard, message.version);
         taken(1);
       },
+      [this](const LayerScan& message) {
+        message.begins ? layer_->scan_begins(message.shard) : layer_->scan_ends(message.shard);
+        taken(1);
+      },
       [this](NearbyQuestion& question) {
         answer(question);
         taken();

@@ -27,6 +27,7 @@ constexpr LiveActors::Key kLogWriter = 0;
 constexpr LiveActors::Key kStateWriter = 1;
 constexpr LiveActors::Key kExchangeClock = 2;
 constexpr LiveActors::Key kBeat = 3;
+constexpr LiveActors::Key kFeedDesk = 4;
 constexpr unsigned kSessionIdBits = 20;  // sessions that a node could open in each ms of all its lives
 
 Error shutting_down() { return Error{ErrorCode::kUnavailable, "", "the node is shutting down", limits::kRetryAfterMs}; }
@@ -128,6 +129,7 @@ NodeActors::NodeActors(caf::actor_system& system, NodeSetup setup)
                     : std::make_shared<Exchange>(setup_.id, setup_.shard_count, *setup_.peers, *setup_.clock)),
       beat_(exchange_ ? std::make_shared<Beat>(setup_.shard_count, setup_.clock->monotonic_ms()) : nullptr),
       map_(setup_.meta ? std::make_unique<ClusterMap>(setup_.id) : nullptr),
+      exactness_(exchange_ ? std::make_shared<FeedExactness>(*setup_.clock, std::vector{setup_.id}) : nullptr),
       next_session_(setup_.clock->wall_ms() << kSessionIdBits) {
   for (std::uint16_t shard = 0; shard < setup_.shard_count; ++shard) gauges_.push_back(std::make_shared<ShardGauge>());
   if (setup_.disk_space == nullptr) return;
@@ -143,6 +145,7 @@ ShardOptions NodeActors::shard_options(ShardId shard, std::uint32_t seed) const 
   options.flush_interval_ms = setup_.config.flush_interval_ms;
   options.overlay_flush_bytes = setup_.config.overlay_flush_bytes;
   options.random = checksum_of("fetches", setup_.seed + shard.value);
+  options.feeds = exchange_ != nullptr;
   options.gauge = gauges_[shard.value];
   options.faults = setup_.faults;
   return options;
@@ -284,6 +287,12 @@ std::shared_ptr<const Router> NodeActors::make_router() {
   }
   auto sessions =
       std::make_shared<NodeSessions>(setup_.id, sessions_, directory_, setup_.faults.keeps_new_leaders_quiet);
+  const caf::actor feeds = spawn_feed_desk(
+      system_,
+      FeedDeskSetup{setup_.id, setup_.shard_count, setup_.holds_all_places, checksum_of("feeds", setup_.seed), exchange_,
+                    setup_.peers, setup_.clock, places_, exactness_, setup_.faults.feeds});
+  writers_->add(kFeedDesk, feeds);
+  exchange_->set_feeds(feed_inbox(feeds));
   exchange_->set_up(std::move(replicas), std::move(sessions));
   writers_->add(kExchangeClock, spawn_exchange_clock(system_, exchange_));
   return exchange_->router();

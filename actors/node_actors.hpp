@@ -16,6 +16,7 @@
 #include "actors/cluster_map.hpp"
 #include "actors/counters.hpp"
 #include "actors/exchange.hpp"
+#include "actors/feed_desk.hpp"
 #include "actors/live_actors.hpp"
 #include "actors/node_faults.hpp"
 #include "actors/node_report.hpp"
@@ -67,7 +68,9 @@ struct NodeSetup {
   // Who begins each shard's group, where it has no log; empty: whoever has one adds this node to it.
   std::vector<cluster::Member> founders;
   std::optional<MetaStart> meta;  // none: the founders are all nodes that there ever are
-  NodeFaults faults;              // for mutation tests only
+  // In a cluster: this node is told of all members, not only of those of its regions.
+  bool holds_all_places = true;
+  NodeFaults faults;  // for mutation tests only
 };
 
 // A node's actors, wired: the two writers, the shards and the sessions over one log and one state environment. What is
@@ -98,7 +101,7 @@ class NodeActors {
   void end_shards();
   // Layers and their cells end.
   void end_places() { places_->end(); }
-  // Writers write what is queued, and end; and the exchange's clock.
+  // Writers write what is queued, and end; and the exchange's clock and the feed desk.
   void end_writers();
   // Every actor has ended: lets go of the last references to them, before their system goes.
   void forget();
@@ -108,6 +111,8 @@ class NodeActors {
   [[nodiscard]] LiveActors& shards() const { return *shards_; }
   [[nodiscard]] LiveActors& meta_group() const { return *meta_group_; }
   [[nodiscard]] Places& places() const { return *places_; }
+  // Null: the node is alone.
+  [[nodiscard]] std::shared_ptr<FeedView> feed_view() const { return exactness_; }
   [[nodiscard]] LiveActors& writers() const { return *writers_; }
   // Null: the node is alone.
   [[nodiscard]] Exchange* exchange() const { return exchange_.get(); }
@@ -140,6 +145,7 @@ class NodeActors {
   const std::shared_ptr<Exchange> exchange_;
   const std::shared_ptr<Beat> beat_;
   const std::unique_ptr<ClusterMap> map_;
+  const std::shared_ptr<FeedExactness> exactness_;
   const std::shared_ptr<WriterCounters> log_writes_ = std::make_shared<WriterCounters>();
   const std::shared_ptr<WriterCounters> state_writes_ = std::make_shared<WriterCounters>();
   std::vector<std::shared_ptr<ShardGauge>> gauges_;  // of the shards, by id

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/feed_faults.hpp"
 #include "cluster/machine_faults.hpp"
 #include "cluster/replica_faults.hpp"
 #include "storage/state_faults.hpp"
@@ -12,6 +13,7 @@ struct NodeFaults {
   bool takes_late_logins = false;        // logins have the order in which they arrive, whatever the client says
   bool tells_moves_late = false;         // a shard answers a change of places before it tells of it
   bool keeps_new_leaders_quiet = false;  // sessions are not told that their shard has another leader
+  FeedFaults feeds;
   cluster::ReplicaFaults replica;
   cluster::MachineFaults machine;
   storage::StateFaults state;

@@ -55,7 +55,8 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
         shard_count_(shard_count),
         cell_limits_(cell_limits),
         limits_(limits),
-        shards_untold_(shard_count) {}
+        shards_untold_(shard_count),
+        is_told_(shard_count) {}
 
   void moved(ShardId shard, std::vector<cluster::Move> moves, std::vector<cluster::ClearedLayer> cleared) override {
     tell(shard, std::move(moves), std::move(cleared), nullptr);
@@ -66,8 +67,19 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
   void privacies(const std::vector<cluster::PrivacyChange>& changes) override {
     for (const auto& [layer, privacy] : changes) privacies_->set(layer, privacy);
   }
-  void all_told(ShardId) override {
+  void all_told(ShardId shard) override {
+    if (is_told_[shard.value].exchange(true)) return;
     if (shards_untold_.fetch_sub(1, std::memory_order_acq_rel) == 1) completion_.set(true);
+  }
+  void lost(ShardId shard) override {
+    if (!is_told_[shard.value].exchange(false)) return;
+    shards_untold_.fetch_add(1, std::memory_order_acq_rel);
+    completion_.set(false);
+  }
+  void scan_begins(ShardId shard) override { post_to_all(LayerScan{shard, true}); }
+  void scan_ends(ShardId shard) override {
+    post_to_all(LayerScan{shard, false});
+    all_told(shard);
   }
   [[nodiscard]] std::shared_ptr<const places::PrivacyTable> privacy_table() const override { return privacies_; }
 
@@ -134,6 +146,7 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
             const places::UntilTaken& until_taken);
   static std::size_t changes_in(const LayerMoves& message) { return message.moves.size(); }
   static std::size_t changes_in(const LayerCleared&) { return 1; }
+  static std::size_t changes_in(const LayerScan&) { return 1; }
   template <class Question>
   static std::size_t changes_in(const Question&) {
     return 0;
@@ -165,6 +178,11 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
     const auto [found, is_new] = entries_.try_emplace(layer);
     if (is_new) add(*found);
     post(found->second, std::move(message));
+  }
+  // To all layers that there are.
+  void post_to_all(LayerScan message) {
+    const std::shared_lock lock(mutex_);
+    for (auto& [layer, entry] : entries_) post(entry, message);
   }
   void add(Entries::value_type& one) {
     auto& [layer, entry] = one;
@@ -205,6 +223,7 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
   std::atomic<std::size_t> coming_{0};       // permits for layers that were not there
 
   std::atomic<std::size_t> shards_untold_;
+  std::vector<std::atomic<bool>> is_told_;  // of each shard; said by one thread
   Completion completion_;
 };
 

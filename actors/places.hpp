@@ -31,6 +31,13 @@ class Places : public PlaceViews {
   // The shard has told all positions that it keeps.
   virtual void all_told(ShardId shard) = 0;
 
+  // ---- from feeds: in a cluster a shard may be told of anew, by another leader
+  // From now on until it is told whole again, what is known of the shard's members may be out of date.
+  virtual void lost(ShardId shard) = 0;
+  // Whoever of the shard's members is not told of from here to scan_ends() is not there any more.
+  virtual void scan_begins(ShardId shard) = 0;
+  virtual void scan_ends(ShardId shard) = 0;
+
   // What layers show to users.
   [[nodiscard]] virtual std::shared_ptr<const places::PrivacyTable> privacy_table() const = 0;
 

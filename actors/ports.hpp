@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "actors/feed_message.hpp"
 #include "base/byte_budget.hpp"
 #include "base/error.hpp"
 #include "base/ids.hpp"
@@ -339,6 +340,32 @@ struct FromPeer {
   NodeId from;
   cluster::PeerTopic topic = cluster::PeerTopic::kRaft;
   storage::SharedBytes body;
+};
+
+// ---- feeds of places → the node that is fed
+
+struct FeedDelivery {  // from a leader on the same node
+  ShardId shard;
+  NodeId from;
+  FeedTiding tiding;
+};
+struct FeedFrame {  // from another one, as it came
+  ShardId shard;
+  NodeId from;
+  storage::SharedBytes body;
+};
+struct FeedLeader {  // of the shard, as is known now
+  ShardId shard;
+  NodeId leader;
+  Term term;
+};
+
+class FeedInbox {
+ public:
+  virtual ~FeedInbox() = default;
+  virtual void post(FeedDelivery message) = 0;
+  virtual void post(FeedFrame message) = 0;
+  virtual void post(FeedLeader message) = 0;
 };
 
 class ReplicaInbox {

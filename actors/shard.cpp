@@ -42,10 +42,10 @@ Status ShardImpl::start(const ShardOptions& options, storage::LoadedLog log) {
 }
 
 Status ShardImpl::begin_life() {
-  auto life = ShardLife::open(options_, host_, environment_, budgets_);
+  auto life = ShardLife::open(options_, host_, environment_, budgets_, feeds_ ? &*feeds_ : nullptr);
   if (!life) return fail(std::move(life.error()));
   life_ = std::move(*life);
-  host_.scan_soon();
+  if (!feeds_) host_.scan_soon();
   return {};
 }
 
@@ -163,8 +163,9 @@ void ShardImpl::settle(std::uint64_t now_ms) {
   tell_leader();
   keep_members(now_ms);
   go_on_reading(now_ms);
+  if (life_) life_->places->tell_taken_back(now_ms);
+  go_on_feeding(now_ms);
   if (life_) {
-    life_->places->tell_taken_back();
     if (life_->places->waits_for_ticks()) life_->places->say_if_all_is_told(ticks_.now().tick_ms);
     life_->feeder.forget_idle(now_ms);
     life_->flusher->flush_if_due(stopping_, now_ms);
@@ -203,10 +204,10 @@ void ShardImpl::act_on_applied(std::uint64_t now_ms) {
   add(gauge_->entries_applied, applied_.size());
   for (Applied& applied : applied_) {
     // Before it is answered, so that whoever has the answer finds everybody where that says.
-    if (!tells_moves_late_) life_->places->tell(applied.effects);
+    if (!tells_moves_late_) life_->places->tell(applied.effects, now_ms);
     if (auto waiters = entries_.take_applied(applied.index, applied.term))
       answer_all(*waiters, applied.effects.results);
-    if (tells_moves_late_) life_->places->tell(applied.effects);
+    if (tells_moves_late_) life_->places->tell(applied.effects, now_ms);
     life_->audience->tell(applied.effects);
     report_.note(applied.effects);
     if (!drains()) continue;
@@ -222,7 +223,13 @@ void ShardImpl::answer_all(std::vector<Waiter>& waiters, std::vector<cluster::Co
     if (auto* ahead = std::get_if<AheadWaiter>(&waiters[i]);
         ahead != nullptr && !std::get<cluster::PositionsResult>(results[i]).outcomes)
       life_->places->take_back(std::move(*ahead));
-    answer(waiters[i], std::move(results[i]), id_, router_.get());
+    if (!feeds_ || !std::holds_alternative<PositionsWaiter>(waiters[i])) {
+      answer(waiters[i], std::move(results[i]), id_, router_.get());
+      continue;
+    }
+    when_told([waiter = std::move(waiters[i]), result = std::move(results[i]), self = id_] {
+      answer(waiter, result, self, nullptr);
+    });
   }
 }
 
@@ -235,9 +242,11 @@ void ShardImpl::act_on_role(std::uint64_t now_ms) {
   entries_.leave_other_terms(leads_ ? change->term : Term{});
   if (leads_) {
     read_floor_ = replica_->last_index();
+    if (feeds_) feeds_->lead(change->term, now_ms);
     begin_draining(now_ms);
     return;
   }
+  if (feeds_) feeds_->end();
   entries_.refuse_all(lost());
   if (!life_) return;
   life_->drain->end();
@@ -285,6 +294,7 @@ void ShardImpl::set_timer() {
   no_later_than(gate_.wake_at());
   if (leads_ && !stopping_) no_later_than(keeper_.look_at_ms());
   if (fetch_ && !flush_is_orphan_) no_later_than(fetch_->wake_at());
+  if (feeds_) no_later_than(feeds_->wake_at());
   if (life_) {
     no_later_than(life_->drain->wake_at());
     no_later_than(life_->flusher->due_at());
@@ -340,7 +350,9 @@ void ShardImpl::hand_over(std::uint64_t now_ms) {
 
 bool ShardImpl::drained() const {
   const bool nothing_is_written = life_ ? life_->flusher->is_done() : !fetch_->is_writing();
-  return stopping_ && entries_.empty() && log_writes_under_way_ == 0 && !flush_is_orphan_ && nothing_is_written;
+  const bool nobody_waits = !feeds_ || feeds_->held() == 0;
+  return stopping_ && nobody_waits && entries_.empty() && log_writes_under_way_ == 0 && !flush_is_orphan_ &&
+         nothing_is_written;
 }
 
 Result<std::unique_ptr<Shard>> Shard::open(const ShardOptions& options, ShardHost& host, storage::Environment& state,

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "actors/feed_message.hpp"
 #include "actors/node_faults.hpp"
 #include "actors/ports.hpp"
 #include "actors/registration_digest.hpp"
@@ -40,6 +41,8 @@ class ShardHost {
   virtual void tell_privacies(std::vector<cluster::PrivacyChange> changes) = 0;
   // All positions that the shard keeps have been told.
   virtual void tell_all_told() = 0;
+  // To a node that is fed with where members are, this one among them.
+  virtual void send_feed(NodeId to, FeedTiding tiding) = 0;
   virtual void send_to_peer(cluster::PeerMessage message) = 0;
   // Whether a node's registrations are those that are known here; `again`: they are not, and are forgotten.
   virtual void compared(NodeId node, bool again) = 0;
@@ -62,6 +65,7 @@ struct ShardOptions {
   std::uint64_t flush_interval_ms = limits::kFlushIntervalMs;
   std::uint64_t overlay_flush_bytes = limits::kOverlayFlushBytes;
   std::uint64_t random = 0;  // of this process and shard: no other has the same
+  bool feeds = false;        // in a cluster: whoever subscribes is told of moves by feeds, and nobody else
   std::shared_ptr<ShardGauge> gauge = std::make_shared<ShardGauge>();  // for whoever watches
   NodeFaults faults;                                                   // for mutation tests only
 };
@@ -104,6 +108,8 @@ class Shard {
   virtual void receive(const cluster::PeerMessage& message) = 0;
   // A cluster::SeedMessage; one that makes no sense is dropped.
   virtual void receive_seed(NodeId from, std::string_view bytes) = 0;
+  // A FeedRequest; one that makes no sense is dropped.
+  virtual void receive_feed(NodeId from, std::string_view bytes) = 0;
   // What a node says of its sessions' registrations.
   virtual void compare(NodeId node, const RegistrationDigest& theirs) = 0;
   virtual void gather() = 0;

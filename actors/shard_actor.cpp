@@ -51,6 +51,9 @@ class ShardActor final : public caf::event_based_actor, private ShardHost {
   }
   void tell_privacies(std::vector<cluster::PrivacyChange> changes) override { setup_->places->privacies(changes); }
   void tell_all_told() override { setup_->places->all_told(setup_->options.id); }
+  void send_feed(NodeId to, FeedTiding tiding) override {
+    if (setup_->exchange) setup_->exchange->send_feed(setup_->options.id, to, std::move(tiding));
+  }
   void send_to_peer(cluster::PeerMessage message) override {
     if (setup_->exchange) setup_->exchange->send(setup_->options.id, message);
   }
@@ -157,6 +160,7 @@ void ShardActor::from_peer(FromPeer& message) {
     case cluster::PeerTopic::kRaft:
       return shard_->receive(cluster::PeerMessage{message.from, setup_->options.replica.self, *message.body});
     case cluster::PeerTopic::kCall: return called(message);
+    case cluster::PeerTopic::kPlaces: return shard_->receive_feed(message.from, *message.body);
     case cluster::PeerTopic::kSeed: return shard_->receive_seed(message.from, *message.body);
     case cluster::PeerTopic::kCluster:
       if (const auto digest = decode_registrations(*message.body)) shard_->compare(message.from, *digest);
@@ -186,6 +190,7 @@ void ShardActor::look_at_time() {
   if (wanted_at_ms_ > setup_->clock->monotonic_ms()) return arm_timer();
   wanted_at_ms_ = 0;
   shard_->wake();
+  quit_if_drained();
 }
 
 class ActorShardInbox final : public ShardInbox {

@@ -78,10 +78,11 @@ void ShardImpl::set_ahead(SetPositionsCommand set, const std::function<void(Resu
   Command command(std::move(set));
   if (const auto error = refusal(command)) return done(fail(*error));
   const auto& accepted = std::get<SetPositionsCommand>(command);
-  AheadWaiter waiter = life_->places->tell_ahead(accepted);
+  AheadWaiter waiter = life_->places->tell_ahead(accepted, clock_.monotonic_ms());
   PositionsAnswer answer{std::vector(accepted.items.size(), cluster::PositionOutcome::kAccepted), 0};
   enter(std::move(command), std::move(waiter));
-  done(std::move(answer));
+  if (!feeds_) return done(std::move(answer));
+  when_told([done, answer = std::move(answer)] { done(answer); });
 }
 
 void ShardImpl::handle(ShardUnregister message) {
@@ -124,6 +125,7 @@ std::optional<Error> ShardImpl::refusal(const Command& command) const {
   const bool adds = std::holds_alternative<SendCommand>(command) || std::holds_alternative<ReplayCommand>(command) ||
                     std::holds_alternative<SetPositionsCommand>(command);
   if (budgets_->disk.is_tight() && adds) return storage_full();
+  if (feeds_ && feeds_->is_full()) return overloaded("as many answers wait for nodes to be told as may");
   if (!entries_.has_room()) return overloaded("the shard has as many requests waiting as it may");
   if (budgets_->overlay.is_full()) return overloaded("the node holds as much unflushed state as it may");
   if (budgets_->admitted.is_full()) return overloaded("the node's log writer has as much queued as it may");

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "actors/feed_source.hpp"
 #include "actors/read_gate.hpp"
 #include "actors/shard.hpp"
 #include "actors/shard_entries.hpp"
@@ -20,7 +21,8 @@
 namespace earshot::actors {
 
 // The shard: one replica, what it has while it has a state, and what it is asked. Sources: shard.cpp (life, log, time),
-// shard_asked.cpp (requests), shard_state_lost.cpp (a state that is fetched).
+// shard_asked.cpp (requests), shard_state_lost.cpp (a state that is fetched), shard_feeds.cpp
+// (who is told where members are).
 //
 // Every event ends in settle(), so that nothing is left to do but what waits for the host.
 class ShardImpl final : public Shard, private cluster::ReplicaHost {
@@ -41,7 +43,11 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
                  [this](AheadWaiter ahead) {
                    if (life_) life_->places->take_back(std::move(ahead));
                  }),
-        keeper_({}, options.random) {}
+        keeper_({}, options.random) {
+    if (!options.feeds) return;
+    feeds_.emplace(
+        node_, [this](NodeId to, FeedTiding tiding) { host_.send_feed(to, std::move(tiding)); }, options.faults.feeds);
+  }
 
   Status start(const ShardOptions& options, storage::LoadedLog log);
 
@@ -61,6 +67,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void handle(ShardTransferred message) override;
   void receive(const cluster::PeerMessage& message) override;
   void receive_seed(NodeId from, std::string_view bytes) override;
+  void receive_feed(NodeId from, std::string_view bytes) override;
   void compare(NodeId node, const RegistrationDigest& theirs) override;
   void gather() override;
   void scan_positions() override;
@@ -94,7 +101,9 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
     is_alone_ = voters == 0 || (voters == 1 && is_voter(members));
   }
   void checked(std::uint64_t number, bool confirmed) override {
-    if (confirmed) gate_.confirmed(number);
+    if (!confirmed) return;
+    gate_.confirmed(number);
+    if (feeds_) feeds_->check_confirmed(number);
   }
   Result<std::vector<storage::LogEntry>> read_log(LogIndex first, LogIndex last, std::size_t bytes_max) override {
     return host_.read_log(first, last, bytes_max);
@@ -141,6 +150,9 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void read(ReadGate::Read read);
   void answer_read(ReadGate::Read& read);
   void go_on_reading(std::uint64_t now_ms);
+  void go_on_feeding(std::uint64_t now_ms);
+  // Calls it when every node that might say where members are has been told what was changed.
+  void when_told(const std::function<void()>& answer);
   void hand_over(std::uint64_t now_ms);
   void keep_members(std::uint64_t now_ms);
 
@@ -168,6 +180,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   const ShardOptions options_;
   const bool tells_moves_late_;  // a planted bug
   std::unique_ptr<cluster::Replica> replica_;
+  std::optional<FeedSource> feeds_;  // none: the node is alone
   std::unique_ptr<ShardLife> life_;  // null: its state is being fetched
   std::optional<StateFetch> fetch_;  // meanwhile
   std::shared_ptr<const Router> router_;

@@ -19,10 +19,11 @@ namespace earshot::actors {
 // state is being fetched is without.
 // Thread: owned by the shard.
 struct ShardLife {
-  // kCorrupt: what everything is found by is damaged.
+  // `feeds`, which outlive it, get what is to be told of places; none: the host does. kCorrupt: what everything is
+  // found by is damaged.
   static Result<std::unique_ptr<ShardLife>> open(const ShardOptions& options, ShardHost& host,
                                                  storage::Environment& environment,
-                                                 const std::shared_ptr<NodeBudgets>& budgets);
+                                                 const std::shared_ptr<NodeBudgets>& budgets, FeedSource* feeds);
 
   ShardLife(const ShardOptions& options, storage::Environment& environment)
       : state(environment, options.id, options.faults.state), feeder(environment, options.id, options.random) {}

@@ -16,15 +16,14 @@ constexpr BackoffPolicy kScanAgain{100, 10'000};
 
 }  // namespace
 
-void ShardPlaces::scan(std::uint64_t now_ms) {
-  if (told_.empty()) host_.tell_privacies(machine_.privacies());
-  auto page = machine_.positions(told_, limits::kPositionsPageMax);
+std::optional<std::vector<cluster::Move>> ShardPlaces::read_page(std::string& from, std::uint64_t now_ms) {
+  auto page = machine_.positions(from, limits::kPositionsPageMax);
   if (!page) {
     // Meanwhile queries say that they are partial.
     spdlog::error("shard {}: positions cannot be read, which is tried again: {}", self_.value,
                   page.error().to_string());
     again_at_ms_ = now_ms + backoff_ms(kScanAgain, ++failures_, random_);
-    return;
+    return std::nullopt;
   }
   failures_ = 0;
   if (page->is_damaged && damaged_parts_++ == 0)
@@ -34,19 +33,47 @@ void ShardPlaces::scan(std::uint64_t now_ms) {
   for (cluster::Position& position : page->positions)
     moves.push_back(
         {std::move(position.layer), std::move(position.member), position.score, position.version, position.hidden});
-  told_ = std::move(page->next);
+  from = std::move(page->next);
+  return moves;
+}
+
+void ShardPlaces::scan(std::uint64_t now_ms) {
+  if (told_.empty()) host_.tell_privacies(machine_.privacies());
+  auto moves = read_page(told_, now_ms);
+  if (!moves) return;
   waits_for_ticks_ = told_.empty();
-  if (!waits_for_ticks_) return host_.tell_page(std::move(moves));
-  if (!moves.empty()) host_.tell_moves(std::move(moves), {});
+  if (!waits_for_ticks_) return host_.tell_page(std::move(*moves));
+  if (!moves->empty()) host_.tell_moves(std::move(*moves), {});
+}
+
+void ShardPlaces::feed(std::uint64_t tick_ms, std::uint64_t now_ms) {
+  while (const auto wanted = again_at_ms_ == 0 ? feeds_->wanted() : std::nullopt) {
+    if (wanted->is_first) {
+      feeds_->begin_scan(wanted->node, machine_.privacies(), now_ms);
+      continue;
+    }
+    std::string from = wanted->from;
+    auto moves = read_page(from, now_ms);
+    if (moves) feeds_->page(wanted->node, std::move(*moves), std::move(from), now_ms);
+  }
+  if (!feeds_->has_read_all()) return;
+  if (over_by_ms_ == 0) over_by_ms_ = tick_ms;
+  if (shows_what_is_over(tick_ms, over_by_ms_)) return;
+  over_by_ms_ = 0;
+  feeds_->end_scans(now_ms);
+}
+
+// A shard that never had a tick asks for none.
+bool ShardPlaces::shows_what_is_over(std::uint64_t tick_ms, std::uint64_t over_by_ms) const {
+  const std::uint64_t end_ms = machine_.next_position_end_ms();
+  const bool are_ticks_coming = tick_ms != 0 && machine_.tick_ms() != 0;
+  return are_ticks_coming && end_ms != 0 && end_ms <= over_by_ms;
 }
 
 void ShardPlaces::say_if_all_is_told(std::uint64_t tick_ms) {
   if (!waits_for_ticks_) return;
   if (over_by_ms_ == 0) over_by_ms_ = tick_ms;
-  const std::uint64_t end_ms = machine_.next_position_end_ms();
-  // A shard that never had a tick asks for none.
-  const bool are_ticks_coming = tick_ms != 0 && machine_.tick_ms() != 0;
-  if (are_ticks_coming && end_ms != 0 && end_ms <= over_by_ms_) return;
+  if (shows_what_is_over(tick_ms, over_by_ms_)) return;
   waits_for_ticks_ = false;
   host_.tell_all_told();
 }
@@ -54,27 +81,35 @@ void ShardPlaces::say_if_all_is_told(std::uint64_t tick_ms) {
 void ShardPlaces::wake(std::uint64_t now_ms) {
   if (again_at_ms_ == 0 || now_ms < again_at_ms_) return;
   again_at_ms_ = 0;
-  scan(now_ms);
+  if (feeds_ == nullptr) scan(now_ms);
 }
 
-void ShardPlaces::tell(cluster::Effects& effects) {
+void ShardPlaces::tell_moves(std::vector<cluster::Move> moves, std::vector<cluster::ClearedLayer> cleared,
+                             std::uint64_t now_ms) {
+  if (feeds_ != nullptr) return feeds_->tell(moves, cleared, now_ms);
+  host_.tell_moves(std::move(moves), std::move(cleared));
+}
+
+void ShardPlaces::tell(cluster::Effects& effects, std::uint64_t now_ms) {
   if (!effects.moves.empty() || !effects.cleared_layers.empty())
-    host_.tell_moves(std::move(effects.moves), std::move(effects.cleared_layers));
-  if (!effects.privacies.empty()) host_.tell_privacies(std::move(effects.privacies));
+    tell_moves(std::move(effects.moves), std::move(effects.cleared_layers), now_ms);
+  if (effects.privacies.empty()) return;
+  if (feeds_ != nullptr) return feeds_->tell(effects.privacies, now_ms);
+  host_.tell_privacies(std::move(effects.privacies));
 }
 
-AheadWaiter ShardPlaces::tell_ahead(const SetPositionsCommand& accepted) {
+AheadWaiter ShardPlaces::tell_ahead(const SetPositionsCommand& accepted, std::uint64_t now_ms) {
   std::vector<cluster::Move> moves;
   AheadWaiter waiter{accepted.layer, {}};
   for (const auto& item : accepted.items) {
     moves.push_back({accepted.layer, item.member, item.score, 0, item.hidden, true, false});
     waiter.members.push_back(item.member);
   }
-  host_.tell_moves(std::move(moves), {});
+  tell_moves(std::move(moves), {}, now_ms);
   return waiter;
 }
 
-void ShardPlaces::tell_taken_back() {
+void ShardPlaces::tell_taken_back(std::uint64_t now_ms) {
   if (refused_.empty()) return;
   std::vector<cluster::Move> moves;
   for (const AheadWaiter& ahead : std::exchange(refused_, {})) {
@@ -86,7 +121,7 @@ void ShardPlaces::tell_taken_back() {
       moves.push_back(std::move(move));
     }
   }
-  host_.tell_moves(std::move(moves), {});
+  tell_moves(std::move(moves), {}, now_ms);
 }
 
 }  // namespace earshot::actors

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "actors/feed_source.hpp"
 #include "actors/shard.hpp"
 #include "actors/shard_waiters.hpp"
 #include "base/ids.hpp"
@@ -16,11 +18,12 @@
 namespace earshot::actors {
 
 // What a shard tells of where its members are, and of what its layers show: all of it after a start, page by page, and
-// every change. Thread: owned by the shard.
+// every change. With `feeds`, in a cluster, it tells them instead of the node's own places, whose pages each node gets
+// as it takes them in. Thread: owned by the shard.
 class ShardPlaces {
  public:
-  ShardPlaces(ShardId self, cluster::ShardMachine& machine, ShardHost& host, Random random)
-      : self_(self), machine_(machine), host_(host), random_(random) {}
+  ShardPlaces(ShardId self, cluster::ShardMachine& machine, ShardHost& host, Random random, FeedSource* feeds = nullptr)
+      : self_(self), machine_(machine), host_(host), random_(random), feeds_(feeds) {}
 
   // The next page of what the state holds, when the one before it has been taken in: a view cannot keep up with shards
   // that read. What changes meanwhile is told as well: whoever listens knows by the version
@@ -35,20 +38,29 @@ class ShardPlaces {
   void wake(std::uint64_t now_ms);
   [[nodiscard]] std::uint64_t wake_at() const { return again_at_ms_; }  // 0: never
   // What an entry has changed; takes it out of the effects.
-  void tell(cluster::Effects& effects);
+  void tell(cluster::Effects& effects, std::uint64_t now_ms);
+  // What feeds want of their scans, as far as it can be had now.
+  void feed(std::uint64_t tick_ms, std::uint64_t now_ms);
   // Moves that are not in the log yet. Whoever waits for them there has to take them back if they do not get in.
-  AheadWaiter tell_ahead(const SetPositionsCommand& accepted);
+  AheadWaiter tell_ahead(const SetPositionsCommand& accepted, std::uint64_t now_ms);
   // They did not. Told by the next tell_taken_back().
   void take_back(AheadWaiter ahead) { refused_.push_back(std::move(ahead)); }
   // Who was taken back is where the state says: only when everything that led to that state has been told, or what is
   // told afterwards is taken for older than this.
-  void tell_taken_back();
+  void tell_taken_back(std::uint64_t now_ms);
 
  private:
+  void tell_moves(std::vector<cluster::Move> moves, std::vector<cluster::ClearedLayer> cleared, std::uint64_t now_ms);
+  // From `from` on, moved to where the next one begins. None: it cannot be read, which is tried again later.
+  std::optional<std::vector<cluster::Move>> read_page(std::string& from, std::uint64_t now_ms);
+  // Something is shown that was over by then: the tick that ends it is still to come.
+  [[nodiscard]] bool shows_what_is_over(std::uint64_t tick_ms, std::uint64_t over_by_ms) const;
+
   const ShardId self_;
   cluster::ShardMachine& machine_;
   ShardHost& host_;
   Random random_;
+  FeedSource* const feeds_;          // none: the node is alone
   std::string told_;                 // up to where scan() has come
   std::uint32_t failures_ = 0;       // of the next page, one after the other
   std::uint64_t again_at_ms_ = 0;    // then it is tried again; 0: it is not waited for

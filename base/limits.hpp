@@ -179,6 +179,22 @@ inline constexpr std::size_t kOpenCallsMax = 262'144;  // calls of a node to oth
 inline constexpr std::size_t kRouteHeldMax = 16'384;   // requests that wait on a node for a leader of one shard …
 inline constexpr std::size_t kRouteHeldBytesMax = 16 << 20;  // … and what they take: then kOverloaded
 
+// ---- feeds of positions between nodes
+inline constexpr std::size_t kFeedItemsMax = 4096;             // of one kind in one frame, which is a page of a scan
+inline constexpr std::size_t kFeedFrameBytesMax = 8 << 20;     // one frame: such a page with the longest names fits
+inline constexpr std::size_t kFeedUnackedFramesMax = 4096;     // of one feed; a node that is further behind …
+inline constexpr std::size_t kFeedUnackedBytesMax = 16 << 20;  // … is fed no longer, and has to begin anew
+inline constexpr std::size_t kFeedHeldAnswersMax = 65'536;     // of one shard, until nodes have been told
+inline constexpr std::uint64_t kFeedLeaseMs = 1'000;           // a node may say so long that its answers are exact …
+inline constexpr std::uint64_t kFeedLeaseMarginMs = 100;       // … by its clock, and the leader takes it for longer
+inline constexpr std::uint64_t kFeedLeaseRenewMs = 300;        // it asks for a new one this often …
+inline constexpr std::uint64_t kFeedLeaseIdleMs = 3'000;       // … until nobody has asked it anything for so long
+inline constexpr std::uint64_t kFeedResendMs = 300;            // what is not acked by then is sent again
+inline constexpr std::uint64_t kFeedAskAgainMs = 500;          // a node that waits for its feed to go on says so again
+inline constexpr std::uint64_t kFeedAliveMs = 3'000;           // one that is fed whole says so this often …
+inline constexpr std::uint64_t kFeedSilenceMs = 15'000;        // … or is fed no longer
+inline constexpr std::uint64_t kFeedViewMs = 1'500;            // a node that is not linked for so long has no regions
+
 // ---- links between nodes
 inline constexpr std::size_t kPeerFrameBytesMax = 17 << 20;    // one frame: the entries of one append, and around them
 inline constexpr std::size_t kPeerQueueBytesMax = 64 << 20;    // frames of one class that wait for one node …

@@ -15,6 +15,7 @@
 #include <capnp/serialize.h>
 
 #include "actors/call_codec.hpp"
+#include "actors/feed_message.hpp"
 #include "app/config_file.hpp"
 #include "auth/keys.hpp"
 #include "auth/token.hpp"
@@ -132,6 +133,23 @@ void add_seed_messages(Corpus& corpus) {
   part.end->sums.kinds['H'] = {1, 2};
   part.changed = {{"C1", "cursor"}, {"C2", std::nullopt}};
   corpus.add("seed_message", encode(5, part));
+}
+
+void add_feeds(Corpus& corpus) {
+  using namespace actors;
+  const FeedId feed{Term(2), 7};
+  const auto add = [&corpus](char which, const std::string& bytes) { corpus.add("feed", which + bytes); };
+  add(0, encode(FeedRequest(FeedSubscribe{feed, {NodeId(1), NodeId(3)}})));
+  add(0, encode(FeedRequest(FeedAck{feed, 3, 1})));
+  add(0, encode(FeedRequest(FeedAskLease{feed, 4})));
+  FeedItems items{feed, 1, FeedScan::kPage, {}, {}, {}};
+  const LayerId people = LayerId::trusted("people");
+  items.moves = {{people, "ada", 12.5, 3, true, false, true}, {people, "bob", std::nullopt, 4, false, true, false}};
+  items.cleared = {{LayerId::trusted("cars"), 5}};
+  items.privacies = {{people, LayerPrivacy{}}, {LayerId::trusted("cars"), std::nullopt}};
+  add(1, encode(FeedTiding(std::make_shared<const FeedItems>(items))));
+  add(1, encode(FeedTiding(FeedGrant{feed, 4, 1})));
+  add(1, encode(FeedTiding(FeedGone{feed})));
 }
 
 template <class Struct>
@@ -390,6 +408,7 @@ void make(const std::string& folder) {
   add_commands(corpus, values);
   add_raft_messages(corpus);
   add_seed_messages(corpus);
+  add_feeds(corpus);
   add_wire(corpus, values);
   add_tokens(corpus);
   corpus.add("config", app::to_toml(NodeConfig{}));

@@ -31,11 +31,16 @@ void Layer::take(ShardId shard, const std::vector<MemberMove>& moves, const Unti
 void Layer::take_one(ShardId shard, const MemberMove& move) {
   MemberTable& table = (*tables_)[shard.value];
   MemberPtr member = table.find(move.member);
-  if (move.ahead) ++ahead_[move.member];
+  if (member) member->is_told = true;
+  if (move.ahead) {
+    Ahead& ahead = ahead_[move.member];
+    ahead.shard = shard;
+    ++ahead.moves;
+  }
   if (move.settles) settle(move.member);
   if (member && !move.ahead && move.version < member->version) return;
   if (!move.ahead && is_ahead(move.member)) {
-    member->version = move.version;
+    if (member) member->version = move.version;
     return;
   }
   if (!move.score) {
@@ -47,6 +52,7 @@ void Layer::take_one(ShardId shard, const MemberMove& move) {
   const auto from = member ? place_of(member->score) : std::nullopt;
   if (!member) {
     member = table.add(move.member, move.is_hidden);
+    member->is_told = true;
     ++size_;
   }
   member->score = *move.score;
@@ -56,7 +62,7 @@ void Layer::take_one(ShardId shard, const MemberMove& move) {
 
 void Layer::settle(const std::string& member) {
   const auto found = ahead_.find(member);
-  if (found != ahead_.end() && --found->second == 0) ahead_.erase(found);
+  if (found != ahead_.end() && --found->second.moves == 0) ahead_.erase(found);
 }
 
 void Layer::remove(MemberTable& table, MemberPtr member) {
@@ -78,15 +84,29 @@ void Layer::change(MemberPtr member, std::optional<geo::Geohash> from, std::opti
   if (to) tree_.came(*to);
 }
 
-void Layer::cleared(ShardId shard, std::uint64_t version) {
-  MemberTable& table = (*tables_)[shard.value];
+template <class Stays>
+void Layer::remove_unless(MemberTable& table, Stays stays) {
   std::vector<MemberPtr> gone;
   table.for_each([&](const MemberPtr& member) {
-    const bool stays = member->version > version || (!ahead_.empty() && is_ahead(std::string(member->name())));
-    if (!stays) gone.push_back(member);
+    if (!stays(*member)) gone.push_back(member);
   });
   for (MemberPtr& member : gone) remove(table, std::move(member));
   tell_all();
+}
+
+void Layer::cleared(ShardId shard, std::uint64_t version) {
+  remove_unless((*tables_)[shard.value], [&](const Member& member) {
+    return member.version > version || (!ahead_.empty() && is_ahead(std::string(member.name())));
+  });
+}
+
+void Layer::scan_begins(ShardId shard) {
+  (*tables_)[shard.value].for_each([](const MemberPtr& member) { member->is_told = false; });
+  std::erase_if(ahead_, [shard](const auto& one) { return one.second.shard == shard; });
+}
+
+void Layer::scan_ends(ShardId shard) {
+  remove_unless((*tables_)[shard.value], [](const Member& member) { return member.is_told; });
 }
 
 void Layer::tell(CellPort& cell) {

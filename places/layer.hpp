@@ -50,6 +50,10 @@ class Layer {
   void take(ShardId shard, const std::vector<MemberMove>& moves, const UntilTaken& until_taken = nullptr);
   // Whoever of the shard's members has this version or an older one has left.
   void cleared(ShardId shard, std::uint64_t version);
+  // All of the shard's members are told anew, among its changes; when that is over, whoever was not told of has left.
+  // What was told ahead, by whoever led the shard before, holds no longer.
+  void scan_begins(ShardId shard);
+  void scan_ends(ShardId shard);
   void filled(CellTree::LeafId leaf, const CellFilled& filled) { tree_.filled(leaf, filled); }
 
   // Everybody within the area who is wanted.
@@ -66,8 +70,14 @@ class Layer {
 
  private:
   using Tables = std::vector<MemberTable>;
+  struct Ahead {
+    ShardId shard;
+    std::size_t moves = 0;  // that are not settled
+  };
   void take_one(ShardId shard, const MemberMove& move);
   void remove(MemberTable& table, MemberPtr member);
+  template <class Stays>
+  void remove_unless(MemberTable& table, Stays stays);
   // Whether what its shard tells of the member is older than what was told ahead.
   [[nodiscard]] bool is_ahead(const std::string& member) const { return !ahead_.empty() && ahead_.contains(member); }
   void settle(const std::string& member);
@@ -79,7 +89,7 @@ class Layer {
   void change(MemberPtr member, std::optional<geo::Geohash> from, std::optional<geo::Geohash> to);
 
   const std::shared_ptr<Tables> tables_;
-  std::unordered_map<std::string, std::size_t> ahead_;   // of members that moved ahead: how many moves are not settled
+  std::unordered_map<std::string, Ahead> ahead_;         // of members that moved ahead
   std::unordered_map<CellPort*, CellChanges> gathered_;  // empty between messages
   UntilTaken until_taken_;                               // of this message
   CellTree tree_;

@@ -35,7 +35,8 @@ class Member {
 
   // ---- the layer's thread
   double score = 0;
-  std::uint64_t version = 0;
+  std::uint64_t version : 63 = 0;
+  std::uint64_t is_told : 1 = 0;  // since the last scan of its shard began, if there are scans
 
  private:
   friend class MemberPtr;

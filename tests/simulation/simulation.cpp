@@ -49,8 +49,8 @@ class Simulation {
       history_.lives().delivered(device, sequence);
     };
     if (!options.plain) add_life();
-    if (Random walkers(options.seed * 2 + 2); !options.plain && options.nodes == 1 && walkers.chance(0.5))
-      walkers_.emplace(world_, history_, *cluster_.nodes().front(), Random(walkers.next()));
+    if (Random walkers(options.seed * 2 + 2); !options.plain && walkers.chance(0.5))
+      walkers_.emplace(world_, history_, cluster_.nodes(), Random(walkers.next()));
     faults_.emplace(world_, cluster_.nodes(), network_, cluster_.network(), cluster_.grows(), history_, devices_);
   }
   ~Simulation() { devices_.clear(); }

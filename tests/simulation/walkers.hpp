@@ -2,11 +2,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "actors/feed_view.hpp"
 #include "actors/place_desk.hpp"
 #include "geo/geohash.hpp"
 #include "tests/simulation/history.hpp"
@@ -24,11 +27,16 @@ namespace earshot::simulation {
 // A step may hide the walker, which is told with the place, and it may have a time to live: then the walker may be
 // nowhere at any time after it, since how far the node's clock is wrong is not known here.
 //
+// With several nodes each step is told to one of them and each question put to one, when that one says that it knows
+// exactly. A walker makes no step there before it has heard of the one before it: two that are on their way to two
+// nodes have no order.
+//
 // Where a step was refused or lost its answer it may have been done or not; one that was only accepted may be lost when
-// the node dies before it is committed, and not when it stops in order.
+// the node dies before it is committed, and not when it stops in order. Between nodes a step that lost its answer may
+// still be done at any time.
 class Walkers {
  public:
-  Walkers(World& world, History& history, SimNode& node, Random random);
+  Walkers(World& world, History& history, std::vector<SimNode*> nodes, Random random);
   ~Walkers();
   Walkers(const Walkers&) = delete;
   Walkers& operator=(const Walkers&) = delete;
@@ -42,14 +50,18 @@ class Walkers {
  private:
   struct Crowd;
   void act();
+  // One that accepts; none: null.
+  SimNode* some_node();
+  // Asks when the node knows exactly: at once, or later.
+  void ask(SimNode& node, std::function<void(const actors::PlaceDesk&)> question);
   void walk(const actors::PlaceDesk& desk);
   void leave(const actors::PlaceDesk& desk);
   void clear_layer(const actors::PlaceDesk& desk);
-  void ask_places(const actors::PlaceDesk& desk);
-  void ask_circle(const actors::PlaceDesk& desk);
+  void ask_places(SimNode& node);
+  void ask_circle(SimNode& node);
 
   World& world_;
-  SimNode& node_;
+  const std::vector<SimNode*> nodes_;
   Random random_;
   Random looks_;  // of its own, for what is added to a step
   const std::uint64_t every_ms_;
@@ -58,7 +70,8 @@ class Walkers {
   const bool passes_;   // some have a time to live
   std::uint64_t node_deaths_ = 0;
   bool walk_ = true;
-  const std::shared_ptr<Crowd> crowd_;  // answers may come when the walkers are gone
+  std::deque<actors::FeedView::Waiting> waiting_;  // the last questions
+  const std::shared_ptr<Crowd> crowd_;             // answers may come when the walkers are gone
 };
 
 }  // namespace earshot::simulation

@@ -177,6 +177,9 @@ class ShardWorld : private actors::ShardHost {
     privacies.insert(privacies.end(), told.begin(), told.end());
   }
   void tell_all_told() override { all_told = true; }
+  void send_feed(NodeId /*to*/, actors::FeedTiding /*tiding*/) override {
+    ADD_FAILURE() << "a node that is alone feeds nobody";
+  }
   void send_to_peer(cluster::PeerMessage /*message*/) override {
     ADD_FAILURE() << "the only voter has nobody to send to";
   }

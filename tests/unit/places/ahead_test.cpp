@@ -86,5 +86,26 @@ TEST_F(AheadTest, ASettledMoveIsAMove) {
   EXPECT_EQ(seen(), 1);
 }
 
+TEST_F(AheadTest, AnotherLeadersScanTakesTheirPlace) {
+  committed(1, 4);
+  ahead(2);
+  layer.scan_begins(kShard);
+  committed(1, 4);
+  layer.scan_ends(kShard);
+  EXPECT_EQ(seen(), 1) << "the leader that told it ahead is gone, and it with it";
+  settled(3, 5);
+  EXPECT_EQ(seen(), 3);
+}
+
+// As a node outside of whose regions it is.
+TEST_F(AheadTest, AMoveAheadOfWhoeverIsNotHereChangesNothing) {
+  layer.take(kShard, {{kAda, std::nullopt, 0, false, true, false}});
+  committed(2, 1);  // asked for before
+  EXPECT_EQ(seen(), std::nullopt);
+  settled(std::nullopt, 2);
+  committed(3, 3);
+  EXPECT_EQ(seen(), 3);
+}
+
 }  // namespace
 }  // namespace earshot::places

@@ -158,6 +158,31 @@ TEST_F(LayerTest, AnOldTidingIsNoNews) {
   EXPECT_EQ(layer->score(shard, "ada"), 7.0);
 }
 
+TEST_F(LayerTest, WhoeverAScanDoesNotTellOfHasLeftAndOthersOfTheSameLayerHaveNot) {
+  const ShardId shard(1);
+  const ShardId other(2);
+  layer->take(shard, {{"ada", 7.0, 1}, {"bea", 8.0, 2}, {"cid", 9.0, 3}});
+  layer->take(other, {{"dan", 7.0, 1}});
+  layer->scan_begins(shard);
+  layer->take(shard, {{"ada", 7.0, 1}});  // of a page
+  layer->take(shard, {{"eve", 5.0, 6}});  // a change
+  layer->take(shard, {{"cid", 4.0, 2}});  // what is known of it is newer, and it is there
+  layer->scan_ends(shard);
+  EXPECT_EQ(layer->score(shard, "ada"), 7.0);
+  EXPECT_EQ(layer->score(shard, "bea"), std::nullopt);
+  EXPECT_EQ(layer->score(shard, "cid"), 9.0);
+  EXPECT_EQ(layer->score(shard, "eve"), 5.0);
+  EXPECT_EQ(layer->score(other, "dan"), 7.0);
+  EXPECT_EQ(layer->size(), 4u);
+  // One that is broken off counts for nothing.
+  layer->scan_begins(shard);
+  layer->take(shard, {{"ada", 7.0, 1}, {"cid", 9.0, 3}});
+  layer->scan_begins(shard);
+  layer->take(shard, {{"cid", 9.0, 3}});
+  layer->scan_ends(shard);
+  EXPECT_EQ(layer->size(), 2u);
+}
+
 TEST_F(LayerTest, AScoreThatIsNoPlaceIsKeptAndNotFoundByPlace) {
   for (const double score : {-1.0, 0x1p52, std::nan(""), 1e300}) EXPECT_EQ(place_of(score), std::nullopt);
   EXPECT_EQ(place_of(5.75), geo::Geohash(5)) << "as Redis reads it";
