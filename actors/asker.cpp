@@ -20,6 +20,7 @@ struct Taking {
     return Waiter(AttemptsWaiter{std::move(one.from), one.request, one.command.user, one.command.device});
   }
   Asker operator()(ShardPositions& one) const { return Waiter(PositionsWaiter{std::move(one.done)}); }
+  Asker operator()(ShardWhere& one) const { return WhereAsker{std::move(one.done), one.members.size()}; }
   // What nobody waits for is said again: by a new leader's word, a digest that differs, or a timer.
   Asker operator()(ShardRegister&) const { return Waiter(NobodyWaits{}); }
   Asker operator()(ShardUnregister&) const { return Waiter(NobodyWaits{}); }
@@ -46,6 +47,7 @@ const SessionPort* port_of(const ShardRequest& request) {
 
 void refuse(const Asker& asker, const Error& error) {
   if (const auto* waiter = std::get_if<Waiter>(&asker)) return refuse(*waiter, error);
+  if (const auto* where = std::get_if<WhereAsker>(&asker)) return where->done(fail(error));
   const auto& read = std::get<ReadAsker>(asker);
   read.from->post(FetchAnswered{read.request, fail(error)});
 }
@@ -67,6 +69,7 @@ std::size_t bytes_of(const ShardRequest& request) {
     const std::size_t members = set != nullptr ? set->items.size() : clear != nullptr ? clear->members.size() : 1;
     return kRequestBytes * (1 + members);
   }
+  if (const auto* where = std::get_if<ShardWhere>(&request)) return kRequestBytes * (1 + where->members.size());
   return 2 * kRequestBytes;
 }
 

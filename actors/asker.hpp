@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <variant>
 
@@ -15,7 +16,11 @@ struct ReadAsker {  // of ShardFetch and ShardHistory
   std::shared_ptr<SessionPort> from;
   RequestId request = 0;
 };
-using Asker = std::variant<Waiter, ReadAsker>;
+struct WhereAsker {
+  std::function<void(Result<WhereAnswer>)> done;
+  std::size_t members = 0;  // that it asked about
+};
+using Asker = std::variant<Waiter, ReadAsker, WhereAsker>;
 
 // Moves the port out of the request.
 Asker take_asker(ShardRequest& request);

@@ -1,5 +1,7 @@
+#include <cmath>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -118,6 +120,22 @@ PositionsAnswered read_positions(schema::PositionsResult::Reader result, Fields&
   return {std::move(answer)};
 }
 
+WhereAnswered read_where(schema::WhereResult::Reader result, Fields& fields) {
+  if (result.isError()) return {fail(wire::read(result.getError()))};
+  fields.require(result.isMembers(), "where", "an answer of an unknown kind");
+  const auto from = result.getMembers();
+  WhereAnswer answer;
+  if (!fields.fits(from.size(), limits::kPositionsPerCommandMax, "where", "entries")) return {std::move(answer)};
+  answer.reserve(from.size());
+  for (const auto member : from) {
+    fields.require(!std::isnan(member.getScore()), "score", "is no number");
+    answer.push_back(member.getIsSomewhere()
+                         ? std::optional(Whereabouts{member.getScore(), member.getVersion(), member.getHidden()})
+                         : std::nullopt);
+  }
+  return {std::move(answer)};
+}
+
 MailboxPush read_push(capnp::List<schema::Incoming>::Reader from, Fields& fields) {
   MailboxPush push;
   if (!fields.fits(from.size(), limits::kFetchMessagesMax, "push", "entries")) return push;
@@ -158,6 +176,7 @@ Result<AnswerContent> read_content(schema::Answer::Reader from, std::uint16_t sh
       break;
     case schema::Answer::ATTEMPTS: content = read_attempts(request, from.getAttempts(), fields); break;
     case schema::Answer::POSITIONS: content = read_positions(from.getPositions(), fields); break;
+    case schema::Answer::WHERE: content = read_where(from.getWhere(), fields); break;
     case schema::Answer::REFUSED: content = CallRefused{wire::read(from.getRefused())}; break;
     case schema::Answer::PUSH: content = read_push(from.getPush(), fields); break;
     case schema::Answer::ENDED: content = read_ended(from.getEnded(), fields); break;

@@ -26,6 +26,8 @@ std::size_t words_of(const LoginOutcome& outcome) { return outcome.acked_above.s
 std::size_t words_of(Sequence) { return 0; }
 std::size_t words_of(const PositionsAnswer& answer) { return answer.outcomes.size() / 4 + 1 + answer.of_layers.size(); }
 
+std::size_t words_of(const WhereAnswer& answer) { return flat::words_of_list<schema::Whereabouts>(answer.size()); }
+
 // What is in an answer's struct of its own: the value, or why there is none.
 template <class Own, class Value>
 std::size_t words_of_result(const Result<Value>& result) {
@@ -47,6 +49,7 @@ std::size_t words_behind(const AttemptsAnswered& content) {
 std::size_t words_behind(const PositionsAnswered& content) {
   return words_of_result<schema::PositionsResult>(content.answer);
 }
+std::size_t words_behind(const WhereAnswered& content) { return words_of_result<schema::WhereResult>(content.answer); }
 std::size_t words_behind(const CallRefused& content) { return words_of(content.error); }
 std::size_t words_behind(const MessagesEnded& content) { return words_of(content.ranges); }
 std::size_t words_behind(const MailboxPush& content) {
@@ -131,6 +134,20 @@ void write(const PositionsAnswered& from, schema::Answer::Builder answer) {
   to.setMembers(from.answer->members);
   auto of_layers = to.initOfLayers(static_cast<capnp::uint>(from.answer->of_layers.size()));
   for (capnp::uint i = 0; i < of_layers.size(); ++i) of_layers.set(i, from.answer->of_layers[i]);
+}
+
+void write(const WhereAnswered& from, schema::Answer::Builder answer) {
+  auto result = answer.initWhere();
+  if (!from.answer) return wire::write(from.answer.error(), result.initError());
+  auto to = result.initMembers(static_cast<capnp::uint>(from.answer->size()));
+  for (capnp::uint i = 0; i < to.size(); ++i) {
+    const auto& member = (*from.answer)[i];
+    if (!member) continue;
+    to[i].setIsSomewhere(true);
+    to[i].setHidden(member->is_hidden);
+    to[i].setScore(member->score);
+    to[i].setVersion(member->version);
+  }
 }
 
 void write(const CallRefused& from, schema::Answer::Builder to) { wire::write(from.error, to.initRefused()); }
@@ -234,6 +251,7 @@ template std::string encode_answer(const PortAddress&, const SessionExplained&, 
 template std::string encode_answer(const PortAddress&, const SessionEvicted&, const PushMark&);
 template std::string encode_answer(const PortAddress&, const LeaderAnnounced&, const PushMark&);
 template std::string encode_answer(const PortAddress&, const PositionsAnswered&, const PushMark&);
+template std::string encode_answer(const PortAddress&, const WhereAnswered&, const PushMark&);
 template std::string encode_answer(const PortAddress&, const CallRefused&, const PushMark&);
 
 std::string encode_answer(const Answer& answer) {

@@ -53,6 +53,9 @@ Result<PortAddress> decode_call_from(std::string_view bytes);
 struct PositionsAnswered {  // to ShardPositions
   Result<PositionsAnswer> answer;
 };
+struct WhereAnswered {  // to ShardWhere
+  Result<WhereAnswer> answer;
+};
 struct CallRefused {  // the node did not take the call: it changed nothing, and no other answer follows
   Error error;
 };
@@ -61,9 +64,10 @@ struct ExplainAsked {  // SessionExplain, and whom to answer
   PortAddress from;
 };
 
-using AnswerContent = std::variant<SendsAnswered, LoginAnswered, AckAnswered, FetchAnswered, MailboxPush,
-                                   ManageAnswered, AttemptsAnswered, MessagesEnded, ParkingRule, ExplainAsked,
-                                   SessionExplained, SessionEvicted, LeaderAnnounced, PositionsAnswered, CallRefused>;
+using AnswerContent =
+    std::variant<SendsAnswered, LoginAnswered, AckAnswered, FetchAnswered, MailboxPush, ManageAnswered,
+                 AttemptsAnswered, MessagesEnded, ParkingRule, ExplainAsked, SessionExplained, SessionEvicted,
+                 LeaderAnnounced, PositionsAnswered, WhereAnswered, CallRefused>;
 
 // A leader numbers what it pushes to a node 1, 2, 3 … within its term (push_watch.hpp).
 struct PushMark {

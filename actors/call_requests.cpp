@@ -8,6 +8,7 @@
 #include "actors/call_codec.hpp"
 #include "actors/call_frame.hpp"
 #include "actors/call_rules.hpp"
+#include "base/limits.hpp"
 #include "schema/command_codec.hpp"
 #include "schema/wire.hpp"
 
@@ -114,6 +115,13 @@ std::size_t words_of_registration(const Registration& registration) {
 std::size_t words_behind(const ShardRegister& request) { return words_of_registration(request); }
 std::size_t words_behind(const ShardUnregister& request) { return words_of_registration(request); }
 
+std::size_t words_behind(const ShardWhere& request) {
+  std::size_t words = flat::words_of<schema::Where>() + flat::words_of_text(request.layer.text().size());
+  words += request.members.size();  // a pointer each
+  for (const std::string& member : request.members) words += flat::words_of_data(member.size());
+  return words;
+}
+
 std::size_t words_behind(const ShardTransferred&) { return flat::words_of<schema::Transferred>(); }
 
 // ---- writing
@@ -156,6 +164,13 @@ void write(const ShardUnregister& from, schema::Call::Builder call) {
   to.setSession(from.session);
   to.setUser(flat::text(from.user.text()));
   to.setDevice(flat::text(from.device.text()));
+}
+
+void write(const ShardWhere& from, schema::Call::Builder call) {
+  auto to = call.initWhere();
+  to.setLayer(flat::text(from.layer.text()));
+  auto members = to.initMembers(static_cast<capnp::uint>(from.members.size()));
+  for (capnp::uint i = 0; i < members.size(); ++i) members.set(i, flat::data(from.members[i]));
 }
 
 void write(const ShardTransferred& from, schema::Call::Builder call) {
@@ -216,6 +231,15 @@ ShardUnregister read_unregister(schema::Registration::Reader from, Fields& field
   return {from.getSession(), fields.user(from.getUser(), "user"), fields.device(from.getDevice(), "device")};
 }
 
+ShardWhere read_where(schema::Where::Reader from, Fields& fields) {
+  ShardWhere where{fields.layer(from.getLayer(), "layer"), {}, nullptr};
+  if (!fields.fits(from.getMembers().size(), limits::kPositionsPerCommandMax, "members", "entries")) return where;
+  where.members.reserve(from.getMembers().size());
+  for (const auto member : from.getMembers())
+    where.members.push_back(fields.data(member, limits::kMemberBytesMax, "member"));
+  return where;
+}
+
 Result<CallRequest> read_request(schema::Call::Reader from) {
   const RequestId request = from.getRequest();
   Fields fields(Fields::Source::kWire);
@@ -227,6 +251,7 @@ Result<CallRequest> read_request(schema::Call::Reader from) {
     case schema::Call::MANAGE: result = ShardManage{nullptr, request, fields.inner(read(from.getManage()))}; break;
     case schema::Call::REGISTER: result = read_register(from.getRegister(), fields); break;
     case schema::Call::UNREGISTER: result = read_unregister(from.getUnregister(), fields); break;
+    case schema::Call::WHERE: result = read_where(from.getWhere(), fields); break;
     case schema::Call::TRANSFERRED: {
       const auto transferred = from.getTransferred();
       result = ShardTransferred{ShardId(transferred.getTarget()), Epoch(transferred.getEpoch()), transferred.getLast()};
@@ -272,6 +297,7 @@ template std::string encode_call(const PortAddress&, std::uint8_t, const ShardAt
 template std::string encode_call(const PortAddress&, std::uint8_t, const ShardRegister&);
 template std::string encode_call(const PortAddress&, std::uint8_t, const ShardUnregister&);
 template std::string encode_call(const PortAddress&, std::uint8_t, const ShardPositions&);
+template std::string encode_call(const PortAddress&, std::uint8_t, const ShardWhere&);
 template std::string encode_call(const PortAddress&, std::uint8_t, const ShardTransfer&);
 template std::string encode_call(const PortAddress&, std::uint8_t, const ShardTransferred&);
 

@@ -103,6 +103,12 @@ Status judge(const ShardPositions& positions) {
   return std::visit([](const auto& command) { return check_command(command); }, positions.command);
 }
 
+Status judge(const ShardWhere& where) {
+  for (const std::string& member : where.members)
+    if (Status status = check_member(member); !status) return status;
+  return {};
+}
+
 // ---- shards
 
 Status check_record(const OutboxRecord& record) {

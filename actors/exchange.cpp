@@ -27,6 +27,10 @@ void set_port(ShardRequest& request, ShardId shard, const PortAddress& from,
       [&](auto& one) {
         if constexpr (requires { one.from; }) {
           if (is_asked) one.from = std::make_shared<RemotePort>(exchange, shard, from);
+        } else if constexpr (std::is_same_v<std::decay_t<decltype(one)>, ShardWhere>) {
+          one.done = [exchange, from](Result<WhereAnswer> answer) {
+            exchange->answer(from, encode_answer(from, WhereAnswered{std::move(answer)}));
+          };
         } else if constexpr (requires { one.done; }) {
           one.done = [exchange, from](Result<PositionsAnswer> answer) {
             exchange->answer(from, encode_answer(from, PositionsAnswered{std::move(answer)}));

@@ -41,7 +41,7 @@
 //   shard         ShardSend ShardLogin ShardAck ShardFetch ShardHistory ShardManage ShardAttempts ShardRegister
 //                 ShardUnregister
 //                                               from sessions, through ShardInbox
-//                 ShardPositions                from whoever moves members, through ShardInbox
+//                 ShardPositions ShardWhere     from whoever moves members, or asks for them, through ShardInbox
 //                 ShardTransfer ShardTransferred from other shards, through ShardInbox
 //                 FromPeer                      from other nodes, through ReplicaInbox
 //                 LogPersisted                  from the log writer
@@ -186,6 +186,7 @@ CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardAttempts))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardRegister))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardUnregister))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardPositions))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardWhere))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ScanPositions))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::LayerMoves))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::LayerCleared))
@@ -237,6 +238,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardAttempts)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardRegister)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardUnregister)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardPositions)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardWhere)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ScanPositions)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::LayerMoves)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::LayerCleared)

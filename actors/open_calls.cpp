@@ -45,6 +45,12 @@ struct PassingOn {
     asked->done(std::move(message.answer));
     return true;
   }
+  bool operator()(WhereAnswered& message) const {
+    const auto* asked = std::get_if<WhereAsker>(&asker);
+    if (asked == nullptr || (message.answer && message.answer->size() != asked->members)) return false;
+    asked->done(std::move(message.answer));
+    return true;
+  }
   bool operator()(CallRefused& message) const {
     refuse(asker, message.error);
     return true;

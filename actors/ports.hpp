@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -302,6 +303,22 @@ struct ShardPositions {
   std::function<void(Result<PositionsAnswer>)> done;  // once, on the shard's thread: it only passes the answer on
 };
 
+// ---- whoever asks where members are → shard
+
+struct Whereabouts {
+  double score = 0;
+  std::uint64_t version = 0;
+  bool is_hidden = false;
+  bool operator==(const Whereabouts&) const = default;
+};
+using WhereAnswer = std::vector<std::optional<Whereabouts>>;  // one per member; none: it is nowhere
+// Where members of the shard are. Whatever was answered to a change before it came in, it shows.
+struct ShardWhere {
+  LayerId layer;
+  std::vector<std::string> members;               // at most kPositionsPerCommandMax
+  std::function<void(Result<WhereAnswer>)> done;  // once, on the shard's thread: it only passes the answer on
+};
+
 // ---- shard → shard
 
 struct ShardTransfer {  // outbox records of one shard for another
@@ -314,8 +331,9 @@ struct ShardTransferred {  // the target has committed everything up to `last` o
 };
 
 // All that a shard is asked.
-using ShardRequest = std::variant<ShardSend, ShardLogin, ShardAck, ShardFetch, ShardHistory, ShardManage, ShardAttempts,
-                                  ShardRegister, ShardUnregister, ShardPositions, ShardTransfer, ShardTransferred>;
+using ShardRequest =
+    std::variant<ShardSend, ShardLogin, ShardAck, ShardFetch, ShardHistory, ShardManage, ShardAttempts, ShardRegister,
+                 ShardUnregister, ShardPositions, ShardWhere, ShardTransfer, ShardTransferred>;
 
 class ShardInbox {
  public:
@@ -330,6 +348,7 @@ class ShardInbox {
   virtual void post(ShardRegister message) = 0;
   virtual void post(ShardUnregister message) = 0;
   virtual void post(ShardPositions message) = 0;
+  virtual void post(ShardWhere message) = 0;
   virtual void post(ShardTransfer message) = 0;
   virtual void post(ShardTransferred message) = 0;
 };

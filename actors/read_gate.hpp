@@ -19,7 +19,7 @@ namespace earshot::actors {
 // Thread: owned by the shard.
 class ReadGate {
  public:
-  using Read = std::variant<ShardFetch, ShardHistory, ShardManage>;
+  using Read = std::variant<ShardFetch, ShardHistory, ShardManage, ShardWhere>;
 
   void add(Read read) { waiting_.push_back(std::move(read)); }
   // A check is to be begun: somebody waits, and none is under way that could still be confirmed.

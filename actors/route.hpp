@@ -52,6 +52,7 @@ class Route final : public ShardInbox {
   void post(ShardRegister message) override { take(std::move(message)); }
   void post(ShardUnregister message) override { take(std::move(message)); }
   void post(ShardPositions message) override { take(std::move(message)); }
+  void post(ShardWhere message) override { take(std::move(message)); }
   void post(ShardTransfer message) override { take(std::move(message)); }
   void post(ShardTransferred message) override { take(std::move(message)); }
 

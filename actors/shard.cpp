@@ -162,6 +162,7 @@ void ShardImpl::settle(std::uint64_t now_ms) {
   act_on_role(now_ms);
   tell_leader();
   keep_members(now_ms);
+  begin_wheres();
   go_on_reading(now_ms);
   if (life_) life_->places->tell_taken_back(now_ms);
   go_on_feeding(now_ms);
@@ -220,9 +221,10 @@ void ShardImpl::answer_all(std::vector<Waiter>& waiters, std::vector<cluster::Co
   EARSHOT_INVARIANT(results.size() == waiters.size(), "every command of an entry has its result");
   for (std::size_t i = 0; i < results.size(); ++i) {
     life_->audience->tell_result(waiters[i], results[i]);
-    if (auto* ahead = std::get_if<AheadWaiter>(&waiters[i]);
-        ahead != nullptr && !std::get<cluster::PositionsResult>(results[i]).outcomes)
-      life_->places->take_back(std::move(*ahead));
+    if (auto* ahead = std::get_if<AheadWaiter>(&waiters[i]); ahead != nullptr) {
+      ++aheads_settled_;
+      if (!std::get<cluster::PositionsResult>(results[i]).outcomes) life_->places->take_back(std::move(*ahead));
+    }
     if (!feeds_ || !std::holds_alternative<PositionsWaiter>(waiters[i])) {
       answer(waiters[i], std::move(results[i]), id_, router_.get());
       continue;

@@ -103,6 +103,7 @@ class Shard {
   virtual void handle(ShardRegister message) = 0;
   virtual void handle(ShardUnregister message) = 0;
   virtual void handle(ShardPositions message) = 0;
+  virtual void handle(ShardWhere message) = 0;
   virtual void handle(ShardTransfer message) = 0;
   virtual void handle(ShardTransferred message) = 0;
   virtual void receive(const cluster::PeerMessage& message) = 0;

@@ -127,6 +127,7 @@ caf::behavior ShardActor::make_behavior() {
       forward<ShardRegister>(),
       forward<ShardUnregister>(),
       forward<ShardPositions>(),
+      forward<ShardWhere>(),
       forward<ShardTransfer>(),
       forward<ShardTransferred>(),
       [this](FromPeer& message) { from_peer(message); },
@@ -206,6 +207,7 @@ class ActorShardInbox final : public ShardInbox {
   void post(ShardRegister message) override { caf::anon_send(shard_, std::move(message)); }
   void post(ShardUnregister message) override { caf::anon_send(shard_, std::move(message)); }
   void post(ShardPositions message) override { caf::anon_send(shard_, std::move(message)); }
+  void post(ShardWhere message) override { caf::anon_send(shard_, std::move(message)); }
   void post(ShardTransfer message) override { caf::anon_send(shard_, std::move(message)); }
   void post(ShardTransferred message) override { caf::anon_send(shard_, std::move(message)); }
 

@@ -80,6 +80,7 @@ void ShardImpl::set_ahead(SetPositionsCommand set, const std::function<void(Resu
   const auto& accepted = std::get<SetPositionsCommand>(command);
   AheadWaiter waiter = life_->places->tell_ahead(accepted, clock_.monotonic_ms());
   PositionsAnswer answer{std::vector(accepted.items.size(), cluster::PositionOutcome::kAccepted), 0};
+  ++aheads_entered_;
   enter(std::move(command), std::move(waiter));
   if (!feeds_) return done(std::move(answer));
   when_told([done, answer = std::move(answer)] { done(answer); });
@@ -118,6 +119,30 @@ void ShardImpl::handle(ShardHistory message) {
   if (!gives_back(message)) read(std::move(message));
 }
 
+void ShardImpl::handle(ShardWhere message) {
+  if (gives_back(message)) return;
+  if (aheads_settled_ == aheads_entered_) return read(std::move(message));
+  if (wheres_.size() >= limits::kShardPendingCommandsMax)
+    return message.done(fail(overloaded("the shard has as many requests waiting as it may")));
+  wheres_.push_back({aheads_entered_, std::move(message)});
+}
+
+// Those that wait for nothing any more.
+void ShardImpl::begin_wheres() {
+  while (!wheres_.empty() && (!leads_ || wheres_.front().aheads <= aheads_settled_)) {
+    ShardWhere read = std::move(wheres_.front().read);
+    wheres_.pop_front();
+    if (!leads_) {
+      host_.give_back(std::move(read));
+    } else if (is_alone()) {
+      ReadGate::Read one(std::move(read));
+      answer_read(one);
+    } else {
+      gate_.add(std::move(read));
+    }
+  }
+}
+
 std::optional<Error> ShardImpl::refusal(const Command& command) const {
   if (stopping_) return stopping();
   if (budgets_->disk.is_log_full()) return storage_full();
@@ -149,6 +174,8 @@ void ShardImpl::answer_read(ReadGate::Read& read) {
     is_answered = actors::answer_read(*fetch, *life_->machine, budgets_, is_alone());
   else if (const auto* history = std::get_if<ShardHistory>(&read))
     is_answered = actors::answer_read(*history, *life_->machine, budgets_, is_alone());
+  else if (const auto* where = std::get_if<ShardWhere>(&read))
+    is_answered = actors::answer_read(*where, *life_->machine, is_alone());
   else
     answer_question(std::get<ShardManage>(read), node_, *life_->machine, life_->audience->presence());
   if (is_answered) return;

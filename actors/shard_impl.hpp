@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -41,6 +42,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
         ticks_(clock, options.id),
         entries_(budgets_,
                  [this](AheadWaiter ahead) {
+                   ++aheads_settled_;
                    if (life_) life_->places->take_back(std::move(ahead));
                  }),
         keeper_({}, options.random) {
@@ -63,6 +65,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void handle(ShardRegister message) override;
   void handle(ShardUnregister message) override;
   void handle(ShardPositions message) override;
+  void handle(ShardWhere message) override;
   void handle(ShardTransfer message) override;
   void handle(ShardTransferred message) override;
   void receive(const cluster::PeerMessage& message) override;
@@ -153,6 +156,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void go_on_feeding(std::uint64_t now_ms);
   // Calls it when every node that might say where members are has been told what was changed.
   void when_told(const std::function<void()>& answer);
+  void begin_wheres();
   void hand_over(std::uint64_t now_ms);
   void keep_members(std::uint64_t now_ms);
 
@@ -189,6 +193,15 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   ShardReport report_{id_};
   ShardEntries entries_;
   ReadGate gate_;
+  // What was told ahead of the log is seen already by whoever asks the views: who asks the shard waits until the state
+  // shows it.
+  struct Where {
+    std::uint64_t aheads = 0;  // that were entered before it came in
+    ShardWhere read;
+  };
+  std::deque<Where> wheres_;
+  std::uint64_t aheads_entered_ = 0;
+  std::uint64_t aheads_settled_ = 0;
 
   // Brought up by the replica, not acted on yet.
   std::vector<Applied> applied_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "base/limits.hpp"
@@ -48,6 +50,24 @@ bool answer_read(const ShardHistory& read, cluster::ShardMachine& machine, const
   return post(*read.from, read.request,
               machine.history(read.user, read.before, bounded(read.limit), bounded(read.bytes_max)), budgets,
               tells_damage);
+}
+
+bool answer_read(const ShardWhere& read, cluster::ShardMachine& machine, bool tells_damage) {
+  WhereAnswer answer;
+  answer.reserve(read.members.size());
+  for (const std::string& member : read.members) {
+    const auto position = machine.position(read.layer, member);
+    if (!position) {
+      if (!tells_damage) return false;
+      read.done(fail(position.error()));
+      return true;
+    }
+    answer.push_back(*position
+                         ? std::optional(Whereabouts{(*position)->score, (*position)->version, (*position)->hidden})
+                         : std::nullopt);
+  }
+  read.done(std::move(answer));
+  return true;
 }
 
 }  // namespace earshot::actors

@@ -29,6 +29,7 @@ struct Call {
     register @7 :Registration;
     unregister @8 :Registration;  # session, user and device only
     transferred @9 :Transferred;
+    where @10 :Where;
   }
 }
 
@@ -68,6 +69,11 @@ struct Transferred {            # the target has committed everything up to `las
   last @2 :UInt64;
 }
 
+struct Where {                  # where members of the shard are
+  layer @0 :Text;
+  members @1 :List(Data);
+}
+
 struct Answer {
   to @0 :PortAddress;
   request @1 :UInt64;           # what it answers, of the session that asked
@@ -89,6 +95,8 @@ struct Answer {
     explained @14 :Broker.DeviceFate;
     evicted @15 :Errors.Error;
     leader @16 :LeaderAnnounced;
+
+    where @18 :WhereResult;
   }
   mark @17 :PushMark;           # of what goes to sessions that did not ask
   mailboxEnd @18 :UInt64;       # beside parkingRule: the last sequence of the mailbox; 0: not told
@@ -143,6 +151,20 @@ struct PositionsResult {
     }
     error @3 :Errors.Error;
   }
+}
+
+struct WhereResult {
+  union {
+    members @0 :List(Whereabouts);  # one per member that was asked about
+    error @1 :Errors.Error;
+  }
+}
+
+struct Whereabouts {
+  isSomewhere @0 :Bool;         # else nothing else counts
+  hidden @1 :Bool;
+  score @2 :Float64;
+  version @3 :UInt64;
 }
 
 struct Explain {                # what has the session done with the message? Answered to `from`, with the request's number

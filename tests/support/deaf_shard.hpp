@@ -17,6 +17,7 @@ class DeafShard : public actors::ShardInbox {
   void post(actors::ShardRegister) override {}
   void post(actors::ShardUnregister) override {}
   void post(actors::ShardPositions) override {}
+  void post(actors::ShardWhere) override {}
   void post(actors::ShardTransfer) override {}
   void post(actors::ShardTransferred) override {}
 };

@@ -32,6 +32,7 @@ struct FakeShard final : ShardInbox {
   }
   void post(ShardUnregister message) override { unregisters.push_back(std::move(message)), note("unregister"); }
   void post(ShardPositions) override {}
+  void post(ShardWhere) override {}
   void post(ShardTransfer) override {}
   void post(ShardTransferred) override {}
   void note(std::string what) { log.push_back(std::move(what)); }

@@ -93,6 +93,7 @@ TEST(CallRules, NamesThatNoGatewayLetsInDoNotComeFromANodeEither) {
         ShardPositions{SetPositionsCommand{layer, {}, {}}, nullptr},
         ShardPositions{ClearPositionsCommand{layer, {}}, nullptr},
         ShardPositions{ClearLayersCommand{{layer}}, nullptr},
+        ShardWhere{layer, {}, nullptr},
         ShardPositions{SetLayerPrivacyCommand{layer, std::nullopt}, nullptr},
         ShardTransfer{{ShardId(1),
                        Epoch(1),
@@ -166,6 +167,14 @@ TEST(CallRules, OfPositionsKeepThoseOfThePlaceDesk) {
   EXPECT_EQ(many(limits::kPositionsPerCommandMax + 1), "tooLarge(items)");
   const std::vector<std::string> members(limits::kPositionsPerCommandMax + 1, "m");
   EXPECT_EQ(verdict(ShardPositions{ClearPositionsCommand{kPeople, members}, nullptr}), "tooLarge(members)");
+  EXPECT_EQ(verdict(ShardWhere{kPeople, {"m"}, nullptr}), "accepted");
+  EXPECT_EQ(verdict(ShardWhere{kPeople, {""}, nullptr}), "invalidArgument(member)");
+  EXPECT_EQ(verdict(ShardWhere{kPeople, {std::string(limits::kMemberBytesMax + 1, 'm')}, nullptr}), "tooLarge(member)");
+  EXPECT_EQ(verdict(ShardWhere{kPeople, members, nullptr}), "tooLarge(members)");
+  EXPECT_EQ(verdict(WhereAnswered{WhereAnswer(limits::kPositionsPerCommandMax)}), "accepted");
+  EXPECT_EQ(verdict(WhereAnswered{WhereAnswer(limits::kPositionsPerCommandMax + 1)}), "tooLarge(where)");
+  EXPECT_EQ(verdict(WhereAnswered{WhereAnswer{Whereabouts{std::numeric_limits<double>::quiet_NaN(), 1, false}}}),
+            "invalidArgument(score)");
   const std::vector<LayerId> layers(limits::kLayersPerCommandMax + 1, kPeople);
   EXPECT_EQ(verdict(ShardPositions{ClearLayersCommand{layers}, nullptr}), "tooLarge(clearLayers)");
 

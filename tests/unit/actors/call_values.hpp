@@ -55,6 +55,7 @@ class CallValues {
     all.emplace_back(actors::ShardPositions{ClearLayersCommand{{values.layer(), values.layer()}}, nullptr});
     all.emplace_back(actors::ShardPositions{
         SetLayerPrivacyCommand{values.layer(), values.coin() ? std::optional(privacy()) : std::nullopt}, nullptr});
+    all.emplace_back(actors::ShardWhere{values.layer(), clear_positions().members, nullptr});
     return all;
   }
 
@@ -74,6 +75,7 @@ class CallValues {
         SessionEvicted{values.error()},
         LeaderAnnounced{shard(), Term(values.positive())},
         PositionsAnswered{or_error(positions_answer())},
+        WhereAnswered{or_error(where_answer())},
         CallRefused{values.error()},
     };
     for (ManageAnswer& one : manage_answers()) {
@@ -269,6 +271,12 @@ class CallValues {
     answer.members = values.number();
     return answer;
   }
+  actors::WhereAnswer where_answer() {
+    actors::WhereAnswer answer(few());
+    for (auto& member : answer)
+      if (values.coin()) member = actors::Whereabouts{values.score(), values.number(), values.coin()};
+    return answer;
+  }
 };
 
 // ---- all fields that cross, to compare by
@@ -287,6 +295,7 @@ inline auto crossing(const actors::ShardRegister& m) {
 }
 inline auto crossing(const actors::ShardUnregister& m) { return std::tie(m.session, m.user, m.device); }
 inline auto crossing(const actors::ShardPositions& m) { return std::tie(m.command); }
+inline auto crossing(const actors::ShardWhere& m) { return std::tie(m.layer, m.members); }
 inline auto crossing(const actors::ShardTransfer& m) { return std::tie(m.command); }
 inline auto crossing(const actors::ShardTransferred& m) { return std::tie(m.target, m.epoch, m.last); }
 
@@ -315,6 +324,7 @@ inline auto crossing(const actors::PositionsAnswered& m) {
   using Fields = std::tuple<std::vector<cluster::PositionOutcome>, std::uint64_t, std::vector<std::uint64_t>>;
   return m.answer.map([](const auto& answer) { return Fields(answer.outcomes, answer.members, answer.of_layers); });
 }
+inline auto crossing(const actors::WhereAnswered& m) { return std::tie(m.answer); }
 inline auto crossing(const actors::CallRefused& m) { return std::tie(m.error); }
 
 // CallRequest or AnswerContent. SendAnswer::repeat is compared by the bytes alone: two answers are equal without it.

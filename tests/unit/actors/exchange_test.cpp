@@ -371,5 +371,22 @@ TEST_F(ExchangeTest, GarbageChangesNothingAndIsCounted) {
   EXPECT_EQ(b_.exchange->malformed(), 1u);
 }
 
+TEST_F(ExchangeTest, WhereMembersAreIsAskedOfTheLeaderAcrossNodes) {
+  b_leads();
+  std::optional<Result<WhereAnswer>> told;
+  route(a_).post(ShardWhere{
+      LayerId::trusted("people"), {"ada", "bea"}, [&](Result<WhereAnswer> answer) { told = std::move(answer); }});
+  carry();
+  const auto asked = b_.take_requests();
+  ASSERT_EQ(asked.size(), 1u);
+  const auto& where = std::get<ShardWhere>(asked[0]);
+  EXPECT_EQ(where.members, (std::vector<std::string>{"ada", "bea"}));
+  where.done(WhereAnswer{std::nullopt, Whereabouts{17, 5, true}});
+  carry();
+  ASSERT_TRUE(told.has_value() && told->has_value());
+  EXPECT_EQ((*told)->at(1), (Whereabouts{17, 5, true}));
+  EXPECT_EQ(a_.exchange->open_calls(), 0u);
+}
+
 }  // namespace
 }  // namespace earshot::actors

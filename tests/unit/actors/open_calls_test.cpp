@@ -1,6 +1,7 @@
 #include "actors/open_calls.hpp"
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include <gtest/gtest.h>
@@ -96,6 +97,21 @@ TEST_F(OpenCallsTest, OneMoreThanMayBeOpenIsNotOpened) {
   Asker asker = ReadAsker{session_, 9};
   EXPECT_EQ(calls_.open(kOther, ShardId(1), asker, 0), 0u);
   EXPECT_EQ(std::get<ReadAsker>(asker).from, session_) << "and stays with who asks";
+}
+
+TEST_F(OpenCallsTest, WhereMembersAreIsToldOfAsManyAsWereAskedAbout) {
+  std::optional<Result<WhereAnswer>> told;
+  const std::uint64_t call = open(WhereAsker{[&](Result<WhereAnswer> answer) { told = std::move(answer); }, 2});
+  calls_.answered(call, WhereAnswered{WhereAnswer(3)});
+  calls_.answered(call, PositionsAnswered{PositionsAnswer{{}, 5}});
+  EXPECT_FALSE(told.has_value());
+  calls_.answered(call, WhereAnswered{WhereAnswer(2)});
+  ASSERT_TRUE(told.has_value() && told->has_value());
+  const std::uint64_t lost = open(WhereAsker{[&](Result<WhereAnswer> answer) { told = std::move(answer); }, 2});
+  calls_.lose_shard(ShardId(1));
+  EXPECT_FALSE(told->has_value());
+  calls_.answered(lost, WhereAnswered{WhereAnswer(2)});
+  EXPECT_FALSE(told->has_value());
 }
 
 }  // namespace

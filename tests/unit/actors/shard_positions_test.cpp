@@ -40,6 +40,12 @@ class ShardPositionsTest : public testing::Test {
                                  }});
     return asked;
   }
+  using Where = std::shared_ptr<std::optional<Result<WhereAnswer>>>;
+  Where where(std::vector<std::string> members) {
+    auto asked = std::make_shared<std::optional<Result<WhereAnswer>>>();
+    world->handle(ShardWhere{kPeople, std::move(members), [asked](Result<WhereAnswer> answer) { *asked = answer; }});
+    return asked;
+  }
   static SetPositionsCommand set(std::vector<SetPositionsCommand::Item> items) {
     return {kPeople, PositionCondition::kAlways, std::move(items)};
   }
@@ -311,6 +317,44 @@ TEST_F(ShardPositionsTest, NewPositionsAreRefusedWhenTheDiskIsNearlyFullAndClear
   const auto cleared = ask(ClearPositionsCommand{kPeople, {ada}});
   world.settle();
   EXPECT_EQ((*cleared->answer)->members, 1u);
+}
+
+// ---- where members are
+
+TEST_F(ShardPositionsTest, WhereMembersAreIsAnsweredFromWhatIsCommitted) {
+  ask(set({{ada, 1, 0, true}}));
+  world.settle();
+  ask(set({{ada, 5}}));  // on its way
+  const auto asked = where({ada, bea});
+  ASSERT_TRUE(asked->has_value() && (*asked)->has_value());
+  EXPECT_EQ(**asked, Result<WhereAnswer>(WhereAnswer{Whereabouts{1, 1, true}, std::nullopt}));
+}
+
+// Its move was answered, and is seen by whoever asks the views.
+TEST_F(ShardPositionsTest, WhereMembersAreShowsWhatWasAcceptedBefore) {
+  ask(set({{ada, 1}}));
+  world.settle();
+  SetPositionsCommand command = set({{ada, 2}});
+  command.accepted = true;
+  ask(command);
+  const auto asked = where({ada});
+  EXPECT_FALSE(asked->has_value()) << "nothing is stored";
+  world.settle();
+  ASSERT_TRUE(asked->has_value() && (*asked)->has_value());
+  EXPECT_EQ((**asked)->at(0)->score, 2);
+  EXPECT_TRUE(where({ada})->has_value()) << "nothing is ahead any more";
+}
+
+TEST_F(ShardPositionsTest, WhereMembersAreIsToldAlsoWhenWhatWasAcceptedDoesNotGetIn) {
+  ask(set({{ada, 1}}));
+  world.settle();
+  SetPositionsCommand command = set({{ada, 2}});
+  command.accepted = true;
+  ask(command);
+  const auto asked = where({ada});
+  world->stop();
+  world.settle();
+  ASSERT_TRUE(asked->has_value());
 }
 
 }  // namespace
