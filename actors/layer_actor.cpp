@@ -56,8 +56,10 @@ class LayerActor final : public caf::event_based_actor {
   LayerActor(caf::actor_config& config, LayerSetup setup)
       : caf::event_based_actor(config),
         setup_(std::move(setup)),
-        layer_(std::in_place, setup_.limits, setup_.shard_count,
-               [this](places::CellTree::LeafId leaf, std::size_t fills) { return make_cell(leaf, fills); }) {}
+        layer_(
+            std::in_place, setup_.limits, setup_.shard_count,
+            [this](places::CellTree::LeafId leaf, std::size_t fills) { return make_cell(leaf, fills); },
+            setup_.counts_regions) {}
 
   const char* name() const override { return "layer"; }
 
@@ -117,7 +119,7 @@ caf::behavior LayerActor::make_behavior() {
         taken();
       },
       [this](const SizeQuestion& question) {
-        question.done(layer_->size());
+        question.done(question.counts ? layer_->size_of(question.counts) : layer_->size());
         taken();
       },
       [this](const RangeQuestion& question) {
@@ -150,8 +152,10 @@ Result<geo::Point> LayerActor::centre_of(const NearbyQuestion& question) const {
 void LayerActor::answer(NearbyQuestion& question) const {
   const auto area = centre_of(question).and_then(question.area);
   if (!area) return question.done(fail(area.error()));
-  const geo::Search search{
-      *area, question.pick, question.count_max, question.with_distance, question.in_order, std::move(question.lens)};
+  std::shared_ptr<const geo::Lens> lens = std::move(question.lens);
+  if (question.within) lens = std::move(question.within);
+  const geo::Search search{*area,          question.pick, question.count_max, question.with_distance, question.in_order,
+                           std::move(lens)};
   layer_->search(search, [done = std::move(question.done)](std::vector<places::FoundMember> found) {
     done(NearbyAnswer{std::move(found)});
   });

@@ -39,6 +39,7 @@ struct LayerSetup {
   places::CellLimits limits;
   std::shared_ptr<LayerOwner> owner;
   std::shared_ptr<LayerGauge> gauge;
+  bool counts_regions = false;  // as in places::Layer
 };
 
 // One layer, with its cells as actors of their own. It ends when nobody is in it, or by EndLayer.

@@ -121,7 +121,7 @@ void PlaceDesk::set(SetPositionsCommand command, Done<Outcomes> done) const {
 // When the layer has taken in all that it was told before the answer.
 PlaceDesk::Done<PlaceDesk::Outcomes> PlaceDesk::answered_late(const LayerId& layer, Done<Outcomes> done) const {
   return [views = views_, layer, done = std::move(done)](Result<Outcomes> answer) {
-    views->ask(layer, SizeQuestion{[answer = std::move(answer), done](std::size_t) { done(answer); }});
+    views->when_shown(layer, [answer = std::move(answer), done] { done(answer); });
   };
 }
 
@@ -154,7 +154,8 @@ void PlaceDesk::clear(ClearPositionsCommand command, Done<std::uint64_t> done) c
 
 void PlaceDesk::clear_layers(const std::vector<LayerId>& layers, Done<std::uint64_t> done) const {
   std::vector<LayerId> different;
-  const bool only_known = layers.size() > limits::kLayersPerCommandMax && views_->is_complete();
+  const bool only_known =
+      layers.size() > limits::kLayersPerCommandMax && views_->is_complete() && views_->knows_all_layers();
   for (const LayerId& layer : layers)
     if (!layer.empty() && (!only_known || views_->has_layer(layer))) different.push_back(layer);
   std::ranges::sort(different);
@@ -193,7 +194,7 @@ void PlaceDesk::clear_all_after(std::string after, std::uint64_t cleared, Done<s
   LayersQuestion question;
   question.after = std::move(after);
   question.count_max = limits::kLayersPerCommandMax;
-  question.done = [self = *this, cleared, done = std::move(done)](FoundLayers found) {
+  question.done = [self = *this, cleared, done](FoundLayers found) {
     if (found.layers.empty()) return done(cleared);
     std::string last = found.layers.back().layer.text();
     auto layers = std::make_shared<std::vector<LayerId>>();
@@ -204,6 +205,7 @@ void PlaceDesk::clear_all_after(std::string after, std::uint64_t cleared, Done<s
                     self.clear_all_after(last, *sum, done);
                   });
   };
+  question.failed = [done](Error error) { done(fail(std::move(error))); };
   views_->ask_layers(std::move(question));
 }
 
@@ -212,9 +214,11 @@ void PlaceDesk::count(const std::vector<LayerId>& layers, Done<std::vector<std::
   const auto gathering = std::make_shared<Gathering<std::vector<std::uint64_t>>>(
       layers.size(), std::vector<std::uint64_t>(layers.size()), std::move(done));
   for (std::size_t i = 0; i < layers.size(); ++i) {
-    views_->ask(layers[i], SizeQuestion{[gathering, i](std::size_t members) {
-                  gathering->add(Result<std::size_t>(members), [i](auto& sizes, std::size_t size) { sizes[i] = size; });
-                }});
+    const auto add = [gathering, i](Result<std::size_t> members) {
+      gathering->add(std::move(members), [i](auto& sizes, std::size_t size) { sizes[i] = size; });
+    };
+    views_->ask(layers[i], SizeQuestion{[add](std::size_t members) { add(members); }, nullptr,
+                                        [add](Error error) { add(fail(std::move(error))); }});
   }
 }
 
@@ -232,6 +236,7 @@ void PlaceDesk::store(const LayerId& from, NearbyQuestion question, LayerId into
                    done = std::move(done)](Result<NearbyAnswer> answer) {
     // Where nobody is, nothing is found.
     if (!answer && answer.error().field != "layer") return done(fail(std::move(answer.error())));
+    if (answer && answer->is_partial) return done(fail(answer_is_partial()));
     if (answer && answer->found.size() > limits::kNearbyMembersMax)
       return done(fail(ErrorCode::kTooLarge, "members",
                        "are more than " + std::to_string(limits::kNearbyMembersMax) + " within the area"));
@@ -255,6 +260,7 @@ void PlaceDesk::replace(SetPositionsCommand command, Done<std::uint64_t> done) c
   question.range.wants = [coming](double, std::string_view member) { return !coming->contains(member); };
   question.range.count_max = limits::kNearbyMembersMax + 1;
   const LayerId layer = command.layer;
+  question.failed = [done](Error error) { done(fail(std::move(error))); };
   question.done = [self = *this, command = std::move(command),
                    done = std::move(done)](const std::vector<places::ScoredMember>& going) mutable {
     if (going.size() > limits::kNearbyMembersMax)

@@ -16,10 +16,12 @@
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "base/layer_privacy.hpp"
+#include "base/limits.hpp"
 #include "geo/area.hpp"
 #include "geo/gather.hpp"
 #include "places/member_range.hpp"
 #include "places/nearby.hpp"
+#include "places/sight.hpp"
 
 namespace earshot::actors {
 
@@ -27,12 +29,21 @@ struct NearbyAnswer {
   std::vector<places::FoundMember> found;
   bool is_partial = false;  // the node started a moment ago, and does not know yet where everybody is
 };
+// For whoever needs all.
+inline Error answer_is_partial() {
+  return Error{ErrorCode::kUnavailable, "", "not every node that has members there has answered in time",
+               limits::kRetryAfterMs};
+}
 using Scores = std::vector<std::optional<double>>;  // none: that member is nowhere
 struct LayerPopulation {
   LayerId layer;
   std::size_t members = 0;
   std::optional<LayerPrivacy> privacy = {};  // none: it has none of its own
 };
+
+// Why there is no answer: members that it needs are on nodes that did not give theirs in time. A node that is alone
+// always has one. None: nobody is told, and nothing follows.
+using QuestionFailed = std::function<void(Error)>;
 
 // Each is answered once, on the thread that has the answer: that only passes it on.
 struct NearbyQuestion {
@@ -42,7 +53,10 @@ struct NearbyQuestion {
   std::size_t count_max = SIZE_MAX;
   bool with_distance = true;  // as in geo::Search
   bool in_order = true;
-  std::shared_ptr<const geo::Lens> lens = nullptr;
+  std::shared_ptr<const places::Sight> lens = nullptr;
+  std::shared_ptr<const geo::Lens> within = nullptr;  // of the node's own members: instead of `lens`, which it goes by
+  std::uint32_t deadline_ms =
+      limits::kNearbyDeadlineMsDefault;  // other nodes are waited for so long: then it is partial
   // kNotFound(member): that member is nowhere; kNotFound(layer): nor is anybody else.
   std::function<void(Result<NearbyAnswer>)> done;
 };
@@ -50,13 +64,18 @@ struct ScoresQuestion {
   std::vector<std::string> members;
   std::function<void(Scores)> done;
   std::function<bool(const places::Member&)> sees = nullptr;  // others are told of as nowhere; none: everybody is seen
+  QuestionFailed failed = nullptr;
 };
 struct SizeQuestion {
   std::function<void(std::size_t)> done;
+  std::function<bool(std::uint16_t region)> counts =
+      nullptr;  // of the node's own layer: only who is in those; none: all
+  QuestionFailed failed = nullptr;
 };
 struct RangeQuestion {
   places::MemberRange range;
   std::function<void(std::vector<places::ScoredMember>)> done;
+  QuestionFailed failed = nullptr;
 };
 
 // The layers that somebody is in, in the order of their names.
@@ -69,6 +88,7 @@ struct LayersQuestion {
   std::size_t count_max = SIZE_MAX;
   std::function<bool(std::string_view name)> wants = nullptr;  // none: all
   std::function<void(FoundLayers)> done = nullptr;
+  QuestionFailed failed = nullptr;
 };
 // A walk through them that asks for a few at a time, in an order in which a layer that is there all the time is met
 // whatever comes and goes meanwhile.
@@ -80,6 +100,7 @@ struct LayersScan {
   std::uint64_t from = 0;     // a `next`; 0: the beginning
   std::size_t count_max = 0;  // about so many
   std::function<void(ScannedLayers)> done = nullptr;
+  QuestionFailed failed = nullptr;
 };
 // A layer's place in that order: never 0, and of 52 bits, since clients may keep it as a double.
 inline std::uint64_t scan_place_of(std::string_view layer) {
@@ -105,10 +126,16 @@ class PlaceViews {
   virtual void ask(const LayerId& layer, RangeQuestion question) = 0;
   virtual void ask_layers(LayersQuestion question) = 0;
   virtual void scan_layers(LayersScan scan) = 0;
-  // In how many layers somebody is.
+  // In how many layers somebody is; as far as is known, if not all nodes tell in time.
   virtual void count_layers(std::function<void(std::size_t)> done) = 0;
   // Whether somebody is in the layer, or may be as far as is known, or it has a privacy of its own.
   [[nodiscard]] virtual bool has_layer(const LayerId& layer) const = 0;
+  // Whether that is all there are. Else others may be on other nodes: who has to know asks for the layer's size.
+  [[nodiscard]] virtual bool knows_all_layers() const { return true; }
+  // When the layer has taken in what this node was told of it until now.
+  virtual void when_shown(const LayerId& layer, std::function<void()> then) {
+    ask(layer, SizeQuestion{[then = std::move(then)](std::size_t) { then(); }});
+  }
 
   // Before members are set in a layer. kOverloaded(layer): it has as much to do as it may, or would be one too many.
   [[nodiscard]] virtual Result<LayerPermit> permit_setting(const LayerId& layer) = 0;

@@ -186,7 +186,8 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
   }
   void add(Entries::value_type& one) {
     auto& [layer, entry] = one;
-    entry.actor = spawn_layer(system_, LayerSetup{layer, shard_count_, cell_limits_, shared_from_this(), entry.gauge});
+    entry.actor = spawn_layer(system_, LayerSetup{layer, shard_count_, cell_limits_, shared_from_this(), entry.gauge,
+                                                  limits_.counts_regions});
     layers_->add(++last_layer_, entry.actor);
     by_name_.emplace(layer.text(), &one);
     by_scan_place_.emplace(std::pair(scan_place_of(layer.text()), std::string_view(layer.text())), &one);

@@ -54,6 +54,7 @@ class Places : public PlaceViews {
 struct PlacesLimits {
   std::size_t layers_max = limits::kNodeLayersMax;
   std::size_t layer_changes_waiting_max = limits::kLayerChangesWaitingMax;
+  bool counts_regions = false;  // SizeQuestion::counts may be asked
 };
 
 std::shared_ptr<Places> make_places(caf::actor_system& system, std::uint16_t shard_count,

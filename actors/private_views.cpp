@@ -24,8 +24,15 @@ std::optional<geo::Geohash> shown(const places::Sight& sight, const std::string&
   return real ? std::optional(sight.shown(member, *real)) : std::nullopt;
 }
 
-ScoresQuestion scores_of(std::vector<std::string> members, const SharedSight& sight, std::function<void(Scores)> done) {
-  return {std::move(members), std::move(done), [sight](const places::Member& member) { return sight->sees(member); }};
+ScoresQuestion scores_of(std::vector<std::string> members, const SharedSight& sight, std::function<void(Scores)> done,
+                         QuestionFailed failed) {
+  return {std::move(members), std::move(done), [sight](const places::Member& member) { return sight->sees(member); },
+          std::move(failed)};
+}
+
+template <class T>
+QuestionFailed failed_of(const PrivateViews::Done<T>& done) {
+  return [done](Error error) { done(fail(std::move(error))); };
 }
 
 // Which of those who are just as well in the answer is told would say where they are: with Pick::kAny the nearest are.
@@ -75,12 +82,13 @@ void PrivateViews::nearby(const UserId& viewer, const LayerId& layer, NearbyQues
   if (const auto* point = std::get_if<geo::Point>(&question.centre))
     return search_around(*views_, layer, sees, *point, std::move(question));
   std::string member = std::get<std::string>(std::move(question.centre));
+  auto failed = failed_of<NearbyAnswer>(question.done);
   auto go_on = [views = views_, layer, sees, member, question = std::move(question)](const Scores& scores) mutable {
     const auto place = shown(*sees, member, scores.at(0));
     if (!place) return question.done(fail(ErrorCode::kNotFound, "member", "it has no position in the layer"));
     search_around(*views, layer, sees, geo::decode(*place), std::move(question));
   };
-  views_->ask(layer, scores_of({std::move(member)}, sees, std::move(go_on)));
+  views_->ask(layer, scores_of({std::move(member)}, sees, std::move(go_on), std::move(failed)));
 }
 
 void PrivateViews::positions(const UserId& viewer, const LayerId& layer, std::vector<std::string> members,
@@ -89,6 +97,7 @@ void PrivateViews::positions(const UserId& viewer, const LayerId& layer, std::ve
   const bool others = std::ranges::any_of(members, [&](const std::string& one) { return one != viewer.text(); });
   if (auto begun = begin(viewer, privacy, others); !begun) return done(fail(std::move(begun.error())));
   const SharedSight sees = sight(viewer, layer, privacy);
+  auto failed = failed_of<Scores>(done);
   auto tell = [sees, members, done = std::move(done)](Scores scores) {
     for (std::size_t i = 0; i < scores.size(); ++i) {
       const auto place = shown(*sees, members[i], scores[i]);
@@ -96,7 +105,7 @@ void PrivateViews::positions(const UserId& viewer, const LayerId& layer, std::ve
     }
     done(std::move(scores));
   };
-  views_->ask(layer, scores_of(std::move(members), sees, std::move(tell)));
+  views_->ask(layer, scores_of(std::move(members), sees, std::move(tell), std::move(failed)));
 }
 
 void PrivateViews::distance(const UserId& viewer, const LayerId& layer, std::string from, std::string to,
@@ -105,6 +114,7 @@ void PrivateViews::distance(const UserId& viewer, const LayerId& layer, std::str
   const bool others = from != viewer.text() || to != viewer.text();
   if (auto begun = begin(viewer, privacy, others); !begun) return done(fail(std::move(begun.error())));
   const SharedSight sees = sight(viewer, layer, privacy);
+  auto failed = failed_of<MemberDistance>(done);
   auto tell = [sees, from, to, done = std::move(done)](const Scores& scores) {
     const auto one = shown(*sees, from, scores.at(0));
     const auto other = shown(*sees, to, scores.at(1));
@@ -112,7 +122,7 @@ void PrivateViews::distance(const UserId& viewer, const LayerId& layer, std::str
     if (one && other) distance.metres = sees->told_m(geo::distance_m(geo::decode(*one), geo::decode(*other)));
     done(distance);
   };
-  views_->ask(layer, scores_of({std::move(from), std::move(to)}, sees, std::move(tell)));
+  views_->ask(layer, scores_of({std::move(from), std::move(to)}, sees, std::move(tell), std::move(failed)));
 }
 
 LayerPrivacyInfo PrivateViews::privacy(const LayerId& layer) const {

@@ -39,7 +39,8 @@ struct Closed {
 using PlacesAnswer =
     std::variant<Result<actors::PlaceDesk::Outcomes>, Result<std::uint64_t>, Result<std::vector<std::uint64_t>>,
                  Result<actors::NearbyAnswer>, actors::Scores, std::vector<places::ScoredMember>, actors::FoundLayers,
-                 actors::ScannedLayers, Result<actors::Scores>, Result<actors::MemberDistance>, LayerPrivacyInfo>;
+                 actors::ScannedLayers, Result<actors::Scores>, Result<actors::MemberDistance>, LayerPrivacyInfo,
+                 Error>;  // there is no answer of any kind
 struct PlacesAnswered {
   actors::CallId call = 0;
   PlacesAnswer answer;

@@ -70,18 +70,16 @@ places::MemberRange range_of(const resp::Range& range) {
   wanted.first = static_cast<std::int64_t>(std::min<std::size_t>(range.offset, INT64_MAX / 2));
   if (range.limit < INT64_MAX / 2) wanted.last = wanted.first + static_cast<std::int64_t>(range.limit) - 1;
   if (range.limit == 0) wanted.last = wanted.first = INT64_MAX / 2;  // none
+  places::MemberBounds& bounds = wanted.bounds.emplace();
   if (const auto* scores = std::get_if<resp::ScoreRange>(&range.range)) {
-    wanted.wants = [bounds = *scores](double score, std::string_view) {
-      return (bounds.min_exclusive ? score > bounds.min : score >= bounds.min) &&
-             (bounds.max_exclusive ? score < bounds.max : score <= bounds.max);
-    };
+    bounds.score_min = scores->min, bounds.score_min_exclusive = scores->min_exclusive;
+    bounds.score_max = scores->max, bounds.score_max_exclusive = scores->max_exclusive;
     return wanted;
   }
-  wanted.wants = [bounds = std::get<resp::NameRange>(range.range)](double, std::string_view name) {
-    if (bounds.is_empty) return false;
-    if (bounds.min && (bounds.min_exclusive ? name <= *bounds.min : name < *bounds.min)) return false;
-    return !bounds.max || (bounds.max_exclusive ? name < *bounds.max : name <= *bounds.max);
-  };
+  const auto& names = std::get<resp::NameRange>(range.range);
+  bounds.name_min = names.min, bounds.name_min_exclusive = names.min_exclusive;
+  bounds.name_max = names.max, bounds.name_max_exclusive = names.max_exclusive;
+  bounds.is_empty = names.is_empty;
   return wanted;
 }
 
@@ -89,8 +87,12 @@ struct Ask {
   const actors::PlaceDesk& desk;
   std::function<void(PlacesAnswer)> answered;
 
+  actors::QuestionFailed failed() const {
+    return [answered = answered](Error error) { answered(std::move(error)); };
+  }
   template <class Question>
   void look(const std::string& key, Question question) {
+    if constexpr (requires { question.failed; }) question.failed = failed();
     question.done = std::move(answered);
     desk.views().ask(layer_of(key), std::move(question));
   }
@@ -129,9 +131,13 @@ struct Ask {
   void operator()(const resp::TypeOf& of) { desk.count({layer_of(of.key)}, std::move(answered)); }
   void operator()(const resp::Keys& keys) {
     auto wants = [glob = resp::Glob(keys.pattern)](std::string_view name) { return glob.matches(name); };
-    desk.views().ask_layers({{}, SIZE_MAX, std::move(wants), std::move(answered)});
+    auto fails = failed();
+    desk.views().ask_layers({{}, SIZE_MAX, std::move(wants), std::move(answered), std::move(fails)});
   }
-  void operator()(const resp::Scan& scan) { desk.views().scan_layers({scan.cursor, scan.count, std::move(answered)}); }
+  void operator()(const resp::Scan& scan) {
+    auto fails = failed();
+    desk.views().scan_layers({scan.cursor, scan.count, std::move(answered), std::move(fails)});
+  }
   void count_layers() {
     desk.views().count_layers(
         [answered = std::move(answered)](std::size_t layers) { answered(Result<std::uint64_t>(layers)); });
@@ -231,6 +237,8 @@ void Reply::operator()(const resp::Search& search) {
   auto& result = std::get<Result<actors::NearbyAnswer>>(answer);
   if (!result && result.error().field == "layer") return to.array(0);
   if (!result) return write_error(result.error(), to);
+  // The protocol has no word for it.
+  if (result->is_partial) return write_error(actors::answer_is_partial(), to);
   auto& found = result->found;
   if (found.size() > limits::kNearbyMembersMax)
     return to.error("ERR more than " + std::to_string(limits::kNearbyMembersMax) +
@@ -331,6 +339,7 @@ void ask(const actors::PlaceDesk& desk, resp::Command& command, std::function<vo
 }
 
 void write_reply(const resp::Command& command, PlacesAnswer answer, resp::ReplyWriter& to) {
+  if (const auto* error = std::get_if<Error>(&answer)) return write_error(*error, to);
   std::visit(Reply{to, answer}, command);
 }
 

@@ -59,6 +59,7 @@ struct ErrorOf {
   const Error* operator()(const Result<T>& result) const {
     return result ? nullptr : &result.error();
   }
+  const Error* operator()(const Error& error) const { return &error; }
   template <class T>
   const Error* operator()(const T&) const {
     return nullptr;

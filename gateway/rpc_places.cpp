@@ -19,6 +19,12 @@ Error denied(std::string field, std::string why) {
   return Error{ErrorCode::kPermissionDenied, std::move(field), std::move(why)};
 }
 
+Error new_layer_denied() {
+  return denied("layer",
+                "nobody is in it: a user sets its position in layers that there are, with members or a privacy of "
+                "their own, and a new one needs a token with the role service or operator");
+}
+
 std::uint32_t count_max(const NearbyRequest& request) {
   return request.count == 0 ? std::uint32_t{limits::kNearbyAnswerMax} : request.count;
 }
@@ -34,6 +40,7 @@ actors::NearbyQuestion question_of(const NearbyRequest& request) {
   };
   const bool farthest = request.order == NearbyOrder::kFarthestFirst;
   question.pick = request.any ? geo::Pick::kAny : farthest ? geo::Pick::kFarthest : geo::Pick::kNearest;
+  if (request.deadline_ms > 0) question.deadline_ms = request.deadline_ms;
   question.count_max = std::size_t{count_max(request)} + 1;  // one more tells whether there are more
   question.with_distance = request.with_distance;
   // The one too many is the last.
@@ -100,8 +107,27 @@ struct Ask {
   const UserId* viewer;  // null: everything is shown
   std::function<void(PlacesAnswer)> answered;
 
+  actors::QuestionFailed failed() const {
+    return [answered = answered](Error error) { answered(std::move(error)); };
+  }
   void scores(const LayerId& layer, std::vector<std::string> members) {
-    desk.views().ask(layer, actors::ScoresQuestion{std::move(members), std::move(answered)});
+    auto fails = failed();
+    desk.views().ask(layer, actors::ScoresQuestion{std::move(members), std::move(answered), nullptr, std::move(fails)});
+  }
+  // Layers that a user may set its position in are looked for on other nodes too, where this one does not know of all.
+  void set(SetPositionsCommand command) {
+    actors::PlaceViews& views = desk.views();
+    const bool may_be_new = viewer != nullptr && command.layer.text() != kDefaultLayer && !views.knows_all_layers() &&
+                            !views.has_layer(command.layer);
+    if (!may_be_new) return desk.set(std::move(command), std::move(answered));
+    actors::SizeQuestion question;
+    question.failed = failed();
+    const LayerId layer = command.layer;
+    question.done = [desk = desk, command = std::move(command), answered = std::move(answered)](std::size_t members) {
+      if (members == 0) return answered(Result<actors::PlaceDesk::Outcomes>(fail(new_layer_denied())));
+      desk.set(command, answered);
+    };
+    views.ask(layer, std::move(question));
   }
   void operator()(SetPositionsRequest& request) {
     SetPositionsCommand command{std::move(request.layer), request.condition, {}, request.accepted};
@@ -109,7 +135,7 @@ struct Ask {
     for (PositionItem& item : request.items)
       command.items.push_back(
           {std::move(item.member), static_cast<double>(geo::encode(item.point).value), item.ttl_ms, item.hidden});
-    desk.set(std::move(command), std::move(answered));
+    set(std::move(command));
   }
   void operator()(ClearPositionsRequest& request) {
     desk.clear({std::move(request.layer), std::move(request.members)}, std::move(answered));
@@ -131,7 +157,8 @@ struct Ask {
                                   std::move(answered));
   }
   void operator()(const LayersRequest& request) {
-    desk.views().ask_layers({request.after, limits::kLayersPageMax, nullptr, std::move(answered)});
+    auto fails = failed();
+    desk.views().ask_layers({request.after, limits::kLayersPageMax, nullptr, std::move(answered), std::move(fails)});
   }
   void operator()(const LayerPrivacyRequest& request) { answered(desk.private_views().privacy(request.layer)); }
   void operator()(const SetLayerPrivacyRequest& request) {
@@ -262,9 +289,8 @@ Status may_make(const actors::PlaceDesk& desk, Role role, const PlacesRequest& r
   const bool is_complete = desk.views().is_complete();  // before the look: what is told meanwhile is seen
   if (desk.views().has_layer(set->layer)) return {};
   if (!is_complete) return fail(not_known_yet());
-  return fail(denied("layer",
-                     "nobody is in it: a user sets its position in layers that there are, with members or a privacy of "
-                     "their own, and a new one needs a token with the role service or operator"));
+  if (!desk.views().knows_all_layers()) return {};  // ask() finds out
+  return fail(new_layer_denied());
 }
 
 bool sees_everything(Role role) { return role == Role::kService || role == Role::kOperator; }
@@ -312,6 +338,7 @@ Completeness completeness_of(const PlacesReply& reply) {
 }
 
 Result<PlacesReply> reply_of(const PlacesCall& call, PlacesAnswer answer) {
+  if (auto* error = std::get_if<Error>(&answer)) return fail(std::move(*error));
   return std::visit(ReplyOf{call.was_complete, answer}, call.request);
 }
 

@@ -34,6 +34,9 @@ class Area {
   [[nodiscard]] bool is_box() const { return is_box_; }
   // Nothing farther from the centre than this is within; all that is nearer, if it is no box.
   [[nodiscard]] double reach_m() const { return reach_m_; }
+  // Of a box; else 0.
+  [[nodiscard]] double width_m() const { return 2 * half_width_m_; }
+  [[nodiscard]] double height_m() const { return 2 * half_height_m_; }
   [[nodiscard]] const DegreeBounds& bounds() const { return bounds_; }
   // Holds whatever is no farther than this from anything within.
   [[nodiscard]] Area widened(double by_m) const;

@@ -14,8 +14,14 @@ std::optional<geo::Geohash> place_of(double score) {
   return geo::Geohash(static_cast<std::uint64_t>(score));
 }
 
-Layer::Layer(const CellLimits& limits, std::uint16_t shard_count, CellTree::MakeCell make)
-    : tables_(std::make_shared<Tables>(shard_count)),
+std::uint16_t region_of_score(double score) {
+  const auto place = place_of(score);
+  return place ? static_cast<std::uint16_t>(place->value >> (2 * geo::kLevelMax - kLayerRegionBits)) : 0;
+}
+
+Layer::Layer(const CellLimits& limits, std::uint16_t shard_count, CellTree::MakeCell make, bool counts_regions)
+    : counts_regions_(counts_regions),
+      tables_(std::make_shared<Tables>(shard_count)),
       tree_(limits, std::move(make), [this](CellPort& cell) { tell(cell); }) {}
 
 Layer::~Layer() { tree_.end(tables_); }
@@ -31,16 +37,16 @@ void Layer::take(ShardId shard, const std::vector<MemberMove>& moves, const Unti
 void Layer::take_one(ShardId shard, const MemberMove& move) {
   MemberTable& table = (*tables_)[shard.value];
   MemberPtr member = table.find(move.member);
-  if (member) member->is_told = true;
+  if (member) member->set_told(true);
   if (move.ahead) {
     Ahead& ahead = ahead_[move.member];
     ahead.shard = shard;
     ++ahead.moves;
   }
   if (move.settles) settle(move.member);
-  if (member && !move.ahead && move.version < member->version) return;
+  if (member && !move.ahead && move.version < member->version()) return;
   if (!move.ahead && is_ahead(move.member)) {
-    if (member) member->version = move.version;
+    if (member) member->set_version(move.version);
     return;
   }
   if (!move.score) {
@@ -52,11 +58,15 @@ void Layer::take_one(ShardId shard, const MemberMove& move) {
   const auto from = member ? place_of(member->score) : std::nullopt;
   if (!member) {
     member = table.add(move.member, move.is_hidden);
-    member->is_told = true;
+    member->set_told(true);
     ++size_;
+    count(*move.score, 1);
+  } else if (counts_regions_) {
+    count(member->score, -1);
+    count(*move.score, 1);
   }
   member->score = *move.score;
-  if (!move.ahead) member->version = move.version;
+  if (!move.ahead) member->set_version(move.version);
   change(std::move(member), from, place_of(*move.score));
 }
 
@@ -68,6 +78,7 @@ void Layer::settle(const std::string& member) {
 void Layer::remove(MemberTable& table, MemberPtr member) {
   table.remove(member->name());
   --size_;
+  count(member->score, -1);
   const auto from = place_of(member->score);
   change(std::move(member), from, std::nullopt);
 }
@@ -96,17 +107,17 @@ void Layer::remove_unless(MemberTable& table, Stays stays) {
 
 void Layer::cleared(ShardId shard, std::uint64_t version) {
   remove_unless((*tables_)[shard.value], [&](const Member& member) {
-    return member.version > version || (!ahead_.empty() && is_ahead(std::string(member.name())));
+    return member.version() > version || (!ahead_.empty() && is_ahead(std::string(member.name())));
   });
 }
 
 void Layer::scan_begins(ShardId shard) {
-  (*tables_)[shard.value].for_each([](const MemberPtr& member) { member->is_told = false; });
+  (*tables_)[shard.value].for_each([](const MemberPtr& member) { member->set_told(false); });
   std::erase_if(ahead_, [shard](const auto& one) { return one.second.shard == shard; });
 }
 
 void Layer::scan_ends(ShardId shard) {
-  remove_unless((*tables_)[shard.value], [](const Member& member) { return member.is_told; });
+  remove_unless((*tables_)[shard.value], [](const Member& member) { return member.is_told(); });
 }
 
 void Layer::tell(CellPort& cell) {
@@ -128,6 +139,20 @@ void Layer::search(const geo::Search& search, NearbyDone done) const {
   if (cells.empty()) return done({});
   const auto nearby = std::make_shared<Nearby>(search, cells.size(), std::move(done));
   for (CellPort* const cell : cells) cell->post(CellSearch{nearby});
+}
+
+void Layer::count(double score, int more) {
+  if (!counts_regions_) return;
+  const auto of = members_in_.try_emplace(region_of_score(score)).first;
+  of->second += static_cast<std::size_t>(more);
+  if (of->second == 0) members_in_.erase(of);
+}
+
+std::size_t Layer::size_of(const std::function<bool(std::uint16_t region)>& counts) const {
+  std::size_t size = 0;
+  for (const auto& [region, members] : members_in_)
+    if (counts(region)) size += members;
+  return size;
 }
 
 MemberPtr Layer::find(ShardId shard, std::string_view member) const { return (*tables_)[shard.value].find(member); }

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,6 +34,11 @@ struct MemberMove {
 // The place that a score stands for; none: it is no place on Earth. As Redis, it takes a score for whole.
 std::optional<geo::Geohash> place_of(double score);
 
+// The Earth in pieces of so many bits of a geohash: those that nodes have of a layer (cluster/cell_map.hpp).
+inline constexpr int kLayerRegionBits = 15;
+// 0 for a score that is no place.
+std::uint16_t region_of_score(double score);
+
 // One layer's members, wherever they are, in the order in which tidings of them come in: each message is handed on
 // to the cells that it concerns before the next one is looked at, and so is each query. A query therefore sees every
 // member exactly once, where it was when the query came in, though the cells answer at their own pace: what one thread
@@ -41,7 +47,8 @@ std::optional<geo::Geohash> place_of(double score);
 // Members are kept by shard, since a shard may clear its part. Thread: its actor's.
 class Layer {
  public:
-  Layer(const CellLimits& limits, std::uint16_t shard_count, CellTree::MakeCell make);
+  // `counts_regions`: it can say how many are in which regions.
+  Layer(const CellLimits& limits, std::uint16_t shard_count, CellTree::MakeCell make, bool counts_regions = false);
   ~Layer();
   Layer(const Layer&) = delete;
   Layer& operator=(const Layer&) = delete;
@@ -66,6 +73,8 @@ class Layer {
   [[nodiscard]] std::vector<ScoredMember> range(const MemberRange& range) const;
 
   [[nodiscard]] std::size_t size() const { return size_; }
+  // In those regions. Precondition: it counts them.
+  [[nodiscard]] std::size_t size_of(const std::function<bool(std::uint16_t region)>& counts) const;
   [[nodiscard]] std::size_t cells() const { return tree_.leaves(); }
 
  private:
@@ -88,12 +97,16 @@ class Layer {
   void post(CellPort& cell, CellChanges changes) const;
   void change(MemberPtr member, std::optional<geo::Geohash> from, std::optional<geo::Geohash> to);
 
+  void count(double score, int more);
+
+  const bool counts_regions_;
   const std::shared_ptr<Tables> tables_;
   std::unordered_map<std::string, Ahead> ahead_;         // of members that moved ahead
   std::unordered_map<CellPort*, CellChanges> gathered_;  // empty between messages
   UntilTaken until_taken_;                               // of this message
   CellTree tree_;
   std::size_t size_ = 0;
+  std::unordered_map<std::uint16_t, std::size_t> members_in_;  // of each region that has any
 };
 
 }  // namespace earshot::places

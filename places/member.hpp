@@ -33,16 +33,28 @@ class Member {
   // Memory that it takes, without the allocator's own.
   [[nodiscard]] std::size_t bytes() const { return sizeof(Member) + name_bytes_; }
 
+  // Of the newest tiding of it that its layer has taken. Any thread: it may be newer than the place where a cell that
+  // is behind has found the member.
+  [[nodiscard]] std::uint64_t version() const { return told_version_.load(std::memory_order_relaxed) & ~kTold; }
+
   // ---- the layer's thread
+  void set_version(std::uint64_t version) { set(version, is_told()); }
+  // Since the last scan of its shard began, if there are scans.
+  [[nodiscard]] bool is_told() const { return (told_version_.load(std::memory_order_relaxed) & kTold) != 0; }
+  void set_told(bool is_told) { set(version(), is_told); }
   double score = 0;
-  std::uint64_t version : 63 = 0;
-  std::uint64_t is_told : 1 = 0;  // since the last scan of its shard began, if there are scans
 
  private:
   friend class MemberPtr;
 
   Member(std::uint32_t name_bytes, bool is_hidden) : name_bytes_(name_bytes & 0x7fffffff), is_hidden_(is_hidden) {}
 
+  static constexpr std::uint64_t kTold = 1ull << 63;
+  void set(std::uint64_t version, bool is_told) {
+    told_version_.store(version | (is_told ? kTold : 0), std::memory_order_relaxed);
+  }
+
+  std::atomic<std::uint64_t> told_version_{0};  // both in one word: there are millions of members
   std::atomic<std::uint32_t> holders_{0};
   const std::uint32_t name_bytes_ : 31;
   const bool is_hidden_ : 1;

@@ -12,7 +12,7 @@ std::size_t sum(std::size_t one, std::size_t other) { return one > SIZE_MAX - ot
 }  // namespace
 
 RangeCut::RangeCut(const MemberRange& range, std::size_t size) : range_(range) {
-  if (range.wants) {
+  if (range.wants || range.bounds) {
     keeps_last_ = range.first < 0;
     keep_ = kept_of_unknown();
     return;
@@ -49,6 +49,7 @@ bool RangeCut::is_nearer(const Kept& one, const Kept& other) const {
 }
 
 void RangeCut::look(Member& member) {
+  if (range_.bounds && !range_.bounds->hold(member.score, member.name())) return;
   if (range_.wants && !range_.wants(member.score, member.name())) return;
   ++wanted_;
   const Kept one{member.score, &member};

@@ -3,7 +3,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -16,9 +18,31 @@ struct ScoredMember {
   double score = 0;
 };
 
+// Members by their score and their name, as data that one node may ask another by.
+struct MemberBounds {
+  double score_min = -std::numeric_limits<double>::infinity();
+  double score_max = std::numeric_limits<double>::infinity();
+  bool score_min_exclusive = false;
+  bool score_max_exclusive = false;
+  std::optional<std::string> name_min = {};  // none: from the first
+  std::optional<std::string> name_max = {};
+  bool name_min_exclusive = false;
+  bool name_max_exclusive = false;
+  bool is_empty = false;  // nobody is within
+
+  [[nodiscard]] bool hold(double score, std::string_view name) const {
+    if (is_empty || (score_min_exclusive ? score <= score_min : score < score_min)) return false;
+    if (score_max_exclusive ? score >= score_max : score > score_max) return false;
+    if (name_min && (name_min_exclusive ? name <= *name_min : name < *name_min)) return false;
+    return !name_max || (name_max_exclusive ? name < *name_max : name <= *name_max);
+  }
+  bool operator==(const MemberBounds&) const = default;
+};
+
 // Some of a layer's members, in the order of their scores and, where those are equal, of their names' bytes.
 struct MemberRange {
-  std::function<bool(double score, std::string_view name)> wants;  // none: everybody
+  std::optional<MemberBounds> bounds;                              // none: everybody
+  std::function<bool(double score, std::string_view name)> wants;  // and of those; none: all
   // Which of those, counted from 0; negative: from the end, -1 the last.
   std::int64_t first = 0;
   std::int64_t last = -1;

@@ -42,6 +42,10 @@ class Sight final : public geo::Lens {
         secret_(secret),
         visibility_(std::move(visibility)) {}
 
+  [[nodiscard]] const UserId& viewer() const { return viewer_; }
+  [[nodiscard]] const LayerPrivacy& privacy() const { return privacy_; }
+  [[nodiscard]] std::uint64_t secret() const { return secret_; }
+
   [[nodiscard]] bool is_self(std::string_view member) const { return member == viewer_.text(); }
   [[nodiscard]] bool sees(const Member& member) const {
     if (is_self(member.name())) return true;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -149,7 +150,13 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
     }
     answer([done = std::move(done), count] { done(count); });
   }
+  // Others may be on other nodes.
+  [[nodiscard]] bool knows_all_layers() const override { return knows_all_layers_; }
+  void set_knows_all_layers(bool knows) { knows_all_layers_ = knows; }
+  // … where this one does not know of them.
+  void hide_layers(bool hides) { hides_layers_ = hides; }
   [[nodiscard]] bool has_layer(const LayerId& layer) const override {
+    if (hides_layers_) return false;
     const std::lock_guard lock(mutex_);
     const auto found = layers_.find(layer);
     return (found != layers_.end() && !found->second.empty()) || privacies->own(layer);
@@ -161,6 +168,9 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
   }
 
  private:
+  std::atomic<bool> knows_all_layers_{true};
+  std::atomic<bool> hides_layers_{false};
+
   struct Shard final : DeafShard {
     explicit Shard(std::shared_ptr<PlaceMap> of) : map(std::move(of)) {}
     using DeafShard::post;

@@ -71,6 +71,19 @@ TEST_F(RespEnds, AroundAMemberThatIsNowhereIsAnErrorAndInALayerWithoutMembersIsN
   EXPECT_EQ(client.hear(), "-ERR could not decode requested zset member\r\n*0\r\n");
 }
 
+// The protocol has no word for an answer in part, and one that is not said to be is taken for all.
+TEST_F(RespEnds, AnAnswerInPartIsAnErrorAndSoIsOneThatCannotBeHad) {
+  RespPeer& client = connect();
+  client.say("GEOSEARCH people FROMLONLAT 1 1 BYRADIUS 9 km COUNT 5\r\nZSCORE people ada\r\n");
+  finish<NearbyQuestion>(places_->next_question(), Result<actors::NearbyAnswer>(actors::NearbyAnswer{{}, true}));
+  const auto score = places_->next_question();
+  std::get<actors::ScoresQuestion>(score.any).failed(actors::answer_is_partial());
+  settle();
+  const std::string heard = client.hear();
+  EXPECT_TRUE(heard.starts_with("-TRYAGAIN unavailable")) << heard;
+  EXPECT_NE(heard.find("\r\n-TRYAGAIN unavailable"), std::string::npos) << heard;
+}
+
 TEST_F(RespEnds, WhatTheNodeDoesNotAnswerInTimeEndsTheConnection) {
   RespPeer& client = connect();
   client.say(kAdd + kAdd + kCount);

@@ -447,6 +447,22 @@ TEST_F(RpcPlacesTokenTest, AUserMakesNoLayer) {
   EXPECT_TRUE(set(request));
 }
 
+// On a node of a cluster, which knows of the layers of its own regions.
+TEST_F(RpcPlacesTokenTest, ALayerThatOtherNodesHaveIsThere) {
+  map_->set_knows_all_layers(false);
+  map_->hide_layers(true);
+  log_in_as("alice", Role::kUser);
+  SetPositionsRequest request = set_of({""});
+  request.layer = LayerId::trusted("taxis");
+  const Error refused = set(request).error();
+  EXPECT_EQ(refused.code, ErrorCode::kPermissionDenied);
+  EXPECT_EQ(refused.field, "layer");
+  EXPECT_FALSE(map_->score("taxis", "alice"));
+  map_->put("taxis", "bob", kBeijing);
+  EXPECT_TRUE(set(request));
+  EXPECT_TRUE(map_->score("taxis", "alice"));
+}
+
 TEST_F(RpcPlacesTokenTest, WhichLayersThereAreIsNotGuessed) {
   map_->begin_incomplete();
   log_in_as("alice", Role::kUser);
