@@ -195,6 +195,19 @@ inline constexpr std::uint64_t kFeedAliveMs = 3'000;           // one that is fe
 inline constexpr std::uint64_t kFeedSilenceMs = 15'000;        // … or is fed no longer
 inline constexpr std::uint64_t kFeedViewMs = 1'500;            // a node that is not linked for so long has no regions
 
+// ---- questions about members that several nodes have
+inline constexpr std::size_t kQuestionRegionsMax =
+    64;  // regions that an area is cut into: where it has more, all are asked
+inline constexpr std::size_t kQuestionSpareMembers = 16;  // each node tells so many more: movers are told of by two
+inline constexpr std::size_t kNodeMembersMax = kNearbyMembersMax + 64;  // that one node tells of for one question
+inline constexpr std::size_t kNodePageMembersMax = 4096;                // of them in one frame, or page of a range
+inline constexpr std::size_t kNodeAnswerPartsMax = 256;                 // frames of one answer
+inline constexpr std::size_t kOpenQuestionsMax = 16'384;                // of a node to others: then kOverloaded
+inline constexpr std::size_t kQuestionsServedMax = 16'384;   // of others that wait on a node; more are dropped
+inline constexpr std::size_t kQuestionBytesMax = 256 << 20;  // what a node holds of answers that are not whole yet
+inline constexpr std::uint64_t kQuestionAgainMs = 500;       // a node that has not answered by then is asked again …
+inline constexpr std::uint64_t kQuestionRefusedMs = 50;      // … and so is one that cannot answer, or has no link
+
 // ---- links between nodes
 inline constexpr std::size_t kPeerFrameBytesMax = 17 << 20;    // one frame: the entries of one append, and around them
 inline constexpr std::size_t kPeerQueueBytesMax = 64 << 20;    // frames of one class that wait for one node …

@@ -16,6 +16,7 @@
 
 #include "actors/call_codec.hpp"
 #include "actors/feed_message.hpp"
+#include "actors/question_codec.hpp"
 #include "app/config_file.hpp"
 #include "auth/keys.hpp"
 #include "auth/token.hpp"
@@ -31,6 +32,7 @@
 #include "storage/seal.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/unit/actors/call_values.hpp"
+#include "tests/unit/actors/question_values.hpp"
 #include "tests/unit/schema/random_values.hpp"
 
 namespace earshot::fuzz {
@@ -117,6 +119,16 @@ void add_calls(Corpus& corpus) {
     corpus.add("calls", 0, bare(actors::encode_call({values.address(), 1, std::move(request)})));
   for (auto& content : values.answers())
     corpus.add("calls", 1, bare(actors::encode_answer({values.address(), std::move(content)})));
+}
+
+void add_questions(Corpus& corpus) {
+  tests::QuestionValues values(kSeed);
+  const auto bare = [](std::string frame) {
+    frame.resize(frame.size() - 8);
+    return frame;
+  };
+  for (const auto& question : values.questions()) corpus.add("questions", bare(actors::encode(question)));
+  for (const auto& answer : values.answers()) corpus.add("questions", bare(actors::encode(answer)));
 }
 
 void add_seed_messages(Corpus& corpus) {
@@ -422,6 +434,7 @@ void make(const std::string& folder) {
   add_storage(corpus);
   add_requests(corpus);
   add_calls(corpus);
+  add_questions(corpus);
 }
 
 }  // namespace
