@@ -7,6 +7,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "actors/question_actor.hpp"
 #include "actors/remote_port.hpp"
 #include "actors/shard_refusals.hpp"
 #include "base/limits.hpp"
@@ -92,6 +93,7 @@ void Exchange::forget() {
   replicas_.clear();
   sessions_.reset();
   feeds_.reset();
+  questions_.reset();
 }
 
 // ---- from the shards of this node
@@ -238,6 +240,9 @@ void Exchange::received(NodeId from, cluster::PeerFrame frame) {
       if (is_feed_request(*frame.body)) return post_to_replica(from, frame);
       if (feeds_) feeds_->post(FeedFrame{frame.group, from, std::move(frame.body)});
       return;
+    case cluster::PeerTopic::kQuestions:
+      if (questions_) questions_->received(from, std::move(frame.body));
+      return;
   }
 }
 
@@ -313,6 +318,7 @@ void Exchange::tell_of_doubts() {
 
 void Exchange::link_up(NodeId node) {
   if (!is_set_up_.load(std::memory_order_acquire)) return;
+  if (questions_) questions_->link_changed(node);
   for (std::uint16_t shard = 0; shard < shard_count_; ++shard) {
     const Route::Leader leader = routes_[shard]->leader();
     if (leader.node == self_) announce(node, ShardId(shard), leader.term);
@@ -323,6 +329,9 @@ void Exchange::link_up(NodeId node) {
   }
 }
 
-void Exchange::link_down(NodeId node) { calls_.lose_node(node); }
+void Exchange::link_down(NodeId node) {
+  calls_.lose_node(node);
+  if (is_set_up_.load(std::memory_order_acquire) && questions_) questions_->link_changed(node);
+}
 
 }  // namespace earshot::actors

@@ -26,6 +26,8 @@
 
 namespace earshot::actors {
 
+class QuestionPort;
+
 // The sessions of this node.
 class LocalSessions {
  public:
@@ -65,6 +67,8 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   // Before set_up(): who is told of where members are, and of who leads. None: nobody.
   void set_feeds(std::shared_ptr<FeedInbox> feeds) { feeds_ = std::move(feeds); }
   [[nodiscard]] std::vector<NodeId> others() const;
+  // Before set_up(): where questions about members go, and news of links; none: they are dropped.
+  void set_questions(std::shared_ptr<const QuestionPort> questions) { questions_ = std::move(questions); }
   // Lets go of all of that: the node has ended.
   void forget();
   [[nodiscard]] std::shared_ptr<const Router> router() const { return router_; }
@@ -130,6 +134,7 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   Meta meta_;
   std::shared_ptr<LocalSessions> sessions_;
   std::shared_ptr<FeedInbox> feeds_;
+  std::shared_ptr<const QuestionPort> questions_;
   std::vector<std::shared_ptr<Route>> routes_;
   std::shared_ptr<const Router> router_;
   OpenCalls calls_;

@@ -55,6 +55,9 @@
 //                 FromPeer                      from other nodes, through ReplicaInbox
 //                 LogPersisted StateFlushed TimerFired StopShard
 //                                               as shards do
+//   questions     QuestionsCall                 from other threads, through QuestionPort
+//                 TimerFired                    from its own timer
+//                 StopWriter                    from the node
 //   log writer    LogWrites                     from shards and the meta group
 //                 GatherNow TimerFired          from itself
 //                 StopWriter                    from the node
@@ -68,6 +71,7 @@
 namespace earshot::actors {
 
 class MetaGroup;
+class Questions;
 
 // What a session takes, as one type: each of its many thousand actors keeps a table of the types that it takes.
 struct SessionMessage {
@@ -164,6 +168,11 @@ struct MetaCall {
   std::function<void(MetaGroup&)> call;
 };
 
+// Do this with the questions between this node and others, on their thread. A call that comes after its end is dropped.
+struct QuestionsCall {
+  std::function<void(Questions&)> call;
+};
+
 // Refuse new requests, flush, and end.
 struct StopShard {};
 
@@ -187,6 +196,7 @@ CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardRegister))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardUnregister))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardPositions))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ShardWhere))
+CAF_ADD_TYPE_ID(earshot, (earshot::actors::QuestionsCall))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::ScanPositions))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::LayerMoves))
 CAF_ADD_TYPE_ID(earshot, (earshot::actors::LayerCleared))
@@ -239,6 +249,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardRegister)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardUnregister)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardPositions)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ShardWhere)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::QuestionsCall)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::ScanPositions)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::LayerMoves)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(earshot::actors::LayerCleared)

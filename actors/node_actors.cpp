@@ -8,11 +8,13 @@
 
 #include <caf/all.hpp>
 
+#include "actors/cluster_views.hpp"
 #include "actors/disk_watch.hpp"
 #include "actors/exchange_clock.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/log_writer.hpp"
 #include "actors/meta_actor.hpp"
+#include "actors/question_actor.hpp"
 #include "actors/session_actor.hpp"
 #include "actors/shard_actor.hpp"
 #include "actors/state_writer.hpp"
@@ -28,6 +30,7 @@ constexpr LiveActors::Key kStateWriter = 1;
 constexpr LiveActors::Key kExchangeClock = 2;
 constexpr LiveActors::Key kBeat = 3;
 constexpr LiveActors::Key kFeedDesk = 4;
+constexpr LiveActors::Key kQuestions = 5;
 constexpr unsigned kSessionIdBits = 20;  // sessions that a node could open in each ms of all its lives
 
 Error shutting_down() { return Error{ErrorCode::kUnavailable, "", "the node is shutting down", limits::kRetryAfterMs}; }
@@ -91,6 +94,13 @@ class Openings {
   const std::function<void(Status)> opened_;
 };
 
+// Other nodes ask how many are in which regions.
+PlacesLimits places_limits(const NodeSetup& setup) {
+  PlacesLimits limits;
+  limits.counts_regions = setup.peers != nullptr;
+  return limits;
+}
+
 ShardReading read(std::uint16_t shard, const ShardGauge& gauge) {
   const auto value = [](const ShardGauge::Counter& counter) { return counter.load(std::memory_order_relaxed); };
   return {ShardId(shard),
@@ -123,7 +133,7 @@ NodeActors::NodeActors(caf::actor_system& system, NodeSetup setup)
       setup_(std::move(setup)),
       budgets_(std::make_shared<NodeBudgets>(setup_.config.overlay_bytes_max, limits::kLogQueueBytesMax)),
       directory_(std::make_shared<SessionDirectory>(setup_.shard_count)),
-      places_(make_places(system, setup_.shard_count)),
+      places_(make_places(system, setup_.shard_count, {}, places_limits(setup_))),
       exchange_(setup_.peers == nullptr
                     ? nullptr
                     : std::make_shared<Exchange>(setup_.id, setup_.shard_count, *setup_.peers, *setup_.clock)),
@@ -213,12 +223,16 @@ Status NodeActors::start(std::function<void(Status)> opened) {
 
 void NodeActors::serve(NodeAddresses addresses) {
   if (setup_.meta) join_meta_group(std::move(addresses));
+  std::shared_ptr<QuestionPort> questions;
+  if (exchange_) questions = begin_questions();
   router_ = make_router();
+  std::shared_ptr<PlaceViews> views = places_;
+  if (questions) views = std::make_shared<ClusterViews>(places_, router_, questions, places_->privacy_table());
   // Another one after each start: members are shown elsewhere in the cells of the grid that they are in.
   const std::uint64_t secret = checksum_of("shown places", setup_.seed);
   auto for_users =
-      std::make_shared<PrivateViews>(places_, places_->privacy_table(), *setup_.clock, secret, setup_.visibility);
-  place_desk_ = std::make_shared<const PlaceDesk>(router_, places_, std::move(for_users));
+      std::make_shared<PrivateViews>(views, places_->privacy_table(), *setup_.clock, secret, setup_.visibility);
+  place_desk_ = std::make_shared<const PlaceDesk>(router_, std::move(views), std::move(for_users));
   for (const auto& shard : std::exchange(shard_actors_, {})) caf::anon_send(shard, JoinShards{router_});
 }
 
@@ -269,6 +283,15 @@ void NodeActors::state_changed(const std::shared_ptr<const MetaState>& state) {
                                 ": it can join again, as another one, with an empty data directory"));
 }
 
+std::shared_ptr<QuestionPort> NodeActors::begin_questions() {
+  const caf::actor questions = spawn_questions(
+      system_, QuestionSetup{setup_.id, places_, exactness_, setup_.visibility, setup_.peers, setup_.clock});
+  writers_->add(kQuestions, questions);
+  auto port = std::make_shared<QuestionPort>(questions);
+  exchange_->set_questions(port);
+  return port;
+}
+
 std::shared_ptr<const Router> NodeActors::make_router() {
   if (!exchange_) {
     std::vector<std::shared_ptr<ShardInbox>> inboxes;
@@ -288,9 +311,8 @@ std::shared_ptr<const Router> NodeActors::make_router() {
   auto sessions =
       std::make_shared<NodeSessions>(setup_.id, sessions_, directory_, setup_.faults.keeps_new_leaders_quiet);
   const caf::actor feeds = spawn_feed_desk(
-      system_,
-      FeedDeskSetup{setup_.id, setup_.shard_count, setup_.holds_all_places, checksum_of("feeds", setup_.seed), exchange_,
-                    setup_.peers, setup_.clock, places_, exactness_, setup_.faults.feeds});
+      system_, FeedDeskSetup{setup_.id, setup_.shard_count, setup_.holds_all_places, checksum_of("feeds", setup_.seed),
+                             exchange_, setup_.peers, setup_.clock, places_, exactness_, setup_.faults.feeds});
   writers_->add(kFeedDesk, feeds);
   exchange_->set_feeds(feed_inbox(feeds));
   exchange_->set_up(std::move(replicas), std::move(sessions));

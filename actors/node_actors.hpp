@@ -131,6 +131,7 @@ class NodeActors {
   void join_meta_group(NodeAddresses addresses);
   void state_changed(const std::shared_ptr<const MetaState>& state);
   [[nodiscard]] cluster::Replica::Options replica_options(storage::GroupId group, std::uint32_t seed) const;
+  std::shared_ptr<QuestionPort> begin_questions();
 
   caf::actor_system& system_;
   const NodeSetup setup_;

@@ -207,6 +207,7 @@ inline constexpr std::size_t kQuestionsServedMax = 16'384;   // of others that w
 inline constexpr std::size_t kQuestionBytesMax = 256 << 20;  // what a node holds of answers that are not whole yet
 inline constexpr std::uint64_t kQuestionAgainMs = 500;       // a node that has not answered by then is asked again …
 inline constexpr std::uint64_t kQuestionRefusedMs = 50;      // … and so is one that cannot answer, or has no link
+inline constexpr std::uint32_t kWhereTriesMax = 3;           // of a question to a shard whose leader goes
 
 // ---- links between nodes
 inline constexpr std::size_t kPeerFrameBytesMax = 17 << 20;    // one frame: the entries of one append, and around them

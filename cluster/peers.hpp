@@ -15,12 +15,13 @@
 namespace earshot::cluster {
 
 enum class PeerTopic : std::uint8_t {
-  kRaft = 1,     // of a group: cluster/raft_message.hpp
-  kCall = 2,     // of a group: a request for its leader
-  kAnswer = 3,   // to a call, or to a session
-  kSeed = 4,     // of a group: a state on its way to a replica that has none
-  kPlaces = 5,   // feeds of positions, and questions about them
-  kCluster = 6,  // of the nodes themselves
+  kRaft = 1,       // of a group: cluster/raft_message.hpp
+  kCall = 2,       // of a group: a request for its leader
+  kAnswer = 3,     // to a call, or to a session
+  kSeed = 4,       // of a group: a state on its way to a replica that has none
+  kPlaces = 5,     // feeds of positions
+  kCluster = 6,    // of the nodes themselves
+  kQuestions = 7,  // about members that several nodes have: actors/question_codec.hpp
 };
 
 struct PeerFrame {

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "actors/place_views.hpp"
+#include "actors/ports.hpp"
+#include "actors/question_desk.hpp"
+#include "base/ids.hpp"
+#include "places/privacy_table.hpp"
+
+namespace earshot::actors {
+
+// The way to the desk of questions. Thread-safe, and nothing waits.
+class NodesAsker {
+ public:
+  virtual ~NodesAsker() = default;
+  virtual void ask(NodesQuestion question) = 0;
+};
+
+// Where everybody is in a cluster: asked of the nodes that have members of the regions in question, and put together.
+// Where single members are, their shards say.
+//
+// Which layers are known at once are those that somebody in this node's regions is in, or that have a privacy of their
+// own, which every node is told of: see knows_all_layers(). So are permits: a layer that this node does not have counts
+// as a new one.
+class ClusterViews final : public PlaceViews, public std::enable_shared_from_this<ClusterViews> {
+ public:
+  // `own`: what this node has itself.
+  ClusterViews(std::shared_ptr<PlaceViews> own, std::shared_ptr<const Router> router, std::shared_ptr<NodesAsker> nodes,
+               std::shared_ptr<const places::PrivacyTable> privacies)
+      : own_(std::move(own)), router_(std::move(router)), nodes_(std::move(nodes)), privacies_(std::move(privacies)) {}
+
+  void ask(const LayerId& layer, NearbyQuestion question) override;
+  void ask(const LayerId& layer, ScoresQuestion question) override;
+  void ask(const LayerId& layer, SizeQuestion question) override;
+  void ask(const LayerId& layer, RangeQuestion question) override;
+  void ask_layers(LayersQuestion question) override { look_on(std::move(question), {}); }
+  void scan_layers(LayersScan scan) override;
+  void count_layers(std::function<void(std::size_t)> done) override;
+  [[nodiscard]] bool has_layer(const LayerId& layer) const override { return own_->has_layer(layer); }
+  [[nodiscard]] bool knows_all_layers() const override { return false; }
+  void when_shown(const LayerId& layer, std::function<void()> then) override {
+    own_->when_shown(layer, std::move(then));
+  }
+  [[nodiscard]] Result<LayerPermit> permit_setting(const LayerId& layer) override {
+    return own_->permit_setting(layer);
+  }
+  // Whether this node knows of all that it is told of. Other nodes say so themselves when they are asked.
+  [[nodiscard]] bool is_complete() const override { return own_->is_complete(); }
+  [[nodiscard]] Waiting when_complete(std::function<void()> then) override {
+    return own_->when_complete(std::move(then));
+  }
+
+ private:
+  using Where = std::function<void(Result<WhereAnswer>)>;
+  struct RangeWalk;
+
+  // Of all of them, in order, by their shards.
+  void where(const LayerId& layer, const std::vector<std::string>& members, Where done) const;
+  void where(ShardId shard, ShardWhere question, std::uint32_t tries_left) const;
+  void search(const LayerId& layer, const geo::Point& centre, NearbyQuestion question) const;
+  void say_who_is_nowhere(const LayerId& layer, NearbyQuestion question);
+  void walk(std::shared_ptr<RangeWalk> walk) const;
+  void look_on(LayersQuestion question, FoundLayers found) const;
+
+  const std::shared_ptr<PlaceViews> own_;
+  const std::shared_ptr<const Router> router_;
+  const std::shared_ptr<NodesAsker> nodes_;
+  const std::shared_ptr<const places::PrivacyTable> privacies_;
+};
+
+}  // namespace earshot::actors
