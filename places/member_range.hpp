@@ -41,13 +41,13 @@ struct MemberBounds {
 
 // Some of a layer's members, in the order of their scores and, where those are equal, of their names' bytes.
 struct MemberRange {
-  std::optional<MemberBounds> bounds;                              // none: everybody
-  std::function<bool(double score, std::string_view name)> wants;  // and of those; none: all
+  std::function<bool(double score, std::string_view name)> wants;  // none: everybody
   // Which of those, counted from 0; negative: from the end, -1 the last.
   std::int64_t first = 0;
   std::int64_t last = -1;
-  bool reversed = false;             // counted and told from the other end
-  std::size_t count_max = SIZE_MAX;  // no more of them are told: the first ones
+  bool reversed = false;                    // counted and told from the other end
+  std::size_t count_max = SIZE_MAX;         // no more of them are told: the first ones
+  std::optional<MemberBounds> bounds = {};  // only those within are wanted; none: all
 };
 
 // Cuts a range out of a layer's members, who are shown to it one by one and in any order. Of those it keeps as many as

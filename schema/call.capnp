@@ -95,11 +95,10 @@ struct Answer {
     explained @14 :Broker.DeviceFate;
     evicted @15 :Errors.Error;
     leader @16 :LeaderAnnounced;
-
     where @18 :WhereResult;
   }
   mark @17 :PushMark;           # of what goes to sessions that did not ask
-  mailboxEnd @18 :UInt64;       # beside parkingRule: the last sequence of the mailbox; 0: not told
+  mailboxEnd @19 :UInt64;       # beside parkingRule: the last sequence of the mailbox; 0: not told
 }
 
 struct PushMark {               # a leader numbers its pushes to a node 1, 2, 3 … within its term: what is missing, is seen
