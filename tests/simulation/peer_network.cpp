@@ -19,6 +19,7 @@ const char* name_of(cluster::PeerTopic topic) {
     case cluster::PeerTopic::kSeed: return "frame: seed";
     case cluster::PeerTopic::kPlaces: return "frame: places";
     case cluster::PeerTopic::kCluster: return "frame: cluster";
+    case cluster::PeerTopic::kQuestions: return "frame: question";
   }
   return "frame";
 }
