@@ -9,7 +9,9 @@
 namespace earshot {
 namespace {
 
-constexpr std::size_t kNode = 2;  // whose machine it is
+// The first node leads all shards at first.
+constexpr std::size_t kWrongClock = 1;
+constexpr std::size_t kFullDisk = 2;
 
 class ClusterMachine : public tests::ClusterTest {
  protected:
@@ -23,13 +25,13 @@ class ClusterMachine : public tests::ClusterTest {
 
 TEST_F(ClusterMachine, ADiskThatIsFullStopsItsNodeOnlyAndRoomMendsIt) {
   constexpr unsigned kDiskMebibytes = 512;
-  tests::SmallDisk disk(directory_ / ("node-" + std::to_string(kNode)), kDiskMebibytes);
+  tests::SmallDisk disk(directory_ / ("node-" + std::to_string(kFullDisk)), kDiskMebibytes);
   if (!disk.is_there()) GTEST_SKIP() << "this system does not let the test mount a small file system (root may)";
   tests::ClusterOptions options;
-  options.wrapper = [&](std::size_t node) { return node == kNode ? disk.wrapper() : std::vector<std::string>{}; };
+  options.wrapper = [&](std::size_t node) { return node == kFullDisk ? disk.wrapper() : std::vector<std::string>{}; };
   options.more_of = [&](std::size_t node) {
-    return node == kNode ? std::vector<std::string>{"--disk-reserve-bytes", std::to_string(8 << 20)}
-                         : std::vector<std::string>{};
+    return node == kFullDisk ? std::vector<std::string>{"--disk-reserve-bytes", std::to_string(8 << 20)}
+                             : std::vector<std::string>{};
   };
   start_cluster(std::move(options));
   start_load(slow_load());
@@ -47,7 +49,9 @@ TEST_F(ClusterMachine, AClockThatIsWrongOnOneNodeMovesNothing) {
   constexpr std::int64_t kHourMs = 3'600'000;
   tests::ClockShift shift(directory_ / "shift");
   tests::ClusterOptions options;
-  options.wrapper = [&](std::size_t node) { return node == kNode ? shift.wrapper() : std::vector<std::string>{}; };
+  options.wrapper = [&](std::size_t node) {
+    return node == kWrongClock ? shift.wrapper() : std::vector<std::string>{};
+  };
   start_cluster(std::move(options));
   start_load(usual_load());
   in_rounds("clock shifted on one node", [&] {
@@ -56,8 +60,8 @@ TEST_F(ClusterMachine, AClockThatIsWrongOnOneNodeMovesNothing) {
     EXPECT_GT(answered_within(2'000), 0u);
     // Started again with it: then it knows of no other time.
     if (random_.chance(0.5)) {
-      cluster_->kill({kNode});
-      cluster_->start({kNode});
+      cluster_->kill({kWrongClock});
+      cluster_->start({kWrongClock});
       EXPECT_GT(answered_within(2'000), 0u);
     }
     shift.set(0);
