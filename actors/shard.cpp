@@ -20,6 +20,7 @@ using namespace refusals;
 namespace {
 
 constexpr std::uint64_t kGatherAgainMs = 50;  // what the replica did not take
+constexpr std::uint64_t kLeaveDiskEveryMs = 2'000;
 
 }  // namespace
 
@@ -163,6 +164,7 @@ void ShardImpl::settle(std::uint64_t now_ms) {
   tell_leader();
   keep_members(now_ms);
   begin_wheres();
+  leave_tight_disk(now_ms);
   go_on_reading(now_ms);
   if (life_) life_->places->tell_taken_back(now_ms);
   go_on_feeding(now_ms);
@@ -335,6 +337,15 @@ void ShardImpl::stop() {
   if (life_) life_->drain->end();
   hand_over(now_ms);
   settle(now_ms);
+}
+
+// Where the disk takes no more, a leader could only refuse, or not even sync what it has let in: another node leads,
+// while this one follows as well as it can. It may get leadership back before there is room, from a node that cannot
+// know, or whose disk is no better.
+void ShardImpl::leave_tight_disk(std::uint64_t now_ms) {
+  if (!leads_ || stopping_ || !budgets_->disk.is_tight() || now_ms < leaves_disk_not_before_ms_) return;
+  leaves_disk_not_before_ms_ = now_ms + kLeaveDiskEveryMs;
+  hand_over(now_ms);
 }
 
 // To the voter that has most of the log, if one was heard of lately. One that does not take it over is followed by an

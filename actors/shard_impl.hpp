@@ -158,6 +158,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void when_told(const std::function<void()>& answer);
   void begin_wheres();
   void hand_over(std::uint64_t now_ms);
+  void leave_tight_disk(std::uint64_t now_ms);
   void keep_members(std::uint64_t now_ms);
 
   // Acts on what the replica's last call brought up: answers, pushes, drains, flushes, sets the timer.
@@ -221,7 +222,8 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   bool stopping_ = false;
   bool gather_asked_ = false;
   std::uint64_t gather_again_at_ms_ = 0;  // not before
-  bool flush_is_orphan_ = false;          // the life that asked for it is over
+  std::uint64_t leaves_disk_not_before_ms_ = 0;
+  bool flush_is_orphan_ = false;  // the life that asked for it is over
   std::uint64_t fetches_ = 0;
   LogIndex read_floor_;  // a new leader serves reads once it has applied what its log held
   std::size_t log_writes_under_way_ = 0;

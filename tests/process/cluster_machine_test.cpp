@@ -11,7 +11,7 @@ namespace {
 
 // The first node leads all shards at first.
 constexpr std::size_t kWrongClock = 1;
-constexpr std::size_t kFullDisk = 2;
+constexpr std::size_t kFullDisk = 1;
 
 class ClusterMachine : public tests::ClusterTest {
  protected:
