@@ -19,6 +19,7 @@ struct Planted {
   const char* name;
   void (*plant)(PlantedBugs& bugs);
   std::uint32_t nodes = 1;
+  bool walkers = false;
 };
 
 class MutationTest : public testing::TestWithParam<Planted> {};
@@ -29,6 +30,7 @@ TEST_P(MutationTest, ThePlantedBugIsSeen) {
     SimulationOptions options;
     options.seed = seed;
     options.nodes = GetParam().nodes;
+    options.walkers = GetParam().walkers;
     GetParam().plant(options.bugs);
     const SimulationOutcome outcome = simulate(options);
     if (outcome.violations.empty()) continue;
@@ -62,9 +64,9 @@ INSTANTIATE_TEST_SUITE_P(
                 3},
         Planted{"NoContiguityOfOutboxes", [](PlantedBugs& bugs) { bugs.node.machine.takes_any_transfer = true; }, 3},
         Planted{"NoSyncBeforeTheAnswerOnThreeNodes", [](PlantedBugs& bugs) { bugs.answers_before_sync = true; }, 3},
-        Planted{"ChangesAnsweredUntold", [](PlantedBugs& bugs) { bugs.node.feeds.answers_untold = true; }, 3},
-        Planted{"LeasesKept", [](PlantedBugs& bugs) { bugs.node.feeds.keeps_leases = true; }, 3},
-        Planted{"PagesToldLate", [](PlantedBugs& bugs) { bugs.node.feeds.tells_pages_late = true; }, 3}),
+        Planted{"ChangesAnsweredUntold", [](PlantedBugs& bugs) { bugs.node.feeds.answers_untold = true; }, 3, true},
+        Planted{"LeasesKept", [](PlantedBugs& bugs) { bugs.node.feeds.keeps_leases = true; }, 3, true},
+        Planted{"PagesToldLate", [](PlantedBugs& bugs) { bugs.node.feeds.tells_pages_late = true; }, 3, true}),
     [](const testing::TestParamInfo<Planted>& info) { return std::string(info.param.name); });
 
 }  // namespace

@@ -16,13 +16,14 @@ int main(int argc, char** argv) {
   using namespace earshot::simulation;
   std::uint64_t seeds = 50, first = 1, minutes = 0;
   std::uint32_t nodes = 1;
-  bool trace = false, plain = false;
+  bool trace = false, plain = false, walkers = false;
   CLI::App app(
       "Runs a node, or several, with their clients in one thread on virtual time, with faults, one run per seed.");
   app.add_option("--seeds", seeds, "how many runs")->capture_default_str();
   const auto* seed = app.add_option("--seed", first, "the first seed; alone: only this one")->capture_default_str();
   app.add_option("--minutes", minutes, "go on for so many minutes, whatever --seeds says");
   app.add_option("--nodes", nodes, "of the cluster")->capture_default_str()->check(CLI::Range(1, 5));
+  app.add_flag("--walkers", walkers, "members walk about on several nodes, too; on one node they do anyway");
   app.add_flag("--plain", plain, "without times to live, policies and management calls");
   app.add_flag("--trace", trace, "print every step");
   CLI11_PARSE(app, argc, argv);
@@ -41,6 +42,7 @@ int main(int argc, char** argv) {
     options.seed = first + runs;
     options.nodes = nodes;
     options.plain = plain;
+    options.walkers = walkers;
     if (trace) options.trace = [](const std::string& line) { std::cout << line << '\n'; };
     const SimulationOutcome outcome = simulate(options);
     places += outcome.places;

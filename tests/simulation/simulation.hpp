@@ -18,6 +18,8 @@ struct SimulationOptions {
   std::uint32_t nodes = 1;  // of the cluster
   // Without what ends messages and devices: no time to live, no policies, nobody who looks after mailboxes.
   bool plain = false;
+  // Members walk about in a cluster, too, as they do on one node.
+  bool walkers = false;
   PlantedBugs bugs;
   Trace::Line trace;  // every step, for whoever reads; none: only its hash
 };
