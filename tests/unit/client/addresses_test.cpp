@@ -44,9 +44,12 @@ class Addresses : public testing::Test {
   void start() {
     client_ = Client::open(options_, std::make_shared<MemoryStore>(), recorder_.handlers(), runtime_).value();
   }
+  // Returns when the handler has heard of it, which it does on the client's own thread.
   void connect() {
+    const auto before = connections();
     start();
     ASSERT_TRUE(client_->wait_connected(10'000));
+    ASSERT_TRUE(eventually([&] { return connections() > before; }));
   }
   // Where the client is or was last.
   std::string address() const {
@@ -140,6 +143,7 @@ TEST_F(Addresses, ManyClientsAreSpreadEvenly) {
   std::map<std::string, int> counts;
   for (int i = 0; i < kClients; ++i) {
     ASSERT_TRUE(clients[static_cast<std::size_t>(i)]->wait_connected(10'000));
+    ASSERT_TRUE(eventually([&] { return !recorders[static_cast<std::size_t>(i)]->changes().empty(); }));
     ++counts[recorders[static_cast<std::size_t>(i)]->changes().at(0).address];
   }
   EXPECT_EQ(counts.size(), 3u);

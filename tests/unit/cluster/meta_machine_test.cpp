@@ -130,7 +130,7 @@ TEST_F(MetaMachineTest, AddressesAreBoundedAndSuchThatSomebodyCanConnect) {
   const std::string longest = std::string(limits::kAddressBytesMax - 2, 'h') + ":1";
   EXPECT_TRUE(machine.apply(SetAddresses{NodeId(1), {{longest}, {}}}));
   EXPECT_EQ(code_of(refused(SetAddresses{NodeId(1), {{"h" + longest}, {}}})), ErrorCode::kTooLarge);
-  const std::vector<std::string> most(limits::kNodeAddressesMax, "h:1");
+  const std::vector<std::string> most(limits::kAddressesPerNodeMax, "h:1");
   EXPECT_TRUE(machine.apply(SetAddresses{NodeId(1), {most, most}}));
   std::vector<std::string> too_many = most;
   too_many.push_back("h:1");
