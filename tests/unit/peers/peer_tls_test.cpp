@@ -164,6 +164,7 @@ TEST_F(PeerTlsTest, ACertificateOfAnotherNodeIsRefusedAtTheStartAndByOthers) {
   options.tls = install("three", issue_for(3));
   PeerHost three(options);
   three.start();
+  three.links->set_nodes({{NodeId(1), {}}});
   tests::LogCapture log;
   one->links->set_nodes({{NodeId(2), {three.address()}}});
   ASSERT_TRUE(eventually([&] { return one->links->counters().dials_failed >= 1; }));
@@ -203,6 +204,7 @@ TEST_F(PeerTlsTest, AnExpiredCertificateIsRefusedAndItsOwnerIsTold) {
   auto server = options_of(0);
   server.tls = install("good", good.certificate_pem, good.key_pem, old.pem());
   PeerHost one(server);
+  one.heard.on_request([](const std::string&, const auto& answer) { answer("yes"); });
   one.start();
   tests::LogCapture log;
   const SystemClock clock;
@@ -211,9 +213,8 @@ TEST_F(PeerTlsTest, AnExpiredCertificateIsRefusedAndItsOwnerIsTold) {
   EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
   auto asks = server;
   asks.port.reset();
-  const auto not_answered = ask_and_wait(asks, one.address(), "?", clock);
-  EXPECT_NE(not_answered.error().detail.find("there is no answer"), std::string::npos)
-      << "with a good one it gets through: " << not_answered.error().detail;
+  const auto answered = ask_and_wait(asks, one.address(), "?", clock);
+  EXPECT_EQ(answered.value_or(""), "yes") << "with a good one it gets through";
   one.stop();
   EXPECT_NE(log.take().find("has expired"), std::string::npos);
 }
