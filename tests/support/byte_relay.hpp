@@ -58,8 +58,9 @@ class ByteRelay {
     const std::lock_guard lock(mutex_);
     for (const int socket : sockets_) ::shutdown(socket, SHUT_RDWR);
   }
-  // On the same port as before.
+  // On the same port as before; one that lives goes on.
   void revive() {
+    if (acceptor_.joinable()) return;
     listener_ = new_socket();
     const int on = 1;
     ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
