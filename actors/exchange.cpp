@@ -157,6 +157,9 @@ bool Exchange::open(ShardId shard, const FromPeer& call, const std::function<voi
   auto decoded = decode_call(*call.body, shard_count_);
   if (decoded) {
     if (decoded->from.node == NodeId()) decoded->from.node = call.from;
+    const PortAddress& from = decoded->from;
+    const bool may_not_be_repeated = std::holds_alternative<ShardPositions>(decoded->request) && from.call != 0;
+    if (may_not_be_repeated && !recent_.is_first(from.node, from.call, decoded->hops)) return true;
     set_port(decoded->request, shard, decoded->from, shared_from_this());
     if (has_port(decoded->request)) {
       take(std::move(decoded->request), decoded->hops);

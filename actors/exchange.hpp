@@ -17,6 +17,7 @@
 #include "actors/open_calls.hpp"
 #include "actors/ports.hpp"
 #include "actors/push_watch.hpp"
+#include "actors/recent_calls.hpp"
 #include "actors/registration_digest.hpp"
 #include "actors/route.hpp"
 #include "base/clock.hpp"
@@ -52,7 +53,11 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   };
 
   Exchange(NodeId self, std::uint16_t shard_count, cluster::Peers& peers, const Clock& clock)
-      : self_(self), shard_count_(shard_count), peers_(peers), clock_(clock) {}
+      : self_(self),
+        shard_count_(shard_count),
+        peers_(peers),
+        clock_(clock),
+        calls_(clock.wall_ms() << kCallNumberBits) {}
 
   // The meta group of this node, if it has one; before set_up().
   struct Meta {
@@ -116,6 +121,8 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   [[nodiscard]] std::uint64_t malformed() const { return malformed_.load(std::memory_order_relaxed); }
 
  private:
+  static constexpr unsigned kCallNumberBits = 20;  // calls that a node could make in each ms of all its lives
+
   void answered(NodeId from, std::string_view bytes);
   void post_to_replica(NodeId from, const cluster::PeerFrame& frame);
   void announce(NodeId to, ShardId shard, Term term, bool again = false);
@@ -138,6 +145,7 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   std::vector<std::shared_ptr<Route>> routes_;
   std::shared_ptr<const Router> router_;
   OpenCalls calls_;
+  RecentCalls recent_;
   std::uint64_t ticks_ = 0;
 
   mutable std::mutex nodes_mutex_;

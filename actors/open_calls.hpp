@@ -18,6 +18,9 @@ namespace earshot::actors {
 // here, as lost: whoever asked does not know what came of it, and asks again. Thread-safe.
 class OpenCalls {
  public:
+  // `last`: calls are numbered from the next one on. No two starts of a node may give the same numbers.
+  explicit OpenCalls(std::uint64_t last = 0) : last_(last) {}
+
   // A number for the call; 0: as many are open as may, and the asker stays with the caller.
   std::uint64_t open(NodeId to, ShardId shard, Asker& asker, std::uint64_t now_ms);
   // It did not go after all.
@@ -44,7 +47,7 @@ class OpenCalls {
 
   mutable std::mutex mutex_;
   std::unordered_map<std::uint64_t, Open> open_;
-  std::uint64_t last_ = 0;
+  std::uint64_t last_;
 };
 
 }  // namespace earshot::actors

@@ -176,6 +176,7 @@ inline constexpr std::uint64_t kSeedRefusedMs = 1'000;        // who cannot give
 
 // ---- between nodes
 inline constexpr std::size_t kOpenCallsMax = 262'144;  // calls of a node to others that are not answered yet
+inline constexpr std::size_t kRecentCallsMax = 4096;   // changes of places of one node, known by their numbers
 inline constexpr std::size_t kRouteHeldMax = 16'384;   // requests that wait on a node for a leader of one shard …
 inline constexpr std::size_t kRouteHeldBytesMax = 16 << 20;  // … and what they take: then kOverloaded
 
