@@ -13,6 +13,7 @@
 #include "base/random.hpp"
 #include "base/version.hpp"
 #include "cluster/joining.hpp"
+#include "storage/files.hpp"
 
 namespace earshot::actors {
 namespace {
@@ -64,6 +65,27 @@ Result<JoinAccepted> ask_to_join(const NodeConfig& config, const storage::DataDi
   }
 }
 
+std::string nodes_file(const storage::DataDirectory& directory) { return directory.path + "/nodes"; }
+
+std::vector<cluster::PeerNode> peers_of(JoinAccepted accepted) {
+  std::vector<cluster::PeerNode> nodes;
+  for (JoinNode& node : accepted.nodes) nodes.push_back({node.id, std::move(node.peers)});
+  return nodes;
+}
+
+// Whom the cluster named when it took the node in. Until more is on the disk nobody else is known, and a link to who is
+// not known is refused.
+std::vector<cluster::PeerNode> kept_nodes(const storage::DataDirectory& directory) {
+  const auto stored = storage::read_file(nodes_file(directory), limits::kPeerRequestBytesMax);
+  if (!stored || !*stored) return {};
+  auto answer = decode_join_answer(**stored);
+  if (!answer || !std::holds_alternative<JoinAccepted>(*answer)) {
+    spdlog::warn("{} cannot be read, and is not needed once the node knows its cluster", nodes_file(directory));
+    return {};
+  }
+  return peers_of(std::get<JoinAccepted>(std::move(*answer)));
+}
+
 }  // namespace
 
 NodeAddresses addresses_of(const NodeConfig& config, std::uint16_t peer_port) {
@@ -81,14 +103,19 @@ Result<ClusterEntry> enter_cluster(const NodeConfig& config, NodeLinks* links, c
   auto directory = storage::DataDirectory::open(config.data_dir, start, config.shard_count, random);
   if (!directory.has_value()) return fail(std::move(directory.error()));
   ClusterEntry entry{std::move(*directory), {}};
-  if (!entry.directory.is_joining()) return entry;
+  if (!entry.directory.is_joining()) {
+    entry.nodes = kept_nodes(entry.directory);
+    return entry;
+  }
   EARSHOT_INVARIANT(links != nullptr, "a node that joins has links");
   auto accepted = ask_to_join(config, entry.directory, *links, stop);
   if (!accepted) return fail(std::move(accepted.error()));
+  const Status kept = storage::replace_file(nodes_file(entry.directory), encode(JoinAnswer(*accepted)));
+  if (!kept) return fail(kept.error());
   const Status joined = entry.directory.finish_join(accepted->cluster_id, accepted->node, accepted->shard_count);
   if (!joined) return fail(joined.error());
   spdlog::info("joined the cluster as node {}", accepted->node.value);
-  for (JoinNode& node : accepted->nodes) entry.nodes.push_back({node.id, std::move(node.peers)});
+  entry.nodes = peers_of(std::move(*accepted));
   return entry;
 }
 

@@ -5,6 +5,7 @@
 
 #include <caf/all.hpp>
 
+#include "actors/cluster_map.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/timer_ladder.hpp"
 
@@ -47,6 +48,9 @@ class MetaActor final : public caf::event_based_actor, private MetaGroupHost {
   bool is_up(NodeId node) override { return setup_->peers != nullptr && setup_->peers->is_up(node); }
   void state_changed(std::shared_ptr<const MetaState> state) override {
     if (setup_->state_changed) setup_->state_changed(std::move(state));
+  }
+  void nodes_expected(const MetaState& state) override {
+    if (setup_->peers != nullptr) setup_->peers->set_nodes(other_nodes(state, setup_->options.replica.self));
   }
   void leader_changed(NodeId leader, Term term) override {
     if (setup_->leader_changed) setup_->leader_changed(leader, term);

@@ -26,6 +26,16 @@ constexpr std::uint64_t kUnflushedMax = 256;   // entries without a change of th
 Error stopping() { return Error{ErrorCode::kUnavailable, "", "the node is shutting down"}; }
 Error not_leader() { return Error{ErrorCode::kUnavailable, "leader", "this node does not lead the meta group"}; }
 
+// The state as it will be if everything in the log is committed.
+MetaState expected_state(cluster::MetaMachine machine, const storage::LoadedLog& log) {
+  const LogIndex applied = machine.record().applied;
+  for (const storage::LogEntry& entry : log.entries) {
+    if (entry.index <= applied || entry.type != storage::EntryType::kCommand) continue;
+    if (const auto command = decode_meta_command(*entry.data)) (void)machine.apply(*command);
+  }
+  return machine.state();
+}
+
 class MetaGroupImpl final : public MetaGroup, private cluster::ReplicaHost {
  public:
   MetaGroupImpl(const MetaGroupOptions& options, MetaGroupHost& host, storage::Environment& environment,
@@ -167,12 +177,14 @@ Status MetaGroupImpl::start(storage::LoadedLog log) {
     }
   }
   if (!applied) spdlog::error("the record of nodes and placement is damaged: another node's is needed");
+  const MetaState expected = expected_state(machine_, log);
   auto replica = cluster::Replica::start(options_.replica, *this, std::move(log), applied, now_ms);
   if (!replica) return fail(std::move(replica.error()));
   replica_ = std::move(*replica);
   // One that stands below the log's beginning must not get onto the disk, where it would pass for damage.
   if (replica_->is_passive()) fetch_.begin(replica_->snapshot_index());
   settle(now_ms);
+  if (expected.version > state().version) host_.nodes_expected(expected);
   return {};
 }
 

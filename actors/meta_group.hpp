@@ -38,6 +38,9 @@ class MetaGroupHost {
   // Each new state, immutable; after the start the one that the disk has, if there is a cluster. Not before it has been
   // committed: what it says is never taken back.
   virtual void state_changed(std::shared_ptr<const MetaState> state) = 0;
+  // After the start, when the log names nodes that the disk's state does not: until it is known whether that was
+  // committed they are looked for. Without them nobody might find anybody after all nodes have lost their power.
+  virtual void nodes_expected(const MetaState& state) = 0;
   // Who leads the meta group, as far as is known here; 0: nobody.
   virtual void leader_changed(NodeId leader, Term term) = 0;
 };

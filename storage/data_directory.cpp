@@ -32,7 +32,8 @@ constexpr std::uint32_t kFormatWithLogInLmdb = 2;
 constexpr std::uint32_t kFormatWithoutSums = 1;
 constexpr std::size_t kIdentityFileBytesMax = 64 << 10;
 
-constexpr std::array<std::string_view, 6> kOwnNames = {"identity", "identity.new", "lock", "log", "state", "ballast"};
+constexpr std::array<std::string_view, 8> kOwnNames = {"identity", "identity.new", "nodes", "nodes.new",
+                                                       "lock",     "log",          "state", "ballast"};
 
 // Whether there is nothing at `path` that this program, or anybody, could miss when a node moves in.
 Status check_vacant(const std::string& path) {

@@ -13,7 +13,8 @@
 namespace earshot::storage {
 
 // Everything a node keeps on disk:  DIR/identity (checksummed record, written by rename, synced), DIR/log/, DIR/state/,
-// DIR/ballast (disk_space.hpp), and DIR/lock (held while open, so that two processes never open one directory).
+// DIR/ballast (disk_space.hpp), DIR/nodes (whom a cluster named when this node joined), and DIR/lock (held while open,
+// so that two processes never open one directory).
 struct DataDirectory {
   class Lock;
   std::shared_ptr<Lock> lock;  // first, so that it is given up last

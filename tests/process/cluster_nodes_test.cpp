@@ -44,5 +44,18 @@ TEST_F(ClusterNodes, TheOneThatLeadsMostIsSuspendedAndTheOthersServe) {
   judge();
 }
 
+// Before the state of the cluster is on any disk only the logs, and what a node was told when it joined, say who there
+// is.
+class ClusterNodesYoung : public tests::ClusterTest {};
+
+TEST_F(ClusterNodesYoung, ThoseThatAllDieAsSoonAsTheyAreTogetherFindEachOther) {
+  for (int round = 0; round < (is_long() ? rounds() : 2); ++round) {
+    tests::ClusterOptions options;
+    options.die_young = true;
+    start_cluster(std::move(options), std::to_string(round));
+    cluster_.reset();
+  }
+}
+
 }  // namespace
 }  // namespace earshot

@@ -120,6 +120,7 @@ ClusterProcess::ClusterProcess(ClusterOptions options)
       if (port == 0) port = free_port();
   // One after the other, since they are given their ids in the order in which they come.
   for (std::size_t node = 1; node <= kNodes; ++node) nodes_.push_back(std::make_unique<NodeProcess>(options_of(node)));
+  if (options_.die_young) kill({1, 2, 3}), start({1, 2, 3});
   if (const std::string amiss = wait_whole(); !amiss.empty())
     throw std::runtime_error("no cluster came about: " + amiss + "\n" + logs());
 }
@@ -168,7 +169,11 @@ void ClusterProcess::kill(const std::vector<std::size_t>& nodes) {
 
 void ClusterProcess::start(const std::vector<std::size_t>& nodes) {
   for (const std::size_t number : nodes) node(number).launch();
-  for (const std::size_t number : nodes) node(number).wait_until_ready();
+  try {
+    for (const std::size_t number : nodes) node(number).wait_until_ready();
+  } catch (const std::runtime_error& amiss) {
+    throw std::runtime_error(std::string(amiss.what()) + "\n" + logs());
+  }
 }
 
 bool ClusterProcess::stop() {

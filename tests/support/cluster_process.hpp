@@ -54,6 +54,7 @@ struct ClusterOptions {
   // Of one node's, counted from 1: what goes before its command, and more of its command line.
   std::function<std::vector<std::string>(std::size_t node)> wrapper;
   std::function<std::vector<std::string>(std::size_t node)> more_of;
+  bool die_young = false;                        // all are killed once when the last of them has just joined
   std::array<std::uint16_t, 3> peer_ports = {};  // 0: picked
   // Where a node's peers connect to, if not where it listens on loopback: "address:port".
   std::function<std::string(std::size_t node)> peer_address;

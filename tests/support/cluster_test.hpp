@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <memory>
@@ -36,8 +37,9 @@ class ClusterTest : public testing::Test {
   static void sleep_s(std::uint64_t seconds) { std::this_thread::sleep_for(std::chrono::seconds(seconds)); }
   static void sleep_ms(std::uint64_t ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
 
-  void start_cluster(ClusterOptions options = {}) {
-    options.directory = directory_.path();
+  void start_cluster(ClusterOptions options = {}, const std::string& name = "nodes") {
+    options.directory = directory_.path() + "/" + name;
+    std::filesystem::create_directories(options.directory);
     // Retransmits soon, so that what an old session had outstanding is seen again within the test.
     options.more.insert(options.more.end(), {"--retransmit-first-ms", "200"});
     cluster_.emplace(std::move(options));

@@ -40,6 +40,8 @@ class MetaWorld {
 
   explicit MetaWorld(std::uint64_t seed = 1) : random(seed) {}
 
+  std::uint64_t flush_delay_ms = actors::MetaGroupOptions().flush_delay_ms;  // of nodes that start
+
   class Node final : private actors::MetaGroupHost {
    public:
     Node(MetaWorld& world, NodeId id) : addresses(addresses_of(id.value)), world_(world), id_(id) {}
@@ -60,6 +62,7 @@ class MetaWorld {
       options.replica.seed = static_cast<std::uint32_t>(world_.random.next());
       options.replica.trailing_entries = 4;
       options.addresses = addresses;
+      options.flush_delay_ms = world_.flush_delay_ms;
       if (founds) {
         options.replica.bootstrap = {cluster::Member{id_, cluster::member_address(id_), true}};
         options.create = CreateCluster{kClusterId, kShards, 3, id_, addresses};
@@ -77,7 +80,7 @@ class MetaWorld {
     void crash() {
       group_.reset(), store_.reset(), log_environment_.reset(), state_environment_.reset();
       writes_.clear(), overlays_.clear();
-      wake_at_ms_ = 0, told = nullptr, leader = NodeId();
+      wake_at_ms_ = 0, told = nullptr, expected.reset(), leader = NodeId();
     }
 
     // Does the oldest of what is due now, if there is anything.
@@ -100,6 +103,7 @@ class MetaWorld {
     NodeAddresses addresses;
     bool founds = false;
     std::shared_ptr<const MetaState> told;
+    std::optional<MetaState> expected;
     NodeId leader;
     std::uint64_t wakes = 0;
     storage::ModelDisk log_disk{storage::LogStore::tables().size()};
@@ -133,6 +137,7 @@ class MetaWorld {
       world_.send(id_, to, topic, std::move(body));
     }
     bool is_up(NodeId node) override { return world_.is_linked(id_, node); }
+    void nodes_expected(const MetaState& state) override { expected = state; }
     void state_changed(std::shared_ptr<const MetaState> state) override {
       EXPECT_TRUE(!told || state->version > told->version) << "what was told is not taken back";
       told = std::move(state);

@@ -289,6 +289,20 @@ TEST_F(MetaGroupTest, APowerCutWhileTheStateIsFetchedLosesNothing) {
   settle();
 }
 
+// A node that knows nobody's address waits to be found, and so would all of them.
+TEST_F(MetaGroupTest, AllThatDieBeforeTheirStateIsOnTheDiskLookForWhomTheirLogsName) {
+  world.flush_delay_ms = 3'600'000;
+  make(3);
+  for (std::uint64_t node = 1; node <= 3; ++node) world.crash(node);
+  world.start(1);
+  ASSERT_FALSE(world.node(1).told != nullptr && world.node(1).told->node(NodeId(2)) != nullptr) << "it had not flushed";
+  ASSERT_TRUE(world.node(1).expected);
+  ASSERT_NE(world.node(1).expected->node(NodeId(2)), nullptr);
+  EXPECT_EQ(world.node(1).expected->node(NodeId(2))->addresses, addresses_of(2));
+  for (std::uint64_t node = 2; node <= 3; ++node) world.start(node);
+  settle();
+}
+
 TEST_F(MetaGroupTest, ADamagedRecordIsFetchedFromAnotherNode) {
   make(3);
   world.run(5'000);
