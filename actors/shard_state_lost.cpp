@@ -10,7 +10,8 @@ namespace earshot::actors {
 void ShardImpl::begin_fetching(bool is_damaged) {
   flush_is_orphan_ = flush_is_orphan_ || (life_ && life_->flusher->is_flushing());
   life_.reset();
-  fetch_.emplace(options_, host_, environment_, options_.random + ++fetches_);
+  const LogIndex floor = installs_.value_or(replica_->snapshot_index());
+  fetch_.emplace(options_, host_, environment_, floor, options_.random + ++fetches_);
   if (is_damaged) fetch_->begin_without_state();
   spdlog::info("shard {}: fetches its state", id_.value);
 }

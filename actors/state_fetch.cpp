@@ -13,9 +13,9 @@ constexpr std::uint64_t kTryAgainMs = 1'000;  // what the disk refused
 
 }  // namespace
 
-StateFetch::StateFetch(const ShardOptions& options, ShardHost& host, storage::Environment& environment,
+StateFetch::StateFetch(const ShardOptions& options, ShardHost& host, storage::Environment& environment, LogIndex floor,
                        std::uint64_t random)
-    : shard_(options.id), host_(host), environment_(environment), random_(random) {}
+    : shard_(options.id), host_(host), environment_(environment), floor_(floor), random_(random) {}
 
 void StateFetch::begin_without_state() { first_ = storage::not_whole_overlay(shard_); }
 
@@ -27,6 +27,7 @@ bool StateFetch::open() {
     return false;
   }
   fetcher_.emplace(std::move(*opened));
+  fetcher_->require(floor_);
   return true;
 }
 

@@ -14,7 +14,9 @@ namespace earshot::actors {
 // Thread: owned by the shard, which has no life meanwhile.
 class StateFetch {
  public:
-  StateFetch(const ShardOptions& options, ShardHost& host, storage::Environment& environment, std::uint64_t random);
+  // `floor`: a state that stands below is of no use.
+  StateFetch(const ShardOptions& options, ShardHost& host, storage::Environment& environment, LogIndex floor,
+             std::uint64_t random);
 
   // The state on the disk is damaged, or what is to come is known to take its place: from the next write on the shard
   // has none, whatever happens.
@@ -35,6 +37,7 @@ class StateFetch {
   const ShardId shard_;
   ShardHost& host_;
   storage::Environment& environment_;
+  const LogIndex floor_;
   const std::uint64_t random_;
   std::optional<cluster::SeedFetcher> fetcher_;
   std::shared_ptr<const storage::FrozenOverlay> first_;  // that makes the state one that is not whole

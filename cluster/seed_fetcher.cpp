@@ -43,6 +43,11 @@ bool SeedFetcher::received(NodeId from, SeedMessage message, std::uint64_t now_m
   }
   auto* part = std::get_if<storage::SeedPart>(&message.content);
   if (part == nullptr) return false;
+  if (part->end && part->end->applied < floor_) {
+    sink_.start_over();
+    ask_later(now_ms, limits::kSeedRefusedMs);
+    return false;
+  }
   const bool begins = part->number == 1;
   if (auto taken = sink_.take(std::move(*part), from); !taken) {
     ++objections_;

@@ -25,6 +25,10 @@ class SeedFetcher {
   static Result<SeedFetcher> open(storage::Environment& environment, ShardId shard, std::uint64_t random,
                                   const storage::SeedLimits& limits = {}, const storage::SeedFaults& faults = {});
 
+  // A state that stands below is of no use: the leader has not flushed what this replica's log does not hold any more. It
+  // is asked for again, a little later.
+  void require(LogIndex floor) { floor_ = floor; }
+
   // What to send to the leader now, if anything; 0: nobody is known to lead. To be called when time has come, another
   // leads, or something has happened here.
   [[nodiscard]] std::optional<std::string> poll(NodeId leader, std::uint64_t now_ms);
@@ -54,6 +58,7 @@ class SeedFetcher {
   void ask_later(std::uint64_t now_ms, std::uint64_t wait_ms);
 
   storage::SeedSink sink_;
+  LogIndex floor_;
   std::uint32_t part_bytes_max_;
   std::uint64_t next_ask_;
   struct Asked {

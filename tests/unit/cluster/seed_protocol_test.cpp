@@ -2,6 +2,7 @@
 
 #include "base/limits.hpp"
 #include "seed_world.hpp"
+#include "storage/seed_mark.hpp"
 
 namespace earshot::cluster {
 namespace {
@@ -83,6 +84,21 @@ TEST_F(SeedProtocol, PartsFollowEachOtherUntilTheStateIsWhole) {
   EXPECT_EQ(records_of(*receiver), records_of(leader.environment()));
   EXPECT_EQ(fetcher.poll(kLeader, now_ms + 60'000), std::nullopt);
   EXPECT_EQ(fetcher.due_at_ms(), 0u);
+}
+
+// The log of whoever fetches begins above it: nothing leads from the one to the other.
+TEST_F(SeedProtocol, AStateThatStandsTooLowIsNeverWholeAndIsAskedForAgainLater) {
+  auto fetcher = new_fetcher();
+  fetcher.require(LogIndex(41));
+  while (fetcher.due_at_ms() != now_ms + limits::kSeedRefusedMs) step(fetcher, leader, kLeader);
+  EXPECT_FALSE(fetcher.is_complete());
+  EXPECT_FALSE(fetcher.poll(kLeader, now_ms + limits::kSeedRefusedMs - 1));
+  EXPECT_FALSE(must(storage::is_whole(*receiver, kSeedShard)));
+  history.push_back({{"M2000", "value"}});
+  leader.flush();
+  now_ms += limits::kSeedRefusedMs;
+  while (!fetcher.is_complete()) step(fetcher, leader, kLeader);
+  EXPECT_EQ(fetcher.stands_at().applied, LogIndex(41));
 }
 
 TEST_F(SeedProtocol, NothingIsAskedWhileAPartIsWrittenOrNobodyLeads) {
