@@ -7,16 +7,22 @@
 namespace earshot::actors {
 namespace {
 
+// Appends where clients find the node, if it takes any.
+void add_clients(const MetaNode& node, std::vector<std::string>& addresses) {
+  if (node.state != NodeState::kUp) return;
+  for (const std::string& address : node.addresses.clients)
+    if (addresses.size() < limits::kNodeAddressesMax) addresses.push_back(address);
+}
+
+void add_clients_of_others(const MetaState& state, NodeId self, std::vector<std::string>& addresses) {
+  for (const MetaNode& node : state.nodes)
+    if (node.id != self) add_clients(node, addresses);
+}
+
 std::shared_ptr<const std::vector<std::string>> addresses_of(const MetaState& state, NodeId self) {
   std::vector<std::string> addresses;
-  const auto add = [&addresses](const MetaNode& node) {
-    if (node.state != NodeState::kUp) return;
-    for (const std::string& address : node.addresses.clients)
-      if (addresses.size() < limits::kNodeAddressesMax) addresses.push_back(address);
-  };
-  if (const MetaNode* own = state.node(self)) add(*own);
-  for (const MetaNode& node : state.nodes)
-    if (node.id != self) add(node);
+  if (const MetaNode* own = state.node(self)) add_clients(*own, addresses);
+  add_clients_of_others(state, self, addresses);
   return std::make_shared<const std::vector<std::string>>(std::move(addresses));
 }
 
@@ -47,6 +53,12 @@ NodeId ClusterMap::leader() const {
 std::shared_ptr<const std::vector<std::string>> ClusterMap::client_addresses() const {
   const std::lock_guard lock(mutex_);
   return addresses_;
+}
+
+std::vector<std::string> ClusterMap::other_client_addresses() const {
+  std::vector<std::string> addresses;
+  if (const auto known = state()) add_clients_of_others(*known, self_, addresses);
+  return addresses;
 }
 
 std::vector<cluster::PeerNode> other_nodes(const MetaState& state, NodeId self) {

@@ -25,6 +25,8 @@ class ClusterMap {
   [[nodiscard]] NodeId leader() const;
   // Where clients find the nodes that are up, this one first; at most kNodeAddressesMax.
   [[nodiscard]] std::shared_ptr<const std::vector<std::string>> client_addresses() const;
+  // Without this one's.
+  [[nodiscard]] std::vector<std::string> other_client_addresses() const;
 
  private:
   const NodeId self_;

@@ -214,6 +214,26 @@ void Exchange::tick() {
   for (const auto& route : routes_) route->try_again();
   tell_of_doubts();
   if (++ticks_ % kCompareTicks == 0) compare_registrations();
+  look_at_nodes(now_ms);
+}
+
+void Exchange::look_at_nodes(std::uint64_t now_ms) {
+  const auto look = watch_.look(
+      others(), [this](NodeId node) { return peers_.is_up(node); }, now_ms);
+  if (look.should_send_away) {
+    spdlog::warn("this node is cut off from most of its cluster: its clients are asked to go to others");
+    sessions_->send_away(limits::kCutOffLeaveMs);
+  }
+  if (ticks_ % kCompareTicks != 0) return;
+  for (const NodeId node : look.gone) forget_sessions_of(node);
+}
+
+// As if the node had said that it has none. When it is back it says what it has, and they register again.
+void Exchange::forget_sessions_of(NodeId node) {
+  const storage::SharedBytes none = shared(encode_registrations({}));
+  for (std::uint16_t shard = 0; shard < shard_count_; ++shard)
+    if (routes_[shard]->leader().node == self_)
+      post_to_replica(node, {cluster::PeerTopic::kCluster, ShardId(shard), none});
 }
 
 // With every leader elsewhere that has, or should have, registrations of this node; with all others now and then, who

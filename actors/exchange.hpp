@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "actors/call_codec.hpp"
+#include "actors/node_watch.hpp"
 #include "actors/open_calls.hpp"
 #include "actors/ports.hpp"
 #include "actors/push_watch.hpp"
@@ -39,6 +40,8 @@ class LocalSessions {
   virtual void announce(const LeaderAnnounced& leader) = 0;
   // Of those that are registered with the shard.
   [[nodiscard]] virtual RegistrationDigest registrations(ShardId shard) = 0;
+  // Asks all clients to log in elsewhere; after so long they are gone in any case.
+  virtual void send_away(std::uint32_t within_ms) = 0;
 };
 
 // Where a node's sessions and shards meet those of the others: who leads which shard, the routes there, calls that are
@@ -130,6 +133,8 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   void pushed(const PushMark& mark);
   [[nodiscard]] ReplicaInbox* replica(storage::GroupId group) const;
   void compare_registrations();
+  void look_at_nodes(std::uint64_t now_ms);
+  void forget_sessions_of(NodeId node);
   void tell_of_doubts();
 
   const NodeId self_;
@@ -147,6 +152,7 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   OpenCalls calls_;
   RecentCalls recent_;
   std::uint64_t ticks_ = 0;
+  NodeWatch watch_;  // of the other nodes: looked at in ticks
 
   mutable std::mutex nodes_mutex_;
   std::vector<NodeId> others_;

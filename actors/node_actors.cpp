@@ -55,8 +55,12 @@ class NoInbox final : public SessionInbox {
 class NodeSessions final : public LocalSessions {
  public:
   NodeSessions(NodeId self, std::shared_ptr<LiveActors> sessions, std::shared_ptr<SessionDirectory> directory,
-               bool keeps_quiet)
-      : self_(self), sessions_(std::move(sessions)), directory_(std::move(directory)), keeps_quiet_(keeps_quiet) {}
+               const ClusterMap* map, bool keeps_quiet)
+      : self_(self),
+        sessions_(std::move(sessions)),
+        directory_(std::move(directory)),
+        map_(map),
+        keeps_quiet_(keeps_quiet) {}
   std::shared_ptr<SessionPort> find(SessionId session) override {
     auto actor = sessions_->find(session);
     return actor ? std::make_shared<SessionHandle>(std::move(*actor), PortAddress{self_, 0, session}) : nullptr;
@@ -65,12 +69,18 @@ class NodeSessions final : public LocalSessions {
     if (!keeps_quiet_) directory_->announce(leader);
   }
   RegistrationDigest registrations(ShardId shard) override { return directory_->digest(shard); }
+  void send_away(std::uint32_t within_ms) override {
+    const GoAway request{map_ != nullptr ? map_->other_client_addresses() : std::vector<std::string>(), within_ms};
+    sessions_->for_each(
+        [&request](const caf::actor& session) { caf::anon_send(session, SessionMessage{SentAway{request}}); });
+  }
 
  private:
   const NodeId self_;
   const std::shared_ptr<LiveActors> sessions_;
   const std::shared_ptr<SessionDirectory> directory_;
-  const bool keeps_quiet_;  // a planted bug
+  const ClusterMap* const map_;  // null: nobody's addresses are known
+  const bool keeps_quiet_;       // a planted bug
 };
 
 // Waits for every shard's word on whether it could be opened. Shared with the shards' actors.
@@ -308,8 +318,8 @@ std::shared_ptr<const Router> NodeActors::make_router() {
       if (member.node != setup_.id) others.push_back(member.node);
     exchange_->set_nodes(std::move(others));
   }
-  auto sessions =
-      std::make_shared<NodeSessions>(setup_.id, sessions_, directory_, setup_.faults.keeps_new_leaders_quiet);
+  auto sessions = std::make_shared<NodeSessions>(setup_.id, sessions_, directory_, map_.get(),
+                                                 setup_.faults.keeps_new_leaders_quiet);
   const caf::actor feeds = spawn_feed_desk(
       system_, FeedDeskSetup{setup_.id, setup_.shard_count, setup_.holds_all_places, checksum_of("feeds", setup_.seed),
                              exchange_, setup_.peers, setup_.clock, places_, exactness_, setup_.faults.feeds});

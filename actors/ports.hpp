@@ -179,6 +179,9 @@ struct SessionExplained {
 struct SessionEvicted {  // another session of this device won, or the shard cannot keep the registration
   Error reason;
 };
+struct SentAway {  // by its node, which cannot serve: the client is asked to log in elsewhere
+  GoAway request;
+};
 // Registrations with earlier terms are gone: register again, and read what may have been pushed to nobody. An older
 // term than was heard of, or the same, says nothing new, unless registrations or pushes of that very term went astray.
 // The node's ways to the shard lead to the new leader before its sessions are told.
@@ -198,10 +201,11 @@ struct PortAddress {
 };
 
 // Everything that comes to a session.
-using SessionEvent = std::variant<ClientSend, ClientSubscribe, ClientAck, ClientNack, ClientFetch, ClientHistory,
-                                  ClientManage, ClientDelivered, ClientGone, SendsAnswered, LoginAnswered, AckAnswered,
-                                  FetchAnswered, MailboxPush, ManageAnswered, AttemptsAnswered, MessagesEnded,
-                                  ParkingRule, SessionExplain, SessionExplained, SessionEvicted, LeaderAnnounced>;
+using SessionEvent =
+    std::variant<ClientSend, ClientSubscribe, ClientAck, ClientNack, ClientFetch, ClientHistory, ClientManage,
+                 ClientDelivered, ClientGone, SendsAnswered, LoginAnswered, AckAnswered, FetchAnswered, MailboxPush,
+                 ManageAnswered, AttemptsAnswered, MessagesEnded, ParkingRule, SessionExplain, SessionExplained,
+                 SessionEvicted, SentAway, LeaderAnnounced>;
 
 class SessionPort {
  public:

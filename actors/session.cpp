@@ -74,6 +74,10 @@ struct Session::Impl {
     close(std::move(evicted.reason));
   }
 
+  void take(SentAway& sent, std::uint64_t) {
+    if (phase == Phase::kOpen) client->go_away(std::move(sent.request));
+  }
+
   void take(LeaderAnnounced& leader, std::uint64_t) {
     if (leader.shard != shards.home() || leader.term < home_term) return;
     if (leader.term == home_term && !leader.again) return;

@@ -65,7 +65,7 @@ const std::array kSettings{
             "The address that other nodes of the cluster connect to: IPv4 or IPv6. Empty: they cannot; this node only "
             "connects to them.",
             TextRule{&NodeConfig::peer_address, {}, true}},
-    Setting{"peer_port", "The port that other nodes connect to; 0 picks a free one.",
+    Setting{"peer_port", "The port that other nodes connect to; 0 picks a free one, which a node that joins cannot.",
             NumberRule{&NodeConfig::peer_port, 0, 65'535}},
     Setting{"peer_advertise",
             "Where other nodes find this one, if not at peer_address and peer_port: host:port, with commas between.",

@@ -78,6 +78,9 @@ inline constexpr std::size_t kOutboxWindowMax = 1024;  // records a shard has un
 inline constexpr std::size_t kTransferBytesMax =
     1 << 20;  // body bytes of one transfer between shards; at least one record goes
 inline constexpr std::size_t kOutboxRecordsMax = 1 << 20;  // undrained records of one shard: then kOverloaded
+// What a forgotten producer has sent is remembered for this long, since a session that lives on another node may hear
+// late that its device was removed, and sends once more what has no answer.
+inline constexpr std::uint64_t kForgottenProducerMs = 120'000;
 inline constexpr std::uint64_t kProducerIdleMsMax = 30ull * 24 * 3600 * 1000;  // a producer idle longer is forgotten
 inline constexpr std::size_t kClientOutboxMessagesMax = 1 << 20;               // unanswered messages a client keeps
 inline constexpr std::size_t kClientOutboxBytesMax = 256 << 20;  // their bodies, which it keeps in memory too
@@ -175,9 +178,13 @@ inline constexpr std::uint32_t kSeedBusyMs = 20;              // for the last pa
 inline constexpr std::uint64_t kSeedRefusedMs = 1'000;        // who cannot give any is asked again after this
 
 // ---- between nodes
-inline constexpr std::size_t kOpenCallsMax = 262'144;  // calls of a node to others that are not answered yet
-inline constexpr std::size_t kRecentCallsMax = 4096;   // changes of places of one node, known by their numbers
-inline constexpr std::size_t kRouteHeldMax = 16'384;   // requests that wait on a node for a leader of one shard …
+inline constexpr std::uint64_t kNodeGoneMs = 10'000;  // a node without a link for so long has no sessions any more
+inline constexpr std::uint64_t kCutOffMs = 2'000;  // one that is cut off from most for so long sends its clients away …
+inline constexpr std::uint64_t kCutOffLeaveMs = 4'000;   // … who have this long, …
+inline constexpr std::uint64_t kCutOffAgainMs = 10'000;  // … and those who come meanwhile after this
+inline constexpr std::size_t kOpenCallsMax = 262'144;    // calls of a node to others that are not answered yet
+inline constexpr std::size_t kRecentCallsMax = 4096;     // changes of places of one node, known by their numbers
+inline constexpr std::size_t kRouteHeldMax = 16'384;     // requests that wait on a node for a leader of one shard …
 inline constexpr std::size_t kRouteHeldBytesMax = 16 << 20;  // … and what they take: then kOverloaded
 
 // ---- feeds of positions between nodes

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -58,9 +59,11 @@ struct Sessions final : LocalSessions {
     again += leader.again ? 1 : 0;
   }
   RegistrationDigest registrations(ShardId) override { return registered; }
+  void send_away(std::uint32_t) override { ++sent_away; }
   std::map<SessionId, std::shared_ptr<SessionPort>> live;
   std::vector<Term> announced;
   int again = 0;
+  int sent_away = 0;
   RegistrationDigest registered;
 };
 
@@ -358,6 +361,30 @@ TEST_F(ExchangeTest, RegistrationsAreComparedWithTheLeader) {
   const auto digest = decode_registrations(*b_.replica_->frames.at(0).body);
   ASSERT_TRUE(digest);
   EXPECT_EQ(*digest, a_.sessions->registered);
+}
+
+TEST_F(ExchangeTest, ANodeThatIsCutOffSendsItsClientsAway) {
+  wires_.up = false;
+  for (int second = 0; second < 3; ++second) {
+    a_.exchange->tick();
+    clock_.advance(1'000);
+  }
+  EXPECT_EQ(a_.sessions->sent_away, 1);
+}
+
+TEST_F(ExchangeTest, TheLeaderForgetsTheSessionsOfANodeThatIsGone) {
+  b_leads();
+  wires_.up = false;
+  b_.exchange->tick();
+  clock_.advance(limits::kNodeGoneMs);
+  for (int second = 0; second < 3; ++second) b_.exchange->tick();
+  std::set<NodeId> gone;
+  for (const FromPeer& frame : b_.replica_->frames) {
+    ASSERT_EQ(frame.topic, cluster::PeerTopic::kCluster);
+    EXPECT_EQ(decode_registrations(*frame.body).value(), RegistrationDigest());
+    gone.insert(frame.from);
+  }
+  EXPECT_EQ(gone, (std::set<NodeId>{kA, kC}));
 }
 
 TEST_F(ExchangeTest, GarbageChangesNothingAndIsCounted) {

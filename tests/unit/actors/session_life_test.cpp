@@ -282,6 +282,12 @@ TEST_F(SessionLife, AReplacedSessionCountsNothing) {
   EXPECT_THAT(home().attempts, IsEmpty());
 }
 
+TEST_F(SessionLife, AClientOfANodeThatCannotServeIsAskedToGo) {
+  deliver_from(0, DeliveryMode::kOrdered);
+  session_->handle(SentAway{GoAway{{"other:7400"}, 4'000}}, now_);
+  EXPECT_THAT(client_->goings, ElementsAre(GoAway{{"other:7400"}, 4'000}));
+}
+
 TEST(AttemptNotes, CountsNoMoreMessagesThanTheShardDoes) {
   AttemptNotes notes;
   for (std::uint64_t s = 1; s <= limits::kAttemptsKeptMax + 1; ++s) notes.add(seq(s));

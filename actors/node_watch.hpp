@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "base/ids.hpp"
+
+namespace earshot::actors {
+
+// Which other nodes have been without a link for so long that their sessions count as gone, and when this node, cut off
+// from most of its cluster, had better send its clients elsewhere: nothing that they ask can be committed here. It is
+// looked once a second or so. Pure; not thread-safe.
+class NodeWatch {
+ public:
+  struct Look {
+    std::vector<NodeId> gone;       // for limits::kNodeGoneMs or longer
+    bool should_send_away = false;  // now, and then every kCutOffAgainMs: some may have come since
+    bool is_cut_off = false;        // no link to so many that this one and those it has are no majority
+  };
+  // `others`: all other nodes of the cluster.
+  Look look(const std::vector<NodeId>& others, const std::function<bool(NodeId)>& is_up, std::uint64_t now_ms);
+
+ private:
+  std::map<NodeId, std::uint64_t> down_since_ms_;
+  std::uint64_t send_away_at_ms_ = 0;  // 0: the node is not cut off
+};
+
+}  // namespace earshot::actors

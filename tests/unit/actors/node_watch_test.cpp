@@ -1,0 +1,74 @@
+#include "actors/node_watch.hpp"
+
+#include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/limits.hpp"
+
+namespace earshot::actors {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class NodeWatchTest : public testing::Test {
+ protected:
+  NodeWatch::Look after(std::uint64_t ms) {
+    now_ms_ += ms;
+    return watch_.look(
+        others_, [this](NodeId node) { return !down_.contains(node); }, now_ms_);
+  }
+
+  std::vector<NodeId> others_{NodeId(2), NodeId(3)};
+  std::set<NodeId> down_;
+  std::uint64_t now_ms_ = 1'000;
+  NodeWatch watch_;
+};
+
+TEST_F(NodeWatchTest, ANodeIsGoneWhenItWasWithoutALinkForLong) {
+  down_ = {NodeId(3)};
+  EXPECT_THAT(after(0).gone, IsEmpty());
+  EXPECT_THAT(after(limits::kNodeGoneMs - 1).gone, IsEmpty());
+  EXPECT_THAT(after(1).gone, ElementsAre(NodeId(3)));
+  down_ = {};
+  EXPECT_THAT(after(1).gone, IsEmpty());
+  down_ = {NodeId(3)};
+  after(1'000);
+  EXPECT_THAT(after(limits::kNodeGoneMs - 1).gone, IsEmpty()) << "it counts from when the link was lost again";
+}
+
+TEST_F(NodeWatchTest, CutOffFromMostItSendsItsClientsAwayAndLaterThoseWhoCame) {
+  down_ = {NodeId(2), NodeId(3)};
+  EXPECT_TRUE(after(0).is_cut_off);
+  EXPECT_FALSE(after(limits::kCutOffMs - 1).should_send_away);
+  EXPECT_TRUE(after(1).should_send_away);
+  EXPECT_FALSE(after(1'000).should_send_away);
+  EXPECT_TRUE(after(limits::kCutOffAgainMs).should_send_away);
+  down_ = {NodeId(2)};
+  EXPECT_FALSE(after(limits::kCutOffAgainMs).is_cut_off);
+  down_ = {NodeId(2), NodeId(3)};
+  EXPECT_FALSE(after(limits::kCutOffAgainMs).should_send_away) << "it waits anew";
+}
+
+TEST_F(NodeWatchTest, WithAMajorityNobodyIsSentAway) {
+  down_ = {NodeId(2)};
+  after(0);
+  EXPECT_FALSE(after(60'000).should_send_away);
+}
+
+TEST_F(NodeWatchTest, HalfOfTheNodesAreNoMajority) {
+  others_ = {NodeId(2)};
+  down_ = {NodeId(2)};
+  after(0);
+  EXPECT_TRUE(after(limits::kCutOffMs).should_send_away);
+}
+
+TEST_F(NodeWatchTest, ANodeAloneIsNotCutOff) {
+  others_ = {};
+  EXPECT_FALSE(after(60'000).is_cut_off);
+}
+
+}  // namespace
+}  // namespace earshot::actors
