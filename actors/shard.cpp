@@ -28,16 +28,21 @@ Status ShardImpl::start(const ShardOptions& options, storage::LoadedLog log) {
   const auto is_whole = storage::is_whole(environment_, id_);
   if (!is_whole) return fail(is_whole.error());
   std::optional<LogIndex> applied;
+  Status opened;
   if (*is_whole) {
-    if (Status opened = begin_life(); !opened) return opened;
-    applied = life_->machine->applied_index();
-    if (options.faults.machine.applies_again) applied = log.snapshot ? log.snapshot->index : LogIndex{};
+    opened = begin_life();
+    if (!opened && opened.error().code != ErrorCode::kCorrupt) return opened;
+    if (opened) applied = life_->machine->applied_index();
+    if (opened && options.faults.machine.applies_again) applied = log.snapshot ? log.snapshot->index : LogIndex{};
   }
   const std::uint64_t now_ms = clock_.monotonic_ms();
   auto replica = cluster::Replica::start(options.replica, *this, std::move(log), applied, now_ms);
   if (!replica.has_value()) return fail(std::move(replica.error()));
   replica_ = std::move(*replica);
-  if (!life_) begin_fetching(false);
+  // Nobody else has the state.
+  if (!opened && replica_->members().size() <= 1) return opened;
+  if (!opened) spdlog::error("shard {}: its state is damaged: {}", id_.value, opened.error().to_string());
+  if (!life_) begin_fetching(!opened.has_value());
   settle(now_ms);
   return {};
 }
@@ -144,7 +149,7 @@ void ShardImpl::write_log(storage::LogWrite write) {
 void ShardImpl::apply(const storage::LogEntry& entry) {
   if (state_is_lost_) return;
   cluster::Effects effects = life_->machine->apply(entry.index, entry.term, *entry.data);
-  if (effects.damaged > 0 && !is_alone()) {
+  if ((effects.damaged > 0 || effects.is_doubtful) && !is_alone()) {
     state_is_lost_ = true;
     return report_.note(effects);
   }
@@ -159,6 +164,7 @@ void ShardImpl::apply(const storage::LogEntry& entry) {
 void ShardImpl::settle(std::uint64_t now_ms) {
   go_on_fetching(now_ms);
   act_on_applied(now_ms);
+  act_on_damage(now_ms);
   act_on_lost_state(now_ms);
   act_on_role(now_ms);
   tell_leader();
@@ -268,8 +274,16 @@ void ShardImpl::tell_leader() {
 
 void ShardImpl::begin_draining(std::uint64_t now_ms) {
   if (!drains()) return;
-  const auto begun = life_->drain->begin(*router_, now_ms);
+  const auto begun = life_->drain->begin(*router_, now_ms, is_alone());
   if (!begun.has_value()) spdlog::error("shard {}: outbox is not drained: {}", id_.value, begun.error().to_string());
+}
+
+// Others have what is damaged here, and tell it when one of them leads.
+void ShardImpl::act_on_damage(std::uint64_t now_ms) {
+  if (!life_) return;
+  const bool is_outbox_damaged = life_->drain->met_damage();
+  if (!is_alone() && (is_outbox_damaged || life_->places->met_damage())) state_is_lost_ = true;
+  if (is_alone() && is_outbox_damaged) begin_draining(now_ms);
 }
 
 // ---- flushing and time

@@ -24,7 +24,7 @@ void ShardImpl::go_on_feeding(std::uint64_t now_ms) {
   if (!feeds_) return;
   if (leads_ && life_) {
     if (replica_->applied_index() >= read_floor_) feeds_->caught_up();
-    life_->places->feed(ticks_.now().tick_ms, now_ms);
+    life_->places->feed(ticks_.now().tick_ms, is_alone(), now_ms);
   }
   if (leads_ && feeds_->wants_check(now_ms)) {
     const auto check = replica_->begin_check(now_ms);

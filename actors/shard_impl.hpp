@@ -144,6 +144,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void begin_fetching(bool is_damaged);
   void go_on_fetching(std::uint64_t now_ms);
   Status state_is_there(LogIndex applied, std::uint64_t now_ms);
+  void act_on_damage(std::uint64_t now_ms);
   void act_on_lost_state(std::uint64_t now_ms);
   // There is nobody else who could lead, or give it another state.
   [[nodiscard]] bool is_alone() const { return is_alone_; }

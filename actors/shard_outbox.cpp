@@ -19,13 +19,16 @@ std::optional<OutboxHead> undrained_head(cluster::ShardMachine& machine, ShardId
   return found->second;
 }
 
+bool is_lost(const OutboxRecord& record) { return record.cause == OutboxCause::kLost; }
+
 }  // namespace
 
 OutboxDrain::OutboxDrain(ShardId self, cluster::ShardMachine& machine, BackoffPolicy resend, Random random)
     : self_(self), machine_(machine), resend_(resend), random_(std::move(random)) {}
 
-Status OutboxDrain::begin(const Router& router, std::uint64_t now_ms) {
+Status OutboxDrain::begin(const Router& router, std::uint64_t now_ms, bool is_alone) {
   end();
+  is_alone_ = is_alone;
   const auto heads = machine_.outbox_heads();
   if (!heads.has_value()) return fail(heads.error());
   for (const auto& [id, head] : *heads) {
@@ -39,6 +42,7 @@ Status OutboxDrain::begin(const Router& router, std::uint64_t now_ms) {
 void OutboxDrain::end() {
   targets_.clear();
   confirms_due_ = 0;
+  met_damage_ = false;
 }
 
 void OutboxDrain::written(ShardId id, const Router& router, std::uint64_t now_ms) {
@@ -110,6 +114,10 @@ void OutboxDrain::send(ShardId id, Target& target, const Router& router, std::ui
   target.resend_at_ms = now_ms + backoff_ms(resend_, target.attempts, random_);
   if (!records.has_value()) {
     spdlog::error("shard {}: outbox for shard {} stands still: {}", self_.value, id.value, records.error().to_string());
+    return;
+  }
+  if (!is_alone_ && std::ranges::any_of(*records, &is_lost)) {
+    met_damage_ = true;
     return;
   }
   target.sent += records->size();

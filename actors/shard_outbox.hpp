@@ -22,14 +22,17 @@ namespace earshot::actors {
 //     ▲                   │ └──timer──► sent again
 //     └──answer, no more──┘
 //
+// A record that is damaged goes as one that is lost, but only when nobody else has it: else the stream stands still,
+// and met_damage() says that this replica should not lead.
+//
 // The records stay in the state until the confirmation has gone through the log (take_confirms), so nothing is lost
 // with this object. Thread: owned by the shard.
 class OutboxDrain {
  public:
   OutboxDrain(ShardId self, cluster::ShardMachine& machine, BackoffPolicy resend, Random random);
 
-  // Starts anew from what the state holds: this replica has become leader.
-  Status begin(const Router& router, std::uint64_t now_ms);
+  // Starts anew from what the state holds: this replica has become leader. `is_alone`: nobody else has that state.
+  Status begin(const Router& router, std::uint64_t now_ms, bool is_alone);
   // Forgets everything: this replica leads no longer.
   void end();
 
@@ -38,6 +41,7 @@ class OutboxDrain {
   void transferred(const ShardTransferred& answer, const Router& router, std::uint64_t now_ms);
   // Sends again what has waited too long.
   void wake(const Router& router, std::uint64_t now_ms);
+  [[nodiscard]] bool met_damage() const { return met_damage_; }
   // When wake() has something to do; 0: never.
   [[nodiscard]] std::uint64_t wake_at() const;
 
@@ -63,6 +67,8 @@ class OutboxDrain {
   Random random_;
   std::map<ShardId, Target> targets_;
   std::size_t confirms_due_ = 0;
+  bool is_alone_ = false;
+  bool met_damage_ = false;
 };
 
 }  // namespace earshot::actors

@@ -27,7 +27,7 @@ std::optional<std::vector<cluster::Move>> ShardPlaces::read_page(std::string& fr
   }
   failures_ = 0;
   if (page->is_damaged && damaged_parts_++ == 0)
-    spdlog::error("shard {}: the tree of its positions is damaged: what hangs there is passed over", self_.value);
+    spdlog::error("shard {}: some of its positions are damaged, and are passed over", self_.value);
   std::vector<cluster::Move> moves;
   moves.reserve(page->positions.size());
   for (cluster::Position& position : page->positions)
@@ -46,7 +46,7 @@ void ShardPlaces::scan(std::uint64_t now_ms) {
   if (!moves->empty()) host_.tell_moves(std::move(*moves), {});
 }
 
-void ShardPlaces::feed(std::uint64_t tick_ms, std::uint64_t now_ms) {
+void ShardPlaces::feed(std::uint64_t tick_ms, bool is_alone, std::uint64_t now_ms) {
   while (const auto wanted = again_at_ms_ == 0 ? feeds_->wanted() : std::nullopt) {
     if (wanted->is_first) {
       feeds_->begin_scan(wanted->node, machine_.privacies(), now_ms);
@@ -54,6 +54,7 @@ void ShardPlaces::feed(std::uint64_t tick_ms, std::uint64_t now_ms) {
     }
     std::string from = wanted->from;
     auto moves = read_page(from, now_ms);
+    if (met_damage() && !is_alone) return;
     if (moves) feeds_->page(wanted->node, std::move(*moves), std::move(from), now_ms);
   }
   if (!feeds_->has_read_all()) return;

@@ -39,8 +39,10 @@ class ShardPlaces {
   [[nodiscard]] std::uint64_t wake_at() const { return again_at_ms_; }  // 0: never
   // What an entry has changed; takes it out of the effects.
   void tell(cluster::Effects& effects, std::uint64_t now_ms);
-  // What feeds want of their scans, as far as it can be had now.
-  void feed(std::uint64_t tick_ms, std::uint64_t now_ms);
+  // What feeds want of their scans, as far as it can be had now. `is_alone`: nobody else has the state, and what is
+  // damaged is passed over; else nothing more comes of it.
+  void feed(std::uint64_t tick_ms, bool is_alone, std::uint64_t now_ms);
+  [[nodiscard]] bool met_damage() const { return damaged_parts_ > 0; }
   // Moves that are not in the log yet. Whoever waits for them there has to take them back if they do not get in.
   AheadWaiter tell_ahead(const SetPositionsCommand& accepted, std::uint64_t now_ms);
   // They did not. Told by the next tell_taken_back().

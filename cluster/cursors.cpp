@@ -98,7 +98,7 @@ Result<LoginOutcome> Cursors::login(const LoginCommand& command, ShardId shard, 
   const bool is_repeat = !is_absent && command.order.store != 0 && command.order == cursor.last_login;
   const bool knows_producer = command.producer != ProducerId() && command.producer == cursor.producer;
   if (!knows_producer && !(is_repeat && cursor.producer != ProducerId())) {
-    note_forgotten(cursor.producer);
+    note_forgotten(cursor.producer, head.now_ms);
     cursor.producer = new_producer(shard, head);
   }
   cursor.last_seen_ms = head.now_ms;
@@ -153,17 +153,18 @@ CursorRecord* Cursors::edit(const UserId& user, const DeviceId& device) {
   return entry.get() != nullptr ? &cache_.edit(entry) : nullptr;
 }
 
-void Cursors::remove(const UserId& user, const DeviceId& device) {
-  if (const CursorRecord* cursor = find(user, device)) note_forgotten(cursor->producer);
+void Cursors::remove(const UserId& user, const DeviceId& device, std::uint64_t now_ms) {
+  if (const CursorRecord* cursor = find(user, device)) note_forgotten(cursor->producer, now_ms);
   cache_.erase(CursorKey{user, device});
 }
 
-void Cursors::forget_producer(const UserId& user, const DeviceId& device) {
-  if (CursorRecord* cursor = edit(user, device)) note_forgotten(std::exchange(cursor->producer, ProducerId()));
+void Cursors::forget_producer(const UserId& user, const DeviceId& device, std::uint64_t now_ms) {
+  if (CursorRecord* cursor = edit(user, device)) note_forgotten(std::exchange(cursor->producer, ProducerId()), now_ms);
 }
 
-void Cursors::note_forgotten(ProducerId producer) {
-  if (producer != ProducerId()) state_.put(storage::keys::forgotten_producer(producer), {});
+void Cursors::note_forgotten(ProducerId producer, std::uint64_t now_ms) {
+  if (producer == ProducerId()) return;
+  state_.put(storage::keys::forgotten_producer(producer), encode(ForgottenProducer{now_ms}));
 }
 
 // Notes when the cursor got here. Of more marks than may be kept the newer half stays exact and of the older half every

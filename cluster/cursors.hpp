@@ -60,17 +60,17 @@ class Cursors {
   bool has(const UserId& user, const DeviceId& device);
   // As find(), to be changed right now.
   CursorRecord* edit(const UserId& user, const DeviceId& device);
-  // The device's producer is used no more; its next login gives it a new one.
-  void forget_producer(const UserId& user, const DeviceId& device);
+  // The device's producer is used no more from now on; its next login gives it a new one.
+  void forget_producer(const UserId& user, const DeviceId& device, std::uint64_t now_ms);
   // The device is no more; its producer is noted as forgotten.
-  void remove(const UserId& user, const DeviceId& device);
+  void remove(const UserId& user, const DeviceId& device, std::uint64_t now_ms);
 
   void write_back() { cache_.write_back(); }
   [[nodiscard]] std::size_t dirty_bytes() const { return cache_.dirty_bytes(); }
   [[nodiscard]] std::uint64_t damaged_met() const { return cache_.damaged_met() + damaged_met_; }
 
  private:
-  void note_forgotten(ProducerId producer);
+  void note_forgotten(ProducerId producer, std::uint64_t now_ms);
   void mark(CursorRecord& cursor, std::uint64_t now_ms) const;
 
   storage::ShardState& state_;

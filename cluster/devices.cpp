@@ -39,12 +39,12 @@ void Devices::touch(const TouchCommand& command, std::uint64_t now_ms) {
   }
 }
 
-Status Devices::remove(const UserId& user, const DeviceId& device, Effects& effects) {
+Status Devices::remove(const UserId& user, const DeviceId& device, std::uint64_t now_ms, Effects& effects) {
   if (!cursors_.has(user, device)) return fail(ErrorCode::kNotFound, "device", "the user has no such device");
   // A damaged cursor is listed and takes a device's place, so it can be removed; it has lost its count of parked ones.
   const CursorRecord* cursor = cursors_.find(user, device);
   if (cursor == nullptr || cursor->parked > 0) parked_.take_all(user, device);
-  cursors_.remove(user, device);
+  cursors_.remove(user, device, now_ms);
   if (mailboxes_.head(user).has_value()) mailboxes_.discount_device(user);
   effects.removed_devices.push_back(RemovedDevice{user, device});
   return {};

@@ -25,7 +25,7 @@ class Devices {
   // These are connected.
   void touch(const TouchCommand& command, std::uint64_t now_ms);
   // With its cursor and what is parked for it. kNotFound(device).
-  Status remove(const UserId& user, const DeviceId& device, Effects& effects);
+  Status remove(const UserId& user, const DeviceId& device, std::uint64_t now_ms, Effects& effects);
 
   // Reads; see ShardMachine.
   Result<std::vector<DeviceInfo>> list(const UserId& user);

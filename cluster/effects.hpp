@@ -114,8 +114,11 @@ struct Effects {
   std::vector<ClearedLayer> cleared_layers;
   std::vector<PrivacyChange> privacies;  // as they were made
   std::uint64_t dropped = 0;  // copies that found no room (or no place) in a mailbox, or were lost: never silent
-  std::uint64_t damaged =
-      0;  // damaged records met: this replica may now differ from its peers and must be seeded again
+  // Damaged records met: this replica may now differ from its peers and must be seeded again.
+  std::uint64_t damaged = 0;
+  // So may one that has looked at damaged records which are not counted here: because they are met again and again, as
+  // those at a mailbox's front, or have been told of already.
+  bool is_doubtful = false;
 };
 
 }  // namespace earshot::cluster

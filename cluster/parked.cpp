@@ -135,6 +135,9 @@ std::optional<MailboxRecord> Parked::copy(const UserId& user, const DeviceId& de
                                           const EndRules& rules) {
   const CursorRecord* cursor = cursors_.find(user, device);
   if (cursor == nullptr) return std::nullopt;
+  const auto stored = state_.get(keys::parked(user, device, sequence));
+  const bool is_sound = stored.has_value() && (!stored->has_value() || decode_parked_record(**stored).has_value());
+  if (!is_sound) ++doubts_;
   const auto parked = find(user, device, *cursor, sequence);
   if (!parked.has_value() || !parked->has_value()) return std::nullopt;
   auto record = living(user, sequence, rules);

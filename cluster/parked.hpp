@@ -56,6 +56,8 @@ class Parked {
   [[nodiscard]] Result<std::vector<ParkedMessage>> list(const UserId& user, const DeviceId& device,
                                                         const CursorRecord& cursor, Sequence after, std::size_t limit);
   [[nodiscard]] std::uint64_t damaged_met() const { return damaged_met_; }
+  // Damaged records that decided something and are not counted above (Effects::is_doubtful).
+  [[nodiscard]] std::uint64_t doubts() const { return doubts_; }
 
  private:
   void count(const AttemptsCommand::Note& note, const MailboxHead& head, const std::vector<Sequence>& parked,
@@ -73,6 +75,7 @@ class Parked {
   std::uint32_t parked_max_;
   std::uint64_t messages_max_;
   std::uint64_t damaged_met_ = 0;
+  std::uint64_t doubts_ = 0;
 };
 
 }  // namespace earshot::cluster

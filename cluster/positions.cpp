@@ -249,7 +249,7 @@ Result<PositionPage> Positions::scan(const std::string& from, std::size_t limit,
       layer = std::move(of);
     }
     const auto record = value ? decode_position_record(*value) : fail(ErrorCode::kCorrupt, "positionRecord", "");
-    // A damaged one is not served.
+    if (!record) page.is_damaged = true;
     if (!record || (head && is_dead(*record, *head)) || is_over(*record, tick_ms)) return true;
     page.positions.push_back(
         {*layer, std::string(keys::member_of(key)), record->score, record->version, record->hidden});

@@ -53,7 +53,7 @@ struct Position {
 struct PositionPage {
   std::vector<Position> positions;
   std::string next;         // where to go on; empty: that was all
-  bool is_damaged = false;  // what the disk has between them and `next` cannot be read, and is passed over
+  bool is_damaged = false;  // some of what the disk has up to `next` cannot be read, and is passed over
 };
 
 struct LayerSize {

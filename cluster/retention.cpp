@@ -47,7 +47,8 @@ struct Retention::Front {
   std::uint64_t incoming;
 
   std::size_t looked = 0;
-  bool is_cut = false;  // there may be more to look at
+  std::size_t damaged = 0;  // of them
+  bool is_cut = false;      // there may be more to look at
   Sequence end = head.first;
   std::vector<Going> going = {};
   std::vector<Going> pending = {};  // damaged, not yet decided
@@ -61,6 +62,7 @@ struct Retention::Front {
   bool look(Sequence sequence, std::optional<std::string_view> value) {
     ++looked;
     const auto record = sound_record(value);
+    if (!record.has_value()) ++damaged;
     std::optional<LostReason> reason = record.has_value() ? ended_reason(*record, rules) : std::nullopt;
     if (!reason.has_value() && is_too_many(sequence)) reason = LostReason::kTrimmed;
     if (!record.has_value() && !reason.has_value()) {
@@ -158,6 +160,7 @@ Retention::Trimmed Retention::trim(const UserId& user, const Policy& policy, std
   };
   const Status scanned = state_.scan(keys::message(user, head->first), keys::message(user, head->last.next()), visit);
   require_readable(scanned, damaged_met_);
+  doubts_ += front.damaged + strays.size();
   if (scanned.has_value()) front.finish();
   if (front.end > head->first) {
     const std::string end_key = keys::message(user, front.end);

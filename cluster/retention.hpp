@@ -38,6 +38,8 @@ class Retention {
   Trimmed trim(const UserId& user, std::uint64_t tick_ms, std::size_t records_max, Effects& effects);
 
   [[nodiscard]] std::uint64_t damaged_met() const { return damaged_met_; }
+  // Damaged records that decided something and are not counted above (Effects::is_doubtful).
+  [[nodiscard]] std::uint64_t doubts() const { return doubts_; }
 
  private:
   struct Front;
@@ -54,6 +56,7 @@ class Retention {
   std::size_t trims_per_append_max_;
   MachineFaults faults_;
   std::uint64_t damaged_met_ = 0;
+  std::uint64_t doubts_ = 0;
 };
 
 }  // namespace earshot::cluster

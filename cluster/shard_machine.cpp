@@ -166,6 +166,7 @@ class Machine final : public ShardMachine {
            retention_.damaged_met() + expiries_.damaged_met() + parked_.damaged_met() + sweep_.damaged_met() +
            positions_.damaged_met() + privacies_.damaged_met();
   }
+  [[nodiscard]] std::uint64_t doubts() const { return retention_.doubts() + parked_.doubts() + sweep_.doubts(); }
   void write_back();
 
   storage::ShardState& state_;
@@ -174,6 +175,7 @@ class Machine final : public ShardMachine {
   ShardHead head_;
   bool is_head_dirty_ = false;
   std::uint64_t damaged_told_ = 0;  // of damaged_met(), in effects; what load() met is told with the first entry
+  std::uint64_t doubts_told_ = 0;
   MachineLimits limits_;
   const MachineFaults faults_;
   Lanes lanes_;
@@ -236,6 +238,7 @@ Effects Machine::apply(LogIndex index, Term term, std::string_view entry) {
   expiries_.refresh(head_.tick_ms);
   positions_.refresh(head_.tick_ms);
   effects.damaged = damaged_met() - std::exchange(damaged_told_, damaged_met());
+  effects.is_doubtful = doubts() != std::exchange(doubts_told_, doubts());
   auto& targets = effects.outbox_targets;
   std::sort(targets.begin(), targets.end());
   targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
@@ -388,7 +391,7 @@ CommandResult Machine::run(AttemptsCommand& command, Effects&) {
 
 CommandResult Machine::run(RemoveDeviceCommand& command, Effects& effects) {
   if (!is_ours(command.user)) return StatusResult{fail(wrong_shard(command.user))};
-  return StatusResult{devices_.remove(command.user, command.device, effects)};
+  return StatusResult{devices_.remove(command.user, command.device, head_.now_ms, effects)};
 }
 
 CommandResult Machine::run(ReplayCommand& command, Effects& effects) {

@@ -150,9 +150,9 @@ void Sweep::end_idle(const UserId& user, const DeviceId& device, const CursorRec
   }
   if (tick_ms_ < head_.spares_until_ms) return;
   if (is_idle(cursor.last_seen_ms, parts_.policies.of(user).device_idle_ms, tick_ms_)) {
-    parts_.devices.remove(user, device, effects);
+    parts_.devices.remove(user, device, tick_ms_, effects);
   } else if (cursor.producer != ProducerId() && is_idle(cursor.last_seen_ms, limits_.producer_idle_ms_max, tick_ms_)) {
-    parts_.cursors.forget_producer(user, device);
+    parts_.cursors.forget_producer(user, device, tick_ms_);
   }
 }
 
@@ -162,10 +162,15 @@ bool Sweep::sweep_forgotten_producers(Effects& effects) {
   const bool is_end =
       take(end_of(kForgottenProducers), [&](std::string_view key, std::optional<std::string_view> value) {
         // Damage may have made it another producer's key, one that is in use.
-        if (value.has_value()) {
+        if (value.has_value() && value->empty()) {  // as it was written at first: since long ago
           producers.push_back(keys::producer_of(key));
-        } else {
+          return;
+        }
+        const auto record = value.has_value() ? decode_forgotten_producer(*value) : fail(ErrorCode::kCorrupt, "", "");
+        if (!record.has_value()) {
           ++damaged_met_;
+        } else if (record->since_ms + limits_.forgotten_producer_ms <= tick_ms_) {
+          producers.push_back(keys::producer_of(key));
         }
       });
   if (producers.empty()) return is_end;
@@ -213,7 +218,11 @@ bool Sweep::sweep_policies() {
   parts_.policies.write_back();
   return take(end_of(kPolicies), [this](std::string_view, std::optional<std::string_view> value) {
     const auto policy = value.has_value() ? decode_policy_record(*value) : fail(ErrorCode::kCorrupt, "policy", "");
-    if (policy.has_value()) shorten_interval(*policy);
+    if (!policy.has_value()) {
+      ++doubts_;
+      return;
+    }
+    shorten_interval(*policy);
   });
 }
 

@@ -54,6 +54,8 @@ class Sweep {
   [[nodiscard]] std::uint64_t next_due_ms() const;
   void write_back();
   [[nodiscard]] std::uint64_t damaged_met() const { return damaged_met_; }
+  // Damaged records that decided something and are not counted above (Effects::is_doubtful).
+  [[nodiscard]] std::uint64_t doubts() const { return doubts_; }
 
  private:
   // Takes records from the position on, fewer than `records_left_` becomes; true: to the end of their kind.
@@ -74,6 +76,7 @@ class Sweep {
   SweepHead head_;
   bool is_dirty_ = false;
   std::uint64_t damaged_met_ = 0;
+  std::uint64_t doubts_ = 0;
   std::uint64_t postponed_until_ms_ = 0;  // only for next_due_ms(): not part of the state
 
   // of the step under way

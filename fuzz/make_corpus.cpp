@@ -81,6 +81,7 @@ void add_records(Corpus& corpus, tests::RandomValues& values) {
     corpus.add("records", 8, encode(values.outbox_head()));
     corpus.add("records", 9, encode(values.inbound_head()));
     corpus.add("records", 10, encode(values.shard_head()));
+    corpus.add("records", 13, encode(values.forgotten_producer()));
   }
 }
 

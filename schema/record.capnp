@@ -57,6 +57,10 @@ struct ParkedRecord {           # a message that was given up on for a device; u
   parkedAtMs @1 :UInt64;
 }
 
+struct ForgottenProducer {      # a producer that is used no more; it is in the key
+  sinceMs @0 :UInt64;
+}
+
 struct PolicyRecord {           # of one mailbox, or the default of the shard
   policy @0 :Broker.Policy;
 }

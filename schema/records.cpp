@@ -111,6 +111,10 @@ static Result<CursorRecord> read(schema::CursorRecord::Reader from) {
   return fields.finish(std::move(cursor));
 }
 
+static Result<ForgottenProducer> read(schema::ForgottenProducer::Reader from) {
+  return ForgottenProducer{from.getSinceMs()};
+}
+
 static Result<ParkedRecord> read(schema::ParkedRecord::Reader from) {
   return ParkedRecord{from.getDeliveries(), from.getParkedAtMs()};
 }
@@ -330,6 +334,12 @@ std::string encode(const ParkedRecord& parked) {
   return writer.take();
 }
 
+std::string encode(const ForgottenProducer& producer) {
+  flat::Writer writer(flat::words_of<schema::ForgottenProducer>());
+  writer.initRoot<schema::ForgottenProducer>().setSinceMs(producer.since_ms);
+  return writer.take();
+}
+
 std::string encode(const Policy& policy) {
   flat::Writer writer(flat::words_of<schema::PolicyRecord>() + flat::words_of<schema::Policy>());
   codec::write(policy, writer.initRoot<schema::PolicyRecord>().initPolicy());
@@ -433,6 +443,10 @@ Result<MailboxHead> decode_mailbox_head(std::string_view bytes) {
 Result<CursorRecord> decode_cursor_record(std::string_view bytes) {
   return codec::decode<schema::CursorRecord, CursorRecord>(bytes, "cursorRecord");
 }
+Result<ForgottenProducer> decode_forgotten_producer(std::string_view bytes) {
+  return codec::decode<schema::ForgottenProducer, ForgottenProducer>(bytes, "forgottenProducer");
+}
+
 Result<ParkedRecord> decode_parked_record(std::string_view bytes) {
   return codec::decode<schema::ParkedRecord, ParkedRecord>(bytes, "parkedRecord");
 }

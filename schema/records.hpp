@@ -73,6 +73,12 @@ struct ParkedRecord {
   bool operator==(const ParkedRecord&) const = default;
 };
 
+// A producer that no device has any more: its lanes are dropped some time later.
+struct ForgottenProducer {
+  std::uint64_t since_ms = 0;
+  bool operator==(const ForgottenProducer&) const = default;
+};
+
 // The round through all records that ends what is too old.
 struct SweepHead {
   std::string position;               // the key to go on from; empty: no round is under way
@@ -155,6 +161,7 @@ std::string encode(const MailboxRecord& record);
 std::string encode(const MailboxHead& head);
 std::string encode(const CursorRecord& cursor);
 std::string encode(const ParkedRecord& parked);
+std::string encode(const ForgottenProducer& producer);
 std::string encode(const Policy& policy);
 std::string encode(const SweepHead& sweep);
 std::string encode(const LaneRecord& lane);
@@ -172,6 +179,7 @@ Result<MessageId> decode_message_id(std::string_view bytes);
 Result<MailboxHead> decode_mailbox_head(std::string_view bytes);
 Result<CursorRecord> decode_cursor_record(std::string_view bytes);
 Result<ParkedRecord> decode_parked_record(std::string_view bytes);
+Result<ForgottenProducer> decode_forgotten_producer(std::string_view bytes);
 Result<Policy> decode_policy_record(std::string_view bytes);
 Result<SweepHead> decode_sweep_head(std::string_view bytes);
 Result<LaneRecord> decode_lane_record(std::string_view bytes);

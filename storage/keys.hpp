@@ -23,7 +23,7 @@
 //   Y layer 0                       -> schema::LayerHead
 //   V layer 0                       -> schema::LayerPrivacyRecord
 //   L producer(8)                   -> schema::LaneRecord
-//   F producer(8)                   -> nothing: will never be used again, to be told to the shards
+//   F producer(8)                   -> schema::ForgottenProducer: will never be used again, to be told to the shards
 //   O target(2) number(8)           -> schema::OutboxRecord
 //   T target(2)                     -> schema::OutboxHead
 //   I origin(2)                     -> schema::InboundHead

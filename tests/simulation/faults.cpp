@@ -122,6 +122,7 @@ void FaultInjector::stop_node(SimNode& node) {
 }
 
 void FaultInjector::damage_message(SimNode& node) {
+  if (peers_ != nullptr && random_.chance(0.5)) return node.damage_a_record(random_);
   const auto damaged = node.damage_a_message(random_);
   // Other replicas have it.
   if (damaged && peers_ == nullptr) history_.message_damaged(damaged->first, damaged->second);

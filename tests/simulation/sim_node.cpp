@@ -302,18 +302,21 @@ void SimNode::crash_after_commit(bool log, std::uint64_t turns, std::function<vo
   if (actors_) armed_ = ArmedCrash{log, turns, false, std::move(crashed)};
 }
 
-std::optional<std::pair<UserId, Sequence>> SimNode::damage_a_message(Random& random) {
-  if (!state_.environment) return std::nullopt;
+std::vector<std::string> SimNode::flushed_keys(std::string_view kinds) const {
   std::vector<std::string> keys;
-  {
-    const auto read = state_.environment->begin_read();
-    EARSHOT_INVARIANT(read.has_value(), "the model is read at any time");
-    const Status scanned = (*read)->scan(storage::kStateTable, {}, {}, [&](std::string_view key, std::string_view) {
-      if (key.size() > 2 && key[2] == 'M') keys.emplace_back(key);
-      return true;
-    });
-    EARSHOT_INVARIANT(scanned.has_value(), "the model is read at any time");
-  }
+  if (!state_.environment) return keys;
+  const auto read = state_.environment->begin_read();
+  EARSHOT_INVARIANT(read.has_value(), "the model is read at any time");
+  const Status scanned = (*read)->scan(storage::kStateTable, {}, {}, [&](std::string_view key, std::string_view) {
+    if (key.size() > 2 && kinds.find(key[2]) != kinds.npos) keys.emplace_back(key);
+    return true;
+  });
+  EARSHOT_INVARIANT(scanned.has_value(), "the model is read at any time");
+  return keys;
+}
+
+std::optional<std::pair<UserId, Sequence>> SimNode::damage_a_message(Random& random) {
+  const std::vector<std::string> keys = flushed_keys("M");
   if (keys.empty()) return std::nullopt;
   const std::string& key = keys[random.below(keys.size())];
   if (!state_.model.damage(storage::kStateTable, key, random.next())) return std::nullopt;
@@ -321,6 +324,14 @@ std::optional<std::pair<UserId, Sequence>> SimNode::damage_a_message(Random& ran
   const std::pair damaged(UserId::trusted(name), storage::keys::sequence_of(key));
   world_.note("flip of a stored message of " + damaged.first.text(), damaged.second.value);
   return damaged;
+}
+
+void SimNode::damage_a_record(Random& random) {
+  const std::vector<std::string> keys = flushed_keys("HMCEKPGXYVLFOTISW");
+  if (keys.empty()) return;
+  const std::string& key = keys[random.below(keys.size())];
+  if (state_.model.damage(storage::kStateTable, key, random.next()))
+    world_.note(std::string("flip of a record of kind ") + key[2], options_.id.value);
 }
 
 // ---- for checkers

@@ -85,6 +85,8 @@ class SimNode final : public Host, public PeerNetwork::End {
   void crash_after_commit(bool log, std::uint64_t turns, std::function<void()> crashed);
   // Flips a bit of a flushed message. Says whose and which.
   std::optional<std::pair<UserId, Sequence>> damage_a_message(Random& random);
+  // Flips a bit of any record of a shard's state that was flushed.
+  void damage_a_record(Random& random);
   void disarm() { armed_.reset(); }
   ProcessClock& clock() { return clock_; }
 
@@ -136,6 +138,8 @@ class SimNode final : public Host, public PeerNetwork::End {
   [[nodiscard]] bool may_run(caf::actor_id actor) const;
   void after_turn(caf::actor_id actor);
   void note_commits(Disk& disk, bool log);
+  // Of the records of shards whose key begins with one of these letters (storage/keys.hpp).
+  [[nodiscard]] std::vector<std::string> flushed_keys(std::string_view kinds) const;
 
   World& world_;
   const NodeOptions options_;

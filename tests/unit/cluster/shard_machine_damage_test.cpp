@@ -87,6 +87,23 @@ TEST_F(ShardMachineDamage, FrontOfAMailboxPassesAStrayKeyAndTakesItAlong) {
   EXPECT_TRUE(std::holds_alternative<Stored>(send(kStart).value)) << "the mailbox goes on";
 }
 
+TEST_F(ShardMachineDamage, DamagedFrontOfAMailboxRaisesDoubtsThoughItIsCountedOnlyWhenItGoes) {
+  send(kStart);
+  send(kStart + 5'000);
+  ASSERT_TRUE(set_policy(bob, Policy{10'000, 0, 0, 0}).has_value());
+  damage_value(keys::message(bob, Sequence(1)));
+  send(kStart + 12'000);
+  EXPECT_TRUE(last_.is_doubtful) << "whoever reads the first one has moved the front";
+  EXPECT_EQ(replica().fetch(bob, 0).lost.at(0).reason, LostReason::kCorrupt);
+}
+
+TEST_F(ShardMachineDamage, SoundFrontsRaiseNoDoubts) {
+  ASSERT_TRUE(set_policy(bob, Policy{10'000, 3, 0, 0}).has_value());
+  fill(5);
+  send(kStart + 12'000);
+  EXPECT_FALSE(last_.is_doubtful);
+}
+
 TEST_F(ShardMachineDamage, ExpiryMarkUnderAnotherKeyAsksForNoTickAgainAndAgain) {
   send(kStart, 100), send(kStart, 200);
   const std::string sound = keys::expiry({kStart + 100, bob, Sequence(1)});
@@ -177,6 +194,18 @@ TEST_F(ShardMachineDamage, DamagedParkedRecordIsNeitherListedNorInTheWayOfOthers
   EXPECT_EQ(login(kStart).parked.size(), 2u) << "and the third is delivered";
   EXPECT_EQ(replica()->explain(bob, Sequence(3), {}).value().devices.at(0).state, DeliveryState::kWaiting);
   EXPECT_THAT(replay({Sequence(3)}).value(), ElementsAre(Sequence())) << "it is not parked";
+}
+
+TEST_F(ShardMachineDamage, ReplayOfADamagedParkedRecordRaisesDoubts) {
+  ASSERT_TRUE(set_policy(bob, Policy{0, 0, 0, 1}).has_value());
+  fill(2);
+  login(kStart);
+  ASSERT_EQ(attempt(1, 2, 1).size(), 2u);
+  damage_value(keys::parked(bob, device("phone"), Sequence(2)));
+  ASSERT_EQ(replay({Sequence(1)}).value().size(), 1u);
+  EXPECT_FALSE(last_.is_doubtful);
+  EXPECT_THAT(replay({Sequence(2)}).value(), ElementsAre(Sequence())) << "what it says is not believed";
+  EXPECT_TRUE(last_.is_doubtful) << "others replay it";
 }
 
 TEST_F(ShardMachineDamage, DamagedParkedRecordStaysListedOnceItsDeviceHasTakenNotice) {

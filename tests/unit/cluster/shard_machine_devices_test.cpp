@@ -78,7 +78,7 @@ TEST_F(ShardMachineDevices, IdleProducerIsForgottenByEveryShard) {
   limits.producer_idle_ms_max = 30 * kDay;
   const ProducerId producer = login(kStart).producer;
   send_as(producer, 1);
-  let_pass(kStart + 30 * kDay);
+  let_pass(kStart + 30 * kDay + limits.sweep_interval_ms);
   for (std::uint16_t n = 0; n < kTestShards; ++n) {
     if (ShardId(n) == kTestShard) continue;
     EXPECT_THAT(replica()->outbox(ShardId(n), 1, 9, 1 << 20).value(),
@@ -88,6 +88,19 @@ TEST_F(ShardMachineDevices, IdleProducerIsForgottenByEveryShard) {
   EXPECT_FALSE(replica().state().get(storage::keys::lane(producer)).value().has_value()) << "no lane outlives it";
   EXPECT_TRUE(login(kStart + 30 * kDay, "phone", producer.value).new_producer);
   EXPECT_THAT(devices(bob), ElementsAre("phone")) << "the device itself stays";
+}
+
+// Its session may live on another node, and hear of it late.
+TEST_F(ShardMachineDevices, WhatAForgottenProducerHasSentIsKnownForAWhile) {
+  ASSERT_TRUE(set_policy(UserId(), Policy{16'000, 0, 0, 0}).has_value());  // rounds every second
+  const ProducerId producer = login(kStart).producer;
+  const SendAnswer first = send_as(producer, 1);
+  replica().apply(RemoveDeviceCommand{bob, device("phone")}, kStart);
+  let_pass(kStart + limits.forgotten_producer_ms - 1);
+  EXPECT_EQ(send_as(producer, 1), (SendAnswer{std::get<Stored>(first.value), true})) << "not stored again";
+  EXPECT_THAT(replica()->outbox_heads().value(), IsEmpty());
+  let_pass(kStart + limits.forgotten_producer_ms + 2'000);
+  EXPECT_EQ(replica()->outbox(kOtherShard, 1, 9, 1 << 20)->at(0).producers, std::vector<ProducerId>{producer});
 }
 
 TEST_F(ShardMachineDevices, ReplacedProducersAreForgottenTogetherAndNotOneByOne) {

@@ -306,16 +306,17 @@ class ShardOracle {
       shorten_interval(policy_of(UserId()));
       sweep_devices(effects);
     }
-    is_round_half_done_ = !forgotten_.empty() && waiting() + kTestShards - 1 > limits_.outbox_records_max;
+    std::vector<ProducerId> producers;
+    for (const auto& [producer, since] : forgotten_)
+      if (since + limits_.forgotten_producer_ms <= tick_) producers.push_back(producer);
+    is_round_half_done_ = !producers.empty() && waiting() + kTestShards - 1 > limits_.outbox_records_max;
     if (is_round_half_done_) return;
-    if (!forgotten_.empty()) {
-      const std::vector<ProducerId> producers(forgotten_.begin(), forgotten_.end());
+    if (!producers.empty()) {
       for (std::uint16_t n = 0; n < kTestShards; ++n) {
         if (ShardId(n) == shard_) continue;
         push(ShardId(n), OutboxRecord{OutboxCause::kForgetProducers, {}, {}, producers}, effects);
       }
-      for (const ProducerId producer : producers) lanes_.erase(producer);
-      forgotten_.clear();
+      for (const ProducerId producer : producers) lanes_.erase(producer), forgotten_.erase(producer);
     }
     for (const auto& [user, box] : mailboxes_) trim(user, 0, effects);
     for (const auto& [user, policy] : policies_) shorten_interval(policy);
@@ -330,20 +331,20 @@ class ShardOracle {
         if (cursor.last_seen == 0) {
           cursor.last_seen = tick_;
         } else if (idle_max != 0 && idle >= idle_max) {
-          forget(cursor);
+          forget(cursor, tick_);
           effects.removed_devices.push_back({user, device->first});
           device = devices.erase(device);
           continue;
         } else if (idle >= limits_.producer_idle_ms_max) {
-          forget(cursor);
+          forget(cursor, tick_);
         }
         ++device;
       }
     }
   }
 
-  void forget(Cursor& cursor) {
-    if (cursor.producer != 0) forgotten_.insert(ProducerId(cursor.producer));
+  void forget(Cursor& cursor, std::uint64_t at) {
+    if (cursor.producer != 0) forgotten_[ProducerId(cursor.producer)] = at;
     cursor.producer = 0;
   }
 
@@ -379,7 +380,7 @@ class ShardOracle {
     if (command.epoch == Epoch(1)) advance(cursor, std::min(command.last_received.value, newest));
     const bool keeps = command.producer.value != 0 && command.producer.value == cursor.producer;
     if (!keeps) {
-      forget(cursor);
+      forget(cursor, now_);
       cursor.producer = (next_producer_++ << 16) + shard_.value;
     }
     cursor.last_seen = now_;
@@ -402,7 +403,7 @@ class ShardOracle {
     if (!ours(command.user)) return StatusResult{fail(wrong_shard())};
     Cursor* cursor = find(command.user, command.device);
     if (cursor == nullptr) return StatusResult{fail(ErrorCode::kNotFound, "device", "")};
-    forget(*cursor);
+    forget(*cursor, now_);
     cursors_[command.user].erase(command.device);
     effects.removed_devices.push_back({command.user, command.device});
     return StatusResult{};
@@ -553,8 +554,8 @@ class ShardOracle {
   std::uint64_t next_producer_ = 1;
   std::map<ProducerId, Lane> lanes_;
   std::map<UserId, Mailbox> mailboxes_;
-  std::map<UserId, Policy> policies_;  // of nobody: the default
-  std::set<ProducerId> forgotten_;
+  std::map<UserId, Policy> policies_;              // of nobody: the default
+  std::map<ProducerId, std::uint64_t> forgotten_;  // and when
   std::uint64_t round_started_ = 0;
   std::uint64_t round_interval_ = limits_.sweep_interval_ms;
   bool is_round_half_done_ = false;

@@ -31,6 +31,7 @@ MachineLimits tiny_limits() {
   limits.trims_per_append_max = 100;
   limits.sweep_interval_ms = 1'500;
   limits.producer_idle_ms_max = 3'000;
+  limits.forgotten_producer_ms = 2'000;
   limits.cache_bytes_max = 600;
   return limits;
 }

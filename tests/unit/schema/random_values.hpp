@@ -122,6 +122,7 @@ class RandomValues {
     return cursor;
   }
   ParkedRecord parked_record() { return {static_cast<std::uint32_t>(number()), number()}; }
+  ForgottenProducer forgotten_producer() { return {number()}; }
   Policy policy() { return {number(), number(), number(), static_cast<std::uint32_t>(number())}; }
   SweepHead sweep_head() { return {bytes(300), number(), number(), number()}; }
   LaneRecord lane_record() {

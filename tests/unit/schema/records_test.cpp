@@ -53,6 +53,7 @@ const std::vector<Kind>& kinds() {
       kind("mailboxHead", &V::mailbox_head, &decode_mailbox_head),
       kind("cursorRecord", &V::cursor_record, &decode_cursor_record),
       kind("parkedRecord", &V::parked_record, &decode_parked_record),
+      kind("forgottenProducer", &V::forgotten_producer, &decode_forgotten_producer),
       kind("policyRecord", &V::policy, &decode_policy_record),
       kind("sweepHead", &V::sweep_head, &decode_sweep_head),
       kind("positionRecord", &V::position_record, &decode_position_record),
