@@ -287,6 +287,9 @@ void RaftReplica::announce_role() {
   if (now == Role::kLeader) leads_from_ = log_.last_index();
   announced_role_ = now;
   announced_term_ = term();
+  // libraft adds an entry only when some may not be committed. Without one, what an earlier leader has left in one log
+  // alone could stay there, and be committed hours later by an election that this log wins.
+  if (now == Role::kLeader && membership_.others && log_.term_of(log_.last_index()) != term()) submit_barrier();
   host_.role_changed(announced_role_, announced_term_);
 }
 

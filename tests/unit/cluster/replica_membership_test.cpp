@@ -124,13 +124,13 @@ TEST_F(ReplicaMembershipTest, StandbyThatDoesNotComeUpStaysAStandby) {
 TEST_F(ReplicaMembershipTest, RemovedMemberGetsNothingMore) {
   start_leader_that_committed();
   ASSERT_TRUE(replica->remove(NodeId(3), ++now));
-  EXPECT_EQ(host.changes.back(), "3? 1 2");
+  EXPECT_EQ(host.changes.back(), "4? 1 2");
   host.sent.clear();
   submit("b");
   EXPECT_THAT(sent_of<AppendEntries>(3), IsEmpty());
   persist_all();
   acknowledge(2, replica->last_index());
-  EXPECT_EQ(host.changes.back(), "3! 1 2");
+  EXPECT_EQ(host.changes.back(), "4! 1 2");
 }
 
 TEST_F(ReplicaMembershipTest, LeaderThatRemovesItselfStepsDownWhenThatIsCommitted) {
@@ -141,7 +141,7 @@ TEST_F(ReplicaMembershipTest, LeaderThatRemovesItselfStepsDownWhenThatIsCommitte
   EXPECT_EQ(replica->role(), Role::kLeader) << "one of the two that stay";
   acknowledge(3, replica->last_index());
   EXPECT_EQ(replica->role(), Role::kFollower);
-  EXPECT_EQ(host.changes.back(), "3! 2 3");
+  EXPECT_EQ(host.changes.back(), "4! 2 3");
   for (int i = 0; i < 10; ++i) tick_when_due();
   EXPECT_EQ(replica->role(), Role::kFollower);
 }
@@ -325,7 +325,7 @@ TEST_F(ReplicaMembershipTest, WhoWasToldToLeadAndFailsAsksInAdvanceTheNextTime) 
 
 TEST_F(ReplicaMembershipTest, LagOfAFollowerAndItsSilenceAreVisible) {
   start_leader_that_committed();
-  EXPECT_EQ(replica->match_index(NodeId(2)), LogIndex(2));
+  EXPECT_EQ(replica->match_index(NodeId(2)), LogIndex(3));
   EXPECT_EQ(replica->match_index(NodeId(3)), LogIndex(0));
   EXPECT_EQ(replica->heard_ms(NodeId(2)), now);
   EXPECT_LT(replica->heard_ms(NodeId(3)), now);
@@ -347,7 +347,7 @@ TEST_F(ReplicaMembershipTest, MajorityConfirmsACheck) {
   const auto check = replica->begin_check(++now);
   ASSERT_TRUE(check);
   EXPECT_FALSE(check->confirmed);
-  EXPECT_EQ(check->index, LogIndex(2));
+  EXPECT_EQ(check->index, LogIndex(3));
   EXPECT_EQ(sent_of<LeaderCheck>(3), (std::vector{LeaderCheck{check->number}}));
   replica->receive(from(3, 2, LeaderCheckResult{check->number}), ++now);
   EXPECT_THAT(host.checks, ElementsAre(Pair(check->number, true)));

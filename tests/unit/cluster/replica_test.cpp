@@ -272,6 +272,21 @@ TEST_F(ReplicaTest, NewLeaderStoresABarrierAndSkipsItWhenApplying) {
   EXPECT_EQ(replica->applied_index(), LogIndex(3));
 }
 
+// It would leave what an earlier leader had told nobody in that one's log, to be committed when that node leads again.
+TEST_F(ReplicaTest, NewLeaderStoresABarrierThoughAllItHasIsCommitted) {
+  start_leader();
+  ASSERT_EQ(host.writes.back().entries.size(), 1u);
+  EXPECT_EQ(host.writes.back().entries[0].type, EntryType::kBarrier);
+  EXPECT_EQ(host.writes.back().entries[0].term, Term(2));
+}
+
+TEST_F(ReplicaTest, SoleVoterStoresNone) {
+  start(1);
+  persist_all();
+  ASSERT_EQ(replica->role(), Role::kLeader);
+  EXPECT_EQ(replica->last_index(), LogIndex(1));
+}
+
 TEST_F(ReplicaTest, TrailingEntriesAreKeptForOtherMembers) {
   start_follower();
   replica->receive(append(2, 2, 1, 1, {command(2, 2, "a"), command(3, 2, "b"), command(4, 2, "c")}, 4), ++now);
