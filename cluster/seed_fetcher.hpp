@@ -25,8 +25,8 @@ class SeedFetcher {
   static Result<SeedFetcher> open(storage::Environment& environment, ShardId shard, std::uint64_t random,
                                   const storage::SeedLimits& limits = {}, const storage::SeedFaults& faults = {});
 
-  // A state that stands below is of no use: the leader has not flushed what this replica's log does not hold any more. It
-  // is asked for again, a little later.
+  // A state that stands below is of no use: the leader has not flushed what this replica's log does not hold any more.
+  // It is asked for again, a little later.
   void require(LogIndex floor) { floor_ = floor; }
 
   // What to send to the leader now, if anything; 0: nobody is known to lead. To be called when time has come, another
