@@ -6,6 +6,7 @@
 #include "actors/place_desk.hpp"
 #include "actors/ports.hpp"
 #include "base/config.hpp"
+#include "schema/cluster_status.hpp"
 
 namespace earshot::actors {
 
@@ -21,6 +22,9 @@ class Broker {
                                                      std::shared_ptr<ClientPort> client) = 0;
   // Where people are, for those who may ask about everybody. Null: this broker keeps no places.
   virtual std::shared_ptr<const PlaceDesk> place_desk() { return nullptr; }
+  // What this node knows of its cluster, of about this moment: it is gathered from what its parts show of themselves,
+  // and waits for none of them.
+  [[nodiscard]] virtual ClusterStatus cluster_status() const { return {}; }
   // The calling thread helps to run the sessions, and what is behind them, until it destroys what this returns. Null:
   // they need no help.
   virtual std::unique_ptr<Help> help(Helper /*helper*/) { return nullptr; }

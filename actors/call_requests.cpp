@@ -272,6 +272,11 @@ Result<Call> read(schema::Call::Reader from) {
   Result<CallRequest> request = read_request(from);
   if (!request) return fail(std::move(request.error()));
   call.request = std::move(*request);
+  std::visit(
+      [from](auto& one) {
+        if constexpr (requires { one.client_call; }) one.client_call = from.getClientCall();
+      },
+      call.request);
   return call;
 }
 
@@ -283,6 +288,7 @@ std::string encode_call(const PortAddress& from, std::uint8_t hops, const Reques
     write_address(from, to.initFrom());
     to.setHops(hops);
     if constexpr (requires { request.request; }) to.setRequest(request.request);
+    if constexpr (requires { request.client_call; }) to.setClientCall(request.client_call);
     write(request, to);
   });
 }

@@ -20,14 +20,20 @@ constexpr std::uint64_t kCompareAllRounds = 10;  // … and this often also wher
 
 storage::SharedBytes shared(std::string bytes) { return std::make_shared<const std::string>(std::move(bytes)); }
 
+template <class Request>
+CallId client_call_of(const Request& request) {
+  if constexpr (requires { request.client_call; }) return request.client_call;
+  return 0;
+}
+
 // The port that the answer to this request goes to: on the node that asked.
-void set_port(ShardRequest& request, ShardId shard, const PortAddress& from,
-              const std::shared_ptr<Exchange>& exchange) {
+void set_port(ShardRequest& request, ShardId shard, const PortAddress& from, const std::shared_ptr<Exchange>& exchange,
+              std::uint64_t now_ms) {
   const bool is_asked = from.call != 0 || from.session != 0;
   std::visit(
       [&](auto& one) {
         if constexpr (requires { one.from; }) {
-          if (is_asked) one.from = std::make_shared<RemotePort>(exchange, shard, from);
+          if (is_asked) one.from = std::make_shared<RemotePort>(exchange, shard, from, client_call_of(one), now_ms);
         } else if constexpr (std::is_same_v<std::decay_t<decltype(one)>, ShardWhere>) {
           one.done = [exchange, from](Result<WhereAnswer> answer) {
             exchange->answer(from, encode_answer(from, WhereAnswered{std::move(answer)}));
@@ -160,7 +166,7 @@ bool Exchange::open(ShardId shard, const FromPeer& call, const std::function<voi
     const PortAddress& from = decoded->from;
     const bool may_not_be_repeated = std::holds_alternative<ShardPositions>(decoded->request) && from.call != 0;
     if (may_not_be_repeated && !recent_.is_first(from.node, from.call, decoded->hops)) return true;
-    set_port(decoded->request, shard, decoded->from, shared_from_this());
+    set_port(decoded->request, shard, decoded->from, shared_from_this(), clock_.monotonic_ms());
     if (has_port(decoded->request)) {
       take(std::move(decoded->request), decoded->hops);
       return true;
@@ -193,7 +199,9 @@ bool Exchange::call(NodeId to, ShardId shard, ShardRequest& request, std::uint8_
   const bool is_own = from.node == self_;
   Asker asker = take_asker(request);
   if (is_own && is_asked(asker)) {
-    from.call = calls_.open(to, shard, asker, clock_.monotonic_ms());
+    const CallId client_call = std::visit([](const auto& one) { return client_call_of(one); }, request);
+    const RequestTag tag{self_, RequestTag::Door::kSession, from.session, client_call};
+    from.call = calls_.open(to, shard, asker, clock_.monotonic_ms(), tag);
     if (from.call == 0) {
       refuse(asker, refusals::overloaded("as many calls to other nodes as may be under way"));
       return true;
@@ -303,7 +311,8 @@ void Exchange::answered(NodeId from, std::string_view bytes) {
       [&](auto& content) {
         using Content = std::decay_t<decltype(content)>;
         if constexpr (std::is_same_v<Content, ExplainAsked>) {
-          content.question.from = std::make_shared<RemotePort>(shared_from_this(), ShardId(), content.from);
+          content.question.from = std::make_shared<RemotePort>(shared_from_this(), ShardId(), content.from, CallId{0},
+                                                               clock_.monotonic_ms());
           session->post(std::move(content.question));
         } else if constexpr (requires { session->post(std::move(content)); }) {
           session->post(std::move(content));

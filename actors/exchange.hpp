@@ -20,9 +20,11 @@
 #include "actors/push_watch.hpp"
 #include "actors/recent_calls.hpp"
 #include "actors/registration_digest.hpp"
+#include "actors/remote_call_log.hpp"
 #include "actors/route.hpp"
 #include "base/clock.hpp"
 #include "base/ids.hpp"
+#include "base/limits.hpp"
 #include "cluster/peers.hpp"
 #include "cluster/replica.hpp"
 
@@ -116,6 +118,7 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   void asked(std::string request, std::function<void(std::string)> answer) override;
 
   void answer(const PortAddress& to, std::string bytes);
+  [[nodiscard]] RemoteCallLog& call_log() { return call_log_; }
 
   // ---- for whoever watches
   [[nodiscard]] bool is_up(NodeId node) const { return peers_.is_up(node); }
@@ -151,6 +154,7 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   std::shared_ptr<const Router> router_;
   OpenCalls calls_;
   RecentCalls recent_;
+  RemoteCallLog call_log_{clock_, limits::kSlowCallMs};
   std::uint64_t ticks_ = 0;
   NodeWatch watch_;  // of the other nodes: looked at in ticks
 

@@ -157,7 +157,7 @@ ManageDesk::Again ManageDesk::again(RequestId was, RequestId id) {
   node.key() = id;
   Part& part = node.mapped();
   part.is_repeat = true;
-  Again again{part.shard, part.request};
+  Again again{part.call->id, part.shard, part.request};
   parts_.insert(std::move(node));
   return again;
 }

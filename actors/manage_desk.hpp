@@ -46,6 +46,7 @@ class ManageDesk {
   std::optional<Answer> answered(ManageAnswered part, std::uint64_t now_ms);
   // What to ask again for a request, which has another id from now on.
   struct Again {
+    CallId call = 0;
     ShardId shard;
     ManageRequest request;
   };

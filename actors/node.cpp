@@ -77,6 +77,7 @@ class NodeImpl final : public Node {
   [[nodiscard]] const SessionCounters& counters() const override { return actors_->counters(); }
   [[nodiscard]] NodeReport report() const override { return actors_->report(); }
   [[nodiscard]] const ClusterMap* cluster_map() const override { return actors_->cluster_map(); }
+  [[nodiscard]] ClusterStatus cluster_status() const override { return actors_->cluster_status(); }
   void ping(std::function<void()> done) override;
   void stop() override;
 

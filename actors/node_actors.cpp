@@ -8,6 +8,7 @@
 
 #include <caf/all.hpp>
 
+#include "actors/cluster_report.hpp"
 #include "actors/cluster_views.hpp"
 #include "actors/disk_watch.hpp"
 #include "actors/exchange_clock.hpp"
@@ -125,6 +126,18 @@ ShardReading read(std::uint16_t shard, const ShardGauge& gauge) {
           value(gauge.lag_entries)};
 }
 
+ShardStatus status_of(std::uint16_t shard, const ShardGauge& gauge) {
+  const auto value = [](const ShardGauge::Counter& counter) { return counter.load(std::memory_order_relaxed); };
+  return {ShardId(shard),
+          NodeId(value(gauge.leader)),
+          Term(value(gauge.term)),
+          LogIndex(value(gauge.commit_index)),
+          LogIndex(value(gauge.applied_index)),
+          value(gauge.fetching) != 0,
+          gauge.members.read(),
+          {}};
+}
+
 WriterReading read(const WriterCounters& counters) {
   WriterReading reading{counters.commits.read(), counters.batches.read(),
                         counters.failed.load(std::memory_order_relaxed), 0};
@@ -134,6 +147,23 @@ WriterReading read(const WriterCounters& counters) {
     reading.busy_ms = now_ms - std::min(now_ms, began_ms);
   }
   return reading;
+}
+
+RaftReading read(const cluster::RaftCounters& counters) {
+  const auto value = [](const cluster::RaftCounters::Counter& one) { return one.load(std::memory_order_relaxed); };
+  return {.candidacies = value(counters.candidacies),
+          .leaderships = value(counters.leaderships),
+          .leaders_known = value(counters.leaders_known),
+          .entries_sent = value(counters.entries_sent),
+          .entries_received = value(counters.entries_received),
+          .appends_refused = value(counters.appends_refused),
+          .snapshots_sent = value(counters.snapshots_sent),
+          .states_begun = value(counters.states_begun),
+          .states_fetched = value(counters.states_fetched),
+          .seed_parts_sent = value(counters.seed_parts_sent),
+          .seed_bytes_sent = value(counters.seed_bytes_sent),
+          .seed_parts_received = value(counters.seed_parts_received),
+          .seed_bytes_received = value(counters.seed_bytes_received)};
 }
 
 }  // namespace
@@ -180,6 +210,7 @@ cluster::Replica::Options NodeActors::replica_options(storage::GroupId group, st
   options.election_timeout_ms = setup_.config.election_timeout_ms;
   options.heartbeat_ms = setup_.config.heartbeat_ms;
   options.seed = seed;
+  options.counters = raft_counters_;
   options.faults = setup_.faults.replica;
   return options;
 }
@@ -377,7 +408,26 @@ NodeReport NodeActors::report() const {
   report.state_writer = read(*state_writes_);
   report.places = {places_->layers().size(), places_->cells().size(), places_->members(), places_->is_complete()};
   report.sessions = sessions_->size();
+  report.has_peers = setup_.peers != nullptr;
+  if (!report.has_peers) return report;
+  report.raft = read(*raft_counters_);
+  report.peers = setup_.peers->readings();
+  report.open_calls = exchange_->open_calls();
   return report;
+}
+
+ClusterStatus NodeActors::cluster_status() const {
+  const std::shared_ptr<const MetaState> map = map_ ? map_->state() : nullptr;
+  ClusterFacts facts;
+  facts.self = setup_.id;
+  facts.map = map.get();
+  if (map_) facts.meta_leader = map_->leader();
+  for (std::uint16_t shard = 0; shard < setup_.shard_count; ++shard)
+    facts.shards.push_back(status_of(shard, *gauges_[shard]));
+  facts.cell_nodes = exactness_ ? exactness_->cells()->view() : std::vector{setup_.id};
+  facts.sessions = sessions_->size();
+  return actors::cluster_status(std::move(facts),
+                                [this](NodeId node) { return setup_.peers != nullptr && setup_.peers->is_up(node); });
 }
 
 void NodeActors::end_sessions() {

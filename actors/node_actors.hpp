@@ -31,6 +31,7 @@
 #include "cluster/peers.hpp"
 #include "cluster/replica.hpp"
 #include "places/sight.hpp"
+#include "schema/cluster_status.hpp"
 #include "schema/meta.hpp"
 #include "storage/disk_space.hpp"
 #include "storage/log_store.hpp"
@@ -122,6 +123,8 @@ class NodeActors {
   [[nodiscard]] const NodeBudgets& budgets() const { return *budgets_; }
   // From any thread, once start() was called.
   [[nodiscard]] NodeReport report() const;
+  // As Broker::cluster_status(); once serve() was called.
+  [[nodiscard]] ClusterStatus cluster_status() const;
   [[nodiscard]] std::size_t entries_read() const { return entries_read_; }  // from the logs, by start()
 
  private:
@@ -149,6 +152,7 @@ class NodeActors {
   const std::shared_ptr<FeedExactness> exactness_;
   const std::shared_ptr<WriterCounters> log_writes_ = std::make_shared<WriterCounters>();
   const std::shared_ptr<WriterCounters> state_writes_ = std::make_shared<WriterCounters>();
+  const std::shared_ptr<cluster::RaftCounters> raft_counters_ = std::make_shared<cluster::RaftCounters>();
   std::vector<std::shared_ptr<ShardGauge>> gauges_;  // of the shards, by id
   std::vector<caf::actor> shard_actors_;             // until serve()
   std::shared_ptr<const Router> router_;

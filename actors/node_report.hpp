@@ -8,6 +8,7 @@
 #include "actors/disk_watch.hpp"
 #include "base/histogram.hpp"
 #include "base/ids.hpp"
+#include "cluster/peer_reading.hpp"
 
 // A node's numbers at one moment, as plain values: for whoever shows them to an operator. What has happened since the
 // start, session by session, is in SessionCounters.
@@ -46,6 +47,23 @@ struct PlacesReading {
   bool is_complete = false;  // every shard has told where its members are
 };
 
+// What the replicas of the node have done, all groups together: as cluster::RaftCounters.
+struct RaftReading {
+  std::uint64_t candidacies = 0;
+  std::uint64_t leaderships = 0;
+  std::uint64_t leaders_known = 0;
+  std::uint64_t entries_sent = 0;
+  std::uint64_t entries_received = 0;
+  std::uint64_t appends_refused = 0;
+  std::uint64_t snapshots_sent = 0;
+  std::uint64_t states_begun = 0;
+  std::uint64_t states_fetched = 0;
+  std::uint64_t seed_parts_sent = 0;
+  std::uint64_t seed_bytes_sent = 0;
+  std::uint64_t seed_parts_received = 0;
+  std::uint64_t seed_bytes_received = 0;
+};
+
 struct NodeReport {
   // In bytes.
   Depth admitted;
@@ -64,6 +82,11 @@ struct NodeReport {
   WriterReading state_writer;
   PlacesReading places;
   std::size_t sessions = 0;
+
+  bool has_peers = false;  // it is a node of a cluster
+  RaftReading raft;
+  std::vector<cluster::PeerReading> peers;  // by id
+  std::size_t open_calls = 0;               // to shards that other nodes lead
 };
 
 }  // namespace earshot::actors

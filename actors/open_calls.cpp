@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "actors/remote_call_log.hpp"
 #include "actors/shard_refusals.hpp"
 #include "base/limits.hpp"
 
@@ -63,10 +64,10 @@ struct PassingOn {
 
 }  // namespace
 
-std::uint64_t OpenCalls::open(NodeId to, ShardId shard, Asker& asker, std::uint64_t now_ms) {
+std::uint64_t OpenCalls::open(NodeId to, ShardId shard, Asker& asker, std::uint64_t now_ms, const RequestTag& tag) {
   const std::lock_guard lock(mutex_);
   if (open_.size() >= limits::kOpenCallsMax) return 0;
-  open_.emplace(++last_, Open{to, shard, std::move(asker), now_ms});
+  open_.emplace(++last_, Open{to, shard, std::move(asker), now_ms, tag});
   return last_;
 }
 
@@ -94,6 +95,7 @@ void OpenCalls::lose(Lost&& is_lost) {
     std::erase_if(open_, [&](auto& one) {
       if (!is_lost(one.second)) return false;
       askers.push_back(std::move(one.second.asker));
+      RemoteCallLog::lost(one.second.tag, one.second.shard, one.second.to);
       return true;
     });
   }

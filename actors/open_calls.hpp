@@ -11,6 +11,7 @@
 #include "actors/call_codec.hpp"
 #include "base/error.hpp"
 #include "base/ids.hpp"
+#include "base/request_tag.hpp"
 
 namespace earshot::actors {
 
@@ -21,8 +22,8 @@ class OpenCalls {
   // `last`: calls are numbered from the next one on. No two starts of a node may give the same numbers.
   explicit OpenCalls(std::uint64_t last = 0) : last_(last) {}
 
-  // A number for the call; 0: as many are open as may, and the asker stays with the caller.
-  std::uint64_t open(NodeId to, ShardId shard, Asker& asker, std::uint64_t now_ms);
+  // A number for the call; 0: as many are open as may, and the asker stays with the caller. `tag`: for log lines.
+  std::uint64_t open(NodeId to, ShardId shard, Asker& asker, std::uint64_t now_ms, const RequestTag& tag = {});
   // It did not go after all.
   Asker take_back(std::uint64_t call);
   // Its answer, handed to whoever asked. One that does not fit what was asked is dropped, and the call stays open.
@@ -41,6 +42,7 @@ class OpenCalls {
     ShardId shard;
     Asker asker;
     std::uint64_t since_ms = 0;
+    RequestTag tag;
   };
   template <class Lost>
   void lose(Lost&& is_lost);

@@ -233,6 +233,7 @@ struct ShardSend {
   std::shared_ptr<SessionPort> from;
   RequestId request = 0;
   SendCommand command;
+  CallId client_call = 0;  // of the session's client, for log lines; 0: of none
 };
 struct ShardLogin {
   std::shared_ptr<SessionPort> from;
@@ -251,6 +252,7 @@ struct ShardFetch {  // messages > after, ascending
   Sequence after;
   std::uint32_t limit = 0;
   std::size_t bytes_max = 0;
+  CallId client_call = 0;  // of the session's client, for log lines; 0: of none
 };
 struct ShardHistory {  // the newest below `before` (0: from the end), ascending
   std::shared_ptr<SessionPort> from;
@@ -259,11 +261,13 @@ struct ShardHistory {  // the newest below `before` (0: from the end), ascending
   Sequence before;
   std::uint32_t limit = 0;
   std::size_t bytes_max = 0;
+  CallId client_call = 0;  // of the session's client, for log lines; 0: of none
 };
 struct ShardManage {
   std::shared_ptr<SessionPort> from;
   RequestId request = 0;
-  ManageRequest manage;  // its user is a user of the shard, or empty where the request is about all mailboxes
+  ManageRequest manage;    // its user is a user of the shard, or empty where the request is about all mailboxes
+  CallId client_call = 0;  // of the session's client, for log lines; 0: of none
 };
 struct ShardAttempts {
   std::shared_ptr<SessionPort> from;  // null: the session has ended, nobody waits

@@ -14,9 +14,14 @@ namespace earshot::actors {
 // A session of another node. Thread-safe.
 class RemotePort final : public SessionPort {
  public:
-  // `shard`: who pushes to it.
-  RemotePort(std::shared_ptr<Exchange> exchange, ShardId shard, const PortAddress& address)
-      : exchange_(std::move(exchange)), shard_(shard), address_(address) {}
+  // `shard`: who pushes to it; `client_call` of the session's client, and `since_ms` when its request came.
+  RemotePort(std::shared_ptr<Exchange> exchange, ShardId shard, const PortAddress& address, CallId client_call,
+             std::uint64_t since_ms)
+      : exchange_(std::move(exchange)),
+        shard_(shard),
+        address_(address),
+        client_call_(client_call),
+        since_ms_(since_ms) {}
 
   [[nodiscard]] PortAddress address() const override { return address_; }
 
@@ -40,6 +45,8 @@ class RemotePort final : public SessionPort {
  private:
   template <class Content>
   void answer(const Content& content) {
+    const RequestTag tag{address_.node, RequestTag::Door::kSession, address_.session, client_call_};
+    exchange_->call_log().answered({tag, shard_, since_ms_}, content);
     exchange_->answer(address_, encode_answer(address_, content));
   }
   // To the session itself, whatever was called.
@@ -58,6 +65,8 @@ class RemotePort final : public SessionPort {
   const std::shared_ptr<Exchange> exchange_;
   const ShardId shard_;
   const PortAddress address_;
+  const CallId client_call_;
+  const std::uint64_t since_ms_;
 };
 
 }  // namespace earshot::actors

@@ -122,8 +122,9 @@ struct Session::Impl {
 
   void take(ClientSend& call, std::uint64_t now_ms) {
     if (phase != Phase::kOpen) return answer(sends.refuse(call, refusals::not_logged_in()));
-    answer(sends.start(std::move(call), [this, now_ms](ShardId shard, std::vector<SendItem> items) {
-      return shards.send(shard, login.producer, std::move(items), now_ms);
+    const CallId id = call.call;
+    answer(sends.start(std::move(call), [this, id, now_ms](ShardId shard, std::vector<SendItem> items) {
+      return shards.send(id, shard, login.producer, std::move(items), now_ms);
     }));
   }
 
@@ -222,8 +223,9 @@ struct Session::Impl {
 
   void take(ClientManage& call, std::uint64_t now_ms) {
     if (phase != Phase::kOpen) return answer(ManageDesk::Answer{call.call, fail(refusals::not_logged_in())});
-    answer(desk().start(std::move(call), [this, now_ms](ShardId shard, ManageRequest request) {
-      return shards.manage(shard, std::move(request), now_ms);
+    const CallId id = call.call;
+    answer(desk().start(std::move(call), [this, id, now_ms](ShardId shard, ManageRequest request) {
+      return shards.manage(id, shard, std::move(request), now_ms);
     }));
   }
 

@@ -193,6 +193,12 @@ void ShardImpl::show_gauge() {
   show(gauge_->term, replica_->term().value);
   show(gauge_->voters, cluster::Membership::of(replica_->members(), node_).voters);
   show(gauge_->lag_entries, lag_entries());
+  show(gauge_->commit_index, replica_->commit_index().value);
+  show(gauge_->fetching, life_ ? 0 : 1);
+  gauge_->members.show(replica_->members(), [this](NodeId member) {
+    if (!leads_) return LogIndex();
+    return member == node_ ? replica_->synced_index() : replica_->match_index(member);
+  });
   if (!life_) return;
   show(gauge_->applied_index, life_->machine->applied_index().value);
   show(gauge_->overlay_bytes, life_->machine->unflushed_bytes());

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "actors/group_gauge.hpp"
+
 namespace earshot::actors {
 
 // What a shard tells of itself, for whoever watches: written by its own thread only, after each event, and read by any.
@@ -21,6 +23,9 @@ class ShardGauge {
   Counter term{0};             //
   Counter voters{0};           // of the group, in the newest configuration
   Counter lag_entries{0};      // that the member furthest behind has not stored, as its leader here knows
+  Counter commit_index{0};     //
+  Counter fetching{0};         // 1: its state is not here yet
+  GroupGauge members;
 };
 
 // Of the only writer: no other can come between.

@@ -36,6 +36,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
         budgets_(std::move(budgets)),
         clock_(clock),
         gauge_(options.gauge),
+        raft_counters_(options.replica.counters ? options.replica.counters : std::make_shared<cluster::RaftCounters>()),
         environment_(environment),
         options_(options),
         tells_moves_late_(options.faults.tells_moves_late),
@@ -146,6 +147,9 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   Status state_is_there(LogIndex applied, std::uint64_t now_ms);
   void act_on_damage(std::uint64_t now_ms);
   void act_on_lost_state(std::uint64_t now_ms);
+  // A part of a state, of so many bytes, was sent or has come.
+  void note_seed(cluster::RaftCounters::Counter cluster::RaftCounters::*parts,
+                 cluster::RaftCounters::Counter cluster::RaftCounters::*bytes, std::size_t size);
   // There is nobody else who could lead, or give it another state.
   [[nodiscard]] bool is_alone() const { return is_alone_; }
   [[nodiscard]] bool is_voter(const std::vector<cluster::Member>& members) const {
@@ -182,6 +186,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   const std::shared_ptr<NodeBudgets> budgets_;
   const Clock& clock_;
   const std::shared_ptr<ShardGauge> gauge_;
+  const std::shared_ptr<cluster::RaftCounters> raft_counters_;
   storage::Environment& environment_;
   const ShardOptions options_;
   const bool tells_moves_late_;  // a planted bug

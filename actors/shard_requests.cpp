@@ -24,15 +24,16 @@ void ShardRequests::unregister_session() {
   home_shard().post(ShardUnregister{options_.id, options_.user, device(), options_.node});
 }
 
-RequestId ShardRequests::send(ShardId shard, ProducerId producer, std::vector<SendItem> items, std::uint64_t now_ms) {
+RequestId ShardRequests::send(CallId call, ShardId shard, ProducerId producer, std::vector<SendItem> items,
+                              std::uint64_t now_ms) {
   const RequestId request = requests_.open(RequestKind::kSend, now_ms);
   router_->shard(shard).post(
-      ShardSend{self_, request, SendCommand{producer, options_.user, device(), std::move(items)}});
+      ShardSend{self_, request, SendCommand{producer, options_.user, device(), std::move(items)}, call});
   return request;
 }
 
-void ShardRequests::manage_as(RequestId id, ShardId shard, ManageRequest request) {
-  router_->shard(shard).post(ShardManage{self_, id, std::move(request)});
+void ShardRequests::manage_as(RequestId id, CallId call, ShardId shard, ManageRequest request) {
+  router_->shard(shard).post(ShardManage{self_, id, std::move(request), call});
 }
 
 void ShardRequests::ack_as(RequestId request, AckRequest ack) {
@@ -55,9 +56,11 @@ void ShardRequests::read_mailbox(const MailboxRead& read, std::uint64_t now_ms) 
 
 void ShardRequests::read_as(RequestId request, const ClientReads::Read& read) {
   if (read.kind == ClientReads::Kind::kFetch) {
-    home_shard().post(ShardFetch{self_, request, options_.user, read.from, read.limit, limits::kBatchBytesMax});
+    home_shard().post(
+        ShardFetch{self_, request, options_.user, read.from, read.limit, limits::kBatchBytesMax, read.call});
   } else {
-    home_shard().post(ShardHistory{self_, request, options_.user, read.from, read.limit, limits::kBatchBytesMax});
+    home_shard().post(
+        ShardHistory{self_, request, options_.user, read.from, read.limit, limits::kBatchBytesMax, read.call});
   }
 }
 
@@ -68,8 +71,8 @@ void ShardRequests::ask_again(const AckMerger& acks, ClientReads& reads, ManageD
       case RequestKind::kAck: ack_as(again->id, acks.under_way()); break;
       case RequestKind::kRead: read_as(again->id, reads.again(again->was, again->id)); break;
       case RequestKind::kManage: {
-        auto [shard, request] = desk->again(again->was, again->id);
-        manage_as(again->id, shard, std::move(request));
+        auto [call, shard, request] = desk->again(again->was, again->id);
+        manage_as(again->id, call, shard, std::move(request));
         break;
       }
       // Never put off: they go back to the client's lane, to the feed, to the notes.

@@ -41,10 +41,11 @@ class ShardRequests {
   void register_session(bool push, ProducerId producer);
   void unregister_session();
 
-  RequestId send(ShardId shard, ProducerId producer, std::vector<SendItem> items, std::uint64_t now_ms);
-  RequestId manage(ShardId shard, ManageRequest request, std::uint64_t now_ms) {
+  // `call`: of the client.
+  RequestId send(CallId call, ShardId shard, ProducerId producer, std::vector<SendItem> items, std::uint64_t now_ms);
+  RequestId manage(CallId call, ShardId shard, ManageRequest request, std::uint64_t now_ms) {
     const RequestId id = requests_.open(RequestKind::kManage, now_ms);
-    manage_as(id, shard, std::move(request));
+    manage_as(id, call, shard, std::move(request));
     return id;
   }
   void ack(AckRequest ack, std::uint64_t now_ms) { ack_as(requests_.open(RequestKind::kAck, now_ms), std::move(ack)); }
@@ -64,7 +65,7 @@ class ShardRequests {
  private:
   // The posts, under an id that requests() gave.
   void log_in_as(RequestId request);
-  void manage_as(RequestId request, ShardId shard, ManageRequest manage);
+  void manage_as(RequestId request, CallId call, ShardId shard, ManageRequest manage);
   void ack_as(RequestId request, AckRequest ack);
   void read_as(RequestId request, const ClientReads::Read& read);
 

@@ -13,6 +13,7 @@ void ShardImpl::begin_fetching(bool is_damaged) {
   const LogIndex floor = installs_.value_or(replica_->snapshot_index());
   fetch_.emplace(options_, host_, environment_, floor, options_.random + ++fetches_);
   if (is_damaged) fetch_->begin_without_state();
+  cluster::count(raft_counters_->states_begun);
   spdlog::info("shard {}: fetches its state", id_.value);
 }
 
@@ -24,6 +25,7 @@ void ShardImpl::go_on_fetching(std::uint64_t now_ms) {
   Status ready = begin_life();
   if (ready) ready = state_is_there(life_->machine->applied_index(), now_ms);
   if (ready) {
+    cluster::count(raft_counters_->states_fetched);
     spdlog::info("shard {}: has its state again, at {}", id_.value, life_->machine->applied_index().value);
     return;
   }
@@ -66,6 +68,12 @@ Result<std::uint64_t> ShardImpl::digest() {
   return digest;
 }
 
+void ShardImpl::note_seed(cluster::RaftCounters::Counter cluster::RaftCounters::*parts,
+                          cluster::RaftCounters::Counter cluster::RaftCounters::*bytes, std::size_t size) {
+  cluster::count(*raft_counters_.*parts);
+  cluster::count(*raft_counters_.*bytes, size);
+}
+
 void ShardImpl::receive_seed(NodeId from, std::string_view bytes) {
   auto message = cluster::decode_seed_message(bytes);
   if (!message) return;
@@ -75,8 +83,12 @@ void ShardImpl::receive_seed(NodeId from, std::string_view bytes) {
   if (request != nullptr) {
     auto answer = life_->feeder.answer(from, message->ask, *request, now_ms);
     if (answer && answer->damage) state_is_lost_ = true;
-    if (answer) host_.send_seed(from, std::move(answer->bytes));
+    if (answer) {
+      note_seed(&cluster::RaftCounters::seed_parts_sent, &cluster::RaftCounters::seed_bytes_sent, answer->bytes.size());
+      host_.send_seed(from, std::move(answer->bytes));
+    }
   } else if (fetch_) {
+    note_seed(&cluster::RaftCounters::seed_parts_received, &cluster::RaftCounters::seed_bytes_received, bytes.size());
     fetch_->received(from, std::move(*message), now_ms);
   }
   settle(now_ms);

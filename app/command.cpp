@@ -12,7 +12,7 @@ namespace earshot::app {
 namespace {
 
 // The first line of a small file.
-Result<std::string> read_token(const std::string& path) {
+Result<std::string> read_token_file(const std::string& path) {
   std::ifstream file(path);
   std::string token(limits::kTokenBytesMax + 2, '\0');
   file.read(token.data(), static_cast<std::streamsize>(token.size()));
@@ -22,7 +22,19 @@ Result<std::string> read_token(const std::string& path) {
   return token;
 }
 
+Error no_token() { return Error{ErrorCode::kInvalidArgument, "", "--user is required, or a token"}; }
+
 }  // namespace
+
+Result<std::string> token_of(const ConnectionOptions& options) {
+  if (!options.token_file.empty()) return read_token_file(options.token_file);
+  if (options.token.empty() && options.user.empty()) return fail(no_token());
+  return options.token.empty() ? options.user : options.token;
+}
+
+client::TlsOptions tls_of(const ConnectionOptions& options) {
+  return {options.tls || !options.ca_file.empty() || !options.tls_name.empty(), options.ca_file, options.tls_name};
+}
 
 void add_server_option(CLI::App& command, std::vector<std::string>& servers) {
   command
@@ -96,17 +108,15 @@ Result<std::unique_ptr<client::Client>> open_client(const ConnectionOptions& opt
   auto runtime = client::Runtime::start();
   if (!runtime) return fail(std::move(runtime.error()));
   client_options.addresses = options.servers;
-  if (options.user.empty() && options.token.empty() && options.token_file.empty())
-    return fail(ErrorCode::kInvalidArgument, "", "--user is required, or a token");
+  if (options.user.empty() && options.token.empty() && options.token_file.empty()) return fail(no_token());
   if (!options.token_file.empty())
     client_options.token_source = [path = options.token_file](const client::TokenDone& done) {
-      done(read_token(path));
+      done(read_token_file(path));
     };
   else
     client_options.token = options.token.empty() ? options.user : options.token;
   client_options.user = options.user;
-  client_options.tls = {options.tls || !options.ca_file.empty() || !options.tls_name.empty(), options.ca_file,
-                        options.tls_name};
+  client_options.tls = tls_of(options);
   client_options.device = options.device;
   client_options.call_timeout_ms = options.timeout_ms();
   client_options.agent = "earshot";

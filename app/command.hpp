@@ -43,6 +43,10 @@ struct ConnectionOptions {
   [[nodiscard]] std::uint64_t timeout_ms() const { return static_cast<std::uint64_t>(timeout_s * 1000); }
 };
 
+// To log in with, as the options name it.
+Result<std::string> token_of(const ConnectionOptions& options);
+client::TlsOptions tls_of(const ConnectionOptions& options);
+
 // Adds --server, which takes several addresses, with commas between them or one by one.
 void add_server_option(CLI::App& command, std::vector<std::string>& servers);
 
@@ -73,6 +77,7 @@ void add_parked_command(CLI::App& app, ExitCode& code);
 void add_explain_command(CLI::App& app, ExitCode& code);
 void add_policy_command(CLI::App& app, ExitCode& code);
 void add_verify_command(CLI::App& app, ExitCode& code);
+void add_cluster_command(CLI::App& app, ExitCode& code);
 void add_locate_command(CLI::App& app, ExitCode& code);
 void add_nearby_command(CLI::App& app, ExitCode& code);
 void add_layers_command(CLI::App& app, ExitCode& code);

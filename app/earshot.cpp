@@ -36,6 +36,7 @@ int run(int argc, char** argv) {
   add_parked_command(app, code);
   add_explain_command(app, code);
   add_policy_command(app, code);
+  add_cluster_command(app, code);
   add_bench_command(app, code);
   add_token_command(app, code);
   add_cert_command(app, code);

@@ -37,6 +37,10 @@ class PeerNodeLinksImpl final : public PeerNodeLinks {
     const peers::PeerLinks* const links = links_.load(std::memory_order_acquire);
     return links != nullptr && links->is_up(node);
   }
+  [[nodiscard]] std::vector<cluster::PeerReading> readings() const override {
+    const peers::PeerLinks* const links = links_.load(std::memory_order_acquire);
+    return links == nullptr ? std::vector<cluster::PeerReading>() : links->readings();
+  }
   void set_nodes(std::vector<cluster::PeerNode> nodes) override {
     const std::lock_guard lock(mutex_);
     if (owner_) return owner_->set_nodes(std::move(nodes));

@@ -238,6 +238,9 @@ inline constexpr std::size_t kMetaVotersMax = 5;        // of them vote there: t
 inline constexpr std::size_t kReplicasDefault = 3;      // of each shard: one may fail
 inline constexpr std::size_t kReplicasMax = 5;          // … or two
 inline constexpr std::size_t kAddressesPerNodeMax = 4;  // of one node for peers, and as many for clients
+inline constexpr std::size_t kShardMembersTold =
+    2 * kReplicasMax;                                        // of a shard's group, to who watches: while it moves
+inline constexpr std::uint32_t kClusterStatusPauseMs = 100;  // between two questions of one connection for it
 
 // ---- settings of a node
 inline constexpr std::uint32_t kSchedulerThreadsMax = 1024;      // threads that sessions and shards run on

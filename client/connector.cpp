@@ -11,16 +11,6 @@
 namespace earshot::client {
 namespace {
 
-constexpr unsigned kDefaultPort = 7400;
-
-// Without the name of the system call, and what stands behind the reason.
-std::string reason_of(const kj::Exception& exception) {
-  std::string_view text = exception.getDescription().cStr();
-  constexpr std::string_view kCall = "connect(): ";
-  if (text.starts_with(kCall)) text.remove_prefix(kCall.size());
-  return std::string(text.substr(0, std::min(text.find(" ;"), text.find("; "))));
-}
-
 kj::Exception failure(const std::string& text) {
   return {kj::Exception::Type::DISCONNECTED, __FILE__, __LINE__, kj::heapString(text.c_str())};
 }
@@ -36,6 +26,13 @@ std::vector<std::string> split(std::string_view list) {
 }
 
 }  // namespace
+
+std::string reason_of(const kj::Exception& exception) {
+  std::string_view text = exception.getDescription().cStr();
+  constexpr std::string_view kCall = "connect(): ";
+  if (text.starts_with(kCall)) text.remove_prefix(kCall.size());
+  return std::string(text.substr(0, std::min(text.find(" ;"), text.find("; "))));
+}
 
 Connector::Connector(Loop& loop, kj::Network& network, std::string address, std::uint64_t timeout_ms)
     : loop_(loop), network_(network), address_(std::move(address)), timeout_ms_(timeout_ms), random_(loop.random()) {}

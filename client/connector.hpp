@@ -11,6 +11,11 @@
 
 namespace earshot::client {
 
+inline constexpr unsigned kDefaultPort = 7400;
+
+// Why a connection failed, in words: without the name of the system call, and what stands behind the reason.
+std::string reason_of(const kj::Exception& exception);
+
 // Connects to one address. A name may stand for several hosts: they are tried one after the other, in an order drawn at
 // random, so that clients spread over them and one that is dead hides no other. To resolve the name, and each host, has
 // the timeout to itself: a host that says nothing would else hold the client for the kernel's minutes.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/ids.hpp"
+#include "cluster/peer_reading.hpp"
 #include "storage/log_types.hpp"
 
 // What a node has of the other nodes of its cluster: a way to each, on which frames go. A frame may get lost, come
@@ -45,6 +46,8 @@ class Peers {
   [[nodiscard]] virtual bool is_up(NodeId node) const = 0;
   // All nodes that there are, but for this one: links are made to them, and ended to others.
   virtual void set_nodes(std::vector<PeerNode> nodes) = 0;
+  // For whoever watches, by id.
+  [[nodiscard]] virtual std::vector<PeerReading> readings() const { return {}; }
 };
 
 // Where frames come out. Called on threads of the links, one call at a time for each node: it only passes on.

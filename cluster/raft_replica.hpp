@@ -168,6 +168,7 @@ class RaftReplica final : public Replica {
   void install_synced();
 
   const Options options_;
+  const std::shared_ptr<RaftCounters> counters_;
   ReplicaHost& host_;
   const std::unique_ptr<raft_engine, EngineDeleter> engine_;
   std::uint64_t now_ms_ = 0;

@@ -48,6 +48,7 @@ Result<std::unique_ptr<Replica>> Replica::start(const Options& options, ReplicaH
 
 RaftReplica::RaftReplica(const Options& options, ReplicaHost& host, Recovered recovered)
     : options_(options),
+      counters_(options.counters ? options.counters : std::make_shared<RaftCounters>()),
       host_(host),
       engine_(new_engine(options)),
       log_(std::move(recovered.log)),
@@ -285,6 +286,8 @@ void RaftReplica::announce_role() {
   if (now == announced_role_ && (now != Role::kLeader || term() == announced_term_)) return;
   if (announced_role_ == Role::kLeader) forget_followers();
   if (now == Role::kLeader) leads_from_ = log_.last_index();
+  if (now == Role::kLeader) count(counters_->leaderships);
+  if (now == Role::kCandidate) count(counters_->candidacies);
   announced_role_ = now;
   announced_term_ = term();
   // libraft adds an entry only when some may not be committed. Without one, what an earlier leader has left in one log
@@ -298,6 +301,7 @@ void RaftReplica::announce_leader() {
   if (now == announced_leader_ && (now.value == 0 || term() == announced_leader_term_)) return;
   announced_leader_ = now;
   announced_leader_term_ = term();
+  if (now.value != 0) count(counters_->leaders_known);
   host_.leader_changed(announced_leader_, announced_leader_term_);
 }
 

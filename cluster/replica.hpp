@@ -10,6 +10,7 @@
 #include "base/ids.hpp"
 #include "base/limits.hpp"
 #include "cluster/membership.hpp"
+#include "cluster/raft_counters.hpp"
 #include "cluster/replica_faults.hpp"
 #include "storage/log_types.hpp"
 
@@ -79,6 +80,7 @@ class Replica {
     std::uint32_t seed = 1;                                        // of libraft's election jitter
     std::uint64_t trailing_entries = limits::kLogTrailingEntries;  // kept below a snapshot when there are other members
     std::size_t tail_bytes_max = limits::kRaftTailBytesMax;        // applied entries kept in memory for them
+    std::shared_ptr<RaftCounters> counters;                        // none: nobody wants to know
     ReplicaFaults faults;                                          // for mutation tests only
   };
 

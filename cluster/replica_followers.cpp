@@ -55,6 +55,7 @@ void RaftReplica::post_append(NodeId node, Follower& follower, LogIndex previous
   const Term previous_term = log_.term_of(previous);
   follower.appended_ms = now_ms_;
   ++appends_;
+  if (!entries.empty()) count(counters_->entries_sent, entries.size());
   post(node, {term(), AppendEntries{previous, previous_term, commit_index(), std::move(entries)}});
 }
 
@@ -67,6 +68,7 @@ void RaftReplica::fill_install(const raft_engine_message& from, InstallSnapshot&
     follower->second.feed = FollowerFeed{};
   }
   to.metadata = *log_.snapshot();
+  count(counters_->snapshots_sent);
 }
 
 void RaftReplica::heard_from(NodeId node) {

@@ -88,6 +88,7 @@ void RaftReplica::receive_append(NodeId from, Term term, AppendEntries append) {
   // libraft ignores entries during an install, and does not answer them either: their sender would take this node for
   // dead, and step down when it needs it for a majority.
   if (install_) append.entries.clear();
+  if (!append.entries.empty()) count(counters_->entries_received, append.entries.size());
   LogIndex previous = append.previous_index;
   Term previous_term = append.previous_term;
   auto begin = append.entries.begin();
@@ -127,6 +128,7 @@ void RaftReplica::tell_configurations_before(LogIndex previous, Term previous_te
 // to time out. So an answer that moved nothing is repeated in the terms that libraft remembers.
 void RaftReplica::receive_append_result(NodeId from, Term term, AppendEntriesResult result) {
   heard_result(from, result.rejected.value != 0);
+  if (result.rejected.value != 0) count(counters_->appends_refused);
   const std::uint64_t sent_before = appends_;
   const bool moved = feed(engine_message(from, term, result), {});
   const auto follower = followers_.find(from);

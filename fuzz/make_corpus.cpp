@@ -33,6 +33,7 @@
 #include "tests/support/temporary_directory.hpp"
 #include "tests/unit/actors/call_values.hpp"
 #include "tests/unit/actors/question_values.hpp"
+#include "tests/unit/schema/cluster_status_values.hpp"
 #include "tests/unit/schema/random_values.hpp"
 
 namespace earshot::fuzz {
@@ -326,6 +327,8 @@ void add_places(Corpus& corpus) {
   add.operator()<schema::NearbyAnswer>(37, Result<NearbyFound>(found));
   add.operator()<schema::PositionsAnswer>(38, Result<Positions>(Positions{{Position{point, place}, std::nullopt}}));
   add.operator()<schema::LayersAnswer>(40, Result<LayersPage>(LayersPage{{{layer, 3}}, true}));
+  // Of a cluster.
+  add.operator()<schema::ClusterStatusAnswer>(45, Result<ClusterStatus>(tests::some_cluster_status()));
 }
 
 // An LMDB file as small as one with a big value, free pages and two tables can be.

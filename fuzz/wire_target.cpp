@@ -73,6 +73,8 @@ constexpr Read kReads[] = {
     read_root<schema::DistanceAnswer>,
     read_root<schema::LayersAnswer>,
     read_root<schema::LayerPrivacyAnswer>,
+    read_root<schema::Broker::ClusterStatusParams>,
+    read_root<schema::ClusterStatusAnswer>,
 };
 
 }  // namespace

@@ -53,13 +53,14 @@ std::string_view name_of(CallKind kind) {
     case CallKind::kLayers: return "layers";
     case CallKind::kStore: return "store";
     case CallKind::kPrivacy: return "privacy";
+    case CallKind::kCluster: return "cluster";
   }
   return "unknown";
 }
 
 bool is_call_of(CallKind kind, Protocol protocol) {
   if (protocol == Protocol::kRpc) return kind != CallKind::kStore;
-  return kind >= CallKind::kSetPositions && kind != CallKind::kPrivacy;
+  return kind >= CallKind::kSetPositions && kind < CallKind::kPrivacy;
 }
 
 bool is_place_query(CallKind kind) {

@@ -33,8 +33,9 @@ enum class CallKind : std::uint8_t {
   kLayers,  // which there are, how many are in them, and who, in order of their scores
   kStore,   // what a search finds becomes a layer
   kPrivacy,
+  kCluster,  // how the cluster is
 };
-inline constexpr std::size_t kCallKinds = static_cast<std::size_t>(CallKind::kPrivacy) + 1;
+inline constexpr std::size_t kCallKinds = static_cast<std::size_t>(CallKind::kCluster) + 1;
 inline constexpr std::size_t kProtocols = 2;
 inline constexpr std::size_t kCompletenesses = 3;
 

@@ -58,6 +58,14 @@ kj::Promise<void> BrokerInterface::login(LoginContext context) {
   });
 }
 
+kj::Promise<void> BrokerInterface::clusterStatus(ClusterStatusContext context) {
+  const auto token = wire::read(context.getParams());
+  context.releaseParams();
+  const auto status = session_->cluster_status(token);
+  write_answer(status, context.getResults(hint(words_of_answer(status))));
+  return kj::READY_NOW;
+}
+
 kj::Promise<void> SessionInterface::send(SendContext context) {
   auto answers = session_->send(context.getParams().getMessages());
   context.releaseParams();

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <variant>
 #include <vector>
@@ -68,6 +69,8 @@ class RpcSession final : public kj::Refcounted, public EventTarget, private kj::
   kj::Promise<Result<Batch>> history(Result<HistoryRequest> request);
   kj::Promise<Result<ManageAnswer>> manage(Result<ManageRequest> request);
   kj::Promise<Result<PlacesReply>> places(Result<PlacesRequest> request);
+  // Before a login, too. One answer in cluster_status_pause_ms.
+  Result<ClusterStatus> cluster_status(const Result<std::string>& token);
   void logout();
   // A call was answered with an error.
   void note_refusal(const Error& why);
@@ -115,6 +118,9 @@ class RpcSession final : public kj::Refcounted, public EventTarget, private kj::
   void handle_event(actors::Delivery delivery);
   void handle_event(GoAway event);
   void handle_event(Closed event);
+
+  // ---- rpc_session_cluster.cpp
+  Result<ClusterStatus> gather_cluster_status(const Result<std::string>& token);
 
   // ---- rpc_session_places.cpp: the desk is asked without the session's actor
   void ask_places(actors::CallId id, PlacesCall& call);
@@ -170,6 +176,7 @@ class RpcSession final : public kj::Refcounted, public EventTarget, private kj::
   Role role_ = Role::kUser;
   actors::PlaceViews::Waiting waits_for_places_;
   TokenExpiry expiry_;
+  kj::TimePoint status_due_ = kj::origin<kj::TimePoint>();  // when the cluster's status may be asked for again
   State state_ = State::kNew;
   std::uint16_t shard_count_ = 0;
   std::uint32_t fetches_in_flight_ = 0;

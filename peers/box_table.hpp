@@ -5,6 +5,7 @@
 #include <mutex>
 #include <shared_mutex>
 #include <utility>
+#include <vector>
 
 #include "base/ids.hpp"
 #include "peers/send_box.hpp"
@@ -18,6 +19,13 @@ class BoxTable {
     const std::shared_lock lock(mutex_);
     const auto found = boxes_.find(node);
     return found == boxes_.end() ? nullptr : found->second;
+  }
+  // By node.
+  [[nodiscard]] std::vector<cluster::PeerReading> readings() const {
+    const std::shared_lock lock(mutex_);
+    std::vector<cluster::PeerReading> readings;
+    for (const auto& [node, box] : boxes_) readings.push_back(box->reading(node));
+    return readings;
   }
   void add(NodeId node, std::shared_ptr<SendBox> box) {
     const std::unique_lock lock(mutex_);

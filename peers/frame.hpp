@@ -51,6 +51,14 @@ constexpr FrameClass class_of(PeerTopic topic) {
   if (topic == PeerTopic::kRaft) return FrameClass::kRaft;
   return topic == PeerTopic::kSeed ? FrameClass::kSeed : FrameClass::kCalls;
 }
+constexpr std::string_view name_of(FrameClass frame_class) {
+  switch (frame_class) {
+    case FrameClass::kRaft: return "raft";
+    case FrameClass::kCalls: return "calls";
+    case FrameClass::kSeed: return "seed";
+  }
+  return "unknown";
+}
 constexpr std::size_t index_of(FrameClass frame_class) { return static_cast<std::size_t>(frame_class); }
 
 struct PieceHeader {

@@ -39,6 +39,7 @@ bool Link::take_in(std::size_t bytes) {
   }
   watch_.heard(parts_.clock.monotonic_ms());
   count(parts_.counters.bytes_received, bytes);
+  count(parts_.box.counters().bytes_received, bytes);
   intake_.took(bytes);
   std::uint64_t frames = 0;
   for (;;) {
@@ -58,6 +59,7 @@ bool Link::take_in(std::size_t bytes) {
     if (over_) return false;
   }
   count(parts_.counters.frames_received, frames);
+  count(parts_.box.counters().frames_received, frames);
   if (intake_.grant_due()) wake();
   return true;
 }
@@ -117,6 +119,7 @@ kj::Promise<void> Link::write_on() {
   const auto frames =
       std::ranges::count_if(going_out_, [](const Piece& piece) { return !(piece.flags & kMoreFollows); });
   count(parts_.counters.frames_sent, static_cast<std::uint64_t>(frames));
+  count(parts_.box.counters().frames_sent, static_cast<std::uint64_t>(frames));
   count(parts_.counters.writes);
   return parts_.stream->write(kj::arrayPtr(slices_.data(), slices_.size())).then([this] {
     return kj::evalLater([this] { return write_on(); });  // others have a turn, however much there is to write
@@ -133,6 +136,7 @@ void Link::lay_out(const std::vector<Piece>& pieces) {
     bytes += kHeaderBytes + piece.bytes;
   }
   count(parts_.counters.bytes_sent, bytes);
+  count(parts_.box.counters().bytes_sent, bytes);
   copied_.resize(copied);
   slices_.clear();
   char* to = copied_.data();

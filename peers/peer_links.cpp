@@ -55,6 +55,7 @@ class RunningLinks final : public PeerLinks {
     const auto box = boxes_.find(node);
     return box && box->is_open();
   }
+  [[nodiscard]] std::vector<cluster::PeerReading> readings() const override { return boxes_.readings(); }
   void set_nodes(std::vector<cluster::PeerNode> nodes) override {
     post([nodes = std::move(nodes)](PeerLoop& loop) { loop.set_nodes(nodes); });
   }

@@ -215,6 +215,7 @@ void PeerLoop::establish(Slot& slot, Line line, const Hello& hello, bool dialled
                              static_cast<Link::Owner&>(*this));
   slot.box->open();
   count(parts_.counters.links_up);
+  count(slot.box->counters().links_up);
   spdlog::info("linked to node {}", slot.peer.node.value);
   parts_.events.link_up(slot.peer.node);
   slot.link->begin();
@@ -238,6 +239,7 @@ void PeerLoop::broken(Link& link, const std::string& why) {
   Slot* slot = find(link.node());
   if (slot == nullptr || slot->link.get() != &link) return;
   count(parts_.counters.links_broken);
+  count(slot->box->counters().links_broken);
   take_down(*slot, why);
 }
 

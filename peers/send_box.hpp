@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "peers/link_counters.hpp"
 #include "peers/send_queue.hpp"
 
 namespace earshot::peers {
@@ -19,12 +20,32 @@ class SendBox {
 
   Put put(PeerFrame frame) {
     const std::lock_guard lock(mutex_);
-    if (!open_ || !queue_.push(std::move(frame))) return Put::kRefused;
+    if (!open_ || !queue_.push(std::move(frame))) {
+      count(counters_.sends_refused);
+      return Put::kRefused;
+    }
     return std::exchange(sleeps_, false) ? Put::kTakenWakes : Put::kTaken;
   }
   [[nodiscard]] bool is_open() const {
     const std::lock_guard lock(mutex_);
     return open_;
+  }
+
+  // Of the node's links, which come and go.
+  [[nodiscard]] LinkCounters& counters() { return counters_; }
+  [[nodiscard]] cluster::PeerReading reading(NodeId node) const {
+    const auto value = [](const LinkCounters::Counter& one) { return one.load(std::memory_order_relaxed); };
+    const std::lock_guard lock(mutex_);
+    return {.node = node,
+            .is_up = open_,
+            .links_up = value(counters_.links_up),
+            .links_broken = value(counters_.links_broken),
+            .frames_sent = value(counters_.frames_sent),
+            .bytes_sent = value(counters_.bytes_sent),
+            .frames_received = value(counters_.frames_received),
+            .bytes_received = value(counters_.bytes_received),
+            .sends_refused = value(counters_.sends_refused),
+            .waiting = queue_.waiting()};
   }
 
   // ---- of the KJ thread
@@ -53,6 +74,7 @@ class SendBox {
  private:
   mutable std::mutex mutex_;
   SendQueue queue_;
+  LinkCounters counters_;
   bool open_ = false;
   bool sleeps_ = false;
 };

@@ -98,6 +98,15 @@ std::size_t SendQueue::bytes() const {
   return bytes;
 }
 
+std::vector<cluster::PeerReading::Waiting> SendQueue::waiting() const {
+  std::vector<cluster::PeerReading::Waiting> classes;
+  for (const FrameClass one : {FrameClass::kRaft, FrameClass::kCalls, FrameClass::kSeed}) {
+    const std::size_t of = index_of(one);
+    classes.push_back({name_of(one), frames_[of], bounds_.frames_max, bytes_[of], bounds_.bytes_max[of]});
+  }
+  return classes;
+}
+
 void SendQueue::clear() {
   for (auto& lane : lanes_) lane.clear();
   bytes_ = {}, frames_ = {};

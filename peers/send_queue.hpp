@@ -52,6 +52,7 @@ class SendQueue {
   [[nodiscard]] bool empty() const;
   // Of all classes.
   [[nodiscard]] std::size_t bytes() const;
+  [[nodiscard]] std::vector<cluster::PeerReading::Waiting> waiting() const;
   void clear();
 
  private:

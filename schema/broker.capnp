@@ -14,6 +14,11 @@ const protocolMax :UInt16 = 1;
 
 interface Broker {
   login @0 LoginRequest -> LoginAnswer;
+
+  clusterStatus @1 (token :Text) -> ClusterStatusAnswer;
+  # What this node knows of its cluster, for who watches it; with a token of the role service or operator, else
+  # permissionDenied. It needs no session, since a login needs a shard that works, and this is asked above all when some
+  # do not. Asked again on the same connection within clusterStatusPauseMs: overloaded.
 }
 
 struct LoginRequest {
@@ -530,4 +535,54 @@ struct LayersAnswer {
     }
     error @2 :Errors.Error;
   }
+}
+
+struct ClusterStatusAnswer {
+  union {
+    status @0 :ClusterStatus;
+    error @1 :Errors.Error;
+  }
+}
+
+struct ClusterStatus {          # as one node knows it: what several know is put together by who asks them
+  node @0 :UInt64;              # that tells it
+  clusterId @1 :UInt64;         # 0: it is in no cluster, or does not know of it yet
+  epoch @2 :UInt64;             # of the map of the cluster: grows with every change of nodes and of where shards should be
+  metaLeader @3 :UInt64;        # who leads the group that keeps that map; 0: none that it knows
+  replicas @4 :UInt8;           # that each shard should have
+  nodes @5 :List(ClusterNode);  # ascending by id
+  shards @6 :List(ShardStatus); # ascending by id
+  cellNodes @7 :List(UInt64);   # that have the cells of where members are, as it takes them for live, ascending
+  sessions @8 :UInt64;          # of clients, here
+}
+
+struct ClusterNode {
+  id @0 :UInt64;
+  state @1 :State;
+  clientAddresses @2 :List(Text);  # host:port
+  peerAddresses @3 :List(Text);
+  linked @4 :Bool;              # the node that tells this has a link to it, or is it
+
+  enum State {
+    joining @0;
+    up @1;
+    removed @2;
+  }
+}
+
+struct ShardStatus {            # as the replica here knows its group
+  shard @0 :UInt16;
+  leader @1 :UInt64;            # 0: none that it knows
+  term @2 :UInt64;
+  committed @3 :UInt64;         # log index, as far as this replica has heard
+  applied @4 :UInt64;           # by this replica
+  fetching @5 :Bool;            # its state is not here yet, it comes from another node
+  members @6 :List(ReplicaStatus);
+  wanted @7 :List(UInt64);      # nodes that should have a replica; first: that should lead
+}
+
+struct ReplicaStatus {
+  node @0 :UInt64;
+  voter @1 :Bool;
+  stored @2 :UInt64;            # log index, as the leader knows; 0: not known, or this replica does not lead
 }

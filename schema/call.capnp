@@ -31,6 +31,7 @@ struct Call {
     transferred @9 :Transferred;
     where @10 :Where;
   }
+  clientCall @11 :UInt64;       # of the session's client, which this is for: log lines of both nodes name it; 0: of none
 }
 
 struct MailboxRead {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "schema/broker.capnp.h"
+#include "schema/cluster_status.hpp"
 #include "schema/errors.capnp.h"
 #include "schema/manage.hpp"
 #include "schema/messages.hpp"
@@ -198,5 +199,13 @@ Result<LayersPage> read(schema::LayersAnswer::Reader from);
 
 void write(const Result<LayerPrivacyInfo>& from, schema::LayerPrivacyAnswer::Builder to);
 Result<LayerPrivacyInfo> read(schema::LayerPrivacyAnswer::Reader from);
+
+// ---- watching a cluster (wire_cluster.cpp)
+
+// The token of who asks. kTooLarge(token).
+Result<std::string> read(schema::Broker::ClusterStatusParams::Reader from);
+
+void write(const Result<ClusterStatus>& from, schema::ClusterStatusAnswer::Builder to);
+Result<ClusterStatus> read(schema::ClusterStatusAnswer::Reader from);
 
 }  // namespace earshot::wire

@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "schema/broker.capnp.h"
+#include "schema/cluster_status.hpp"
 #include "schema/errors.capnp.h"
 #include "schema/flat.hpp"
 #include "schema/manage.hpp"
@@ -80,6 +81,22 @@ inline std::size_t words_of(const Positions& positions) {
   return 2 + positions.members.size() * (flat::words_of<schema::Position>() + kPointWords + kGeohashWords);
 }
 
+// ---- watching a cluster
+
+inline std::size_t words_of(const std::vector<std::string>& addresses) {
+  std::size_t words = addresses.size();  // the pointers to them
+  for (const std::string& address : addresses) words += flat::words_of_text(address.size());
+  return words;
+}
+inline std::size_t words_of(const ClusterNode& node) {
+  return flat::words_of<schema::ClusterNode>() + words_of(node.clients) + words_of(node.peers);
+}
+inline std::size_t words_of(const ReplicaStatus&) { return flat::words_of<schema::ReplicaStatus>(); }
+inline std::size_t words_of(const ShardStatus& shard) {
+  return flat::words_of<schema::ShardStatus>() + 2 + shard.wanted.size() +
+         shard.members.size() * flat::words_of<schema::ReplicaStatus>();
+}
+
 // ---- several
 
 // Any container of what has a size of its own.
@@ -109,6 +126,10 @@ inline std::size_t words_of(const NearbyFound& found) { return words_of(found.me
 inline std::size_t words_of(const LayersPage& page) { return words_of(page.layers); }
 inline std::size_t words_of(const PlacesReply& reply) {
   return std::visit([](const auto& one) { return words_of(one); }, reply);
+}
+inline std::size_t words_of(const ClusterStatus& status) {
+  return flat::words_of<schema::ClusterStatus>() + words_of(status.nodes) + words_of(status.shards) +
+         status.cell_nodes.size();
 }
 
 }  // namespace earshot::wire

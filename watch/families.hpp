@@ -21,6 +21,10 @@ inline constexpr std::string_view kQueueBytes = "earshot_queue_bytes";
 inline constexpr std::string_view kQueueBytesHelp = "What waits, or is held in memory, in bytes.";
 inline constexpr std::string_view kQueueLimitBytes = "earshot_queue_limit_bytes";
 inline constexpr std::string_view kQueueLimitBytesHelp = "How much may; then callers are told so, or have to wait.";
+inline constexpr std::string_view kQueueItems = "earshot_queue_items";
+inline constexpr std::string_view kQueueItemsHelp = "What waits, in items.";
+inline constexpr std::string_view kQueueLimitItems = "earshot_queue_limit_items";
+inline constexpr std::string_view kQueueLimitItemsHelp = "How many may.";
 
 using Labels = std::vector<std::pair<std::string_view, std::string>>;
 

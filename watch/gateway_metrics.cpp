@@ -58,8 +58,8 @@ void tell_queues(Families& to, const GatewayReport& report) {
     to.gauge(kQueueBytes, kQueueBytesHelp, static_cast<double>(thread.reading.used), reading);
     to.gauge(kQueueLimitBytes, kQueueLimitBytesHelp, static_cast<double>(thread.reading.limit), reading);
     const Labels bridge{{"queue", "bridge"}, {"thread", index}};
-    to.gauge("earshot_queue_items", "What waits, in items.", static_cast<double>(thread.events.used), bridge);
-    to.gauge("earshot_queue_limit_items", "How many may.", static_cast<double>(thread.events.limit), bridge);
+    to.gauge(kQueueItems, kQueueItemsHelp, static_cast<double>(thread.events.used), bridge);
+    to.gauge(kQueueLimitItems, kQueueLimitItemsHelp, static_cast<double>(thread.events.limit), bridge);
   }
 }
 

@@ -117,6 +117,8 @@ class FakeBroker final : public actors::Broker {
   }
 
   // Before the gateway starts.
+  void know(ClusterStatus status) { status_ = std::move(status); }
+  [[nodiscard]] ClusterStatus cluster_status() const override { return status_; }
   void keep_places(std::shared_ptr<const actors::PlaceDesk> desk) { desk_ = std::move(desk); }
   std::shared_ptr<const actors::PlaceDesk> place_desk() override { return desk_; }
 
@@ -136,6 +138,7 @@ class FakeBroker final : public actors::Broker {
   Login login_ = [](FakeSession& session) { session.client->logged_in(welcome_for(session.user)); };
   FakeSession::Handler handler_;
   std::shared_ptr<const actors::PlaceDesk> desk_;
+  ClusterStatus status_;
   mutable std::mutex mutex_;
   std::condition_variable opened_;
   std::vector<std::shared_ptr<FakeSession>> sessions_;

@@ -29,12 +29,13 @@ class CallValues {
 
   std::vector<actors::CallRequest> requests() {
     std::vector<actors::CallRequest> all{
-        actors::ShardSend{nullptr, values.number(), send()},
+        actors::ShardSend{nullptr, values.number(), send(), values.number()},
         actors::ShardLogin{nullptr, values.number(), login()},
         actors::ShardAck{nullptr, values.number(), ack()},
-        actors::ShardFetch{nullptr, values.number(), values.user(), Sequence(values.number()), some(), values.number()},
+        actors::ShardFetch{nullptr, values.number(), values.user(), Sequence(values.number()), some(), values.number(),
+                           values.number()},
         actors::ShardHistory{nullptr, values.number(), values.user(), Sequence(values.number()), some(),
-                             values.number()},
+                             values.number(), values.number()},
         actors::ShardAttempts{nullptr, values.number(), attempts()},
         actors::ShardRegister{nullptr,
                               values.positive(),
@@ -48,7 +49,7 @@ class CallValues {
         actors::ShardTransferred{shard(), Epoch(values.positive()), values.number()},
     };
     for (ManageRequest& one : manage_requests()) {
-      all.emplace_back(actors::ShardManage{nullptr, values.number(), std::move(one)});
+      all.emplace_back(actors::ShardManage{nullptr, values.number(), std::move(one), values.number()});
     }
     all.emplace_back(actors::ShardPositions{set_positions(), nullptr});
     all.emplace_back(actors::ShardPositions{clear_positions(), nullptr});
@@ -281,14 +282,16 @@ class CallValues {
 
 // ---- all fields that cross, to compare by
 
-inline auto crossing(const actors::ShardSend& m) { return std::tie(m.request, m.command); }
+inline auto crossing(const actors::ShardSend& m) { return std::tie(m.request, m.command, m.client_call); }
 inline auto crossing(const actors::ShardLogin& m) { return std::tie(m.request, m.command); }
 inline auto crossing(const actors::ShardAck& m) { return std::tie(m.request, m.command); }
-inline auto crossing(const actors::ShardFetch& m) { return std::tie(m.request, m.user, m.after, m.limit, m.bytes_max); }
-inline auto crossing(const actors::ShardHistory& m) {
-  return std::tie(m.request, m.user, m.before, m.limit, m.bytes_max);
+inline auto crossing(const actors::ShardFetch& m) {
+  return std::tie(m.request, m.user, m.after, m.limit, m.bytes_max, m.client_call);
 }
-inline auto crossing(const actors::ShardManage& m) { return std::tie(m.request, m.manage); }
+inline auto crossing(const actors::ShardHistory& m) {
+  return std::tie(m.request, m.user, m.before, m.limit, m.bytes_max, m.client_call);
+}
+inline auto crossing(const actors::ShardManage& m) { return std::tie(m.request, m.manage, m.client_call); }
 inline auto crossing(const actors::ShardAttempts& m) { return std::tie(m.request, m.command); }
 inline auto crossing(const actors::ShardRegister& m) {
   return std::tie(m.session, m.user, m.device, m.push, m.order, m.producer);

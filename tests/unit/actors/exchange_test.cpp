@@ -13,6 +13,7 @@
 
 #include "base/clock.hpp"
 #include "base/limits.hpp"
+#include "tests/support/log_capture.hpp"
 #include "tests/support/shard_ports.hpp"
 
 // Two and three nodes' exchanges, joined by frames that the test carries.
@@ -216,6 +217,27 @@ TEST_F(ExchangeTest, CallsAreLostWithTheLinkAndWhoAskedIsTold) {
   a_.exchange->link_down(kB);
   ASSERT_EQ(anna->fetches.size(), 1u);
   EXPECT_EQ(anna->fetches[0].batch.error().code, ErrorCode::kUnavailable);
+}
+
+// Whoever reads the lines of two nodes finds one call by one name.
+TEST_F(ExchangeTest, TheNameOfAClientsCallCrossesWithIt) {
+  tests::LogCapture log;
+  spdlog::default_logger()->set_level(spdlog::level::debug);
+  b_leads();
+  const auto anna = session(a_, 70);
+  route(a_).post(ShardFetch{anna, 5, UserId::trusted("anna"), {}, 1, 1, 1'203});
+  carry();
+  const auto asked = b_.take_requests();
+  ASSERT_EQ(asked.size(), 1u);
+  log.take();
+  const auto& fetch = std::get<ShardFetch>(asked[0]);
+  fetch.from->post(FetchAnswered{fetch.request, fail(ErrorCode::kNotFound, "", "nothing")});
+  const std::string there = log.take();
+  EXPECT_NE(there.find("n1.s70.c1203: read is refused at shard 1"), std::string::npos) << there;
+  wires_.frames.clear();
+  a_.exchange->link_down(kB);
+  const std::string here = log.take();
+  EXPECT_NE(here.find("n1.s70.c1203: a call to node 2 for shard 1 is lost"), std::string::npos) << here;
 }
 
 TEST_F(ExchangeTest, CallsToALeaderThatWasReplacedAreLost) {

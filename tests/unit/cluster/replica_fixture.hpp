@@ -117,7 +117,9 @@ inline PeerMessage append(std::uint64_t node, std::uint64_t term, std::uint64_t 
 class ReplicaTest : public testing::Test {
  protected:
   void start(std::size_t voters, storage::LoadedLog loaded = {}, std::optional<LogIndex> applied = LogIndex{}) {
-    auto started = Replica::start(options_for(voters), host, std::move(loaded), applied, now);
+    Replica::Options options = options_for(voters);
+    options.counters = counters;
+    auto started = Replica::start(options, host, std::move(loaded), applied, now);
     ASSERT_TRUE(started) << started.error().to_string();
     replica = std::move(*started);
   }
@@ -174,6 +176,7 @@ class ReplicaTest : public testing::Test {
   }
 
   RecordingHost host;
+  std::shared_ptr<RaftCounters> counters = std::make_shared<RaftCounters>();
   std::unique_ptr<Replica> replica;
   std::uint64_t now = 1'000;
   std::size_t done = 0;

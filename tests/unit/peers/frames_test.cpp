@@ -304,5 +304,20 @@ TEST(Intake, AWindowNeverKeepsAFrameOfTheLargestSizeFromItsEnd) {
   EXPECT_EQ(reader.frames.size(), 8u);
 }
 
+TEST(SendQueueWaiting, IsToldByClassAgainstItsLimits) {
+  SendQueue queue({.bytes_max = {1'000, 2'000, 3'000}, .frames_max = 7});
+  ASSERT_TRUE(queue.push({PeerTopic::kCall, {}, std::make_shared<const std::string>(100, 'x')}));
+  const auto waiting = queue.waiting();
+  ASSERT_EQ(waiting.size(), kFrameClasses);
+  EXPECT_EQ(waiting[0].frame_class, "raft");
+  EXPECT_EQ(waiting[0].frames, 0u);
+  EXPECT_EQ(waiting[1].frame_class, "calls");
+  EXPECT_EQ(waiting[1].frames, 1u);
+  EXPECT_EQ(waiting[1].frames_limit, 7u);
+  EXPECT_GE(waiting[1].bytes, 100u);
+  EXPECT_EQ(waiting[1].bytes_limit, 2'000u);
+  EXPECT_EQ(waiting[2].frame_class, "seed");
+}
+
 }  // namespace
 }  // namespace earshot::peers

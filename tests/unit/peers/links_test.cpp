@@ -106,6 +106,39 @@ TEST_F(LinksTest, ANodeThatIsKilledAndComesBackIsLinkedAgain) {
   EXPECT_EQ(one->heard.downs(NodeId(2)), 4u);
 }
 
+TEST_F(LinksTest, NumbersAreKeptForEachNodeOverItsLinks) {
+  const auto one = make(1), two = make(2);
+  one->start(), two->start();
+  introduce({one.get(), two.get()});
+  expect_linked(*one, *two);
+  const auto of_two = [&] {
+    const auto readings = one->links->readings();
+    return readings.size() == 1 ? readings[0] : cluster::PeerReading{};
+  };
+  ASSERT_TRUE(one->send(NodeId(2), PeerTopic::kCall, "there"));
+  ASSERT_TRUE(two->send(NodeId(1), PeerTopic::kCall, "and back"));
+  ASSERT_TRUE(eventually([&] { return one->heard.count() == 1 && two->heard.count() == 1; }));
+  ASSERT_TRUE(eventually([&] { return of_two().frames_received == 1; })) << "counted behind the frame";
+  EXPECT_EQ(of_two().node, NodeId(2));
+  EXPECT_TRUE(of_two().is_up);
+  EXPECT_EQ(of_two().frames_sent, 1u);
+  EXPECT_GE(of_two().bytes_sent, 5u);
+  EXPECT_GE(of_two().bytes_received, 8u);
+  EXPECT_EQ(of_two().links_up, 1u);
+  two->stop();
+  ASSERT_TRUE(eventually([&] { return !of_two().is_up; }));
+  EXPECT_FALSE(one->send(NodeId(2), PeerTopic::kCall, "lost"));
+  EXPECT_EQ(of_two().sends_refused, 1u);
+  EXPECT_EQ(of_two().links_broken, 1u);
+  two->start();
+  introduce({one.get(), two.get()});
+  expect_linked(*one, *two);
+  EXPECT_EQ(of_two().links_up, 2u);
+  EXPECT_EQ(of_two().frames_sent, 1u) << "of the link before";
+  one->links->set_nodes({});
+  EXPECT_TRUE(eventually([&] { return one->links->readings().empty(); }));
+}
+
 TEST_F(LinksTest, ANodeThatIsNamedNoMoreIsCutOffAndStaysSo) {
   const auto one = make(1), two = make(2);
   one->start(), two->start();

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/metrics_text.hpp"
+#include "watch/cluster_metrics.hpp"
 #include "watch/families.hpp"
 #include "watch/gateway_metrics.hpp"
 #include "watch/metrics_page.hpp"
@@ -99,6 +100,67 @@ TEST(Metrics, EachShardMoreIsSixSamplesMore) {
   for (std::uint16_t i = 0; i < limits::kShardsMax; ++i) report.shards[i].id = ShardId(i);
   EXPECT_EQ(size(), of_two + 6 * (limits::kShardsMax - 2u));
 }
+
+TEST(Metrics, LinksAndReplicasOfAClusterStandUnderTheirNames) {
+  auto report = report_of_two_shards();
+  report.has_peers = true;
+  cluster::PeerReading peer{.node = NodeId(3),
+                            .is_up = true,
+                            .links_up = 4,
+                            .links_broken = 3,
+                            .frames_sent = 50,
+                            .bytes_sent = 60,
+                            .frames_received = 70,
+                            .bytes_received = 80,
+                            .sends_refused = 9,
+                            .waiting = {{"calls", 1, 10, 200, 2'000}}};
+  report.peers = {peer};
+  report.raft = {.candidacies = 1,
+                 .leaderships = 2,
+                 .leaders_known = 3,
+                 .entries_sent = 4,
+                 .entries_received = 5,
+                 .appends_refused = 6,
+                 .snapshots_sent = 7,
+                 .states_begun = 8,
+                 .states_fetched = 9,
+                 .seed_parts_sent = 10,
+                 .seed_bytes_sent = 11,
+                 .seed_parts_received = 12,
+                 .seed_bytes_received = 13};
+  report.open_calls = 14;
+  MetricsPage page;
+  page.add([&] { return cluster_metrics(report); });
+  const MetricsText text(page.text());
+  EXPECT_EQ(text.at("earshot_peer_up{peer=\"3\"}"), 1);
+  EXPECT_EQ(text.at("earshot_peer_links_total{peer=\"3\"}"), 4);
+  EXPECT_EQ(text.at("earshot_peer_links_broken_total{peer=\"3\"}"), 3);
+  EXPECT_EQ(text.at("earshot_peer_frames_sent_total{peer=\"3\"}"), 50);
+  EXPECT_EQ(text.at("earshot_peer_bytes_sent_total{peer=\"3\"}"), 60);
+  EXPECT_EQ(text.at("earshot_peer_frames_received_total{peer=\"3\"}"), 70);
+  EXPECT_EQ(text.at("earshot_peer_bytes_received_total{peer=\"3\"}"), 80);
+  EXPECT_EQ(text.at("earshot_peer_sends_refused_total{peer=\"3\"}"), 9);
+  EXPECT_EQ(text.at("earshot_queue_items{queue=\"peer\",peer=\"3\",class=\"calls\"}"), 1);
+  EXPECT_EQ(text.at("earshot_queue_limit_items{queue=\"peer\",peer=\"3\",class=\"calls\"}"), 10);
+  EXPECT_EQ(text.at("earshot_queue_bytes{queue=\"peer\",peer=\"3\",class=\"calls\"}"), 200);
+  EXPECT_EQ(text.at("earshot_queue_limit_bytes{queue=\"peer\",peer=\"3\",class=\"calls\"}"), 2'000);
+  EXPECT_EQ(text.at("earshot_raft_candidacies_total"), 1);
+  EXPECT_EQ(text.at("earshot_raft_leaderships_total"), 2);
+  EXPECT_EQ(text.at("earshot_raft_leader_changes_total"), 3);
+  EXPECT_EQ(text.at("earshot_raft_entries_total{direction=\"sent\"}"), 4);
+  EXPECT_EQ(text.at("earshot_raft_entries_total{direction=\"received\"}"), 5);
+  EXPECT_EQ(text.at("earshot_raft_appends_refused_total"), 6);
+  EXPECT_EQ(text.at("earshot_raft_snapshots_sent_total"), 7);
+  EXPECT_EQ(text.at("earshot_states_begun_total"), 8);
+  EXPECT_EQ(text.at("earshot_states_fetched_total"), 9);
+  EXPECT_EQ(text.at("earshot_seed_parts_total{direction=\"sent\"}"), 10);
+  EXPECT_EQ(text.at("earshot_seed_bytes_total{direction=\"sent\"}"), 11);
+  EXPECT_EQ(text.at("earshot_seed_parts_total{direction=\"received\"}"), 12);
+  EXPECT_EQ(text.at("earshot_seed_bytes_total{direction=\"received\"}"), 13);
+  EXPECT_EQ(text.at("earshot_queue_items{queue=\"calls\"}"), 14);
+}
+
+TEST(Metrics, ANodeAloneHasNoLinksToTellOf) { EXPECT_TRUE(cluster_metrics(report_of_two_shards()).empty()); }
 
 TEST(Metrics, ADoorsNumbersStandUnderTheirNames) {
   gateway::GatewayCounters counters;
