@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -50,8 +51,12 @@ class ClusterViews final : public PlaceViews, public std::enable_shared_from_thi
   [[nodiscard]] Result<LayerPermit> permit_setting(const LayerId& layer) override {
     return own_->permit_setting(layer);
   }
-  // Whether this node knows of all that it is told of. Other nodes say so themselves when they are asked.
-  [[nodiscard]] bool is_complete() const override { return own_->is_complete(); }
+  // Whether this node has known of all that it is told of, and so what layers show. From then on nodes say themselves
+  // what they know when they are asked, this one too.
+  [[nodiscard]] bool is_complete() const override {
+    if (!was_complete_.load(std::memory_order_relaxed) && own_->is_complete()) was_complete_ = true;
+    return was_complete_.load(std::memory_order_relaxed);
+  }
   [[nodiscard]] Waiting when_complete(std::function<void()> then) override {
     return own_->when_complete(std::move(then));
   }
@@ -72,6 +77,7 @@ class ClusterViews final : public PlaceViews, public std::enable_shared_from_thi
   const std::shared_ptr<const Router> router_;
   const std::shared_ptr<NodesAsker> nodes_;
   const std::shared_ptr<const places::PrivacyTable> privacies_;
+  mutable std::atomic<bool> was_complete_{false};
 };
 
 }  // namespace earshot::actors

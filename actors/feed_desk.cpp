@@ -42,6 +42,20 @@ FeedExactness::Waiting FeedExactness::when_exact(std::function<void()> then) {
   return waiting;
 }
 
+std::vector<bool> FeedExactness::exact_shards() const {
+  const std::uint64_t now_ms = clock_.monotonic_ms();
+  std::vector<bool> exact;
+  exact.reserve(until_ms_.size());
+  for (const auto& until_ms : until_ms_) exact.push_back(now_ms < until_ms.load(std::memory_order_acquire));
+  return exact;
+}
+
+void FeedExactness::forgot(std::uint64_t left_ms) {
+  std::uint64_t known_ms = followed_since_ms_.load();
+  while (known_ms < left_ms && !followed_since_ms_.compare_exchange_weak(known_ms, left_ms)) {
+  }
+}
+
 std::shared_ptr<const cluster::CellMap> FeedExactness::cells() const {
   const std::lock_guard lock(mutex_);
   return cells_;
@@ -62,6 +76,7 @@ void FeedExactness::set_exact_until(std::uint64_t until_ms) {
 
 void FeedExactness::set_view(std::vector<NodeId> view) {
   exact_until_ms_.store(0, std::memory_order_release);
+  for (auto& until_ms : until_ms_) until_ms.store(0, std::memory_order_release);
   const std::lock_guard lock(mutex_);
   cells_ = std::make_shared<const cluster::CellMap>(std::move(view));
 }
@@ -87,7 +102,7 @@ void FeedExactness::end() {
 
 namespace {
 
-constexpr std::uint64_t kLookAtNodesMs = 250;
+constexpr std::uint64_t kLookAtNodesMs = 100;
 
 class FeedDesk final : public caf::event_based_actor, private FeedTaker {
  public:
@@ -111,7 +126,11 @@ class FeedDesk final : public caf::event_based_actor, private FeedTaker {
   }
   void lost(ShardId shard) override { places_->lost(shard); }
   void scan_begins(ShardId shard) override { places_->scan_begins(shard); }
-  void scan_ends(ShardId shard) override { places_->scan_ends(shard); }
+  // Before anybody can see what the scan has made of those who are followed.
+  void scan_ends(ShardId shard, bool tells_late) override {
+    if (!tells_late) setup_.exactness->forgot(setup_.clock->monotonic_ms());
+    places_->scan_ends(shard);
+  }
   void moved(ShardId shard, std::vector<cluster::Move> moves, std::vector<cluster::ClearedLayer> cleared) override {
     places_->moved(shard, std::move(moves), std::move(cleared));
   }
@@ -209,7 +228,7 @@ void FeedDesk::wake() {
 
 // One that is not linked for a while has no regions, until it is linked again; a new one has that long for it.
 void FeedDesk::look_at_nodes(std::uint64_t now_ms) {
-  if (setup_.holds_all || now_ms < look_at_ms_) return;
+  if (now_ms < look_at_ms_) return;
   look_at_ms_ = now_ms + kLookAtNodesMs;
   std::vector<NodeId> view{setup_.self};
   std::map<NodeId, std::uint64_t> linked_at_ms;
@@ -237,18 +256,21 @@ void FeedDesk::renew_leases(std::uint64_t now_ms) {
 
 void FeedDesk::settle(std::uint64_t now_ms) {
   std::uint64_t until_ms = UINT64_MAX;
-  for (const FeedIntake& intake : intakes_) until_ms = std::min(until_ms, intake.lease_until_ms());
+  for (std::uint16_t shard = 0; shard < intakes_.size(); ++shard) {
+    const std::uint64_t of_shard_ms = intakes_[shard].lease_until_ms();
+    setup_.exactness->set_exact_until(ShardId(shard), of_shard_ms);
+    until_ms = std::min(until_ms, of_shard_ms);
+  }
   if (until_ms != exact_until_ms_) setup_.exactness->set_exact_until(until_ms);
   exact_until_ms_ = until_ms;
   arm_timer(now_ms);
 }
 
 void FeedDesk::arm_timer(std::uint64_t now_ms) {
-  std::uint64_t at_ms = setup_.holds_all ? UINT64_MAX : look_at_ms_;
+  std::uint64_t at_ms = look_at_ms_;
   if (lease_at_ms_ != 0) at_ms = std::min(at_ms, lease_at_ms_);
   for (const FeedIntake& intake : intakes_)
     if (intake.wake_at() != 0) at_ms = std::min(at_ms, intake.wake_at());
-  if (at_ms == UINT64_MAX) return;
   const auto armed_ms = timers_.want(at_ms, now_ms);
   if (armed_ms) delayed_send(this, std::chrono::milliseconds(*armed_ms - now_ms), TimerFired{*armed_ms});
 }

@@ -25,19 +25,28 @@ namespace earshot::actors {
 class FeedExactness final : public FeedView {
  public:
   // `clock` outlives it.
-  FeedExactness(const Clock& clock, std::vector<NodeId> view)
-      : clock_(clock), cells_(std::make_shared<const cluster::CellMap>(std::move(view))) {}
+  FeedExactness(const Clock& clock, std::vector<NodeId> view, std::uint16_t shard_count)
+      : clock_(clock), until_ms_(shard_count), cells_(std::make_shared<const cluster::CellMap>(std::move(view))) {}
 
   // ---- FeedView
   [[nodiscard]] bool is_exact_now() override;
   [[nodiscard]] Waiting when_exact(std::function<void()> then) override;
+  [[nodiscard]] std::vector<bool> exact_shards() const override;
+  [[nodiscard]] std::uint64_t followed_since_ms() const override {
+    return followed_since_ms_.load(std::memory_order_acquire);
+  }
   [[nodiscard]] std::shared_ptr<const cluster::CellMap> cells() const override;
 
   // ---- the desk's
   // Called, on any thread, when somebody wants to know who did not for a while.
   void set_wake(std::function<void()> wake);
-  // Not after that time; then everybody who waits goes on, if it is still to come.
+  // Of each shard: not after that time. All of them: everybody who waits goes on, if it is still to come.
+  void set_exact_until(ShardId shard, std::uint64_t until_ms) {
+    until_ms_[shard.value].store(until_ms, std::memory_order_release);
+  }
   void set_exact_until(std::uint64_t until_ms);
+  // Whoever had left by then may not be followed. Also any thread.
+  void forgot(std::uint64_t left_ms);
   void set_view(std::vector<NodeId> view);
   // Whether somebody has asked lately; false: the next one to ask wakes the desk.
   [[nodiscard]] bool is_wanted();
@@ -47,6 +56,8 @@ class FeedExactness final : public FeedView {
  private:
   const Clock& clock_;
   std::atomic<std::uint64_t> exact_until_ms_{0};
+  std::vector<std::atomic<std::uint64_t>> until_ms_;  // by shard
+  std::atomic<std::uint64_t> followed_since_ms_{0};
   std::atomic<std::uint64_t> asked_at_ms_{0};
   std::atomic<bool> is_awake_{false};
   Completion completion_;
@@ -58,8 +69,6 @@ class FeedExactness final : public FeedView {
 struct FeedDeskSetup {
   NodeId self;
   std::uint16_t shard_count = 0;
-  // Every node is told of everybody, whoever else there is: as long as questions do not go to other nodes.
-  bool holds_all = true;
   std::uint64_t random = 0;  // of this start of the node: no other has the same
   std::shared_ptr<Exchange> exchange;
   cluster::Peers* peers = nullptr;  // outlives the actor, as does the clock

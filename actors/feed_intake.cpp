@@ -71,6 +71,7 @@ void FeedIntake::handle(NodeId from, const FeedTiding& tiding, std::uint64_t now
 void FeedIntake::take(const FeedItems& items) {
   if (items.scan == FeedScan::kBegins) {
     had_privacy_.merge(std::exchange(with_privacy_, {}));
+    tells_late_ = items.tells_late;
     taker_.scan_begins(shard_);
   }
   if (!items.privacies.empty()) take_privacies(items.privacies);
@@ -97,7 +98,7 @@ void FeedIntake::end_scan() {
   for (const LayerId& layer : std::exchange(had_privacy_, {})) over.push_back({layer, std::nullopt});
   if (!over.empty()) taker_.privacies(shard_, over);
   is_whole_ = true;
-  taker_.scan_ends(shard_);
+  taker_.scan_ends(shard_, tells_late_);
 }
 
 void FeedIntake::page_taken(const FeedId& feed) {

@@ -20,8 +20,9 @@ class FeedTaker {
   // What is known of the shard's members may be out of date from now on: until the next scan has ended.
   virtual void lost(ShardId shard) = 0;
   virtual void scan_begins(ShardId shard) = 0;
-  // Whoever has not been told of since it began is not there any more.
-  virtual void scan_ends(ShardId shard) = 0;
+  // Whoever has not been told of since it began is not there any more. `tells_late`: whoever has moved of late was told
+  // of, also those that are not in this node's regions.
+  virtual void scan_ends(ShardId shard, bool tells_late) = 0;
   virtual void moved(ShardId shard, std::vector<cluster::Move> moves, std::vector<cluster::ClearedLayer> cleared) = 0;
   // FeedIntake::page_taken() once the cells have it.
   virtual void page(ShardId shard, const FeedId& feed, std::vector<cluster::Move> moves) = 0;
@@ -85,6 +86,7 @@ class FeedIntake {
   std::uint64_t last_ = 0;   // taken in
   std::uint64_t pages_ = 0;  // taken in by the cells
   bool is_whole_ = false;
+  bool tells_late_ = false;        // the scan
   bool is_gone_ = false;           // the leader knows nothing of it: subscribed anew at the next wake()
   std::uint64_t again_at_ms_ = 0;  // then it is said again that it is there
   std::set<LayerId> with_privacy_;

@@ -63,6 +63,7 @@ void write(const cluster::Move& from, const LayerNames& names, schema::FeedMove:
   to.setHidden(from.hidden);
   to.setAhead(from.ahead);
   to.setSettles(from.settles);
+  to.setElsewhere(from.elsewhere);
   to.setVersion(from.version);
   to.setMember(flat::data(from.member));
 }
@@ -70,6 +71,7 @@ void write(const cluster::Move& from, const LayerNames& names, schema::FeedMove:
 void write(const FeedItems& from, const LayerNames& names, schema::FeedItems::Builder to) {
   to.setNumber(from.number);
   to.setScan(static_cast<schema::FeedItems::Scan>(from.scan));
+  to.setTellsLate(from.tells_late);
   auto layers = to.initLayers(static_cast<capnp::uint>(names.all().size()));
   for (capnp::uint i = 0; i < layers.size(); ++i) layers.set(i, flat::text(names.all()[i]->text()));
   auto moves = to.initMoves(static_cast<capnp::uint>(from.moves.size()));
@@ -103,7 +105,10 @@ class ItemsReader {
   explicit ItemsReader(Fields& fields) : fields_(fields) {}
 
   FeedItems read(const FeedId& id, schema::FeedItems::Reader from) {
-    FeedItems items{id, fields_.positive(from.getNumber(), "number"), {}, {}, {}, {}};
+    FeedItems items;
+    items.id = id;
+    items.number = fields_.positive(from.getNumber(), "number");
+    items.tells_late = from.getTellsLate();
     fields_.require(from.getScan() <= schema::FeedItems::Scan::ENDS, "scan", "is not known to this release");
     items.scan = static_cast<FeedScan>(from.getScan());
     if (!read_layers(from.getLayers())) return items;
@@ -145,6 +150,7 @@ class ItemsReader {
     move.hidden = from.getHidden();
     move.ahead = from.getAhead();
     move.settles = from.getSettles();
+    move.elsewhere = from.getElsewhere();
     return move;
   }
   cluster::PrivacyChange read(schema::FeedPrivacy::Reader from) {

@@ -52,7 +52,7 @@ enum class FeedScan : std::uint8_t {
   kEnds,
 };
 // What has become of members, all of it in the order in which it became so: a page says where they are at that moment.
-// No score in a move: the member is in none of the node's regions, or nowhere.
+// It has those of the node's regions, and whoever has moved of late, wherever that was.
 struct FeedItems {
   FeedId id;
   std::uint64_t number = 0;
@@ -60,6 +60,7 @@ struct FeedItems {
   std::vector<cluster::Move> moves;
   std::vector<cluster::ClearedLayer> cleared;
   std::vector<cluster::PrivacyChange> privacies;
+  bool tells_late = false;  // of a scan that begins: whoever has moved of late is among them
   bool operator==(const FeedItems&) const = default;
 };
 struct FeedGrant {

@@ -93,7 +93,7 @@ void FeedSource::tell_each(TellOne tell_one) {
     if (feed.scan != Scan::kWanted) tell_one(node, feed);
 }
 
-// Where a member was is not known here: each node is told that it is not among its own.
+// Where a member was is not known here: each node is told where it is, and knows whether it was one of its own.
 void FeedSource::tell(const std::vector<cluster::Move>& moves, const std::vector<cluster::ClearedLayer>& cleared,
                       std::uint64_t now_ms) {
   if (term_ == Term()) return;
@@ -111,8 +111,10 @@ void FeedSource::tell(const std::vector<cluster::Move>& moves, const std::vector
       while (next_clear < cleared.size() && items.cleared.size() < limits::kFeedItemsMax &&
              (is_last || cleared[next_clear].version < moves[next].version))
         items.cleared.push_back(cleared[next_clear++]);
-      for (cluster::Move& move : items.moves)
-        if (move.score && feed.cells.owner(move.layer, region_of(move)) != node) move.score.reset();
+      for (cluster::Move& move : items.moves) {
+        move.elsewhere = move.score && feed.cells.owner(move.layer, region_of(move)) != node;
+        if (move.elsewhere && faults_.forgets_departures) move.score.reset();
+      }
       send(node, feed, std::move(items), event_, now_ms);
     }
     send_late_page(node, feed, now_ms);
@@ -185,6 +187,11 @@ void FeedSource::begin_scan(NodeId node, const std::vector<cluster::PrivacyChang
   feed.ahead_before = ahead_;
   FeedItems begins;
   begins.scan = FeedScan::kBegins;
+  auto late_above = versions_.before(now_ms);
+  // Of so few all may be told, as after the first start of a cluster.
+  if (!late_above && versions_.newest() <= limits::kFeedItemsMax) late_above = 0;
+  begins.tells_late = late_above.has_value();
+  feed.late_above = late_above.value_or(UINT64_MAX);
   send(node, feed, std::move(begins), event_ + 1, now_ms);
   for (std::size_t next = 0; next < privacies.size();) {
     FeedItems items;
@@ -200,8 +207,10 @@ void FeedSource::page(NodeId node, std::vector<cluster::Move> moves, std::string
   FeedItems items;
   items.scan = FeedScan::kPage;
   items.moves = std::move(moves);
+  for (cluster::Move& move : items.moves)
+    move.elsewhere = move.score && feed.cells.owner(move.layer, region_of(move)) != node;
   std::erase_if(items.moves, [&](const cluster::Move& move) {
-    return move.score && feed.cells.owner(move.layer, region_of(move)) != node;
+    return move.elsewhere && (move.version <= feed.late_above || faults_.forgets_departures);
   });
   ++feed.pages;
   if (faults_.tells_pages_late) {

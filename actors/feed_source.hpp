@@ -13,7 +13,9 @@
 
 #include "actors/feed_faults.hpp"
 #include "actors/feed_message.hpp"
+#include "actors/version_history.hpp"
 #include "base/ids.hpp"
+#include "base/limits.hpp"
 #include "cluster/cell_map.hpp"
 
 namespace earshot::actors {
@@ -25,8 +27,10 @@ namespace earshot::actors {
 //                      changes go between, in one order with the pages
 //
 // A page goes out at the moment in which it is read, numbered in one row with the changes, so none can bring back what
-// a later change has taken away: that is what other designs keep tombstones for. Frames may get lost, doubled or late:
-// they are kept until they are acked, and sent again. A node that is too far behind is not fed any more.
+// a later change has taken away: that is what other designs keep tombstones for. A node is told where members go that
+// leave its regions, and by a scan of all that have moved of late: it follows them for a while (places/lingerers.hpp).
+// Frames may get lost, doubled or late: they are kept until they are acked, and sent again. A node that is too far
+// behind is not fed any more.
 //
 // Leases. A node asks for one; it is granted after a check, begun later, that this replica leads still. Until it has
 // run out, an answer waits for that node's ack of what was told before the answer. Whoever begins to lead does not know
@@ -44,6 +48,8 @@ class FeedSource {
   void lead(Term term, std::uint64_t now_ms);
   // It does not lead any more: nobody is fed. Answers wait until no lease is left.
   void end();
+  // Whether it leads or not: the newest change that its state shows.
+  void note_version(std::uint64_t version, std::uint64_t now_ms) { versions_.note(version, now_ms); }
   // The state shows all that any leader before this one can have told: scans may begin.
   void caught_up() { is_caught_up_ = true; }
 
@@ -107,7 +113,9 @@ class FeedSource {
     std::deque<Unacked> unacked;
     std::size_t unacked_bytes = 0;
     std::uint64_t heard_ms = 0;
-    std::uint64_t progress_ms = 0;         // something was acked, or sent again
+    std::uint64_t progress_ms = 0;  // something was acked, or sent again
+    // Whoever has a newer version has moved of late, and is told of wherever it is: none is known, nobody.
+    std::uint64_t late_above = UINT64_MAX;
     std::uint64_t ahead_before = 0;        // moves that were told ahead before its scan began
     std::shared_ptr<FeedItems> late_page;  // a planted bug
   };
@@ -151,6 +159,7 @@ class FeedSource {
   const Send send_;
   const FeedFaults faults_;
   Term term_;  // 0: it does not lead
+  VersionHistory versions_{limits::kLingerMs};
   bool is_caught_up_ = false;
   std::uint64_t quiet_until_ms_ = 0;  // leases of the leader before may last so long
   std::map<NodeId, Feed> feeds_;

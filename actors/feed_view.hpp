@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "actors/completion.hpp"
 #include "cluster/cell_map.hpp"
@@ -23,6 +25,11 @@ class FeedView {
   // Once that is so: at once, or later on another thread; not if what this returns is let go before, and never after
   // the end of the node.
   [[nodiscard]] virtual Waiting when_exact(std::function<void()> then) = 0;
+  // The same of each shard's members alone.
+  [[nodiscard]] virtual std::vector<bool> exact_shards() const = 0;
+  // Whoever has left this node's regions after that time, of this node's clock, was followed for limits::kLingerMs: it
+  // is among its Places, where it is now.
+  [[nodiscard]] virtual std::uint64_t followed_since_ms() const = 0;
   // By whose regions it is told: this node's are those that this map gives to it. A map holds until another one takes
   // its place, and of that one nothing is exact before this node has been told all of it.
   [[nodiscard]] virtual std::shared_ptr<const cluster::CellMap> cells() const = 0;

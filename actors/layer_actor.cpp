@@ -1,11 +1,14 @@
 #include "actors/layer_actor.hpp"
 
+#include <chrono>
 #include <optional>
 #include <utility>
 
 #include <caf/all.hpp>
 
 #include "actors/interfaces.hpp"
+#include "actors/timer_ladder.hpp"
+#include "base/limits.hpp"
 #include "places/cell_view.hpp"
 #include "places/layer.hpp"
 
@@ -59,7 +62,7 @@ class LayerActor final : public caf::event_based_actor {
         layer_(
             std::in_place, setup_.limits, setup_.shard_count,
             [this](places::CellTree::LeafId leaf, std::size_t fills) { return make_cell(leaf, fills); },
-            setup_.counts_regions) {}
+            setup_.clock != nullptr, places::Lingerers::Limits{limits::kLingerMs, limits::kLingerersMax}) {}
 
   const char* name() const override { return "layer"; }
 
@@ -78,28 +81,57 @@ class LayerActor final : public caf::event_based_actor {
   [[nodiscard]] places::MemberPtr find(std::string_view member) const {
     return layer_->find(shard_of(setup_.layer, member, setup_.shard_count), member);
   }
+  [[nodiscard]] std::uint64_t now_ms() const { return setup_.clock == nullptr ? 0 : setup_.clock->monotonic_ms(); }
+  // How many members came, by the gauge, and how many are there.
+  std::ptrdiff_t note_members() {
+    const std::size_t members = layer_->size();
+    return static_cast<std::ptrdiff_t>(members - setup_.gauge->members.exchange(members, std::memory_order_relaxed));
+  }
   // After each message of its owner, which holds so many changes.
   void taken(std::size_t changes = 0) {
     ++taken_;
     LayerGauge& gauge = *setup_.gauge;
     gauge.waiting.fetch_sub(changes, std::memory_order_relaxed);
-    const std::size_t members = layer_->size();
-    const auto more = static_cast<std::ptrdiff_t>(members - gauge.members.exchange(members, std::memory_order_relaxed));
-    const bool ends = members == 0 && setup_.owner->retire(setup_.layer, taken_);
+    if (changes > 0) let_linger();
+    const std::ptrdiff_t more = note_members();
+    const bool ends = layer_->size() == 0 && setup_.owner->retire(setup_.layer, taken_);
     gauge.taken.store(taken_, std::memory_order_release);
     setup_.owner->taken(more);
     if (ends) quit();
   }
+  void let_linger();
+  void lingered(std::uint64_t timer);
 
   LayerSetup setup_;
   std::optional<places::Layer> layer_;
   std::uint64_t taken_ = 0;
+  TimerLadder timers_;
 };
+
+// Whoever has lingered long enough, or is one too many, goes; the timer is for the next one.
+void LayerActor::let_linger() {
+  if (layer_->lingerers().due_ms() == 0) return;
+  const std::uint64_t now = now_ms();
+  const std::uint64_t forgot_ms = layer_->lingerers().forgot_ms();
+  layer_->pass(now);
+  if (layer_->lingerers().forgot_ms() != forgot_ms) setup_.owner->forgot(layer_->lingerers().forgot_ms());
+  const std::uint64_t due_ms = layer_->lingerers().due_ms();
+  if (due_ms == 0) return;
+  if (const auto armed_ms = timers_.want(due_ms, now))
+    delayed_send(this, std::chrono::milliseconds(*armed_ms - now), TimerFired{*armed_ms});
+}
+
+void LayerActor::lingered(std::uint64_t timer) {
+  timers_.fired(timer);
+  let_linger();
+  setup_.owner->count_members(note_members());
+  if (layer_->size() == 0 && setup_.owner->retire(setup_.layer, taken_)) quit();
+}
 
 caf::behavior LayerActor::make_behavior() {
   return {
       [this](const LayerMoves& message) {
-        layer_->take(message.shard, message.moves, message.until_taken);
+        layer_->take(message.shard, message.moves, message.until_taken, now_ms());
         taken(message.moves.size());
       },
       [this](const LayerCleared& message) {
@@ -127,6 +159,7 @@ caf::behavior LayerActor::make_behavior() {
         taken();
       },
       [this](const LayerFilled& message) { layer_->filled(message.leaf, message.filled); },
+      [this](const TimerFired& timer) { lingered(timer.number); },
       [this](EndLayer) { quit(); },
   };
 }

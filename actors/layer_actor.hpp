@@ -8,6 +8,7 @@
 #include <caf/actor.hpp>
 #include <caf/fwd.hpp>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "places/cell_tree.hpp"
@@ -28,9 +29,13 @@ class LayerOwner {
   virtual void add_cell(caf::actor cell) = 0;
   // A message has been taken, and the gauge tells of it; so many more members are in the layer than before.
   virtual void taken(std::ptrdiff_t members_more) = 0;
+  // So many more are in the layer, without a message.
+  virtual void count_members(std::ptrdiff_t members_more) = 0;
   // Nobody is in the layer after so many messages from its owner: whether it may end, since no more are on their way.
   // From then on another one would be made.
   virtual bool retire(const LayerId& layer, std::uint64_t messages) = 0;
+  // Of those who had left the node's regions by then it is not known any more that they have.
+  virtual void forgot(std::uint64_t left_ms) = 0;
 };
 
 struct LayerSetup {
@@ -39,7 +44,9 @@ struct LayerSetup {
   places::CellLimits limits;
   std::shared_ptr<LayerOwner> owner;
   std::shared_ptr<LayerGauge> gauge;
-  bool counts_regions = false;  // as in places::Layer
+  // Where other nodes have regions, too: the layer counts those of this one, and remembers who leaves them. Outlives
+  // it.
+  const Clock* clock = nullptr;
 };
 
 // One layer, with its cells as actors of their own. It ends when nobody is in it, or by EndLayer.

@@ -105,10 +105,12 @@ class Openings {
   const std::function<void(Status)> opened_;
 };
 
-// Other nodes ask how many are in which regions.
-PlacesLimits places_limits(const NodeSetup& setup) {
+// Other nodes ask how many are in which regions, and for those who have left them.
+PlacesLimits places_limits(const NodeSetup& setup, const std::shared_ptr<FeedExactness>& exactness) {
   PlacesLimits limits;
-  limits.counts_regions = setup.peers != nullptr;
+  if (exactness == nullptr) return limits;
+  limits.clock = setup.clock;
+  limits.forgot = [exactness](std::uint64_t left_ms) { exactness->forgot(left_ms); };
   return limits;
 }
 
@@ -173,13 +175,15 @@ NodeActors::NodeActors(caf::actor_system& system, NodeSetup setup)
       setup_(std::move(setup)),
       budgets_(std::make_shared<NodeBudgets>(setup_.config.overlay_bytes_max, limits::kLogQueueBytesMax)),
       directory_(std::make_shared<SessionDirectory>(setup_.shard_count)),
-      places_(make_places(system, setup_.shard_count, {}, places_limits(setup_))),
+      exactness_(setup_.peers == nullptr
+                     ? nullptr
+                     : std::make_shared<FeedExactness>(*setup_.clock, std::vector{setup_.id}, setup_.shard_count)),
+      places_(make_places(system, setup_.shard_count, {}, places_limits(setup_, exactness_))),
       exchange_(setup_.peers == nullptr
                     ? nullptr
                     : std::make_shared<Exchange>(setup_.id, setup_.shard_count, *setup_.peers, *setup_.clock)),
       beat_(exchange_ ? std::make_shared<Beat>(setup_.shard_count, setup_.clock->monotonic_ms()) : nullptr),
       map_(setup_.meta ? std::make_unique<ClusterMap>(setup_.id) : nullptr),
-      exactness_(exchange_ ? std::make_shared<FeedExactness>(*setup_.clock, std::vector{setup_.id}) : nullptr),
       next_session_(setup_.clock->wall_ms() << kSessionIdBits) {
   for (std::uint16_t shard = 0; shard < setup_.shard_count; ++shard) gauges_.push_back(std::make_shared<ShardGauge>());
   if (setup_.disk_space == nullptr) return;
@@ -352,8 +356,8 @@ std::shared_ptr<const Router> NodeActors::make_router() {
   auto sessions = std::make_shared<NodeSessions>(setup_.id, sessions_, directory_, map_.get(),
                                                  setup_.faults.keeps_new_leaders_quiet);
   const caf::actor feeds = spawn_feed_desk(
-      system_, FeedDeskSetup{setup_.id, setup_.shard_count, setup_.holds_all_places, checksum_of("feeds", setup_.seed),
-                             exchange_, setup_.peers, setup_.clock, places_, exactness_, setup_.faults.feeds});
+      system_, FeedDeskSetup{setup_.id, setup_.shard_count, checksum_of("feeds", setup_.seed), exchange_, setup_.peers,
+                             setup_.clock, places_, exactness_, setup_.faults.feeds});
   writers_->add(kFeedDesk, feeds);
   exchange_->set_feeds(feed_inbox(feeds));
   exchange_->set_up(std::move(replicas), std::move(sessions));

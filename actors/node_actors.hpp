@@ -69,9 +69,7 @@ struct NodeSetup {
   // Who begins each shard's group, where it has no log; empty: whoever has one adds this node to it.
   std::vector<cluster::Member> founders;
   std::optional<MetaStart> meta;  // none: the founders are all nodes that there ever are
-  // In a cluster: this node is told of all members, not only of those of its regions.
-  bool holds_all_places = true;
-  NodeFaults faults;  // for mutation tests only
+  NodeFaults faults;              // for mutation tests only
 };
 
 // A node's actors, wired: the two writers, the shards and the sessions over one log and one state environment. What is
@@ -145,11 +143,11 @@ class NodeActors {
   const std::shared_ptr<LiveActors> shards_ = LiveActors::make();
   const std::shared_ptr<LiveActors> writers_ = LiveActors::make();
   const std::shared_ptr<LiveActors> meta_group_ = LiveActors::make();  // one, or none
+  const std::shared_ptr<FeedExactness> exactness_;
   const std::shared_ptr<Places> places_;
   const std::shared_ptr<Exchange> exchange_;
   const std::shared_ptr<Beat> beat_;
   const std::unique_ptr<ClusterMap> map_;
-  const std::shared_ptr<FeedExactness> exactness_;
   const std::shared_ptr<WriterCounters> log_writes_ = std::make_shared<WriterCounters>();
   const std::shared_ptr<WriterCounters> state_writes_ = std::make_shared<WriterCounters>();
   const std::shared_ptr<cluster::RaftCounters> raft_counters_ = std::make_shared<cluster::RaftCounters>();

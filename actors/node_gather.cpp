@@ -4,11 +4,14 @@
 #include <iterator>
 #include <utility>
 
+#include "base/limits.hpp"
+
 namespace earshot::actors {
 
-std::vector<NodeGather::Ask> NodeGather::ask(std::shared_ptr<const cluster::CellMap> cells) {
+std::vector<NodeGather::Ask> NodeGather::ask(std::shared_ptr<const cluster::CellMap> cells, std::uint64_t now_ms) {
   if (is_other(*cells)) {
     put_aside();
+    round_ms_ = now_ms;
     cells_ = std::move(cells);
     if (regions_.empty()) {
       for (const NodeId node : cells_->view()) nodes_.try_emplace(node);
@@ -39,7 +42,7 @@ void NodeGather::drop(Node& node) {
   node.told.clear();
 }
 
-bool NodeGather::take(NodeId from, NodeAnswer answer) {
+bool NodeGather::take(NodeId from, NodeAnswer answer, std::uint64_t now_ms) {
   const auto found = nodes_.find(from);
   if (found == nodes_.end()) return false;
   Node& node = found->second;
@@ -49,7 +52,7 @@ bool NodeGather::take(NodeId from, NodeAnswer answer) {
     node.serving = answer.serving;
     node.came.assign(answer.parts, false);
     node.parts_left = answer.parts;
-    node.is_partial = node.is_other_view = node.more = false;
+    node.is_partial = node.is_other_view = node.more = node.is_short = false;
   }
   if (answer.part >= node.came.size() || node.came[answer.part]) return false;
   node.came[answer.part] = true;
@@ -57,22 +60,31 @@ bool NodeGather::take(NodeId from, NodeAnswer answer) {
   node.is_partial |= answer.is_partial;
   node.is_other_view |= answer.is_other_view;
   node.more |= answer.more;
+  // It looked when this came, at the latest.
+  node.is_short |= answer.follows_ms < now_ms - round_ms_ + limits::kFeedLeaseMs + limits::kFeedLeaseMarginMs;
   bytes_ += bytes_of(answer.told);
   node.told.push_back(std::move(answer.told));
   return true;
 }
 
+bool NodeGather::is_too_long() const {
+  return nodes_.size() > 1 && std::ranges::any_of(nodes_, [](const auto& one) { return one.second.is_short; });
+}
+
 bool NodeGather::is_whole() const {
-  return std::ranges::all_of(nodes_, [](const auto& one) { return one.second.is_whole(); });
+  return !is_too_long() && std::ranges::all_of(nodes_, [](const auto& one) { return one.second.is_whole(); });
 }
 
 bool NodeGather::is_over() const {
-  return std::ranges::all_of(nodes_,
-                             [](const auto& one) { return one.second.has_told() && !one.second.is_other_view; });
+  const bool is_partial = std::ranges::any_of(nodes_, [](const auto& one) { return one.second.is_partial; });
+  return (is_partial || !is_too_long()) && std::ranges::all_of(nodes_, [](const auto& one) {
+           return one.second.has_told() && !one.second.is_other_view;
+         });
 }
 
 bool NodeGather::is_refused() const {
-  return std::ranges::any_of(nodes_, [](const auto& one) { return one.second.has_told() && one.second.is_other_view; });
+  return is_too_long() ||
+         std::ranges::any_of(nodes_, [](const auto& one) { return one.second.has_told() && one.second.is_other_view; });
 }
 
 bool NodeGather::waits_for(NodeId node) const {

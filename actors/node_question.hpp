@@ -104,6 +104,8 @@ struct NodeAnswer {
   bool is_other_view = false;  // some that it was asked for are not its own, as it sees it
   bool more = false;           // of a range or of layers: there are others behind these
   Told told = {};
+  // Whoever has left the node's regions within this time before the answer is told of, too, wherever it is in the area.
+  std::uint32_t follows_ms = 0;
 };
 
 // Whether an answer is of the kind that was asked for.

@@ -59,10 +59,10 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
         is_told_(shard_count) {}
 
   void moved(ShardId shard, std::vector<cluster::Move> moves, std::vector<cluster::ClearedLayer> cleared) override {
-    tell(shard, std::move(moves), std::move(cleared), nullptr);
+    tell(shard, std::move(moves), std::move(cleared), nullptr, places::MoveTo::kElsewhere);
   }
   void page(ShardId shard, std::vector<cluster::Move> moves, places::UntilTaken until_taken) override {
-    tell(shard, std::move(moves), {}, until_taken);
+    tell(shard, std::move(moves), {}, until_taken, places::MoveTo::kElsewhereLate);
   }
   void privacies(const std::vector<cluster::PrivacyChange>& changes) override {
     for (const auto& [layer, privacy] : changes) privacies_->set(layer, privacy);
@@ -118,8 +118,14 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
 
   // LayerOwner
   void add_cell(caf::actor cell) override { cells_->add(++last_cell_, std::move(cell)); }
-  void taken(std::ptrdiff_t members_more) override {
+  void count_members(std::ptrdiff_t members_more) override {
     if (members_more != 0) members_.fetch_add(static_cast<std::size_t>(members_more), std::memory_order_relaxed);
+  }
+  void forgot(std::uint64_t left_ms) override {
+    if (limits_.forgot) limits_.forgot(left_ms);
+  }
+  void taken(std::ptrdiff_t members_more) override {
+    count_members(members_more);
     under_way_.fetch_sub(1, std::memory_order_release);
   }
   bool retire(const LayerId& layer, std::uint64_t messages) override;
@@ -143,7 +149,8 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
   };
 
   void tell(ShardId shard, std::vector<cluster::Move> moves, std::vector<cluster::ClearedLayer> cleared,
-            const places::UntilTaken& until_taken);
+            const places::UntilTaken& until_taken, places::MoveTo elsewhere);
+  void post_moves(const LayerId& layer, LayerMoves message);
   static std::size_t changes_in(const LayerMoves& message) { return message.moves.size(); }
   static std::size_t changes_in(const LayerCleared&) { return 1; }
   static std::size_t changes_in(const LayerScan&) { return 1; }
@@ -186,8 +193,8 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
   }
   void add(Entries::value_type& one) {
     auto& [layer, entry] = one;
-    entry.actor = spawn_layer(system_, LayerSetup{layer, shard_count_, cell_limits_, shared_from_this(), entry.gauge,
-                                                  limits_.counts_regions});
+    entry.actor = spawn_layer(
+        system_, LayerSetup{layer, shard_count_, cell_limits_, shared_from_this(), entry.gauge, limits_.clock});
     layers_->add(++last_layer_, entry.actor);
     by_name_.emplace(layer.text(), &one);
     by_scan_place_.emplace(std::pair(scan_place_of(layer.text()), std::string_view(layer.text())), &one);
@@ -230,12 +237,12 @@ class PlacesImpl final : public Places, public LayerOwner, public std::enable_sh
 
 // The two lists are one order, by version; what matters is the order within each layer.
 void PlacesImpl::tell(ShardId shard, std::vector<cluster::Move> moves, std::vector<cluster::ClearedLayer> cleared,
-                      const places::UntilTaken& until_taken) {
+                      const places::UntilTaken& until_taken, places::MoveTo elsewhere) {
   std::unordered_map<LayerId, LayerMoves> by_layer;
   auto clear = cleared.begin();
   const auto clear_until = [&](std::uint64_t version) {
     for (; clear != cleared.end() && clear->version < version; ++clear) {
-      if (auto before = by_layer.extract(clear->layer)) post_always(clear->layer, std::move(before.mapped()));
+      if (auto before = by_layer.extract(clear->layer)) post_moves(clear->layer, std::move(before.mapped()));
       LayerCleared message{shard, clear->version};
       post_if_there(clear->layer, message);
     }
@@ -245,10 +252,19 @@ void PlacesImpl::tell(ShardId shard, std::vector<cluster::Move> moves, std::vect
     LayerMoves& of_layer = by_layer[move.layer];
     of_layer.shard = shard;
     of_layer.until_taken = until_taken;
-    of_layer.moves.push_back({std::move(move.member), move.score, move.version, move.hidden, move.ahead, move.settles});
+    of_layer.moves.push_back({std::move(move.member), move.score, move.version, move.hidden, move.ahead, move.settles,
+                              move.elsewhere ? elsewhere : places::MoveTo::kOwn});
   }
   clear_until(UINT64_MAX);
-  for (auto& [layer, of_layer] : by_layer) post_always(layer, std::move(of_layer));
+  for (auto& [layer, of_layer] : by_layer) post_moves(layer, std::move(of_layer));
+}
+
+// What brings nobody there makes no layer.
+void PlacesImpl::post_moves(const LayerId& layer, LayerMoves message) {
+  const bool comes = std::ranges::any_of(message.moves, [](const places::MemberMove& move) {
+    return move.score && move.to != places::MoveTo::kElsewhere;
+  });
+  comes ? post_always(layer, std::move(message)) : void(post_if_there(layer, message));
 }
 
 // ---- which layers there are

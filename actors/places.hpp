@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -9,6 +10,7 @@
 
 #include "actors/live_actors.hpp"
 #include "actors/place_views.hpp"
+#include "base/clock.hpp"
 #include "base/ids.hpp"
 #include "base/limits.hpp"
 #include "cluster/effects.hpp"
@@ -54,7 +56,11 @@ class Places : public PlaceViews {
 struct PlacesLimits {
   std::size_t layers_max = limits::kNodeLayersMax;
   std::size_t layer_changes_waiting_max = limits::kLayerChangesWaitingMax;
-  bool counts_regions = false;  // SizeQuestion::counts may be asked
+  // Where other nodes have regions, too: SizeQuestion::counts may be asked, and who leaves this node's regions is
+  // followed for a while. Outlives the places.
+  const Clock* clock = nullptr;
+  // Of those who had left by that time, of `clock`, somebody may not be followed any more. Any thread.
+  std::function<void(std::uint64_t left_ms)> forgot = nullptr;
 };
 
 std::shared_ptr<Places> make_places(caf::actor_system& system, std::uint16_t shard_count,

@@ -309,6 +309,7 @@ Result<QuestionMessage> read(schema::NodeAnswer::Reader from) {
   answer.is_partial = from.getIsPartial();
   answer.is_other_view = from.getIsOtherView();
   answer.more = from.getMore();
+  answer.follows_ms = from.getFollowsMs();
   switch (from.which()) {
     case schema::NodeAnswer::MEMBERS: answer.told = read_members(from.getMembers(), fields); break;
     case schema::NodeAnswer::SIZE: answer.told = ToldSize{from.getSize()}; break;
@@ -346,6 +347,7 @@ std::string encode(const NodeAnswer& answer) {
     to.setIsPartial(answer.is_partial);
     to.setIsOtherView(answer.is_other_view);
     to.setMore(answer.more);
+    to.setFollowsMs(answer.follows_ms);
     std::visit(ToldWriter{to}, answer.told);
   });
 }

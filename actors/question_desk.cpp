@@ -48,7 +48,7 @@ void QuestionDesk::ask_nodes(Questions::iterator question, std::uint64_t now_ms)
   }
   Open& open = question->second;
   const std::size_t before = open.gather.bytes();
-  const auto asks = open.gather.ask(std::move(cells));
+  const auto asks = open.gather.ask(std::move(cells), now_ms);
   note_bytes(before, open.gather.bytes());
   const std::uint64_t left_ms = open.deadline_ms - std::min(open.deadline_ms, now_ms);
   NodeQuestion asked{question->first,
@@ -70,7 +70,7 @@ void QuestionDesk::answered(NodeId from, NodeAnswer answer, std::uint64_t now_ms
   Open& open = found->second;
   if (!fits(open.part, answer.told)) return;
   const std::size_t before = open.gather.bytes();
-  if (!open.gather.take(from, std::move(answer))) return;
+  if (!open.gather.take(from, std::move(answer), now_ms)) return;
   note_bytes(before, open.gather.bytes());
   if (open.gather.is_over()) return finish(found);
   if (bytes_ > limits_.bytes_max) {

@@ -124,7 +124,8 @@ MergedLayers merge_layers(std::vector<NodeTold> told) {
   }
   for (auto& [name, members] : sums) {
     if (merged.next && name > *merged.next) break;
-    if (members > 0) merged.layers.push_back({name, members});
+    // Whoever is followed is counted where it is: there it may not have been known yet.
+    merged.layers.push_back({name, std::max<std::uint64_t>(members, 1)});
   }
   return merged;
 }

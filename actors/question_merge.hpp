@@ -35,7 +35,7 @@ struct MergedPage {
 MergedPage merge_range(std::vector<NodeTold> told, bool descending);
 
 struct MergedLayers {
-  std::vector<ToldLayers::Layer> layers;  // ascending; those that nobody is in are left out
+  std::vector<ToldLayers::Layer> layers;  // ascending
   std::optional<std::string> next;
 };
 MergedLayers merge_layers(std::vector<NodeTold> told);

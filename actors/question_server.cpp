@@ -37,7 +37,13 @@ struct Asking {
   Regions regions;
   std::function<Regions(const LayerId&)> regions_of;
   std::shared_ptr<const places::PlaceVisibility> visibility;
+  std::optional<std::vector<bool>> exact_shards;  // of whose members it is known where they are; none: of all
   std::function<void(Told told, bool more, bool is_partial)> tell;
+
+  [[nodiscard]] static bool knows(const std::optional<std::vector<bool>>& exact, const LayerId& layer,
+                                  std::string_view member) {
+    return !exact || exact->at(shard_of(layer, member, static_cast<std::uint16_t>(exact->size())).value);
+  }
 
   void operator()(const NearbyPart& part) const {
     std::shared_ptr<const places::Sight> sight;
@@ -49,14 +55,16 @@ struct Asking {
     question.area = [area = part.area](const geo::Point&) -> Result<geo::Area> { return area; };
     question.pick = part.pick;
     question.count_max = part.count_max;
-    question.within = std::make_shared<const RegionLens>(regions, std::move(sight));
-    question.done = [tell = tell](Result<NearbyAnswer> answer) {
+    question.within = std::make_shared<const NodeLens>(std::move(sight));
+    question.done = [tell = tell, exact = exact_shards, layer = part.layer](Result<NearbyAnswer> answer) {
       if (!answer) return tell(ToldMembers{}, false, true);
       ToldMembers told;
       told.reserve(answer->found.size());
-      for (const places::FoundMember& one : answer->found)
+      for (const places::FoundMember& one : answer->found) {
+        if (!knows(exact, layer, one.member->name())) continue;
         told.push_back({std::string(one.member->name()), static_cast<double>(one.place.value), one.member->version(),
                         one.distance_m, one.member->is_hidden()});
+      }
       tell(std::move(told), false, answer->is_partial);
     };
     views->ask(part.layer, std::move(question));
@@ -85,9 +93,7 @@ void Asking::operator()(const RangePart& part) const {
   question.range.bounds = part.bounds;
   question.range.reversed = part.descending;
   question.range.count_max = std::size_t{part.count_max} + 1;
-  question.range.wants = [regions = regions, after = part.after, descending = part.descending](double score,
-                                                                                               std::string_view name) {
-    if (!regions->hold(cluster::Region(places::region_of_score(score)))) return false;
+  question.range.wants = [after = part.after, descending = part.descending](double score, std::string_view name) {
     if (!after) return true;
     const auto spot = std::pair(score, name);
     const auto passed = std::pair(after->score, std::string_view(after->name));
@@ -135,7 +141,8 @@ void Asking::operator()(const LayersPart& part) const {
 }  // namespace
 
 void QuestionServer::serve(NodeId from, NodeQuestion question, Reply reply, std::uint64_t now_ms) {
-  if (setup_.feeds->is_exact_now()) return answer(std::move(question), std::move(reply), true);
+  const auto own = setup_.feeds->cells();
+  if (setup_.feeds->is_exact_now()) return answer(std::move(question), std::move(reply), own, true, now_ms);
   const Key key(from, question.id);
   if (waiting_.contains(key) || waiting_.size() >= setup_.waiting_max) return;
   const std::uint64_t deadline_ms = now_ms + question.left_ms;
@@ -146,19 +153,19 @@ void QuestionServer::serve(NodeId from, NodeQuestion question, Reply reply, std:
 
 void QuestionServer::wake(std::uint64_t now_ms) {
   if (waiting_.empty()) return;
+  const auto own = setup_.feeds->cells();
   const bool is_exact = setup_.feeds->is_exact_now();
   std::vector<Waiting> due;
   while (!due_.empty() && (is_exact || due_.begin()->first <= now_ms)) {
     due.push_back(std::move(waiting_.extract(due_.begin()->second).mapped()));
     due_.erase(due_.begin());
   }
-  for (Waiting& one : due) answer(std::move(one.question), std::move(one.reply), is_exact);
+  for (Waiting& one : due) answer(std::move(one.question), std::move(one.reply), own, is_exact, now_ms);
   until_exact_ = waiting_.empty() ? nullptr : setup_.feeds->when_exact(setup_.when_exact);
 }
 
-void QuestionServer::answer(NodeQuestion question, Reply reply, bool is_exact) {
+void QuestionServer::answer(NodeQuestion question, Reply reply, const Cells& own, bool is_exact, std::uint64_t now_ms) {
   const auto theirs = std::make_shared<const cluster::CellMap>(question.view);
-  const auto own = setup_.feeds->cells();
   const auto regions_of = [self = setup_.self, regions = question.regions, theirs, own](const LayerId& layer) {
     return std::make_shared<const AnsweredRegions>(layer, self, regions, theirs, own);
   };
@@ -168,14 +175,22 @@ void QuestionServer::answer(NodeQuestion question, Reply reply, bool is_exact) {
   head.serving = ++last_serving_;
   head.is_partial = !is_exact;
   head.is_other_view = regions->lacks_some();
-  auto tell = [head = std::move(head), reply = std::move(reply)](Told told, bool more, bool is_partial) {
+  // What was found may be of later than it was looked whether all is known. If that is not so any more it is asked
+  // again; and who is followed since then alone does not count as followed.
+  auto tell = [head = std::move(head), reply = std::move(reply), feeds = setup_.feeds, own, now_ms](
+                  Told told, bool more, bool is_partial) {
     NodeAnswer answer = head;
+    answer.is_other_view |= feeds->cells() != own || (is_partial && !head.is_partial);
+    const std::uint64_t since_ms = feeds->followed_since_ms();
+    answer.follows_ms = static_cast<std::uint32_t>(std::min(now_ms - std::min(now_ms, since_ms), limits::kLingerMs));
     answer.more = more;
-    answer.is_partial |= is_partial;
     answer.told = std::move(told);
     reply(std::move(answer));
   };
-  std::visit(Asking{setup_.places, regions, regions_of, setup_.visibility, std::move(tell)}, question.part);
+  std::optional<std::vector<bool>> exact_shards;
+  if (!is_exact) exact_shards = setup_.feeds->exact_shards();
+  std::visit(Asking{setup_.places, regions, regions_of, setup_.visibility, std::move(exact_shards), std::move(tell)},
+             question.part);
 }
 
 }  // namespace earshot::actors

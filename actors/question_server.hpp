@@ -17,7 +17,8 @@
 namespace earshot::actors {
 
 // Answers what nodes ask about the members that this node has in its cells: once it knows of all of them, or when the
-// node that asks cannot wait longer, and then it says so. Thread: its actor's. Times are monotonic ms.
+// node that asks cannot wait longer, and then it says so, and tells only of those where it knows. Thread: its actor's.
+// Times are monotonic ms.
 class QuestionServer {
  public:
   using Reply = std::function<void(NodeAnswer)>;  // once, or never; on any thread
@@ -46,7 +47,9 @@ class QuestionServer {
     NodeQuestion question;
     Reply reply;
   };
-  void answer(NodeQuestion question, Reply reply, bool is_exact);
+  using Cells = std::shared_ptr<const cluster::CellMap>;
+  // `own`: as it was before it was seen whether all is known by it.
+  void answer(NodeQuestion question, Reply reply, const Cells& own, bool is_exact, std::uint64_t now_ms);
 
   const Setup setup_;
   using Key = std::pair<NodeId, std::uint64_t>;

@@ -18,7 +18,8 @@
 namespace earshot::actors {
 
 // Which regions of a layer a node answers for: those that it is asked for, as far as they are its own by the view of
-// the node that asks and by its own. Any thread.
+// the node that asks and by its own. It counts those who are there; it tells of everybody whom it knows, also of those
+// whom it follows into regions of others: they may not be known there yet. Any thread.
 class AnsweredRegions {
  public:
   using Cells = std::shared_ptr<const cluster::CellMap>;
@@ -63,16 +64,14 @@ class AnsweredRegions {
   bool lacks_some_;
 };
 
-// Shows a search only who is in those regions, and where a user sees it. Of two that are equally far off the one whose
-// name comes first comes first, so that nodes agree.
-class RegionLens final : public geo::Lens {
+// Shows members where a user sees them. Of two that are equally far off the one whose name comes first comes first, so
+// that nodes agree.
+class NodeLens final : public geo::Lens {
  public:
   // `sight` null: everybody where it is.
-  RegionLens(std::shared_ptr<const AnsweredRegions> regions, std::shared_ptr<const places::Sight> sight)
-      : regions_(std::move(regions)), sight_(std::move(sight)) {}
+  explicit NodeLens(std::shared_ptr<const places::Sight> sight) : sight_(std::move(sight)) {}
 
   [[nodiscard]] std::optional<geo::Geohash> shown(geo::MemberHandle member, geo::Geohash real) const override {
-    if (!regions_->hold(cluster::region_of(real))) return std::nullopt;
     return sight_ ? sight_->shown(member, real) : std::optional(real);
   }
   [[nodiscard]] bool comes_before(geo::MemberHandle one, geo::MemberHandle other) const override {
@@ -81,7 +80,6 @@ class RegionLens final : public geo::Lens {
   [[nodiscard]] double shift_m_max() const override { return sight_ ? sight_->shift_m_max() : 0; }
 
  private:
-  const std::shared_ptr<const AnsweredRegions> regions_;
   const std::shared_ptr<const places::Sight> sight_;
 };
 

@@ -22,6 +22,7 @@ void ShardImpl::receive_feed(NodeId from, std::string_view bytes) {
 // After all that was applied has been told: what a page shows is where it stands in the row.
 void ShardImpl::go_on_feeding(std::uint64_t now_ms) {
   if (!feeds_) return;
+  if (life_) feeds_->note_version(life_->machine->position_version(), now_ms);
   if (leads_ && life_) {
     if (replica_->applied_index() >= read_floor_) feeds_->caught_up();
     life_->places->feed(ticks_.now().tick_ms, is_alone(), now_ms);

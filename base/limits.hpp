@@ -201,7 +201,9 @@ inline constexpr std::uint64_t kFeedResendMs = 300;            // what is not ac
 inline constexpr std::uint64_t kFeedAskAgainMs = 500;          // a node that waits for its feed to go on says so again
 inline constexpr std::uint64_t kFeedAliveMs = 3'000;           // one that is fed whole says so this often …
 inline constexpr std::uint64_t kFeedSilenceMs = 15'000;        // … or is fed no longer
-inline constexpr std::uint64_t kFeedViewMs = 1'500;            // a node that is not linked for so long has no regions
+inline constexpr std::uint64_t kFeedViewMs = 500;              // a node that is not linked for so long has no regions
+inline constexpr std::uint64_t kLingerMs = 2'600;     // who leaves a node's regions is followed there so long …
+inline constexpr std::size_t kLingerersMax = 65'536;  // … and so many of one layer; then the first no longer
 
 // ---- questions about members that several nodes have
 inline constexpr std::size_t kQuestionRegionsMax =

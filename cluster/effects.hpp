@@ -83,9 +83,10 @@ struct Move {
   std::string member;
   std::optional<double> score;  // none: it was cleared, or has expired
   std::uint64_t version = 0;
-  bool hidden = false;   // from every user but the member itself
-  bool ahead = false;    // of the log, and without a version: accepted, not committed
-  bool settles = false;  // a move that was told ahead has its place in the log
+  bool hidden = false;     // from every user but the member itself
+  bool ahead = false;      // of the log, and without a version: accepted, not committed
+  bool settles = false;    // a move that was told ahead has its place in the log
+  bool elsewhere = false;  // of a feed: in none of the regions of the node that is told
   bool operator==(const Move&) const = default;
 };
 

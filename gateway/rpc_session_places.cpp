@@ -59,6 +59,7 @@ void RpcSession::waited_for_places(actors::CallId id) {
   if (found == pending_.end()) return;
   PlacesCall& call = *std::get<std::unique_ptr<PlacesCall>>(found->second.waiter);
   if (call.is_asked) return;
+  if (auto* nearby = std::get_if<NearbyRequest>(&call.request)) nearby->deadline_ms = 1;  // nobody waits any longer
   if (answers_in_part(call.request)) return ask_places(id, call);
   call.fulfiller->fulfill(fail(not_known_yet()));
   note_answered(id, found->second);

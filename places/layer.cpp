@@ -19,22 +19,33 @@ std::uint16_t region_of_score(double score) {
   return place ? static_cast<std::uint16_t>(place->value >> (2 * geo::kLevelMax - kLayerRegionBits)) : 0;
 }
 
-Layer::Layer(const CellLimits& limits, std::uint16_t shard_count, CellTree::MakeCell make, bool counts_regions)
+Layer::Layer(const CellLimits& limits, std::uint16_t shard_count, CellTree::MakeCell make, bool counts_regions,
+             const Lingerers::Limits& lingering)
     : counts_regions_(counts_regions),
       tables_(std::make_shared<Tables>(shard_count)),
-      tree_(limits, std::move(make), [this](CellPort& cell) { tell(cell); }) {}
+      tree_(limits, std::move(make), [this](CellPort& cell) { tell(cell); }),
+      lingerers_(lingering) {}
 
 Layer::~Layer() { tree_.end(tables_); }
 
-void Layer::take(ShardId shard, const std::vector<MemberMove>& moves, const UntilTaken& until_taken) {
+void Layer::take(ShardId shard, const std::vector<MemberMove>& moves, const UntilTaken& until_taken,
+                 std::uint64_t now_ms) {
   until_taken_ = until_taken;
   for (const MemberMove& move : moves) (*tables_)[shard.value].expect(move.member);
-  for (const MemberMove& move : moves) take_one(shard, move);
+  for (const MemberMove& move : moves) take_one(shard, move, now_ms);
   tell_all();
   until_taken_ = nullptr;
 }
 
-void Layer::take_one(ShardId shard, const MemberMove& move) {
+void Layer::pass(std::uint64_t now_ms) {
+  while (const auto over = lingerers_.take_over(now_ms)) {
+    MemberTable& table = (*tables_)[over->shard.value];
+    if (MemberPtr member = table.find(over->member)) remove(table, std::move(member));
+  }
+  tell_all();
+}
+
+void Layer::take_one(ShardId shard, const MemberMove& move, std::uint64_t now_ms) {
   MemberTable& table = (*tables_)[shard.value];
   MemberPtr member = table.find(move.member);
   if (member) member->set_told(true);
@@ -53,6 +64,7 @@ void Layer::take_one(ShardId shard, const MemberMove& move) {
     if (member) remove(table, std::move(member));
     return;
   }
+  if (!member && move.to == MoveTo::kElsewhere) return;
   // A query that is under way goes by what the member was when it came in.
   if (member && member->is_hidden() != move.is_hidden) remove(table, std::exchange(member, {}));
   const auto from = member ? place_of(member->score) : std::nullopt;
@@ -67,6 +79,10 @@ void Layer::take_one(ShardId shard, const MemberMove& move) {
   }
   member->score = *move.score;
   if (!move.ahead) member->set_version(move.version);
+  if (move.to == MoveTo::kOwn)
+    lingerers_.is_back(member->name());
+  else
+    lingerers_.left(shard, move.member, now_ms);
   change(std::move(member), from, place_of(*move.score));
 }
 
@@ -77,6 +93,7 @@ void Layer::settle(const std::string& member) {
 
 void Layer::remove(MemberTable& table, MemberPtr member) {
   table.remove(member->name());
+  lingerers_.is_back(member->name());
   --size_;
   count(member->score, -1);
   const auto from = place_of(member->score);

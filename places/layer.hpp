@@ -13,13 +13,21 @@
 #include "base/ids.hpp"
 #include "geo/gather.hpp"
 #include "places/cell_tree.hpp"
+#include "places/lingerers.hpp"
 #include "places/member_range.hpp"
 #include "places/member_table.hpp"
 #include "places/nearby.hpp"
 
 namespace earshot::places {
 
-// A member is elsewhere, or nowhere.
+// Whose region a place is in, where each node keeps some.
+enum class MoveTo : std::uint8_t {
+  kOwn,            // this node's
+  kElsewhere,      // another's: it is followed there for a while if it is known here, and no news otherwise
+  kElsewhereLate,  // another's, and it went there lately: it is followed for a while
+};
+
+// A member is at another place, or nowhere.
 struct MemberMove {
   std::string member;
   std::optional<double> score;  // none: it has left the layer
@@ -29,6 +37,7 @@ struct MemberMove {
   bool ahead = false;
   // … until this one, which is the same: what comes in between is older, and changes nothing that is seen.
   bool settles = false;
+  MoveTo to = MoveTo::kOwn;
 };
 
 // The place that a score stands for; none: it is no place on Earth. As Redis, it takes a score for whole.
@@ -44,17 +53,25 @@ std::uint16_t region_of_score(double score);
 // member exactly once, where it was when the query came in, though the cells answer at their own pace: what one thread
 // posts to a cell is taken in its order.
 //
-// Members are kept by shard, since a shard may clear its part. Thread: its actor's.
+// Where other nodes keep regions, too, a member that leaves those of this node lingers: for a while it is known where
+// it is, so that nobody who asks both nodes at about that time misses it.
+//
+// Members are kept by shard, since a shard may clear its part. Thread: its actor's; times are ms of its clock.
 class Layer {
  public:
   // `counts_regions`: it can say how many are in which regions.
-  Layer(const CellLimits& limits, std::uint16_t shard_count, CellTree::MakeCell make, bool counts_regions = false);
+  Layer(const CellLimits& limits, std::uint16_t shard_count, CellTree::MakeCell make, bool counts_regions = false,
+        const Lingerers::Limits& lingering = {});
   ~Layer();
   Layer(const Layer&) = delete;
   Layer& operator=(const Layer&) = delete;
 
   // `until_taken` goes along to the cells.
-  void take(ShardId shard, const std::vector<MemberMove>& moves, const UntilTaken& until_taken = nullptr);
+  void take(ShardId shard, const std::vector<MemberMove>& moves, const UntilTaken& until_taken = nullptr,
+            std::uint64_t now_ms = 0);
+  // Whoever has lingered long enough is not known any more.
+  void pass(std::uint64_t now_ms);
+  [[nodiscard]] const Lingerers& lingerers() const { return lingerers_; }
   // Whoever of the shard's members has this version or an older one has left.
   void cleared(ShardId shard, std::uint64_t version);
   // All of the shard's members are told anew, among its changes; when that is over, whoever was not told of has left.
@@ -72,6 +89,7 @@ class Layer {
   // Looks at every member, before anything else is done: a layer has no order of its own, and a range is of one moment.
   [[nodiscard]] std::vector<ScoredMember> range(const MemberRange& range) const;
 
+  // With those who linger.
   [[nodiscard]] std::size_t size() const { return size_; }
   // In those regions. Precondition: it counts them.
   [[nodiscard]] std::size_t size_of(const std::function<bool(std::uint16_t region)>& counts) const;
@@ -83,7 +101,7 @@ class Layer {
     ShardId shard;
     std::size_t moves = 0;  // that are not settled
   };
-  void take_one(ShardId shard, const MemberMove& move);
+  void take_one(ShardId shard, const MemberMove& move, std::uint64_t now_ms);
   void remove(MemberTable& table, MemberPtr member);
   template <class Stays>
   void remove_unless(MemberTable& table, Stays stays);
@@ -106,6 +124,7 @@ class Layer {
   UntilTaken until_taken_;                               // of this message
   CellTree tree_;
   std::size_t size_ = 0;
+  Lingerers lingerers_;
   std::unordered_map<std::uint16_t, std::size_t> members_in_;  // of each region that has any
 };
 

@@ -46,6 +46,7 @@ struct FeedItems {
   moves @3 :List(FeedMove);       # by ascending version, but for those of a page
   cleared @4 :List(FeedCleared);  # the same; both together are one order
   privacies @5 :List(FeedPrivacy);
+  tellsLate @6 :Bool;             # with begins: whoever has moved of late is told of, wherever that was
 
   enum Scan {
     none @0;                      # a change
@@ -57,13 +58,14 @@ struct FeedItems {
 
 struct FeedMove {
   layer @0 :UInt16;               # which of the layers
-  hasScore @1 :Bool;              # false: it is in none of the node's regions
+  hasScore @1 :Bool;              # false: it is nowhere
   hidden @2 :Bool;
   ahead @3 :Bool;
   settles @4 :Bool;
   score @5 :Float64;
   version @6 :UInt64;
   member @7 :Data;
+  elsewhere @8 :Bool;             # in none of the node's regions
 }
 
 struct FeedCleared {

@@ -102,6 +102,7 @@ struct NodeAnswer {
     scan @9 :ToldScan;
   }
   more @10 :Bool;                 # there are others behind those
+  followsMs @11 :UInt32;          # who has left the node's regions within this time is told of, too
 }
 
 struct ToldMember {

@@ -65,7 +65,9 @@ INSTANTIATE_TEST_SUITE_P(
         Planted{"NoContiguityOfOutboxes", [](PlantedBugs& bugs) { bugs.node.machine.takes_any_transfer = true; }, 3},
         Planted{"NoSyncBeforeTheAnswerOnThreeNodes", [](PlantedBugs& bugs) { bugs.answers_before_sync = true; }, 3},
         Planted{"ChangesAnsweredUntold", [](PlantedBugs& bugs) { bugs.node.feeds.answers_untold = true; }, 3, true},
-        Planted{"LeasesKept", [](PlantedBugs& bugs) { bugs.node.feeds.keeps_leases = true; }, 3, true}),
+        Planted{"LeasesKept", [](PlantedBugs& bugs) { bugs.node.feeds.keeps_leases = true; }, 3, true},
+        Planted{"PagesToldLate", [](PlantedBugs& bugs) { bugs.node.feeds.tells_pages_late = true; }, 3, true},
+        Planted{"DeparturesForgotten", [](PlantedBugs& bugs) { bugs.node.feeds.forgets_departures = true; }, 3, true}),
     [](const testing::TestParamInfo<Planted>& info) { return std::string(info.param.name); });
 
 }  // namespace

@@ -49,8 +49,7 @@ class Simulation {
       history_.lives().delivered(device, sequence);
     };
     if (!options.plain) add_life();
-    const bool has_walkers = !options.plain && (options.nodes == 1 || options.walkers);
-    if (Random walkers(options.seed * 2 + 2); has_walkers && walkers.chance(0.5))
+    if (Random walkers(options.seed * 2 + 2); !options.plain && (walkers.chance(0.5) || options.walkers))
       walkers_.emplace(world_, history_, cluster_.nodes(), Random(walkers.next()));
     faults_.emplace(world_, cluster_.nodes(), network_, cluster_.network(), cluster_.grows(), history_, devices_);
   }
@@ -260,6 +259,7 @@ class Simulation {
     outcome.starts = cluster_.starts();
     outcome.replays = history_.lives().replays();
     outcome.places = walkers_ ? walkers_->answered() : 0;
+    outcome.partial_circles = walkers_ ? walkers_->in_part() : 0;
     outcome.struck = faults_->struck();
     return outcome;
   }

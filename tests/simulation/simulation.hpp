@@ -18,8 +18,7 @@ struct SimulationOptions {
   std::uint32_t nodes = 1;  // of the cluster
   // Without what ends messages and devices: no time to live, no policies, nobody who looks after mailboxes.
   bool plain = false;
-  // Members walk about in a cluster, too, as they do on one node.
-  bool walkers = false;
+  bool walkers = false;  // members walk about in every run, not only in half of them
   PlantedBugs bugs;
   Trace::Line trace;  // every step, for whoever reads; none: only its hash
 };
@@ -29,10 +28,11 @@ struct SimulationOutcome {
   std::uint64_t trace_hash = 0;
   std::uint64_t steps = 0;
   std::uint64_t virtual_ms = 0;
-  std::uint64_t messages = 0;  // accepted
-  std::uint64_t starts = 0;    // of the node
-  std::uint64_t replays = 0;   // of parked messages
-  std::uint64_t places = 0;    // questions about places that were answered
+  std::uint64_t messages = 0;         // accepted
+  std::uint64_t starts = 0;           // of the node
+  std::uint64_t replays = 0;          // of parked messages
+  std::uint64_t places = 0;           // questions about places that were answered
+  std::uint64_t partial_circles = 0;  // of them
   std::array<std::uint64_t, kFaults> struck{};
 };
 

@@ -2,14 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "actors/feed_view.hpp"
 #include "actors/place_desk.hpp"
 #include "geo/geohash.hpp"
 #include "tests/simulation/history.hpp"
@@ -27,9 +24,9 @@ namespace earshot::simulation {
 // A step may hide the walker, which is told with the place, and it may have a time to live: then the walker may be
 // nowhere at any time after it, since how far the node's clock is wrong is not known here.
 //
-// With several nodes each step is told to one of them and each question put to one, when that one says that it knows
-// exactly. A walker makes no step there before it has heard of the one before it: two that are on their way to two
-// nodes have no order.
+// With several nodes each step is told to one of them and each question put to one. They walk where regions meet that
+// lie with different nodes. A walker makes no step there before it has heard of the one before it: two that are on
+// their way to two nodes have no order.
 //
 // Where a step was refused or lost its answer it may have been done or not; one that was only accepted may be lost when
 // the node dies before it is committed, and not when it stops in order. Between nodes a step that lost its answer may
@@ -44,16 +41,15 @@ class Walkers {
   void start();
   // Nobody walks any more; questions go on.
   void calm_down() { walk_ = false; }
-  // How many questions were answered.
+  // How many questions were answered; and of circles so many in part.
   [[nodiscard]] std::uint64_t answered() const;
+  [[nodiscard]] std::uint64_t in_part() const;
 
  private:
   struct Crowd;
   void act();
   // One that accepts; none: null.
   SimNode* some_node();
-  // Asks when the node knows exactly: at once, or later.
-  void ask(SimNode& node, std::function<void(const actors::PlaceDesk&)> question);
   void walk(const actors::PlaceDesk& desk);
   void leave(const actors::PlaceDesk& desk);
   void clear_layer(const actors::PlaceDesk& desk);
@@ -70,8 +66,8 @@ class Walkers {
   const bool passes_;   // some have a time to live
   std::uint64_t node_deaths_ = 0;
   bool walk_ = true;
-  std::deque<actors::FeedView::Waiting> waiting_;  // the last questions
-  const std::shared_ptr<Crowd> crowd_;             // answers may come when the walkers are gone
+  const geo::Point middle_;
+  const std::shared_ptr<Crowd> crowd_;  // answers may come when the walkers are gone
 };
 
 }  // namespace earshot::simulation

@@ -26,6 +26,8 @@ class LinkedView final : public actors::FeedView {
   [[nodiscard]] Waiting when_exact(std::function<void()> then) override {
     return places_->when_complete(std::move(then));
   }
+  [[nodiscard]] std::vector<bool> exact_shards() const override { return std::vector<bool>(64, false); }
+  [[nodiscard]] std::uint64_t followed_since_ms() const override { return 0; }
   [[nodiscard]] std::shared_ptr<const cluster::CellMap> cells() const override {
     std::vector<NodeId> linked;
     for (const NodeId node : nodes_)

@@ -108,8 +108,8 @@ struct Truth final : tests::DeafShard {
   Error refusal{ErrorCode::kUnavailable, "leader", "it has changed"};
 };
 
-// Nodes with real actors on real threads, each with the places of all members: of which each tells of its own regions.
-// Node 1 is asked, and beside them a node that is alone.
+// Nodes with real actors on real threads, each with the members of its regions. Node 1 is asked, and beside them a node
+// that is alone.
 class ClusterViewsTest : public testing::Test {
  protected:
   ClusterViewsTest() {
@@ -119,10 +119,11 @@ class ClusterViewsTest : public testing::Test {
     for (const NodeId id : ids) {
       auto& node = nodes.emplace_back();
       PlacesLimits counting;
-      counting.counts_regions = true;
+      counting.clock = &clock;
       node.places = make_places(system, kShards, {100, 20}, counting);
       node.link = std::make_unique<Network::Link>(network, id);
       const auto feeds = std::make_shared<tests::LinkedView>(id, ids, *node.link, node.places);
+      views_of.push_back(feeds);
       node.questions = spawn_questions(system, QuestionSetup{id, node.places, feeds, nullptr, node.link.get(), &clock});
       node.port = std::make_shared<QuestionPort>(node.questions);
       node.views = std::make_shared<ClusterViews>(node.places, router, node.port, node.places->privacy_table());
@@ -146,8 +147,16 @@ class ClusterViewsTest : public testing::Test {
   void move(const std::string& member, double score, const LayerId& layer = kPeople, bool is_hidden = false) {
     const ShardId shard = shard_of(layer, member, kShards);
     truth->members[{layer, member}] = {score, ++version, is_hidden};
-    for (auto& node : nodes) node.places->moved(shard, {{layer, member, score, version, is_hidden}}, {});
+    for (std::size_t i = 0; i < nodes.size(); ++i) tell(i, {layer, member, score, version, is_hidden});
     alone->moved(shard, {{layer, member, score, version, is_hidden}}, {});
+  }
+  // As a feed does.
+  void tell(std::size_t node, cluster::Move move) {
+    const ShardId shard = shard_of(move.layer, move.member, kShards);
+    const auto cells = views_of[node]->cells();
+    move.elsewhere =
+        cells->owner(move.layer, cluster::Region(places::region_of_score(*move.score))) != NodeId(node + 1);
+    nodes[node].places->moved(shard, {std::move(move)}, {});
   }
   void tell_all() {
     for (std::uint16_t n = 0; n < kShards; ++n) {
@@ -229,6 +238,7 @@ class ClusterViewsTest : public testing::Test {
   std::shared_ptr<Truth> truth = std::make_shared<Truth>();
   Network network;
   std::vector<Node> nodes;
+  std::vector<std::shared_ptr<tests::LinkedView>> views_of;  // by node
   std::shared_ptr<Places> alone = make_places(system, kShards, {100, 20});
   std::uint64_t version = 0;
 };
@@ -294,6 +304,9 @@ TEST_F(ClusterViewsTest, RegionsOfANodeThatIsGoneAreThoseOfOthers) {
   Random random(tests::seed_of_test());
   populate(random, 300);
   network.cut_off(NodeId(3));
+  for (const auto& [who, where] : truth->members)
+    for (const std::size_t node : {0, 1})
+      tell(node, {who.first, who.second, where.score, where.version, where.is_hidden});
   const auto found = nearby(views(), around(geo::Point{0, 0}, 3e7, geo::Pick::kAll, SIZE_MAX));
   EXPECT_FALSE(found->is_partial);
   EXPECT_EQ(found->found.size(), 300u);

@@ -15,7 +15,7 @@ class FeedExactnessTest : public testing::Test {
 
   ManualClock clock;
   int wakes = 0;
-  FeedExactness exactness{clock, {NodeId(1)}};
+  FeedExactness exactness{clock, {NodeId(1)}, 2};
 };
 
 TEST_F(FeedExactnessTest, IsExactUntilTheTimeHasComeAndNotThen) {
@@ -43,7 +43,7 @@ TEST_F(FeedExactnessTest, AskingWakesTheDeskOnceAndAgainWhenNobodyHadAskedForLon
 }
 
 TEST_F(FeedExactnessTest, WhoeverAsksBeforeTheDeskIsThereIsNotForgotten) {
-  FeedExactness early(clock, {NodeId(1)});
+  FeedExactness early(clock, {NodeId(1)}, 2);
   (void)early.is_exact_now();
   early.set_wake([this] { ++wakes; });
   EXPECT_EQ(wakes, 1);
@@ -75,6 +75,20 @@ TEST_F(FeedExactnessTest, WithAnotherViewNothingIsExactAndAfterTheEndNobodyIsCal
   exactness.end();
   exactness.set_exact_until(clock.monotonic_ms() + 100);
   EXPECT_EQ(calls, 0);
+}
+
+TEST_F(FeedExactnessTest, SaysOfEachShardWhetherItIsExactAndOfNoneByAnotherView) {
+  exactness.set_exact_until(ShardId(1), clock.monotonic_ms() + 5);
+  EXPECT_EQ(exactness.exact_shards(), (std::vector<bool>{false, true}));
+  exactness.set_view({NodeId(1), NodeId(2)});
+  EXPECT_EQ(exactness.exact_shards(), (std::vector<bool>{false, false}));
+}
+
+TEST_F(FeedExactnessTest, WhoWasForgottenLastCounts) {
+  EXPECT_EQ(exactness.followed_since_ms(), 0u);
+  exactness.forgot(7);
+  exactness.forgot(5);
+  EXPECT_EQ(exactness.followed_since_ms(), 7u);
 }
 
 }  // namespace

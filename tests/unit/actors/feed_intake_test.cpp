@@ -26,7 +26,7 @@ class FeedIntakeTest : public testing::Test, public FeedTaker {
   }
   void lost(ShardId) override { happened += "lost "; }
   void scan_begins(ShardId) override { happened += "begins "; }
-  void scan_ends(ShardId) override { happened += "ends "; }
+  void scan_ends(ShardId, bool tells_late) override { happened += tells_late ? "ends, late told " : "ends "; }
   void moved(ShardId, std::vector<cluster::Move>, std::vector<cluster::ClearedLayer>) override { happened += "moved "; }
   void page(ShardId, const FeedId&, std::vector<cluster::Move>) override { happened += "page "; }
   void privacies(ShardId, const std::vector<cluster::PrivacyChange>& changes) override {

@@ -21,6 +21,7 @@ FeedItems some_items() {
   items.cleared.push_back({kCars, 6});
   items.privacies.push_back({kPeople, LayerPrivacy{100, 50, 3}});
   items.privacies.push_back({LayerId::trusted("bikes"), std::nullopt});
+  items.moves.back().elsewhere = items.tells_late = true;
   return items;
 }
 

@@ -42,7 +42,7 @@ class Node final : public FeedTaker {
   void scan_begins(ShardId) override {
     for (auto& [name, known] : members) known.is_told = false;
   }
-  void scan_ends(ShardId) override {
+  void scan_ends(ShardId, bool) override {
     std::erase_if(members, [](const auto& one) { return !one.second.is_told; });
   }
   void moved(ShardId, std::vector<cluster::Move> moves, std::vector<cluster::ClearedLayer> cleared) override {
@@ -66,7 +66,7 @@ class Node final : public FeedTaker {
     const auto known = members.find(move.member);
     if (known != members.end()) known->second.is_told = true;
     if (known != members.end() && move.version < known->second.version) return;
-    if (!move.score)
+    if (!move.score || move.elsewhere)
       members.erase(move.member);
     else
       members[move.member] = {*move.score, move.version, true};

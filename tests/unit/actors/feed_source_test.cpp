@@ -242,13 +242,44 @@ TEST_F(FeedSourceTest, AsManyAnswersAreHeldAsMayBe) {
   EXPECT_FALSE(source.is_full());
 }
 
-TEST_F(FeedSourceTest, AMemberOutsideOfANodesRegionsIsToldOfAsNotThere) {
+TEST_F(FeedSourceTest, AMemberOutsideOfANodesRegionsIsToldOfAsElsewhere) {
   source.handle(kOther, FeedSubscribe{feed(1), {kSelf}}, now_ms);  // it gives all regions to another one
   scan(kOther);
   tell(5);
   const auto& items = **std::get_if<std::shared_ptr<const FeedItems>>(&sent.back());
-  EXPECT_EQ(items.moves.at(0).score, std::nullopt);
+  EXPECT_TRUE(items.moves.at(0).elsewhere);
+  EXPECT_EQ(items.moves.at(0).score, 1.0);
   EXPECT_EQ(items.moves.at(0).version, 5u);
+}
+
+// Else a node that begins anew would not know of those who left its regions meanwhile.
+TEST_F(FeedSourceTest, AScanTellsOfWhoeverHasMovedOfLateWhereverThatIs) {
+  source.note_version(limits::kFeedItemsMax + 5, now_ms);
+  for (const bool is_known : {false, true}) {
+    if (is_known) now_ms += limits::kLingerMs;
+    const auto node = NodeId(is_known ? 3 : 2);
+    source.handle(node, FeedSubscribe{feed(1), {kSelf}}, now_ms);  // it gives all regions to another one
+    source.begin_scan(node, {}, now_ms);
+    EXPECT_EQ((*std::get_if<std::shared_ptr<const FeedItems>>(&sent.back()))->tells_late, is_known);
+    source.page(node,
+                {cluster::Move{kLayer, "ada", 1.0, limits::kFeedItemsMax + 5},
+                 cluster::Move{kLayer, "bob", 2.0, limits::kFeedItemsMax + 6}},
+                "", now_ms);
+    const auto& page = **std::get_if<std::shared_ptr<const FeedItems>>(&sent.back());
+    ASSERT_EQ(page.moves.size(), is_known ? 1u : 0u);
+    if (!is_known) continue;
+    EXPECT_EQ(page.moves.front().member, "bob");
+    EXPECT_TRUE(page.moves.front().elsewhere);
+  }
+}
+
+TEST_F(FeedSourceTest, OfAsFewMembersAsOneFrameHoldsAScanTellsAll) {
+  source.note_version(limits::kFeedItemsMax, now_ms);
+  source.handle(kOther, FeedSubscribe{feed(1), {kSelf}}, now_ms);
+  source.begin_scan(kOther, {}, now_ms);
+  EXPECT_TRUE((*std::get_if<std::shared_ptr<const FeedItems>>(&sent.back()))->tells_late);
+  source.page(kOther, {cluster::Move{kLayer, "ada", 1.0, 1}}, "", now_ms);
+  EXPECT_EQ((*std::get_if<std::shared_ptr<const FeedItems>>(&sent.back()))->moves.size(), 1u);
 }
 
 // What was answered as accepted is not in a page before the log has it.

@@ -40,6 +40,7 @@ class QuestionDeskTest : public testing::Test, private QuestionHost {
     answer.id = asked.question.id;
     answer.serving = serving == 0 ? ++last_serving_ : serving;
     answer.is_other_view = is_other_view;
+    answer.follows_ms = follows_ms;
     answer.told = ToldSize{size};
     desk.answered(asked.node, std::move(answer), now_ms);
   }
@@ -57,6 +58,7 @@ class QuestionDeskTest : public testing::Test, private QuestionHost {
   }
 
   std::uint64_t now_ms = 1'000;
+  std::uint32_t follows_ms = limits::kLingerMs;
   std::set<NodeId> cut_off;
   std::vector<Asked> asked;
   std::optional<Result<NodesAnswer>> answered;
@@ -213,6 +215,40 @@ TEST_F(QuestionDeskTest, AnswersThatTakeMoreThanTheyMayEndTheirQuestion) {
   ASSERT_TRUE(answered.has_value());
   EXPECT_EQ(answered->error().code, ErrorCode::kOverloaded);
   EXPECT_EQ(desk.bytes(), 0u);
+}
+
+// What is answered late was looked at late: by then one may have gone from a node that answered before to that one.
+TEST_F(QuestionDeskTest, WhereTheAnswersLieTooFarApartAllAreAskedAgain) {
+  set_view({1, 2});
+  ask(10'000);
+  const auto first = take();
+  answer(first[0], 1);
+  now_ms += limits::kLingerMs;
+  answer(first[1], 2);
+  EXPECT_EQ(answers, 0u);
+  go_on();
+  const auto again = take();
+  ASSERT_EQ(again.size(), 2u);
+  EXPECT_NE(again[0].question.id, first[0].question.id);
+  answer(first[0], 4);  // of the round before
+  answer(again[0], 8);
+  answer(again[1], 16);
+  ASSERT_EQ(answers, 1u);
+  EXPECT_TRUE((*answered)->is_whole);
+  EXPECT_EQ(sum(), 24u);
+}
+
+// As for a second after a scan that could not say who had moved of late.
+TEST_F(QuestionDeskTest, NodesAreAskedAgainUntilTheyFollowForLongEnough) {
+  set_view({1, 2});
+  ask(10'000);
+  for (follows_ms = 0; answers == 0; follows_ms += limits::kQuestionRefusedMs) {
+    for (const Asked& asked : take()) answer(asked, 1);
+    if (answers == 0) go_on();
+  }
+  EXPECT_TRUE((*answered)->is_whole);
+  EXPECT_GE(now_ms, 1'000 + limits::kFeedLeaseMs);
+  EXPECT_LT(now_ms, 1'000 + 2 * limits::kFeedLeaseMs);
 }
 
 }  // namespace

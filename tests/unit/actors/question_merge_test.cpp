@@ -148,7 +148,8 @@ TEST(MergeRange, AMoverIsThereOnce) {
 TEST(MergeLayers, SumsAndGoesNoFurtherThanWhereANodeStopped) {
   const auto merged = merge_layers({{NodeId(1), ToldLayers{{{"a", 1}, {"c", 2}}}, true},
                                     {NodeId(2), ToldLayers{{{"a", 4}, {"b", 0}, {"d", 9}}}, false}});
-  EXPECT_EQ(merged.layers, (std::vector<ToldLayers::Layer>{{"a", 5}, {"c", 2}}));
+  EXPECT_EQ(merged.layers,
+            (std::vector<ToldLayers::Layer>{{"a", 5}, {"b", 1}, {"c", 2}}));  // who is in b has just left
   EXPECT_EQ(merged.next, "c");
 }
 

@@ -30,8 +30,12 @@ struct FakeFeeds final : FeedView {
   [[nodiscard]] Waiting when_exact(std::function<void()> then) override {
     return completion.when_complete(std::move(then));
   }
+  [[nodiscard]] std::vector<bool> exact_shards() const override { return exact; }
+  [[nodiscard]] std::uint64_t followed_since_ms() const override { return since_ms; }
   [[nodiscard]] std::shared_ptr<const cluster::CellMap> cells() const override { return own; }
   Completion completion{true};
+  std::vector<bool> exact = std::vector<bool>(4);
+  std::uint64_t since_ms = 0;
   std::shared_ptr<const cluster::CellMap> own = view({1, 2, 3});
 };
 
@@ -119,27 +123,83 @@ TEST_F(QuestionServerTest, LaterAnswersHaveGreaterNumbers) {
 }
 
 // Of those regions that are its own by the asker's view, and by its own.
-TEST_F(QuestionServerTest, TellsOfItsOwnRegionsAlone) {
+TEST_F(QuestionServerTest, CountsThoseInItsOwnRegionsAlone) {
   for (const bool same_view : {true, false}) {
     if (!same_view) feeds->own = view({2, 3, 4});
-    serve(question(nearby()));
+    serve(question(SizePart{kPeople}));
     const auto asked = places->next_question();
-    const auto& within = std::get<NearbyQuestion>(asked.any).within;
-    std::size_t shown = 0;
-    for (std::uint64_t i = 0; i < cluster::kRegions; i += 7) {
-      const geo::Geohash place((i << 37) + 5);
-      const bool is_own = view({1, 2, 3})->owner(kPeople, cluster::region_of(place)) == kSelf &&
-                          feeds->own->owner(kPeople, cluster::region_of(place)) == kSelf;
-      ASSERT_EQ(within->shown(0, place).has_value(), is_own) << i;
-      shown += is_own ? 1 : 0;
+    const auto& counts = std::get<SizeQuestion>(asked.any).counts;
+    std::size_t counted = 0;
+    for (std::uint16_t i = 0; i < cluster::kRegions; i += 7) {
+      const bool is_own = view({1, 2, 3})->owner(kPeople, cluster::Region(i)) == kSelf &&
+                          feeds->own->owner(kPeople, cluster::Region(i)) == kSelf;
+      ASSERT_EQ(counts(i), is_own) << i;
+      counted += is_own ? 1 : 0;
     }
-    EXPECT_GT(shown, 0u);
-    asked.answer<NearbyQuestion>(Result<NearbyAnswer>(NearbyAnswer{}));
+    EXPECT_GT(counted, 0u);
+    asked.answer<SizeQuestion>(std::size_t{counted});
     EXPECT_EQ(answers.back().is_other_view, !same_view);
   }
 }
 
-TEST_F(QuestionServerTest, OfRegionsThatAreNamedItTellsThoseAlone) {
+// Else one that has gone to another node's region could be told of by neither.
+TEST_F(QuestionServerTest, TellsOfEverybodyWhomItKnowsWhereverItIs) {
+  serve(question(nearby(), {cluster::Region(3)}));
+  const auto asked = places->next_question();
+  const auto& within = std::get<NearbyQuestion>(asked.any).within;
+  for (std::uint64_t i = 0; i < cluster::kRegions; i += 977)
+    EXPECT_EQ(within->shown(0, geo::Geohash((i << 37) + 5)), geo::Geohash((i << 37) + 5));
+  asked.answer<NearbyQuestion>(Result<NearbyAnswer>(NearbyAnswer{}));
+}
+
+NearbyAnswer found(std::vector<std::string> names) {
+  NearbyAnswer answer;
+  for (const std::string& name : names) answer.found.push_back({places::Member::make(name), geo::Geohash(5), 1.0});
+  return answer;
+}
+std::set<std::string> names_of(const NodeAnswer& answer) {
+  std::set<std::string> names;
+  for (const ToldMember& one : std::get<ToldMembers>(answer.told)) names.insert(one.name);
+  return names;
+}
+
+// Where others are said to be may be where they were before a move that was answered, or where they are hidden by now.
+TEST_F(QuestionServerTest, InPartItTellsOfThoseAloneOfWhomItKnows) {
+  feeds->completion.set(false);
+  std::set<std::string> known;
+  std::vector<std::string> names;
+  for (int i = 0; i < 20; ++i) names.push_back("m" + std::to_string(i));
+  feeds->exact = {false, true, false, true};
+  for (const std::string& name : names)
+    if (feeds->exact[shard_of(kPeople, name, 4).value]) known.insert(name);
+  serve(question(nearby(50)));
+  wake();
+  places->next_question().answer<NearbyQuestion>(Result<NearbyAnswer>(found(names)));
+  EXPECT_TRUE(answers.at(0).is_partial);
+  EXPECT_EQ(names_of(answers[0]), known);
+  ASSERT_FALSE(known.empty());
+  EXPECT_LT(known.size(), names.size());
+}
+
+TEST_F(QuestionServerTest, SaysSinceWhenItHasFollowedWhoLeft) {
+  for (const std::uint64_t since_ms : {std::uint64_t{0}, now_ms - 7, now_ms + 7}) {
+    feeds->since_ms = since_ms;
+    serve(question(SizePart{kPeople}));
+    places->next_question().answer<SizeQuestion>(std::size_t{1});
+    const std::uint64_t follows = since_ms == 0 ? now_ms : since_ms < now_ms ? 7 : 0;
+    EXPECT_EQ(answers.back().follows_ms, std::min(follows, limits::kLingerMs));
+  }
+}
+
+// What was found belongs to another view than what it was asked by.
+TEST_F(QuestionServerTest, AnotherViewMeanwhileIsSaid) {
+  serve(question(SizePart{kPeople}));
+  feeds->own = view({1, 2, 3});
+  places->next_question().answer<SizeQuestion>(std::size_t{1});
+  EXPECT_TRUE(answers.at(0).is_other_view);
+}
+
+TEST_F(QuestionServerTest, OfRegionsThatAreNamedItCountsThoseAlone) {
   std::vector<cluster::Region> own;
   std::vector<cluster::Region> others;
   for (std::uint16_t i = 0; i < 200; ++i)
@@ -181,18 +241,15 @@ TEST_F(QuestionServerTest, ARangeGoesOnBehindWhereItStopped) {
     serve(question(RangePart{kPeople, {}, descending, MemberSpot{5, "m"}, 2}));
     const auto asked = places->next_question();
     const auto& range = std::get<RangeQuestion>(asked.any).range;
-    feeds->own = view({2});
     EXPECT_EQ(range.reversed, descending);
     EXPECT_EQ(range.count_max, 3u);  // one more tells whether there are more
-    if (view({1, 2, 3})->owner(kPeople, cluster::Region(0)) == kSelf) {
-      EXPECT_EQ(range.wants(4, "z"), descending);
-      EXPECT_EQ(range.wants(5, "a"), descending);
-      EXPECT_FALSE(range.wants(5, "m"));
-      EXPECT_EQ(range.wants(5, "n"), !descending);
-    }
-    std::vector<places::ScoredMember> found;
-    for (const char* name : {"n", "o", "p"}) found.push_back({places::Member::make(name), 6});
-    asked.answer<RangeQuestion>(std::move(found));
+    EXPECT_EQ(range.wants(4, "z"), descending);
+    EXPECT_EQ(range.wants(5, "a"), descending);
+    EXPECT_FALSE(range.wants(5, "m"));
+    EXPECT_EQ(range.wants(5, "n"), !descending);
+    std::vector<places::ScoredMember> scored;
+    for (const char* name : {"n", "o", "p"}) scored.push_back({places::Member::make(name), 6});
+    asked.answer<RangeQuestion>(std::move(scored));
     EXPECT_TRUE(answers.back().more);
     EXPECT_EQ(std::get<ToldMembers>(answers.back().told).size(), 2u);
   }

@@ -64,8 +64,8 @@ class QuestionValues {
     }
     std::vector<NodeAnswer> all;
     for (Told told : {Told(members), Told(ToldSize{values.number()}), Told(layers), Told(scan)})
-      all.push_back(
-          {values.positive(), values.number(), 2, 5, values.coin(), values.coin(), values.coin(), std::move(told)});
+      all.push_back({values.positive(), values.number(), 2, 5, values.coin(), values.coin(), values.coin(),
+                     std::move(told), 2'600});
     return all;
   }
 

@@ -130,6 +130,74 @@ TEST_F(LayerTest, WhoIsHiddenIsSoWhereItWasHidden) {
   EXPECT_EQ(layer->size(), 1u);
 }
 
+class LingeringTest : public LayerTest {
+ protected:
+  LingeringTest() {
+    layer = std::make_unique<Layer>(kSmallCells, kShards, world.maker(), true, Lingerers::Limits{100, 10});
+  }
+
+  void move_to(const std::string& member, MoveTo to, double score, std::uint64_t now_ms) {
+    layer->take(shard_of(kLayer, member, kShards), {{member, score, ++version, false, false, false, to}}, nullptr,
+                now_ms);
+  }
+  std::vector<std::string> all_within(const geo::Point& centre) {
+    auto names = std::make_shared<std::vector<std::string>>();
+    layer->search({*geo::Area::circle(centre, 1'000, "")}, [names](const std::vector<FoundMember>& found) {
+      for (const auto& one : found) names->emplace_back(one.member->name());
+    });
+    world.settle(*layer);
+    std::ranges::sort(*names);
+    return *names;
+  }
+  std::uint64_t version = 0;
+};
+
+using Names = std::vector<std::string>;
+
+// Who leaves for another node's region is found where it is, for a while; and there too when it goes on.
+TEST_F(LingeringTest, WhoLeavesForAnotherNodesRegionIsFollowedForAWhile) {
+  move_to("ada", MoveTo::kOwn, score_at({10, 50}), 1'000);
+  move_to("bob", MoveTo::kElsewhere, score_at({20, 50}), 1'000);  // was never here
+  move_to("ada", MoveTo::kElsewhere, score_at({20, 50}), 1'010);
+  EXPECT_TRUE(all_within({10, 50}).empty());
+  EXPECT_EQ(all_within({20, 50}), (Names{"ada"}));
+  move_to("ada", MoveTo::kElsewhere, score_at({30, 50}), 1'050);
+  EXPECT_EQ(all_within({30, 50}), (Names{"ada"}));
+  layer->pass(1'109);
+  EXPECT_EQ(layer->size(), 1u);
+  layer->pass(1'110);
+  EXPECT_TRUE(all_within({30, 50}).empty());
+  EXPECT_EQ(layer->size(), 0u);
+}
+
+TEST_F(LingeringTest, WhoComesBackStays) {
+  move_to("ada", MoveTo::kOwn, score_at({10, 50}), 1'000);
+  move_to("ada", MoveTo::kElsewhere, score_at({20, 50}), 1'010);
+  move_to("ada", MoveTo::kOwn, score_at({10, 50}), 1'020);
+  layer->pass(9'000);
+  EXPECT_EQ(all_within({10, 50}), (Names{"ada"}));
+}
+
+// A page brings who has moved of late, though it was never here.
+TEST_F(LingeringTest, WhoHasMovedOfLateIsFollowedFromAScanOn) {
+  layer->scan_begins(shard_of(kLayer, "ada", kShards));
+  move_to("ada", MoveTo::kElsewhereLate, score_at({20, 50}), 1'000);
+  layer->scan_ends(shard_of(kLayer, "ada", kShards));
+  EXPECT_EQ(all_within({20, 50}), (Names{"ada"}));
+  EXPECT_EQ(layer->size_of([](std::uint16_t) { return true; }), 1u);
+  layer->pass(1'100);
+  EXPECT_EQ(layer->size(), 0u);
+}
+
+TEST_F(LingeringTest, WhoLeavesTheLayerIsNotFollowed) {
+  const ShardId shard = shard_of(kLayer, "ada", kShards);
+  move_to("ada", MoveTo::kOwn, score_at({10, 50}), 1'000);
+  move_to("ada", MoveTo::kElsewhere, score_at({20, 50}), 1'010);
+  layer->take(shard, {{"ada", std::nullopt, ++version}}, nullptr, 1'020);
+  EXPECT_EQ(layer->size(), 0u);
+  EXPECT_TRUE(layer->lingerers().empty());
+}
+
 TEST_F(LayerTest, FindsMembersByNameAndByPlace) {
   move("ada", score_at({13.361389, 38.115556}));
   move("bea", score_at({15.087269, 37.502669}));
