@@ -237,8 +237,10 @@ class World {
   void post(NodeId from, NodeId to, std::function<void()> arrive) {
     if (from == to) return void(way_.emplace(now_ms_, std::move(arrive)));
     if (!is_calm_ && random_.below(100) < drop_rate_) return;
-    const auto delay = [this] {
-      return random_.chance(is_calm_ ? 0 : 0.1) ? random_.between(0, 600) : random_.below(20);
+    const auto delay = [this]() -> std::uint64_t {
+      // As links do that are well: a frame that overtakes another is dropped, and comes again much later.
+      if (is_calm_) return 10;
+      return random_.chance(0.1) ? random_.between(0, 600) : random_.below(20);
     };
     if (!is_calm_ && random_.chance(0.1)) way_.emplace(now_ms_ + delay(), arrive);
     way_.emplace(now_ms_ + delay(), std::move(arrive));
@@ -270,7 +272,7 @@ class World {
 };
 
 TEST(FeedProperty, WhoeverIsExactKnowsAllThatWasAnswered) {
-  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
     const auto wrong = World(seed, {}).run();
     EXPECT_EQ(wrong, std::nullopt) << *wrong << ", seed " << seed;
   }
