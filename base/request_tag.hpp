@@ -24,7 +24,7 @@ struct RequestTag {
 
   [[nodiscard]] std::string to_string() const {
     std::string text = "n" + std::to_string(node.value);
-    if (client == 0) return text;
+    if (client == 0 && call == 0) return text;
     text += "." + (static_cast<char>(door) + std::to_string(client));
     if (call != 0) text += ".c" + std::to_string(call);
     return text;
