@@ -47,7 +47,6 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Planted{"NoSyncBeforeTheAnswer", [](PlantedBugs& bugs) { bugs.answers_before_sync = true; }},
         Planted{"NoLaneCheck", [](PlantedBugs& bugs) { bugs.node.machine.takes_any_number = true; }},
-        Planted{"AppliedIndexNotGuarded", [](PlantedBugs& bugs) { bugs.node.machine.applies_again = true; }},
         Planted{"CursorMovedBeforeCommit", [](PlantedBugs& bugs) { bugs.acks_before_commit = true; }},
         Planted{"OverlayDroppedEarly", [](PlantedBugs& bugs) { bugs.node.state.drops_overlay_early = true; }},
         Planted{"DueMessageStillShown", [](PlantedBugs& bugs) { bugs.node.machine.shows_what_is_due = true; }},
@@ -60,8 +59,9 @@ INSTANTIATE_TEST_SUITE_P(
         Planted{"NoWaitForTermAndVote", [](PlantedBugs& bugs) { bugs.node.replica.send_before_hard_state = true; }, 3},
         Planted{"ReadsWithoutLeaderCheck", [](PlantedBugs& bugs) { bugs.node.replica.reads_without_check = true; }, 3},
         Planted{"NoLaneCheckOnThreeNodes", [](PlantedBugs& bugs) { bugs.node.machine.takes_any_number = true; }, 3},
-        Planted{"AppliedIndexNotGuardedOnThreeNodes", [](PlantedBugs& bugs) { bugs.node.machine.applies_again = true; },
-                3},
+        // States are compared there. On one node nobody sees it: what is applied again finds its answers given, so that
+        // 1 500 seeds showed nothing.
+        Planted{"AppliedIndexNotGuarded", [](PlantedBugs& bugs) { bugs.node.machine.applies_again = true; }, 3},
         Planted{"NoContiguityOfOutboxes", [](PlantedBugs& bugs) { bugs.node.machine.takes_any_transfer = true; }, 3},
         Planted{"NoSyncBeforeTheAnswerOnThreeNodes", [](PlantedBugs& bugs) { bugs.answers_before_sync = true; }, 3},
         Planted{"ChangesAnsweredUntold", [](PlantedBugs& bugs) { bugs.node.feeds.answers_untold = true; }, 3, true},
