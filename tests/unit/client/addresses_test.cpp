@@ -235,6 +235,7 @@ TEST_F(Addresses, WhoIsAskedToGoLogsOutAndGoesWhereItIsTold) {
   options_.addresses = {relays_[0]->address()};
   connect();
   send(5);
+  ASSERT_TRUE(eventually([&] { return server_.seen().subscribes == 1; })) << "else there is nobody to be asked";
   server_.ask_to_go({{relays_[2]->address()}, 200});
   ASSERT_TRUE(eventually([&] { return connections() == 2; }));
   EXPECT_EQ(address(), relays_[2]->address());
