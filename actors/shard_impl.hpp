@@ -229,7 +229,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   bool gather_asked_ = false;
   std::uint64_t gather_again_at_ms_ = 0;  // not before
   std::uint64_t leaves_disk_not_before_ms_ = 0;
-  bool flush_is_orphan_ = false;  // the life that asked for it is over
+  bool flush_is_orphan_ = false;  // the life, or the fetch, that asked for it is over
   std::uint64_t fetches_ = 0;
   LogIndex read_floor_;  // a new leader serves reads once it has applied what its log held
   std::size_t log_writes_under_way_ = 0;

@@ -8,7 +8,7 @@
 namespace earshot::actors {
 
 void ShardImpl::begin_fetching(bool is_damaged) {
-  flush_is_orphan_ = flush_is_orphan_ || (life_ && life_->flusher->is_flushing());
+  flush_is_orphan_ = flush_is_orphan_ || (life_ && life_->flusher->is_flushing()) || (fetch_ && fetch_->is_writing());
   life_.reset();
   const LogIndex floor = installs_.value_or(replica_->snapshot_index());
   fetch_.emplace(options_, host_, environment_, floor, options_.random + ++fetches_);

@@ -415,9 +415,13 @@ void Engine::arm() {
   const auto consider = [&](std::uint64_t when) {
     if (when != 0 && (at == 0 || when < at)) at = when;
   };
-  if (state_ == State::kOpen) consider(outbox_.wake_at_ms()), consider(acks_.wake_at_ms());
-  // What something under way holds back waits for its end, not for a time that may have passed already.
-  if (state_ == State::kOpen && can_repair()) consider(repair_at_ms_);
+  if (state_ == State::kOpen) consider(acks_.wake_at_ms());
+  // What something under way holds back waits for its end, not for a time that may have passed already. So does all
+  // that is not begun any more by who is leaving.
+  if (state_ == State::kOpen && !is_leaving()) {
+    consider(outbox_.wake_at_ms());
+    if (can_repair()) consider(repair_at_ms_);
+  }
   if (!planning_) consider(remove_retry_at_ms_);
   consider(store_retry_at_ms_);
   consider(calls_.deadline_ms());

@@ -23,6 +23,11 @@ Status check_empty(std::string_view value) {
   return fail(ErrorCode::kCorrupt, "value", "must be empty: its key says it all");
 }
 
+// Of no bytes, as it was written at first: forgotten long ago.
+Status check_forgotten_producer(std::string_view value) {
+  return value.empty() ? Status{} : check<decode_forgotten_producer>(value);
+}
+
 constexpr bool kAtStart = true;
 
 // Ascending, as the keys.
@@ -31,7 +36,7 @@ constexpr std::array kKinds = {
     RecordKind{'C', "cursors", kAtStart, &check<decode_cursor_record>},
     RecordKind{'D', "sums", false, &check<decode_shard_sums>},
     RecordKind{'E', "expiry marks", false, &check_empty},
-    RecordKind{'F', "forgotten producers", kAtStart, &check_empty},
+    RecordKind{'F', "forgotten producers", kAtStart, &check_forgotten_producer},
     RecordKind{'G', "positions", false, &check<decode_position_record>},
     RecordKind{'H', "mailbox heads", kAtStart, &check<decode_mailbox_head>},
     RecordKind{'I', "inbound heads", kAtStart, &check<decode_inbound_head>},

@@ -53,6 +53,16 @@ class PlacesProcess : public tests::ProcessTest {
     EXPECT_TRUE(connected) << connected.error().to_string();
     return device;
   }
+  // Its calls end with their connection.
+  std::unique_ptr<tests::Device> connect_once() {
+    auto once = options("operator", "sender");
+    once.receive = false;
+    once.call_timeout_ms = 0;
+    auto device = open(std::move(once), std::make_shared<client::MemoryStore>());
+    const auto connected = (*device)->wait_connected(tests::kPatienceMs);
+    EXPECT_TRUE(connected) << connected.error().to_string();
+    return device;
+  }
   // Asked again while the node says that it does not know yet.
   static Positions positions(tests::Device& device, const std::vector<std::string>& members) {
     for (;;) {
@@ -297,7 +307,7 @@ TEST_F(PlacesProcess, WhatWasAnsweredIsBackAfterAKillAndNothingIsSaidToBeWholeBe
   for (int round = 0; round < 4; ++round) {
     std::map<std::string, geo::Geohash> in_doubt;
     {
-      const auto device = connect();
+      const auto device = connect_once();
       Mover mover(*device, round);
       const std::uint64_t wanted = Mover::kMembers / 500 * (round == 0 ? 1 : 0) + 3 + 5 * round;
       while (mover.answered < wanted && !mover.has_ended) std::this_thread::yield();
