@@ -47,7 +47,7 @@ class Questions final : private QuestionHost {
 
 namespace {
 
-constexpr unsigned kServingBits = 20;  // answers that a node could give in each ms of all its lives
+constexpr unsigned kNumberBits = 20;  // questions, or answers, that a node could give in each ms of all its lives
 
 // From any thread, and also when the actor has ended.
 void call(const caf::weak_actor_ptr& questions, std::function<void(Questions&)> what) {
@@ -61,7 +61,7 @@ Questions::Questions(caf::event_based_actor& actor, QuestionSetup setup)
     : actor_(actor),
       setup_(std::move(setup)),
       server_(server_setup()),
-      desk_(*this, {limits::kOpenQuestionsMax, limits::kQuestionBytesMax}) {}
+      desk_(*this, {limits::kOpenQuestionsMax, limits::kQuestionBytesMax}, setup_.clock->wall_ms() << kNumberBits) {}
 
 QuestionServer::Setup Questions::server_setup() const {
   QuestionServer::Setup setup;
@@ -69,7 +69,7 @@ QuestionServer::Setup Questions::server_setup() const {
   setup.places = setup_.places;
   setup.feeds = setup_.feeds;
   setup.visibility = setup_.visibility;
-  setup.first_serving = setup_.clock->wall_ms() << kServingBits;
+  setup.first_serving = setup_.clock->wall_ms() << kNumberBits;
   setup.waiting_max = limits::kQuestionsServedMax;
   setup.when_exact = [self = caf::actor_cast<caf::weak_actor_ptr>(&actor_)] {
     call(self, [](Questions& questions) { questions.exact_now(); });

@@ -47,7 +47,10 @@ class QuestionDesk {
     std::size_t bytes_max;
   };
 
-  QuestionDesk(QuestionHost& host, const Limits& limits) : host_(host), limits_(limits) {}
+  // `last`: questions are numbered from the next one on. No two starts of a node may give the same numbers: a node that
+  // waits until it can answer answers the one that asked, also when that has died meanwhile and come back.
+  QuestionDesk(QuestionHost& host, const Limits& limits, std::uint64_t last = 0)
+      : host_(host), limits_(limits), last_(last) {}
 
   void ask(NodesQuestion question, std::uint64_t now_ms);
   void answered(NodeId from, NodeAnswer answer, std::uint64_t now_ms);
@@ -83,7 +86,7 @@ class QuestionDesk {
   const Limits limits_;
   Questions open_;                                         // by the number of their round
   std::set<std::pair<std::uint64_t, std::uint64_t>> due_;  // when, and which
-  std::uint64_t last_ = 0;
+  std::uint64_t last_;
   std::size_t bytes_ = 0;
 };
 
