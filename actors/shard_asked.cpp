@@ -177,7 +177,8 @@ void ShardImpl::answer_read(ReadGate::Read& read) {
   else if (const auto* where = std::get_if<ShardWhere>(&read))
     is_answered = actors::answer_read(*where, *life_->machine, is_alone());
   else
-    answer_question(std::get<ShardManage>(read), node_, *life_->machine, life_->audience->presence());
+    is_answered =
+        answer_question(std::get<ShardManage>(read), node_, *life_->machine, life_->audience->presence(), is_alone());
   if (is_answered) return;
   state_is_lost_ = true;
   std::visit([this](auto& message) { host_.give_back(std::move(message)); }, read);

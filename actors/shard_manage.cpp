@@ -68,17 +68,25 @@ struct Answering {
   }
 };
 
+bool shows_damage(const Result<ManageAnswer>& answer) {
+  if (!answer) return answer.error().code == ErrorCode::kCorrupt;
+  const auto* explanation = std::get_if<Explanation>(&*answer);
+  return explanation != nullptr && explanation->ended_reason == LostReason::kCorrupt;
+}
+
 }  // namespace
 
 std::optional<Command> command_of(ManageRequest& request) { return std::visit(Commanding{}, request); }
 
-void answer_question(const ShardManage& question, NodeId node, cluster::ShardMachine& machine,
-                     const Presence& presence) {
+bool answer_question(const ShardManage& question, NodeId node, cluster::ShardMachine& machine, const Presence& presence,
+                     bool tells_damage) {
   auto answer = std::visit(Answering{machine, presence, node}, question.manage);
+  if (!tells_damage && shows_damage(answer)) return false;
   // Only a session that delivers has something to add, and only to what is still there.
   const auto* explanation = answer ? std::get_if<Explanation>(&*answer) : nullptr;
   if (explanation == nullptr || !explanation->kept) {
-    return question.from->post(ManageAnswered{question.request, std::move(answer), 0});
+    question.from->post(ManageAnswered{question.request, std::move(answer), 0});
+    return true;
   }
   const Sequence sequence = explanation->message.sequence;
   const auto& sessions = presence.sessions_of(std::get<ExplainRequest>(question.manage).user);
@@ -87,6 +95,7 @@ void answer_question(const ShardManage& question, NodeId node, cluster::ShardMac
   for (const auto& session : sessions) {
     if (session.push) session.port->post(SessionExplain{question.from, question.request, sequence});
   }
+  return true;
 }
 
 }  // namespace earshot::actors

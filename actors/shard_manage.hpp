@@ -13,8 +13,9 @@ namespace earshot::actors {
 std::optional<Command> command_of(ManageRequest& request);
 
 // Answers a request that only asks, from the committed state and from who is connected. An explanation is completed by
-// the sessions of the user: they are asked here, and answer the one who asked.
-void answer_question(const ShardManage& question, NodeId node, cluster::ShardMachine& machine,
-                     const Presence& presence);
+// the sessions of the user: they are asked here, and answer the one who asked. False, and nothing is told: without
+// `tells_damage`, when damage would be what is told.
+bool answer_question(const ShardManage& question, NodeId node, cluster::ShardMachine& machine, const Presence& presence,
+                     bool tells_damage);
 
 }  // namespace earshot::actors
