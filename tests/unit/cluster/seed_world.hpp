@@ -239,7 +239,8 @@ class SeedWorld {
   }
 
   void go_on_with_the_shard() {
-    if (random_.chance(0.1)) history_.push_back(some_changes());
+    // In calm no more than can be told, by one record a part and with next to no memory for what has changed meanwhile.
+    if (random_.chance(is_calm_ ? 0.02 : 0.1)) history_.push_back(some_changes());
     for (auto& [node, replica] : replicas_) {
       if (random_.chance(0.5)) replica->apply_next();
       // Who feeds does not freeze again while somebody waits for it to rest.
