@@ -34,7 +34,12 @@ void Presence::add(ShardRegister registration) {
         registration.from->post(SessionEvicted{refusals::device_replaced()});
         return;
       }
-      if (!is_same(registration, *known)) known->port->post(SessionEvicted{refusals::device_replaced()});
+      if (is_same(registration, *known)) {
+        // Its first word may come after its second, when it went by way of another node.
+        registration.push |= known->push;
+      } else {
+        known->port->post(SessionEvicted{refusals::device_replaced()});
+      }
       discount(user->first, *known);
       known->session = registration.session;
       known->push = registration.push;

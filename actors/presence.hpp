@@ -30,7 +30,8 @@ class Presence {
   explicit Presence(std::size_t registrations_max = limits::kRegistrationsMax)
       : registrations_max_(registrations_max) {}
 
-  // Adds a session or changes its push flag. At the bound a new one is evicted at once (kOverloaded).
+  // Adds a session, or notes that it wants pushes, which it does until it ends. At the bound a new one is evicted at
+  // once (kOverloaded).
   void add(ShardRegister registration);
   // Only the session that is registered can remove itself: the word of an older one of the same device comes too late.
   void remove(const ShardUnregister& registration);

@@ -45,6 +45,14 @@ TEST_F(PresenceTest, NewerSessionEvictsOlder) {
   EXPECT_EQ(presence.size(), 1u);
 }
 
+TEST_F(PresenceTest, WhoWantsPushesGetsThemThoughItsFirstWordComesLast) {
+  const auto port = std::make_shared<RecordingSession>();
+  presence.add(registration(port, 1));
+  presence.add(registration(port, 1, "phone", false));
+  presence.push({message(kAlice, 1)});
+  EXPECT_THAT(port->pushed(), ElementsAre(1));
+}
+
 // The older session asked for pushes before it heard that it was replaced: its word arrives last and must not win.
 TEST_F(PresenceTest, LateWordOfAnOlderSessionDoesNotEvictTheNewer) {
   presence.add(registration(older, 1, "phone", false));
