@@ -110,8 +110,6 @@ class NodeActors {
   [[nodiscard]] LiveActors& shards() const { return *shards_; }
   [[nodiscard]] LiveActors& meta_group() const { return *meta_group_; }
   [[nodiscard]] Places& places() const { return *places_; }
-  // Null: the node is alone.
-  [[nodiscard]] std::shared_ptr<FeedView> feed_view() const { return exactness_; }
   [[nodiscard]] LiveActors& writers() const { return *writers_; }
   // Null: the node is alone.
   [[nodiscard]] Exchange* exchange() const { return exchange_.get(); }

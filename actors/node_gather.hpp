@@ -30,9 +30,9 @@ struct NodesAnswer {
 //
 //   ask ──► waits ──all told──► whole
 //            │  ▲
-//            └──┘ another view, no link, no answer: asked again; so are all when one of several does not follow for
-//            long
-//                 enough whoever has left its regions
+//            └──┘ another view, no link, no answer: asked again
+//
+// All are asked again, too, when one of several does not follow for long enough whoever has left its regions.
 //
 // A member that goes from one node's regions to another's while both are asked is told of by one of them at least
 // (docs/decisions/2026-11-29-questions-about-places-across-nodes.md), if each follows those who left since a lease's

@@ -66,8 +66,6 @@ class SimNode final : public Host, public PeerNetwork::End {
   [[nodiscard]] bool accepts() const override { return accepts_; }
   // Precondition: it accepts.
   std::shared_ptr<const actors::PlaceDesk> place_desk() override { return actors_->place_desk(); }
-  // Null: it is alone. Precondition: it accepts.
-  [[nodiscard]] std::shared_ptr<actors::FeedView> feed_view() const { return actors_->feed_view(); }
   [[nodiscard]] const std::uint64_t& sleeps_until_ms() const override { return sleeps_until_ms_; }
   [[nodiscard]] std::string address() const override { return address_of(options_.id); }
 
