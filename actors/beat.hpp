@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include <caf/actor.hpp>
@@ -15,13 +16,16 @@
 
 namespace earshot::actors {
 
+class Exchange;
 class LiveActors;
 
-// The one timer of a node's shards: wakes those that are due, at multiples of kBeatMs. With a timer each, the clock's
-// thread and those of the actors would be woken for one shard at a time. Thread-safe.
+// The one timer of a node's shards: wakes those that are due, at multiples of kBeatMs, and in any case at multiples of
+// the pause: the heartbeat, which leaders want to wake for. With a timer each, the clock's thread and those of the
+// actors would be woken for one shard at a time. Thread-safe.
 class Beat {
  public:
-  Beat(std::uint16_t shards, std::uint64_t now_ms) : due_(shards), next_ms_(now_ms) {}
+  Beat(std::uint16_t shards, std::uint64_t pause_ms, std::uint64_t now_ms)
+      : pause_ms_(pause_ms), due_(shards), next_ms_(now_ms) {}
 
   // The shard wants BeatNow at this time, instead of the one it wanted before; 0: never. False: that is sooner than the
   // next beat, and the shard has to see to it by itself.
@@ -38,7 +42,7 @@ class Beat {
       if (at_ms != 0 && at_ms <= now_ms && due_[shard].compare_exchange_strong(at_ms, 0)) visit(ShardId(shard));
     }
     // Whoever wants to be woken meanwhile sees either the new time, or is seen by the second look.
-    std::uint64_t next_ms = now_ms + limits::kBeatPauseMsMax;
+    std::uint64_t next_ms = multiple_after(now_ms, pause_ms_);
     for (std::uint64_t looked_ms = 0; looked_ms != next_ms;) {
       looked_ms = next_ms;
       next_ms_.store(next_ms);
@@ -46,20 +50,28 @@ class Beat {
         if (const std::uint64_t at_ms = due.load(); at_ms != 0) next_ms = std::min(next_ms, beat_after(at_ms, now_ms));
     }
   }
+  // Whether it is time for the pulse of the node's groups that rest: once for each heartbeat that their leaders do not
+  // send themselves. The same thread.
+  bool is_pulse_due(std::uint64_t now_ms) {
+    const std::uint64_t number = now_ms / pause_ms_;
+    return std::exchange(pulse_, number) != number && number % limits::kRestBeats != 0;
+  }
   [[nodiscard]] std::uint64_t next_ms() const { return next_ms_.load(); }
 
  private:
+  static std::uint64_t multiple_after(std::uint64_t ms, std::uint64_t of) { return (ms / of + 1) * of; }
   static std::uint64_t beat_after(std::uint64_t at_ms, std::uint64_t now_ms) {
-    const std::uint64_t soonest_ms = std::max(at_ms, now_ms + 1);
-    return (soonest_ms + limits::kBeatMs - 1) / limits::kBeatMs * limits::kBeatMs;
+    return multiple_after(std::max(at_ms - 1, now_ms), limits::kBeatMs);
   }
 
+  const std::uint64_t pause_ms_;
+  std::uint64_t pulse_ = 0;                      // the heartbeat of the last look
   std::vector<std::atomic<std::uint64_t>> due_;  // by shard; 0: none
   std::atomic<std::uint64_t> next_ms_;
 };
 
 // Beats until it is sent StopWriter.
 caf::actor spawn_beat(caf::actor_system& system, std::shared_ptr<Beat> beat, std::shared_ptr<LiveActors> shards,
-                      const Clock& clock);
+                      std::shared_ptr<Exchange> exchange, const Clock& clock);
 
 }  // namespace earshot::actors

@@ -9,6 +9,7 @@
 
 #include "actors/question_actor.hpp"
 #include "actors/remote_port.hpp"
+#include "actors/sent_together.hpp"
 #include "actors/shard_refusals.hpp"
 #include "base/limits.hpp"
 
@@ -68,7 +69,22 @@ bool is_asked(const Asker& asker) {
   return !std::holds_alternative<NobodyWaits>(*waiter);
 }
 
+std::map<storage::GroupId, std::shared_ptr<cluster::GroupPulse>> new_pulses(std::uint16_t shard_count) {
+  std::map<storage::GroupId, std::shared_ptr<cluster::GroupPulse>> pulses;
+  for (const storage::GroupId group : storage::groups_of(shard_count))
+    pulses.emplace(group, std::make_shared<cluster::GroupPulse>());
+  return pulses;
+}
+
 }  // namespace
+
+Exchange::Exchange(NodeId self, std::uint16_t shard_count, cluster::Peers& peers, const Clock& clock)
+    : self_(self),
+      shard_count_(shard_count),
+      peers_(peers),
+      clock_(clock),
+      pulses_(new_pulses(shard_count)),
+      calls_(clock.wall_ms() << kCallNumberBits) {}
 
 void Exchange::set_up(std::vector<Replica> replicas, std::shared_ptr<LocalSessions> sessions) {
   replicas_ = std::move(replicas);
@@ -83,8 +99,11 @@ void Exchange::set_up(std::vector<Replica> replicas, std::shared_ptr<LocalSessio
 }
 
 void Exchange::set_nodes(std::vector<NodeId> others) {
-  const std::lock_guard lock(nodes_mutex_);
-  others_ = std::move(others);
+  {
+    const std::lock_guard lock(nodes_mutex_);
+    others_ = std::move(others);
+  }
+  if (is_set_up_.load(std::memory_order_acquire) && feeds_) feeds_->post(FeedNodes{});
 }
 
 std::vector<NodeId> Exchange::others() const {
@@ -226,6 +245,7 @@ void Exchange::tick() {
 }
 
 void Exchange::look_at_nodes(std::uint64_t now_ms) {
+  if (feeds_) feeds_->post(FeedNodes{});  // of a link that came before set_up() nobody was told
   const auto look = watch_.look(
       others(), [this](NodeId node) { return peers_.is_up(node); }, now_ms);
   if (look.should_send_away) {
@@ -259,8 +279,13 @@ void Exchange::compare_registrations() {
 
 // ---- from other nodes
 
-void Exchange::received(NodeId from, cluster::PeerFrame frame) {
+void Exchange::received(NodeId from, std::span<cluster::PeerFrame> frames) {
   if (!is_set_up_.load(std::memory_order_acquire)) return;
+  const SentTogether together;
+  for (cluster::PeerFrame& frame : frames) take(from, frame);
+}
+
+void Exchange::take(NodeId from, cluster::PeerFrame& frame) {
   switch (frame.topic) {
     case cluster::PeerTopic::kAnswer: return answered(from, *frame.body);
     case cluster::PeerTopic::kRaft:
@@ -271,10 +296,44 @@ void Exchange::received(NodeId from, cluster::PeerFrame frame) {
       if (is_feed_request(*frame.body)) return post_to_replica(from, frame);
       if (feeds_) feeds_->post(FeedFrame{frame.group, from, std::move(frame.body)});
       return;
+    case cluster::PeerTopic::kPulses: return take_pulse(from, *frame.body);
     case cluster::PeerTopic::kQuestions:
       if (questions_) questions_->received(from, std::move(frame.body));
       return;
   }
+}
+
+void Exchange::send_pulses() {
+  const std::uint64_t now_ms = clock_.monotonic_ms();
+  for (const NodeId node : others()) {
+    cluster::Pulse pulse;
+    for (const auto& [group, of_group] : pulses_) {
+      cluster::GroupBeat beat{group, {}, {}};
+      if (of_group->beats_for(node, now_ms, beat)) pulse.beats.push_back(beat);
+    }
+    if (!pulse.beats.empty()) send_pulse(node, pulse);
+  }
+}
+
+void Exchange::send_pulse(NodeId to, const cluster::Pulse& pulse) {
+  peers_.send(to, {cluster::PeerTopic::kPulses, storage::kMetaGroup, shared(encode(pulse))});
+}
+
+void Exchange::take_pulse(NodeId from, std::string_view bytes) {
+  const auto pulse = cluster::decode_pulse(bytes);
+  if (!pulse) {
+    malformed_.fetch_add(1, std::memory_order_relaxed);
+    spdlog::warn("a pulse of node {} is dropped: {}", from.value, pulse.error().to_string());
+    return;
+  }
+  const std::uint64_t now_ms = clock_.monotonic_ms();
+  cluster::Pulse answer{.is_answer = true, .beats = {}};
+  for (const cluster::GroupBeat& beat : pulse->beats) {
+    const auto of_group = pulses_.find(beat.group);
+    if (of_group == pulses_.end()) continue;
+    if (of_group->second->heard(from, beat, !pulse->is_answer, now_ms)) answer.beats.push_back(beat);
+  }
+  if (!pulse->is_answer && !answer.beats.empty()) send_pulse(from, answer);
 }
 
 // Of one that this node has no replica of: whoever sent it learns better.
@@ -351,6 +410,7 @@ void Exchange::tell_of_doubts() {
 void Exchange::link_up(NodeId node) {
   if (!is_set_up_.load(std::memory_order_acquire)) return;
   if (questions_) questions_->link_changed(node);
+  if (feeds_) feeds_->post(FeedNodes{});
   for (std::uint16_t shard = 0; shard < shard_count_; ++shard) {
     const Route::Leader leader = routes_[shard]->leader();
     if (leader.node == self_) announce(node, ShardId(shard), leader.term);
@@ -363,7 +423,9 @@ void Exchange::link_up(NodeId node) {
 
 void Exchange::link_down(NodeId node) {
   calls_.lose_node(node);
-  if (is_set_up_.load(std::memory_order_acquire) && questions_) questions_->link_changed(node);
+  if (!is_set_up_.load(std::memory_order_acquire)) return;
+  if (questions_) questions_->link_changed(node);
+  if (feeds_) feeds_->post(FeedNodes{});
 }
 
 }  // namespace earshot::actors

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,6 +27,7 @@
 #include "base/ids.hpp"
 #include "base/limits.hpp"
 #include "cluster/peers.hpp"
+#include "cluster/pulse.hpp"
 #include "cluster/replica.hpp"
 
 namespace earshot::actors {
@@ -57,12 +59,7 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
     std::shared_ptr<ReplicaInbox> from_peers;
   };
 
-  Exchange(NodeId self, std::uint16_t shard_count, cluster::Peers& peers, const Clock& clock)
-      : self_(self),
-        shard_count_(shard_count),
-        peers_(peers),
-        clock_(clock),
-        calls_(clock.wall_ms() << kCallNumberBits) {}
+  Exchange(NodeId self, std::uint16_t shard_count, cluster::Peers& peers, const Clock& clock);
 
   // The meta group of this node, if it has one; before set_up().
   struct Meta {
@@ -72,6 +69,8 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   void set_meta(Meta meta) { meta_ = std::move(meta); }
   // `replicas`: one per shard, or none where this node has none.
   void set_up(std::vector<Replica> replicas, std::shared_ptr<LocalSessions> sessions);
+  // That of a group's replica on this node.
+  [[nodiscard]] std::shared_ptr<cluster::GroupPulse> pulse(storage::GroupId group) const { return pulses_.at(group); }
   // The other nodes of the cluster, from now on.
   void set_nodes(std::vector<NodeId> others);
   // Before set_up(): who is told of where members are, and of who leads. None: nobody.
@@ -105,6 +104,8 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   // do.
   void compared(ShardId shard, NodeId node, bool again);
 
+  // To each node for all groups that rest and are led here. Once for every heartbeat that their replicas do not send.
+  void send_pulses();
   // Once a second or so: what waits or is lost without anybody knowing.
   void tick();
 
@@ -112,7 +113,7 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   bool call(NodeId to, ShardId shard, ShardRequest& request, std::uint8_t hops) override;
 
   // ---- cluster::PeerEvents
-  void received(NodeId from, cluster::PeerFrame frame) override;
+  void received(NodeId from, std::span<cluster::PeerFrame> frames) override;
   void link_up(NodeId node) override;
   void link_down(NodeId node) override;
   void asked(std::string request, std::function<void(std::string)> answer) override;
@@ -129,7 +130,10 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
  private:
   static constexpr unsigned kCallNumberBits = 20;  // calls that a node could make in each ms of all its lives
 
+  void take(NodeId from, cluster::PeerFrame& frame);
   void answered(NodeId from, std::string_view bytes);
+  void take_pulse(NodeId from, std::string_view bytes);
+  void send_pulse(NodeId to, const cluster::Pulse& pulse);
   void post_to_replica(NodeId from, const cluster::PeerFrame& frame);
   void announce(NodeId to, ShardId shard, Term term, bool again = false);
   void announced(NodeId from, const LeaderAnnounced& leader);
@@ -146,6 +150,7 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   const Clock& clock_;
   std::atomic<bool> is_set_up_{false};
   std::vector<Replica> replicas_;
+  const std::map<storage::GroupId, std::shared_ptr<cluster::GroupPulse>> pulses_;
   Meta meta_;
   std::shared_ptr<LocalSessions> sessions_;
   std::shared_ptr<FeedInbox> feeds_;

@@ -102,8 +102,6 @@ void FeedExactness::end() {
 
 namespace {
 
-constexpr std::uint64_t kLookAtNodesMs = 100;
-
 class FeedDesk final : public caf::event_based_actor, private FeedTaker {
  public:
   FeedDesk(caf::actor_config& config, FeedDeskSetup setup)
@@ -160,10 +158,15 @@ class FeedDesk final : public caf::event_based_actor, private FeedTaker {
 
   FeedDeskSetup setup_;
   std::shared_ptr<Places> places_;
-  std::vector<FeedIntake> intakes_;               // by shard
-  std::map<NodeId, std::uint64_t> linked_at_ms_;  // of the others: when that was last so
+  std::vector<FeedIntake> intakes_;  // by shard
+  // Of another node: whether there is a link to it, and if not, until when it is taken for live.
+  struct Standing {
+    bool is_linked = true;
+    std::uint64_t until_ms = 0;
+  };
+  std::map<NodeId, Standing> others_;
   std::vector<NodeId> view_;
-  std::uint64_t look_at_ms_ = 0;
+  std::uint64_t look_at_ms_ = 0;   // at the others: then one of them is no longer taken for live; 0: nobody
   std::uint64_t lease_at_ms_ = 0;  // leases are asked for then; 0: nobody wants any
   std::uint64_t exact_until_ms_ = 0;
   TimerLadder timers_;
@@ -204,6 +207,11 @@ caf::behavior FeedDesk::make_behavior() {
       [this](const FeedPageTaken& message) {
         with(message.shard, [&](FeedIntake& intake, std::uint64_t) { intake.page_taken(message.feed); });
       },
+      [this](FeedNodes) {
+        const std::uint64_t at_ms = setup_.clock->monotonic_ms();
+        look_at_nodes(at_ms);
+        settle(at_ms);
+      },
       [this](FeedWanted) {
         const std::uint64_t at_ms = setup_.clock->monotonic_ms();
         if (lease_at_ms_ == 0) lease_at_ms_ = at_ms;
@@ -220,7 +228,7 @@ caf::behavior FeedDesk::make_behavior() {
 
 void FeedDesk::wake() {
   const std::uint64_t now_ms = setup_.clock->monotonic_ms();
-  look_at_nodes(now_ms);
+  if (look_at_ms_ != 0 && now_ms >= look_at_ms_) look_at_nodes(now_ms);
   for (FeedIntake& intake : intakes_) intake.wake(now_ms);
   renew_leases(now_ms);
   settle(now_ms);
@@ -228,17 +236,21 @@ void FeedDesk::wake() {
 
 // One that is not linked for a while has no regions, until it is linked again; a new one has that long for it.
 void FeedDesk::look_at_nodes(std::uint64_t now_ms) {
-  if (now_ms < look_at_ms_) return;
-  look_at_ms_ = now_ms + kLookAtNodesMs;
+  look_at_ms_ = 0;
   std::vector<NodeId> view{setup_.self};
-  std::map<NodeId, std::uint64_t> linked_at_ms;
+  std::map<NodeId, Standing> others;
   for (const NodeId node : setup_.exchange->others()) {
-    const auto known = linked_at_ms_.find(node);
-    const bool is_up = known == linked_at_ms_.end() || setup_.peers->is_up(node);
-    linked_at_ms[node] = is_up ? now_ms : known->second;
-    if (now_ms < linked_at_ms[node] + limits::kFeedViewMs) view.push_back(node);
+    const auto known = others_.find(node);
+    Standing& standing = others[node];
+    standing = {setup_.peers->is_up(node), now_ms + limits::kFeedViewMs};
+    if (!standing.is_linked && known != others_.end() && !known->second.is_linked)
+      standing.until_ms = known->second.until_ms;
+    if (!standing.is_linked && now_ms >= standing.until_ms) continue;
+    view.push_back(node);
+    if (standing.is_linked) continue;
+    look_at_ms_ = look_at_ms_ == 0 ? standing.until_ms : std::min(look_at_ms_, standing.until_ms);
   }
-  linked_at_ms_ = std::move(linked_at_ms);
+  others_ = std::move(others);
   std::ranges::sort(view);
   if (view == view_) return;
   view_ = std::move(view);
@@ -267,10 +279,12 @@ void FeedDesk::settle(std::uint64_t now_ms) {
 }
 
 void FeedDesk::arm_timer(std::uint64_t now_ms) {
-  std::uint64_t at_ms = look_at_ms_;
-  if (lease_at_ms_ != 0) at_ms = std::min(at_ms, lease_at_ms_);
+  std::uint64_t at_ms = UINT64_MAX;
+  for (const std::uint64_t wanted_ms : {look_at_ms_, lease_at_ms_})
+    if (wanted_ms != 0) at_ms = std::min(at_ms, wanted_ms);
   for (const FeedIntake& intake : intakes_)
     if (intake.wake_at() != 0) at_ms = std::min(at_ms, intake.wake_at());
+  if (at_ms == UINT64_MAX) return;
   const auto armed_ms = timers_.want(at_ms, now_ms);
   if (armed_ms) delayed_send(this, std::chrono::milliseconds(*armed_ms - now_ms), TimerFired{*armed_ms});
 }
@@ -281,6 +295,7 @@ class ActorFeedInbox final : public FeedInbox {
   void post(FeedDelivery message) override { caf::anon_send(desk_, std::move(message)); }
   void post(FeedFrame message) override { caf::anon_send(desk_, std::move(message)); }
   void post(FeedLeader message) override { caf::anon_send(desk_, message); }
+  void post(FeedNodes message) override { caf::anon_send(desk_, message); }
 
  private:
   const caf::actor desk_;

@@ -65,7 +65,13 @@ void FeedIntake::handle(NodeId from, const FeedTiding& tiding, std::uint64_t now
   }
   // Also of what comes again: the ack may have been lost. What is ahead comes again.
   ack();
-  again_at_ms_ = now_ms + (is_whole_ ? limits::kFeedAliveMs : limits::kFeedAskAgainMs);
+  say_again(now_ms);
+}
+
+// All that are fed whole say so at the same times, in one batch for each leader's node.
+void FeedIntake::say_again(std::uint64_t now_ms) {
+  again_at_ms_ =
+      is_whole_ ? (now_ms / limits::kFeedAliveMs + 1) * limits::kFeedAliveMs : now_ms + limits::kFeedAskAgainMs;
 }
 
 void FeedIntake::take(const FeedItems& items) {
@@ -138,7 +144,7 @@ void FeedIntake::begin_leases() {
 void FeedIntake::wake(std::uint64_t now_ms) {
   if (again_at_ms_ == 0 || now_ms < again_at_ms_) return;
   if (is_gone_) return subscribe(now_ms);
-  again_at_ms_ = now_ms + (is_whole_ ? limits::kFeedAliveMs : limits::kFeedAskAgainMs);
+  say_again(now_ms);
   if (last_ == 0) return taker_.send(shard_, leader_, FeedSubscribe{id_, view_});
   ack();
 }

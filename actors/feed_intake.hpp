@@ -74,6 +74,7 @@ class FeedIntake {
   void granted(const FeedGrant& grant);
   void begin_leases();
   void ack() { taker_.send(shard_, leader_, FeedAck{id_, last_, pages_}); }
+  void say_again(std::uint64_t now_ms);
 
   const ShardId shard_;
   FeedTaker& taker_;

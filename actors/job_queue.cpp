@@ -24,6 +24,16 @@ void JobQueue::push(caf::resumable* job, std::size_t taken_soon) {
   give(wake);
 }
 
+void JobQueue::push(std::span<caf::resumable* const> jobs) {
+  Wake wake;
+  {
+    const std::lock_guard lock(mutex_);
+    jobs_.insert(jobs_.end(), jobs.begin(), jobs.end());
+    wake = wakes_another(0);
+  }
+  give(wake);
+}
+
 caf::resumable* JobQueue::pop() {
   std::unique_lock lock(mutex_);
   while (jobs_.empty()) {

@@ -6,6 +6,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include <caf/resumable.hpp>
@@ -55,6 +56,7 @@ class JobQueue {
 
   // ---- any other thread
   void push(caf::resumable* job) { push(job, 0); }
+  void push(std::span<caf::resumable* const> jobs);
   // nullptr: there is none.
   caf::resumable* try_pop();
 

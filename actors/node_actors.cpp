@@ -182,7 +182,9 @@ NodeActors::NodeActors(caf::actor_system& system, NodeSetup setup)
       exchange_(setup_.peers == nullptr
                     ? nullptr
                     : std::make_shared<Exchange>(setup_.id, setup_.shard_count, *setup_.peers, *setup_.clock)),
-      beat_(exchange_ ? std::make_shared<Beat>(setup_.shard_count, setup_.clock->monotonic_ms()) : nullptr),
+      beat_(exchange_
+                ? std::make_shared<Beat>(setup_.shard_count, setup_.config.heartbeat_ms, setup_.clock->monotonic_ms())
+                : nullptr),
       map_(setup_.meta ? std::make_unique<ClusterMap>(setup_.id) : nullptr),
       next_session_(setup_.clock->wall_ms() << kSessionIdBits) {
   for (std::uint16_t shard = 0; shard < setup_.shard_count; ++shard) gauges_.push_back(std::make_shared<ShardGauge>());
@@ -215,6 +217,7 @@ cluster::Replica::Options NodeActors::replica_options(storage::GroupId group, st
   options.heartbeat_ms = setup_.config.heartbeat_ms;
   options.seed = seed;
   options.counters = raft_counters_;
+  if (exchange_ != nullptr) options.pulse = exchange_->pulse(group);
   options.faults = setup_.faults.replica;
   return options;
 }
@@ -261,7 +264,7 @@ Status NodeActors::start(std::function<void(Status)> opened) {
                             [openings](Status status) { openings->report(std::move(status)); }}));
     shards_->add(shard, shard_actors_.back());
   }
-  if (beat_) writers_->add(kBeat, spawn_beat(system_, beat_, shards_, *setup_.clock));
+  if (beat_) writers_->add(kBeat, spawn_beat(system_, beat_, shards_, exchange_, *setup_.clock));
   meta_seed_ = static_cast<std::uint32_t>(random.next());
   return {};
 }

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include <caf/all.hpp>
 
 #include "actors/interfaces.hpp"
 #include "actors/scheduling.hpp"
+#include "actors/sent_together.hpp"
+#include "base/error.hpp"
 
 namespace earshot::actors {
 namespace {
@@ -52,6 +55,18 @@ class HelpImpl final : public Help {
 };
 
 }  // namespace
+
+SentTogether::SentTogether() {
+  HeldJobs& held = SharedJobs::held();
+  EARSHOT_INVARIANT(!std::exchange(held.holds, true), "not one within another");
+}
+
+SentTogether::~SentTogether() {
+  HeldJobs& held = SharedJobs::held();
+  held.holds = false;
+  if (!held.jobs.empty()) std::exchange(held.queue, nullptr)->push(held.jobs);
+  held.jobs.clear();
+}
 
 SystemConfig::SystemConfig() {
   add_message_types<caf::id_block::earshot>();

@@ -387,12 +387,15 @@ struct FeedLeader {  // of the shard, as is known now
   Term term;
 };
 
+struct FeedNodes {};  // there are others now, or other links to them
+
 class FeedInbox {
  public:
   virtual ~FeedInbox() = default;
   virtual void post(FeedDelivery message) = 0;
   virtual void post(FeedFrame message) = 0;
   virtual void post(FeedLeader message) = 0;
+  virtual void post(FeedNodes message) = 0;
 };
 
 class ReplicaInbox {

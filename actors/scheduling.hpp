@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include <caf/policy/unprofiled.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
 #include <caf/scheduler/coordinator.hpp>
@@ -16,6 +18,13 @@ struct RunsHere {
   JobQueue::Place* place = nullptr;  // null: as a worker
 };
 
+// Actors of this thread's SentTogether.
+struct HeldJobs {
+  bool holds = false;
+  JobQueue* queue = nullptr;
+  std::vector<caf::resumable*> jobs;
+};
+
 class SharedJobs : public caf::policy::unprofiled {
  public:
   struct coordinator_data {  // NOLINT(readability-identifier-naming): CAF's names from here on
@@ -30,6 +39,11 @@ class SharedJobs : public caf::policy::unprofiled {
   void central_enqueue(Coordinator* coordinator, caf::resumable* job) {
     // A message sent from no actor's name comes in here, too.
     JobQueue& jobs = d(coordinator).jobs;
+    if (held_.holds && (held_.queue == nullptr || held_.queue == &jobs)) {
+      held_.queue = &jobs;
+      held_.jobs.push_back(job);
+      return;
+    }
     if (here_.queue != &jobs) return jobs.push(job);
     here_.place != nullptr ? jobs.push_own(job, *here_.place) : jobs.push_own(job);
   }
@@ -61,9 +75,11 @@ class SharedJobs : public caf::policy::unprofiled {
     while (auto* const job = d(coordinator).jobs.try_pop()) visit(job);
   }
   static RunsHere& here() { return here_; }
+  static HeldJobs& held() { return held_; }
 
  private:
   static inline thread_local RunsHere here_;
+  static inline thread_local HeldJobs held_;
 };
 
 using SharedJobsScheduler = caf::scheduler::coordinator<SharedJobs>;

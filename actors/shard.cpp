@@ -42,7 +42,8 @@ Status ShardImpl::start(const ShardOptions& options, storage::LoadedLog log) {
   // Nobody else has the state.
   if (!opened && replica_->members().size() <= 1) return opened;
   if (!opened) spdlog::error("shard {}: its state is damaged: {}", id_.value, opened.error().to_string());
-  if (!life_) begin_fetching(!opened.has_value());
+  // Or it has one that stands below its log.
+  if (replica_->is_passive()) begin_fetching(!opened.has_value());
   settle(now_ms);
   return {};
 }

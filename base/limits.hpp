@@ -152,8 +152,10 @@ inline constexpr std::uint64_t kVerifySilenceMsMax = 20'000;  // no record in so
 inline constexpr std::uint32_t kElectionTimeoutMs =
     500;                                            // see docs/decisions: libraft waits for the slower of two timers
 inline constexpr std::uint32_t kHeartbeatMs = 150;  //
-inline constexpr std::uint64_t kBeatMs = 50;        // shards of a node in a cluster are woken at multiples of this …
-inline constexpr std::uint64_t kBeatPauseMsMax = 150;           // … and looked at this often
+inline constexpr std::uint64_t kBeatMs = 50;        // shards of a node in a cluster are woken at multiples of this
+// Where nothing happens, a leader sends every third heartbeat itself, the others its node: with the longest heartbeat
+// that is within an election timeout.
+inline constexpr std::uint32_t kRestBeats = 3;
 inline constexpr std::uint32_t kElectionTimeoutMsMin = 30;      // settings that are taken …
 inline constexpr std::uint32_t kElectionTimeoutMsMax = 60'000;  //
 inline constexpr std::uint32_t kHeartbeatMsMin = 10;            // …

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <semaphore>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
@@ -36,10 +37,12 @@ double seconds_since(Time::time_point begin) { return std::chrono::duration<doub
 // Counts what comes, or sends it back.
 class End final : public cluster::PeerEvents {
  public:
-  void received(NodeId from, PeerFrame frame) override {
-    received_.fetch_add(1, std::memory_order_relaxed);
-    if (echoes_) links_->send(from, std::move(frame));
-    if (on_frame_) on_frame_();
+  void received(NodeId from, std::span<PeerFrame> frames) override {
+    for (PeerFrame& frame : frames) {
+      received_.fetch_add(1, std::memory_order_relaxed);
+      if (echoes_) links_->send(from, std::move(frame));
+      if (on_frame_) on_frame_();
+    }
   }
   void link_up(NodeId) override { up_.release(); }
   void link_down(NodeId) override {}

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ enum class PeerTopic : std::uint8_t {
   kPlaces = 5,     // feeds of positions
   kCluster = 6,    // of the nodes themselves
   kQuestions = 7,  // about members that several nodes have: actors/question_codec.hpp
+  kPulses = 8,     // heartbeats of groups that rest, all in one: cluster/pulse.hpp
 };
 
 struct PeerFrame {
@@ -54,7 +56,8 @@ class Peers {
 class PeerEvents {
  public:
   virtual ~PeerEvents() = default;
-  virtual void received(NodeId from, PeerFrame frame) = 0;
+  // What came in at once, in its order; it may be moved from.
+  virtual void received(NodeId from, std::span<PeerFrame> frames) = 0;
   virtual void link_up(NodeId node) = 0;
   // What was sent and not answered may be lost.
   virtual void link_down(NodeId node) = 0;

@@ -479,6 +479,12 @@ void raft_engine_tick(raft_engine* engine, uint64_t now_ms, raft_engine_update* 
   if (followed && engine->raft.state == RAFT_FOLLOWER) forget_leader(engine);
 }
 
+void raft_engine_heard_leader(raft_engine* engine, uint64_t heard_ms) {
+  struct raft* raft = &engine->raft;
+  require(raft->state == RAFT_FOLLOWER && raft_engine_leader(engine) != 0, "a follower hears of its leader");
+  if (raft->election_timer_start < heard_ms) raft->election_timer_start = heard_ms;
+}
+
 static char submitted; /* libraft wants a batch and never frees it: array and batch of a submission stay the caller's */
 
 static enum raft_engine_result submit(raft_engine* engine, uint64_t now_ms, struct raft_entry* entries, unsigned n,

@@ -153,6 +153,8 @@ void raft_engine_snapshot_taken(raft_engine* engine, uint64_t now_ms, const raft
                                 uint64_t cut_through, raft_engine_update* update);
 /* Not before raft_engine_timeout(). A follower whose time has come and that does not stand forgets its leader. */
 void raft_engine_tick(raft_engine* engine, uint64_t now_ms, raft_engine_update* update);
+/* A follower that knows its leader has heard of it at that time, by no message. */
+void raft_engine_heard_leader(raft_engine* engine, uint64_t heard_ms);
 /* Appends commands in the current term. */
 enum raft_engine_result raft_engine_submit(raft_engine* engine, uint64_t now_ms, unsigned commands_n,
                                            raft_engine_update* update);

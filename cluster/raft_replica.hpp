@@ -20,12 +20,15 @@ namespace earshot::cluster {
 
 // The replica: one engine, the log it believes in, the writes under way and the messages that wait for them.
 // docs/raft.md tells how it works as a whole. Sources: replica.cpp (life, writes, apply), replica_messages.cpp,
-// replica_followers.cpp, replica_snapshots.cpp, replica_membership.cpp.
+// replica_followers.cpp, replica_pulse.cpp, replica_snapshots.cpp, replica_membership.cpp.
 //
 // Every public call ends in settle(), so that nothing is left to do but what waits for the host.
 class RaftReplica final : public Replica {
  public:
   RaftReplica(const Options& options, ReplicaHost& host, Recovered recovered);
+  ~RaftReplica() override;
+  RaftReplica(const RaftReplica&) = delete;
+  RaftReplica& operator=(const RaftReplica&) = delete;
   void begin(std::optional<storage::LogWrite> first_write, std::uint64_t now_ms);
 
   Result<LogIndex> submit(std::vector<storage::SharedBytes> commands, std::uint64_t now_ms) override;
@@ -88,11 +91,21 @@ class RaftReplica final : public Replica {
     std::uint64_t appended_ms = 0;  // an AppendEntries went
     FollowerFeed feed;
     std::optional<Sent> snapshot;
+    LogIndex commit_told;        // with the last AppendEntries; 0 where that had entries
+    AppendEntriesResult answer;  // the last one
+    bool has_all = false;        // as it said there
+  };
+  struct Rest {  // as the pulse was told
+    Role role = Role::kFollower;
+    Term term;
+    LogIndex last;
+    bool operator==(const Rest&) const = default;
   };
   struct EngineDeleter {
     void operator()(raft_engine* engine) const { raft_engine_free(engine); }
   };
 
+  static std::uint64_t next_multiple(std::uint64_t ms, std::uint64_t of) { return (ms + of - 1) / of * of; }
   // One clock for libraft, that never goes back.
   std::uint64_t at(std::uint64_t now_ms) { return now_ms_ = now_ms > now_ms_ ? now_ms : now_ms_; }
 
@@ -121,10 +134,12 @@ class RaftReplica final : public Replica {
 
   // ---- messages (replica_messages.cpp)
   void receive_append(NodeId from, Term term, AppendEntries append);
+  void begin_at_snapshot(AppendEntries& append) const;
   void tell_configurations_before(LogIndex previous, Term previous_term, const storage::LogEntry& next);
   void receive_append_result(NodeId from, Term term, AppendEntriesResult result);
   // Whether the engine had something to send in answer.
   bool feed(const raft_engine_message& message, std::vector<storage::LogEntry> given);
+  bool feed_result(NodeId from, Term term, const AppendEntriesResult& result);
   void send_all(const raft_engine_message* messages, unsigned count);
   void fill(const raft_engine_message& from, RaftMessage& to);
   void post(PeerMessage message);
@@ -141,6 +156,17 @@ class RaftReplica final : public Replica {
   void heard_from(NodeId node);
   void heard_result(NodeId node, bool rejected);
   void forget_followers();
+
+  // ---- rest (replica_pulse.cpp)
+  [[nodiscard]] Rest present() const { return {role(), term(), last_index()}; }
+  void rest_as_leader();
+  void rest_as_follower();
+  void end_rest_when_changed();
+  void end_rest();
+  [[nodiscard]] bool is_settled() const;
+  // What was heard by pulses becomes the engine's.
+  void take_pulses();
+  [[nodiscard]] bool is_idle(NodeId node, const Follower& follower) const;
 
   // ---- snapshots (replica_snapshots.cpp)
   [[nodiscard]] static raft_engine_snapshot engine_snapshot(const storage::SnapshotMetadata& metadata);
@@ -208,6 +234,7 @@ class RaftReplica final : public Replica {
   Term announced_leader_term_;
   storage::SharedBytes announced_members_;
   bool announced_committed_ = false;
+  std::optional<Rest> rest_;
   std::uint64_t wake_ms_ = 0;
   std::uint64_t apply_ms_ = 0;  // more is to be applied from the disk, not before; 0: nothing is
   std::vector<raft_engine_entry> scratch_;

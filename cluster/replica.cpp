@@ -11,8 +11,6 @@ namespace {
 // Whoever was sent nothing for so long is due a heartbeat at the next beat of the node: see ask_for_wake().
 std::uint32_t due_after_ms(std::uint32_t heartbeat_ms) { return std::max(1u, heartbeat_ms * 2 / 3); }
 
-std::uint64_t next_multiple(std::uint64_t ms, std::uint64_t of) { return (ms + of - 1) / of * of; }
-
 raft_engine* new_engine(const Replica::Options& options) {
   raft_engine_options plain{};
   plain.id = options.self.value;
@@ -58,6 +56,10 @@ RaftReplica::RaftReplica(const Options& options, ReplicaHost& host, Recovered re
       applied_(recovered.applied.value_or(LogIndex{})) {
   raft_engine_set_stands(engine_.get(), has_state_);
   membership_changed();
+}
+
+RaftReplica::~RaftReplica() {
+  if (options_.pulse) options_.pulse->stirs();
 }
 
 // The engine is told that a new group's first entry is stored while it is only on its way: every message waits for the
@@ -134,6 +136,7 @@ void RaftReplica::persisted(std::uint64_t ticket, std::uint64_t now_ms) {
 void RaftReplica::tick(std::uint64_t now_ms) {
   at(now_ms);
   wake_ms_ = 0;
+  take_pulses();
   // An early tick would make a leader count members as silent.
   if (now_ms_ >= raft_engine_timeout(engine_.get())) {
     raft_engine_update update;
@@ -141,6 +144,7 @@ void RaftReplica::tick(std::uint64_t now_ms) {
     absorb(update);
   }
   feed_followers();
+  rest_as_leader();
   settle();
 }
 
@@ -197,6 +201,7 @@ void RaftReplica::store_entries(const raft_engine_update& update, std::vector<st
 }
 
 void RaftReplica::settle() {
+  end_rest_when_changed();
   tell_committed_configurations();
   proceed_with_promotion();
   apply_committed();
@@ -312,7 +317,11 @@ void RaftReplica::ask_for_wake() {
   const bool timed = role() != Role::kLeader || membership_.others;
   if (!timed && apply_ms_ == 0) return;
   std::uint64_t wake = timed ? raft_engine_timeout(engine_.get()) : apply_ms_;
-  if (timed && role() == Role::kLeader) wake = next_multiple(wake, options_.heartbeat_ms);
+  if (timed && role() == Role::kLeader) {
+    wake = next_multiple(wake, options_.heartbeat_ms);
+    if (rest_)
+      wake = std::max(wake, next_multiple(now_ms_ + 1, std::uint64_t{options_.heartbeat_ms} * limits::kRestBeats));
+  }
   if (apply_ms_ != 0) wake = std::min(wake, apply_ms_);
   wake = std::max(wake, now_ms_ + 1);
   if (wake == wake_ms_) return;

@@ -10,6 +10,7 @@
 #include "base/ids.hpp"
 #include "base/limits.hpp"
 #include "cluster/membership.hpp"
+#include "cluster/pulse.hpp"
 #include "cluster/raft_counters.hpp"
 #include "cluster/replica_faults.hpp"
 #include "storage/log_types.hpp"
@@ -81,14 +82,16 @@ class Replica {
     std::uint64_t trailing_entries = limits::kLogTrailingEntries;  // kept below a snapshot when there are other members
     std::size_t tail_bytes_max = limits::kRaftTailBytesMax;        // applied entries kept in memory for them
     std::shared_ptr<RaftCounters> counters;                        // none: nobody wants to know
+    std::shared_ptr<GroupPulse> pulse;                             // none: every heartbeat is the replica's own
     ReplicaFaults faults;                                          // for mutation tests only
   };
 
   // Starts from what the disk holds. `applied` is the index that the state environment has (0: none): apply() is called
   // from applied + 1 on. Without it the state is not there, it is being fetched, and the replica is passive: it votes,
   // stores and acknowledges entries as its log lets it, applies nothing, cuts nothing, and never leads. A sole voter
-  // becomes leader inside this call. kCorrupt when log, snapshot and `applied` do not join, and when a sole voter has
-  // no state; unless its log begins at 1, then everything is applied again, to an empty state.
+  // becomes leader inside this call. A state that stands below the log's snapshot is as none. kCorrupt when log,
+  // snapshot and `applied` do not join otherwise, and when a sole voter has no state; unless its log begins at 1, then
+  // everything is applied again, to an empty state.
   static Result<std::unique_ptr<Replica>> start(const Options& options, ReplicaHost& host, storage::LoadedLog loaded,
                                                 std::optional<LogIndex> applied, std::uint64_t now_ms);
   virtual ~Replica() = default;

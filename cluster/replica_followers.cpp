@@ -54,6 +54,7 @@ void RaftReplica::post_append(NodeId node, Follower& follower, LogIndex previous
                               std::vector<storage::LogEntry> entries) {
   const Term previous_term = log_.term_of(previous);
   follower.appended_ms = now_ms_;
+  follower.commit_told = entries.empty() ? commit_index() : LogIndex();
   ++appends_;
   if (!entries.empty()) count(counters_->entries_sent, entries.size());
   post(node, {term(), AppendEntries{previous, previous_term, commit_index(), std::move(entries)}});

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -89,6 +90,7 @@ void RaftReplica::receive_append(NodeId from, Term term, AppendEntries append) {
   // dead, and step down when it needs it for a majority.
   if (install_) append.entries.clear();
   if (!append.entries.empty()) count(counters_->entries_received, append.entries.size());
+  if (!install_ && term >= this->term()) begin_at_snapshot(append);
   LogIndex previous = append.previous_index;
   Term previous_term = append.previous_term;
   auto begin = append.entries.begin();
@@ -111,6 +113,19 @@ void RaftReplica::receive_append(NodeId from, Term term, AppendEntries append) {
     begin = end;
     // Go on only when the piece was taken.
   } while (begin != append.entries.end() && log_.term_of(previous) == previous_term);
+  if (append.entries.empty() && term == this->term() && from == leader()) rest_as_follower();
+}
+
+// What a snapshot holds is committed, and so it stands in the log of whoever leads in this term or a later one. libraft
+// knows no terms below the cut and denies what comes from there: for ever, where the leader knows that it was stored.
+void RaftReplica::begin_at_snapshot(AppendEntries& append) const {
+  const LogIndex snapshot = log_.snapshot_index();
+  if (append.previous_index >= snapshot || append.previous_index == LogIndex() || log_.joins(append.previous_index))
+    return;
+  const auto first_new = std::ranges::find_if(append.entries, [&](const auto& each) { return each.index > snapshot; });
+  append.entries.erase(append.entries.begin(), first_new);
+  append.previous_index = snapshot;
+  append.previous_term = log_.snapshot()->term;
 }
 
 // Members change one after the other: that there is a next configuration says that the one before is committed, also
@@ -130,17 +145,23 @@ void RaftReplica::receive_append_result(NodeId from, Term term, AppendEntriesRes
   heard_result(from, result.rejected.value != 0);
   if (result.rejected.value != 0) count(counters_->appends_refused);
   const std::uint64_t sent_before = appends_;
-  const bool moved = feed(engine_message(from, term, result), {});
+  const bool moved = feed_result(from, term, result);
   const auto follower = followers_.find(from);
   if (role() != Role::kLeader || follower == followers_.end()) return;
+  follower->second.answer = result;
+  follower->second.has_all = result.rejected.value == 0 && result.last_index == last_index();
   const auto& sent = follower->second.snapshot;
   if (!moved && sent && result.rejected.value != 0 && result.rejected == log_.snapshot_index() &&
       sent->index != result.rejected) {
     result.rejected = sent->index;
-    feed(engine_message(from, term, result), {});
+    feed_result(from, term, result);
   }
   follower->second.feed.acknowledged(match_index(from));
   if (appends_ == sent_before) feed_follower(from, follower->second);
+}
+
+bool RaftReplica::feed_result(NodeId from, Term term, const AppendEntriesResult& result) {
+  return feed(engine_message(from, term, result), {});
 }
 
 bool RaftReplica::feed(const raft_engine_message& message, std::vector<storage::LogEntry> given) {

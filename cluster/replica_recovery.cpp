@@ -38,21 +38,23 @@ std::string flaw_of_entries(const storage::LoadedLog& loaded) {
   return "";
 }
 
-std::string flaw_of_snapshot(const storage::LoadedLog& loaded, std::optional<LogIndex> applied) {
+std::string flaw_of_snapshot(const storage::LoadedLog& loaded) {
   const storage::SnapshotMetadata& snapshot = *loaded.snapshot;
   if (snapshot.index.value == 0 || snapshot.term.value == 0 || snapshot.term > loaded.hard_state.term ||
       snapshot.configuration_index.value == 0 || snapshot.configuration_index > snapshot.index) {
     return "the snapshot's metadata is damaged";
   }
   if (!is_configuration(snapshot.configuration)) return "the snapshot's configuration is damaged";
-  if (applied && *applied < snapshot.index) {
-    return "the state stands at " + std::to_string(applied->value) + ", below the snapshot at " +
-           std::to_string(snapshot.index.value);
-  }
   if (!loaded.entries.empty() && loaded.entries.front().index > snapshot.index.next()) {
     return "a hole between the snapshot at " + std::to_string(snapshot.index.value) + " and the log";
   }
   return "";
+}
+
+std::string flaw_of_state(LogIndex applied, LogIndex snapshot) {
+  if (applied >= snapshot) return "";
+  return "the state stands at " + std::to_string(applied.value) + ", below the snapshot at " +
+         std::to_string(snapshot.value);
 }
 
 // Joined by index and term: the entry at the snapshot's index is the snapshot's, or the log begins just behind it.
@@ -128,14 +130,17 @@ Result<Recovered> recover(const Replica::Options& options, storage::LoadedLog lo
     return joins;
   }
   std::string flaw = flaw_of_entries(loaded);
-  if (flaw.empty() && loaded.snapshot) flaw = flaw_of_snapshot(loaded, applied);
+  if (flaw.empty() && loaded.snapshot) flaw = flaw_of_snapshot(loaded);
   if (!flaw.empty()) return corrupt(options, std::move(flaw));
+  // One that was fetched while the log went on to a later snapshot: others have another one.
+  const std::string below = loaded.snapshot && applied ? flaw_of_state(*applied, loaded.snapshot->index) : "";
+  if (!below.empty()) applied.reset();
 
   Recovered recovered = take_up(std::move(loaded), applied, options.faults);
   const auto* configuration = recovered.log.newest_configuration();
   if (configuration == nullptr || !Membership::of(members_of(*configuration->bytes), options.self).sole_voter())
     return recovered;
-  flaw = flaw_of_sole_voter(recovered);
+  flaw = below.empty() ? flaw_of_sole_voter(recovered) : below;
   if (!flaw.empty()) return corrupt(options, std::move(flaw));
   if (!recovered.applied) recovered.applied = LogIndex{};
   recovered.hard_state = {recovered.hard_state.term.next(), options.self};

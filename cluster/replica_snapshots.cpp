@@ -47,13 +47,14 @@ bool RaftReplica::snapshot_under_way() {
   bool any = false;
   for (auto& [node, follower] : followers_) {
     if (!follower.snapshot) continue;
-    // libraft gives the install up as well: at once when the member falls silent, at last after its timeout.
-    const std::uint64_t last_ms = std::max(follower.heard_ms, follower.snapshot->since_ms);
+    // libraft gives the install up as well after its timeout.
     const bool over = role() != Role::kLeader || match_index(node) >= follower.snapshot->index ||
-                      now_ms_ - last_ms >= options_.election_timeout_ms ||
                       now_ms_ - follower.snapshot->since_ms >= limits::kInstallTimeoutMs;
+    // And for one that fell silent; but by a measure of its own, so the index is remembered: see
+    // receive_append_result().
+    const std::uint64_t last_ms = std::max(follower.heard_ms, follower.snapshot->since_ms);
+    any |= !over && now_ms_ - last_ms < options_.election_timeout_ms;
     if (over) follower.snapshot.reset();
-    any |= !over;
   }
   return any;
 }

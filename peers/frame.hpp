@@ -48,7 +48,7 @@ template <class T>
 using PerClass = std::array<T, kFrameClasses>;
 
 constexpr FrameClass class_of(PeerTopic topic) {
-  if (topic == PeerTopic::kRaft) return FrameClass::kRaft;
+  if (topic == PeerTopic::kRaft || topic == PeerTopic::kPulses) return FrameClass::kRaft;
   return topic == PeerTopic::kSeed ? FrameClass::kSeed : FrameClass::kCalls;
 }
 constexpr std::string_view name_of(FrameClass frame_class) {

@@ -11,8 +11,7 @@ namespace {
 tl::unexpected<Error> broken(ErrorCode code, const char* why) { return fail(code, "peer", why); }
 
 bool is_known(std::uint8_t kind) {
-  return kind >= static_cast<std::uint8_t>(PeerTopic::kRaft) &&
-         kind <= static_cast<std::uint8_t>(PeerTopic::kQuestions);
+  return kind >= static_cast<std::uint8_t>(PeerTopic::kRaft) && kind <= static_cast<std::uint8_t>(PeerTopic::kPulses);
 }
 
 }  // namespace

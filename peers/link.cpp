@@ -41,27 +41,30 @@ bool Link::take_in(std::size_t bytes) {
   count(parts_.counters.bytes_received, bytes);
   count(parts_.box.counters().bytes_received, bytes);
   intake_.took(bytes);
-  std::uint64_t frames = 0;
-  for (;;) {
-    auto next = intake_.next();
-    if (!next) {
-      count(parts_.counters.frames_broken);
-      fail(next.error().detail);
-      return false;
-    }
-    if (!*next) break;
-    if (auto* frame = std::get_if<PeerFrame>(&**next)) {
-      ++frames;
-      owner_.arrived(*this, std::move(*frame));
-    } else {
-      handle(std::get<Intake::ControlFrame>(**next));
-    }
-    if (over_) return false;
+  const Status taken = take_frames();
+  count(parts_.counters.frames_received, arrived_.size());
+  count(parts_.box.counters().frames_received, arrived_.size());
+  if (!arrived_.empty()) owner_.arrived(*this, arrived_);
+  arrived_.clear();
+  if (!taken) {
+    count(parts_.counters.frames_broken);
+    fail(taken.error().detail);
   }
-  count(parts_.counters.frames_received, frames);
-  count(parts_.box.counters().frames_received, frames);
+  if (over_) return false;
   if (intake_.grant_due()) wake();
   return true;
+}
+
+Status Link::take_frames() {
+  for (;;) {
+    auto next = intake_.next();
+    if (!next) return earshot::fail(std::move(next.error()));
+    if (!*next) return {};
+    if (auto* frame = std::get_if<PeerFrame>(&**next))
+      arrived_.push_back(std::move(*frame));
+    else
+      handle(std::get<Intake::ControlFrame>(**next));
+  }
 }
 
 void Link::handle(const Intake::ControlFrame& frame) {

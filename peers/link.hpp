@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,8 @@ class Link final : private kj::TaskSet::ErrorHandler {
   class Owner {
    public:
     virtual ~Owner() noexcept(false) = default;
-    virtual void arrived(Link& link, PeerFrame frame) = 0;
+    // What came in at once; it may be moved from.
+    virtual void arrived(Link& link, std::span<PeerFrame> frames) = 0;
     // The other end is there: it has answered probe().
     virtual void probe_answered(Link& link) = 0;
     // The last call, and only one. The link is not destroyed inside of it.
@@ -62,6 +64,8 @@ class Link final : private kj::TaskSet::ErrorHandler {
 
   kj::Promise<void> read_on();
   bool take_in(std::size_t bytes);
+  // Puts the whole frames that have come into arrived_. What is wrong with what came after those.
+  Status take_frames();
   void handle(const Intake::ControlFrame& frame);
   kj::Promise<void> write_on();
   void add_control(Control kind, std::string body) { controls_.push_back({kind, std::move(body)}); }
@@ -76,6 +80,7 @@ class Link final : private kj::TaskSet::ErrorHandler {
   Intake intake_;
   Credits credits_;
   LinkWatch watch_;
+  std::vector<PeerFrame> arrived_;
   std::vector<Intake::ControlFrame> controls_;  // to be written
   std::vector<Piece> going_out_;
   std::vector<char> copied_;

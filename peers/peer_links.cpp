@@ -2,6 +2,7 @@
 
 #include <future>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <utility>
 
@@ -178,7 +179,7 @@ Result<std::unique_ptr<PeerLinks>> PeerLinks::start(const PeerLinksOptions& opti
 Result<std::string> ask_and_wait(const PeerLinksOptions& options, const std::string& address, std::string request,
                                  const Clock& clock) {
   class Nobody final : public cluster::PeerEvents {
-    void received(NodeId, PeerFrame) override {}
+    void received(NodeId, std::span<PeerFrame>) override {}
     void link_up(NodeId) override {}
     void link_down(NodeId) override {}
   } nobody;

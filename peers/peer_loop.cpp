@@ -11,7 +11,7 @@ namespace earshot::peers {
 namespace {
 
 constexpr std::uint64_t kLookDialsMs = 20;  // while a node is to be dialled
-constexpr std::uint64_t kLookMs = 100;      // while all are up
+constexpr std::uint64_t kLookMs = 250;      // while all are up
 // The node with the higher id lets the other one dial first, so that they seldom do so at once.
 constexpr std::uint64_t kLetOtherDialMs = 100;
 
@@ -233,7 +233,7 @@ void PeerLoop::take_down(Slot& slot, const std::string& why) {
   for (Waiting& waiting : std::exchange(slot.waiting, {})) waiting.decide->fulfill();
 }
 
-void PeerLoop::arrived(Link& link, PeerFrame frame) { parts_.events.received(link.node(), std::move(frame)); }
+void PeerLoop::arrived(Link& link, std::span<PeerFrame> frames) { parts_.events.received(link.node(), frames); }
 
 void PeerLoop::broken(Link& link, const std::string& why) {
   Slot* slot = find(link.node());

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -95,7 +96,7 @@ class PeerLoop final : private Link::Owner, private Reception::Host, private kj:
   Slot* find(NodeId node);
 
   // ---- Link::Owner
-  void arrived(Link& link, PeerFrame frame) override;
+  void arrived(Link& link, std::span<PeerFrame> frames) override;
   void probe_answered(Link& link) override;
   void broken(Link& link, const std::string& why) override;
 

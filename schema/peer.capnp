@@ -73,3 +73,15 @@ struct TimeoutNow {               # stand for election at once: the leader hands
   lastIndex @0 :UInt64;
   lastTerm @1 :UInt64;
 }
+
+# Of groups in which nothing happens, all in one: that whoever sends this leads them still, or that it follows there.
+struct Pulse {
+  isAnswer @0 :Bool;
+  beats @1 :List(GroupBeat);
+}
+
+struct GroupBeat {
+  group @0 :UInt16;
+  term @1 :UInt64;
+  last @2 :UInt64;                # the last entry of the log, of both
+}

@@ -20,6 +20,7 @@ const char* name_of(cluster::PeerTopic topic) {
     case cluster::PeerTopic::kPlaces: return "frame: places";
     case cluster::PeerTopic::kCluster: return "frame: cluster";
     case cluster::PeerTopic::kQuestions: return "frame: question";
+    case cluster::PeerTopic::kPulses: return "frame: pulse";
   }
   return "frame";
 }
@@ -74,7 +75,7 @@ void PeerNetwork::arrive_later(NodeId from, NodeId to, cluster::PeerFrame frame)
     if (!end.runs() || end.run() != run || end.events() == nullptr) return;
     if (ends_[from]->run() != sender_run && random_.chance(0.5)) return;
     if (world_.now_ms() < end.sleeps_until_ms()) return arrive_later(from, to, std::move(frame));
-    end.events()->received(from, std::move(frame));
+    end.events()->received(from, {&frame, 1});
   });
 }
 

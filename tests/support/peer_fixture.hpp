@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,13 +41,16 @@ class HeardPeers final : public cluster::PeerEvents {
     std::string body;
   };
 
-  void received(NodeId from, cluster::PeerFrame frame) override {
+  void received(NodeId from, std::span<cluster::PeerFrame> frames) override {
     const std::lock_guard lock(mutex_);
     EXPECT_EQ(balance_[from], 1) << "a frame of a node that is not linked";
-    bytes_ += frame.body->size();
-    ++count_;
-    if (keeps_) frames_.push_back({from, frame.topic, frame.group.value, *frame.body});
-    if (on_frame_) on_frame_(from, frame);
+    EXPECT_FALSE(frames.empty());
+    for (const cluster::PeerFrame& frame : frames) {
+      bytes_ += frame.body->size();
+      ++count_;
+      if (keeps_) frames_.push_back({from, frame.topic, frame.group.value, *frame.body});
+      if (on_frame_) on_frame_(from, frame);
+    }
   }
   void link_up(NodeId node) override { change(node, 1, "up"); }
   void link_down(NodeId node) override { change(node, -1, "down"); }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/random.hpp"
+#include "cluster/pulse.hpp"
 #include "cluster/replica.hpp"
 #include "tests/support/model_log_disk.hpp"
 #include "tests/support/raft_checker.hpp"
@@ -33,6 +34,7 @@ class RaftCluster {
     std::uint64_t seed = 1;
     std::uint64_t trailing_entries = 8;
     std::size_t tail_bytes_max = 1'000;
+    bool pulses = true;  // nodes say heartbeats for replicas that rest
     cluster::ReplicaFaults faults;
   };
 
@@ -43,6 +45,7 @@ class RaftCluster {
       nodes_[i]->bootstraps = true;
     }
     for (std::size_t i = 0; i < settings.replicas; ++i) start(*nodes_[i]);
+    if (settings.pulses) pulse_later();
   }
 
   // ---- time
@@ -182,6 +185,8 @@ class RaftCluster {
   [[nodiscard]] std::uint64_t truncations() const { return truncations_; }
   [[nodiscard]] std::uint64_t states_lost() const { return states_lost_; }
   [[nodiscard]] std::uint64_t log_reads() const { return log_reads_; }
+  // That nodes have said for a replica that leads.
+  [[nodiscard]] std::uint64_t pulses() const { return pulses_; }
   // Of the newest term.
   [[nodiscard]] std::optional<std::size_t> leader() const {
     std::optional<std::size_t> leader;
@@ -315,6 +320,7 @@ class RaftCluster {
     NodeId id;  // 0: the place is free
     bool bootstraps = false;
     std::unique_ptr<cluster::Replica> replica;
+    std::shared_ptr<cluster::GroupPulse> pulse;
     std::uint64_t life = 0;  // events of an earlier life are dropped
     ModelLogDisk disk;
     std::uint64_t disk_ms = 2;
@@ -378,6 +384,7 @@ class RaftCluster {
     options.trailing_entries = settings_.trailing_entries;
     options.tail_bytes_max = settings_.tail_bytes_max;
     options.faults = settings_.faults;
+    if (settings_.pulses) options.pulse = node.pulse = std::make_shared<cluster::GroupPulse>();
     for (std::size_t i = 1; node.bootstraps && i <= settings_.replicas; ++i) {
       options.bootstrap.push_back({NodeId(i), address_of(NodeId(i)), true});
     }
@@ -444,7 +451,9 @@ class RaftCluster {
                other->replica->applied_index() >= at_least &&
                !blocked_.contains({place_of(other->id), place_of(node.id)});
       });
-      if (giver == nodes_.end()) return fetch(node);
+      // Whom to ask is said by what makes the log begin.
+      const bool log_begins = !(node.disk.synced().hard_state == storage::HardState{});
+      if (giver == nodes_.end() || !log_begins) return fetch(node);
       node.durable = node.state = State{(*giver)->replica->applied_index(), (*giver)->state.hash};
       node.missing = false;
       // The swap is done; a crash may still come before the replica hears of it.
@@ -510,6 +519,35 @@ class RaftCluster {
     node.replica->receive(message, now_ms_);
   }
 
+  // Every node's, at the multiples of a heartbeat that leaders leave to it.
+  void pulse_later() {
+    const std::uint64_t number = now_ms_ / limits::kHeartbeatMs + 1;
+    after(number * limits::kHeartbeatMs - now_ms_, [this, number] {
+      for (const auto& from : nodes_)
+        for (const auto& to : nodes_)
+          if (number % limits::kRestBeats != 0 && from != to && to->id.value != 0) pulse(*from, to->id);
+      pulse_later();
+    });
+  }
+  void pulse(const Node& from, NodeId to) {
+    cluster::GroupBeat beat;
+    if (!from.replica || from.paused_until_ms > now_ms_ || !from.pulse->beats_for(to, now_ms_, beat)) return;
+    ++pulses_;
+    transmit_pulse(from.id, to, beat, true);
+  }
+  void transmit_pulse(NodeId from, NodeId to, const cluster::GroupBeat& beat, bool from_leader) {
+    const int copies = random_.chance(twice_) ? 2 : 1;
+    for (int copy = 0; copy < copies; ++copy) {
+      if (random_.chance(drop_)) continue;
+      after(random_.between(1, delay_ms_max_), [=, this] {
+        const Node& node = *nodes_[place_of(to)];
+        if (blocked_.contains({place_of(from), place_of(to)}) || !node.replica || node.id != to) return;
+        if (node.paused_until_ms > now_ms_ || !node.pulse->heard(from, beat, from_leader, now_ms_)) return;
+        if (from_leader) transmit_pulse(to, from, beat, false);
+      });
+    }
+  }
+
   [[nodiscard]] Node* a_leader() {
     std::vector<Node*> leaders;
     for (auto& node : nodes_) {
@@ -538,6 +576,7 @@ class RaftCluster {
   std::uint64_t truncations_ = 0;
   std::uint64_t states_lost_ = 0;
   std::uint64_t log_reads_ = 0;
+  std::uint64_t pulses_ = 0;
   double drop_ = 0;
   double twice_ = 0;
   std::uint64_t delay_ms_max_ = 5;

@@ -19,7 +19,8 @@ class BeatTest : public testing::Test {
     beat_.beat(now_ms, [&](ShardId shard) { woken.push_back(shard.value); });
     return woken;
   }
-  Beat beat_{4, 1'000};
+  static constexpr std::uint64_t kPauseMs = 150;
+  Beat beat_{4, kPauseMs, 1'050};
 };
 
 TEST_F(BeatTest, WhoIsDueIsWokenOnceAtTheNextMultiple) {
@@ -33,10 +34,19 @@ TEST_F(BeatTest, WhoIsDueIsWokenOnceAtTheNextMultiple) {
 }
 
 TEST_F(BeatTest, WhoWantsToWakeBeforeTheNextBeatHasToSeeToIt) {
-  woken_at(1'000);
-  EXPECT_EQ(beat_.next_ms(), 1'000 + limits::kBeatPauseMsMax);
+  woken_at(1'050);
+  EXPECT_EQ(beat_.next_ms(), 1'050 + kPauseMs);
   EXPECT_FALSE(beat_.want(ShardId(1), beat_.next_ms() - 1));
   EXPECT_TRUE(beat_.want(ShardId(1), beat_.next_ms()));
+}
+
+// All leaders of a node want to wake at multiples of their heartbeat.
+TEST_F(BeatTest, OneThatIsLateMakesNoLaterOneLate) {
+  woken_at(1'050);
+  woken_at(1'203);
+  EXPECT_EQ(beat_.next_ms(), 1'350u);
+  EXPECT_TRUE(beat_.want(ShardId(1), 1'350));
+  EXPECT_THAT(woken_at(1'350), ElementsAre(1));
 }
 
 TEST_F(BeatTest, WhoNoLongerWantsToWakeIsLeftAlone) {
@@ -44,6 +54,14 @@ TEST_F(BeatTest, WhoNoLongerWantsToWakeIsLeftAlone) {
   beat_.want(ShardId(3), 1'200);
   EXPECT_TRUE(beat_.want(ShardId(3), 0));
   EXPECT_THAT(woken_at(1'300), IsEmpty());
+}
+
+TEST_F(BeatTest, ThePulseIsDueAtEveryHeartbeatButThoseOfTheReplicas) {
+  EXPECT_FALSE(beat_.is_pulse_due(1'350)) << "the ninth: a third one is theirs";
+  EXPECT_TRUE(beat_.is_pulse_due(1'503)) << "late";
+  EXPECT_FALSE(beat_.is_pulse_due(1'550)) << "once";
+  EXPECT_TRUE(beat_.is_pulse_due(1'650));
+  EXPECT_FALSE(beat_.is_pulse_due(1'800));
 }
 
 TEST_F(BeatTest, OneThatIsLateWakesWhoWasDueMeanwhile) {

@@ -1,5 +1,6 @@
 #include "actors/exchange.hpp"
 
+#include <array>
 #include <deque>
 #include <functional>
 #include <map>
@@ -137,7 +138,7 @@ class ExchangeTest : public testing::Test {
     while (!wires_.frames.empty()) {
       auto [from, to, frame] = std::move(wires_.frames.front());
       wires_.frames.pop_front();
-      node(to).exchange->received(from, std::move(frame));
+      node(to).exchange->received(from, {&frame, 1});
     }
   }
   Node& node(NodeId id) { return id == kA ? a_ : id == kB ? b_ : c_; }
@@ -162,6 +163,25 @@ TEST_F(ExchangeTest, ANewLeaderIsKnownOnEveryNodeAndTheirSessionsAreTold) {
   EXPECT_EQ(a_.exchange->leader(kShard).node, kB);
   EXPECT_EQ(c_.exchange->leader(kShard).node, kB);
   EXPECT_EQ(a_.sessions->announced, std::vector<Term>{Term(2)});
+}
+
+TEST_F(ExchangeTest, OnePulseIsSaidForAllGroupsThatRest) {
+  const std::vector followers{kB, kC};
+  for (const storage::GroupId group : {kShard, storage::kMetaGroup}) {
+    a_.exchange->pulse(group)->leads(followers, Term(2), LogIndex(9), clock_.monotonic_ms() + 600);
+    for (Node* follower : {&b_, &c_})
+      follower->exchange->pulse(group)->follows(kA, Term(2), LogIndex(9), clock_.monotonic_ms() + 600);
+  }
+  c_.exchange->pulse(kShard)->stirs();
+  clock_.advance(150);
+  for (Node* node : {&a_, &b_, &c_}) node->exchange->send_pulses();
+  EXPECT_EQ(wires_.frames.size(), 2u) << "one to each follower's node, none from there";
+  carry();
+  EXPECT_EQ(b_.exchange->pulse(kShard)->heard_ms(kA), clock_.monotonic_ms());
+  EXPECT_EQ(b_.exchange->pulse(storage::kMetaGroup)->heard_ms(kA), clock_.monotonic_ms());
+  EXPECT_EQ(a_.exchange->pulse(kShard)->heard_ms(kB), clock_.monotonic_ms());
+  EXPECT_EQ(a_.exchange->pulse(kShard)->heard_ms(kC), 0u) << "it does not rest there";
+  EXPECT_EQ(a_.exchange->pulse(storage::kMetaGroup)->heard_ms(kC), clock_.monotonic_ms());
 }
 
 TEST_F(ExchangeTest, ACallIsAnsweredAcrossNodes) {
@@ -412,11 +432,15 @@ TEST_F(ExchangeTest, TheLeaderForgetsTheSessionsOfANodeThatIsGone) {
 TEST_F(ExchangeTest, GarbageChangesNothingAndIsCounted) {
   b_leads();
   const auto garbage = std::make_shared<const std::string>("no message at all");
-  a_.exchange->received(kB, {cluster::PeerTopic::kAnswer, {}, garbage});
-  b_.exchange->received(kA, {cluster::PeerTopic::kCall, kShard, garbage});
+  std::array to_a{cluster::PeerFrame{cluster::PeerTopic::kAnswer, {}, garbage},
+                  cluster::PeerFrame{cluster::PeerTopic::kPulses, storage::kMetaGroup, garbage}};
+  std::array to_b{cluster::PeerFrame{cluster::PeerTopic::kCall, kShard, garbage}};
+  a_.exchange->received(kB, to_a);
+  b_.exchange->received(kA, to_b);
   EXPECT_TRUE(b_.take_requests().empty());
-  b_.exchange->received(kA, {cluster::PeerTopic::kRaft, ShardId(999), garbage});
-  EXPECT_EQ(a_.exchange->malformed(), 1u);
+  std::array of_nobody{cluster::PeerFrame{cluster::PeerTopic::kRaft, ShardId(999), garbage}};
+  b_.exchange->received(kA, of_nobody);
+  EXPECT_EQ(a_.exchange->malformed(), 2u);
   EXPECT_EQ(b_.exchange->malformed(), 1u);
 }
 

@@ -6,6 +6,7 @@
 #include <latch>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include <gtest/gtest.h>
 
 #include "actors/node_system.hpp"
+#include "actors/sent_together.hpp"
 #include "base/random.hpp"
 #include "tests/support/seed.hpp"
 
@@ -55,6 +57,17 @@ TEST(JobQueue, AHelperIsAskedWhileNoWorkerIsAwakeAndAskedOnce) {
   EXPECT_EQ(told.wake, 2) << "it was told that there was none";
   EXPECT_EQ(queue.pop(told.place), job(5));
   EXPECT_EQ(told.run_soon, 0);
+  queue.remove_helper(told.place);
+}
+
+TEST(JobQueue, ManyAtOnceAskOnce) {
+  JobQueue queue;
+  Told told;
+  queue.add_helper(told.place);
+  const std::vector<caf::resumable*> jobs{job(1), job(2), job(3)};
+  queue.push(std::span(jobs));
+  EXPECT_EQ(told.wake, 1);
+  for (std::uintptr_t i = 1; i <= 3; ++i) EXPECT_EQ(queue.pop(told.place), job(i)) << "in their order";
   queue.remove_helper(told.place);
 }
 
@@ -268,6 +281,25 @@ TEST(NodeSystem, AHelperRunsActorsOnItsThread) {
     EXPECT_EQ(ran, std::this_thread::get_id());
   }
   done.count_down();
+}
+
+TEST(NodeSystem, WhatIsSentTogetherComesAtItsEnd) {
+  SystemConfig config(1);
+  caf::actor_system system(config);
+  std::atomic<int> ran = 0;
+  const auto count = [](caf::event_based_actor*, std::atomic<int>* all) -> caf::behavior {
+    return {[all](int) {
+      ++*all;
+      all->notify_all();
+    }};
+  };
+  const std::vector actors{system.spawn(count, &ran), system.spawn(count, &ran), system.spawn(count, &ran)};
+  {
+    const SentTogether together;
+    for (const auto& actor : actors) caf::anon_send(actor, 0);
+    EXPECT_EQ(ran, 0);
+  }
+  for (int now = ran.load(); now < 3; now = ran.load()) ran.wait(now);
 }
 
 // Many actors, made busy by one: none ends before two have begun.

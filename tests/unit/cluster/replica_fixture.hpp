@@ -119,6 +119,7 @@ class ReplicaTest : public testing::Test {
   void start(std::size_t voters, storage::LoadedLog loaded = {}, std::optional<LogIndex> applied = LogIndex{}) {
     Replica::Options options = options_for(voters);
     options.counters = counters;
+    options.pulse = pulse;
     auto started = Replica::start(options, host, std::move(loaded), applied, now);
     ASSERT_TRUE(started) << started.error().to_string();
     replica = std::move(*started);
@@ -177,6 +178,7 @@ class ReplicaTest : public testing::Test {
 
   RecordingHost host;
   std::shared_ptr<RaftCounters> counters = std::make_shared<RaftCounters>();
+  std::shared_ptr<GroupPulse> pulse;  // set before start(), or none
   std::unique_ptr<Replica> replica;
   std::uint64_t now = 1'000;
   std::size_t done = 0;

@@ -153,7 +153,12 @@ TEST_F(ReplicaTest, DamagedTermsAndConfigurationsAreSaid) {
   EXPECT_THAT(start_error(1, {{Term(1), {}}, {}, {damaged}}, LogIndex(0)), HasSubstr("configuration is damaged"));
 }
 
-TEST_F(ReplicaTest, StateBelowItsSnapshotIsSaid) {
+TEST_F(ReplicaTest, StateBelowItsSnapshotIsAsNone) {
+  start(3, {{Term(1), {}}, snapshot_at(5, 1, 3), {}}, LogIndex(4));
+  EXPECT_TRUE(replica->is_passive());
+}
+
+TEST_F(ReplicaTest, SoleVotersStateBelowItsSnapshotIsSaid) {
   EXPECT_THAT(start_error(1, {{Term(1), {}}, snapshot_at(5, 1, 1), {}}, LogIndex(4)), HasSubstr("below the snapshot"));
 }
 
@@ -311,6 +316,37 @@ TEST_F(ReplicaTest, LateFirstEntriesAfterACutChangeNothing) {
   replica->receive(first, ++now);
   EXPECT_EQ(host.writes.size(), writes);
   EXPECT_EQ(replica->last_index(), LogIndex(4));
+}
+
+// Its leader may know only of what it had stored when it fell silent, and begins there.
+TEST_F(ReplicaTest, EntriesThatBeginBelowACutAreTakenFromTheSnapshotOn) {
+  start_follower();
+  std::vector<LogEntry> entries;
+  for (std::uint64_t index = 2; index <= 12; ++index) entries.push_back(command(index, 2, "x"));
+  const std::vector<LogEntry> some(entries.begin(), entries.begin() + 9);
+  replica->receive(append(2, 2, 1, 1, some, 9), ++now);
+  persist_all();
+  replica->snapshot_flushed(LogIndex(9), ++now);
+  persist_all();
+  ASSERT_EQ(replica->snapshot_index(), LogIndex(9));
+  host.take_sent();
+
+  const auto from_below = [&] {
+    return append(2, 2, 3, 2, std::vector<LogEntry>(entries.begin() + 2, entries.end()), 11);
+  };
+  replica->receive(from_below(), ++now);
+  persist_all();
+  auto answers = sent_of<AppendEntriesResult>(2);
+  ASSERT_FALSE(answers.empty());
+  EXPECT_EQ(answers.back().rejected, LogIndex(0));
+  EXPECT_EQ(answers.back().last_index, LogIndex(12));
+  EXPECT_EQ(replica->commit_index(), LogIndex(11));
+
+  replica->receive(append(2, 2, 3, 2, {entries[2]}, 12), ++now);
+  answers = sent_of<AppendEntriesResult>(2);
+  ASSERT_EQ(answers.size(), 1u) << "nothing of that is new";
+  EXPECT_EQ(answers[0].rejected, LogIndex(0));
+  EXPECT_EQ(replica->commit_index(), LogIndex(11)) << "what stands behind it may not be the leader's";
 }
 
 TEST_F(ReplicaTest, MessagesThatMakeNoSenseAreDropped) {

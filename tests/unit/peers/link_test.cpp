@@ -11,7 +11,7 @@ namespace earshot::peers {
 namespace {
 
 struct Owner final : Link::Owner {
-  void arrived(Link&, PeerFrame) override {}
+  void arrived(Link&, std::span<PeerFrame>) override {}
   void probe_answered(Link&) override {}
   void broken(Link&, const std::string&) override { ++breaks; }
   int breaks = 0;
