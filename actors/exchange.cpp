@@ -96,6 +96,7 @@ void Exchange::set_up(std::vector<Replica> replicas, std::shared_ptr<LocalSessio
   }
   router_ = std::make_shared<const Router>(std::move(inboxes));
   is_set_up_.store(true, std::memory_order_release);
+  if (feeds_) feeds_->post(FeedNodes{});  // of what came before nobody was told
 }
 
 void Exchange::set_nodes(std::vector<NodeId> others) {
@@ -245,7 +246,6 @@ void Exchange::tick() {
 }
 
 void Exchange::look_at_nodes(std::uint64_t now_ms) {
-  if (feeds_) feeds_->post(FeedNodes{});  // of a link that came before set_up() nobody was told
   const auto look = watch_.look(
       others(), [this](NodeId node) { return peers_.is_up(node); }, now_ms);
   if (look.should_send_away) {

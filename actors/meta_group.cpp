@@ -181,7 +181,7 @@ Status MetaGroupImpl::start(storage::LoadedLog log) {
   auto replica = cluster::Replica::start(options_.replica, *this, std::move(log), applied, now_ms);
   if (!replica) return fail(std::move(replica.error()));
   replica_ = std::move(*replica);
-  // One that stands below the log's beginning must not get onto the disk, where it would pass for damage.
+  // One that stands below the log's beginning is of no use.
   if (replica_->is_passive()) fetch_.begin(replica_->snapshot_index());
   settle(now_ms);
   if (expected.version > state().version) host_.nodes_expected(expected);

@@ -42,8 +42,12 @@ Status ShardImpl::start(const ShardOptions& options, storage::LoadedLog log) {
   // Nobody else has the state.
   if (!opened && replica_->members().size() <= 1) return opened;
   if (!opened) spdlog::error("shard {}: its state is damaged: {}", id_.value, opened.error().to_string());
-  // Or it has one that stands below its log.
-  if (replica_->is_passive()) begin_fetching(!opened.has_value());
+  // Without a state, or with one that stands below its log.
+  if (replica_->is_passive()) {
+    begin_fetching(!opened.has_value());
+  } else if (!life_) {
+    return opened ? fail(ErrorCode::kCorrupt, "state", "it is not there, and nobody else has it") : opened;
+  }
   settle(now_ms);
   return {};
 }
@@ -148,7 +152,7 @@ void ShardImpl::write_log(storage::LogWrite write) {
 
 // What a damaged state makes of an entry is not what the others make of it: nobody hears of it.
 void ShardImpl::apply(const storage::LogEntry& entry) {
-  if (state_is_lost_) return;
+  if (state_is_lost_ || !life_) return;
   cluster::Effects effects = life_->machine->apply(entry.index, entry.term, *entry.data);
   if ((effects.damaged > 0 || effects.is_doubtful) && !is_alone()) {
     state_is_lost_ = true;

@@ -25,11 +25,12 @@ std::string encode(const Pulse& pulse) {
 
 Result<Pulse> decode_pulse(std::string_view bytes) {
   return flat::read_checked<schema::Pulse>(bytes, "pulse", [](schema::Pulse::Reader from) -> Result<Pulse> {
-    if (from.getBeats().size() > limits::kShardsMax) return flat::corrupt("pulse", "more groups than there can be");
+    const auto beats = from.getBeats();
+    if (beats.size() > limits::kShardsMax + 1u) return flat::corrupt("pulse", "more groups than there can be");
     Pulse pulse;
     pulse.is_answer = from.getIsAnswer();
-    pulse.beats.reserve(from.getBeats().size());
-    for (const auto beat : from.getBeats())
+    pulse.beats.reserve(beats.size());
+    for (const auto beat : beats)
       pulse.beats.push_back({storage::GroupId(beat.getGroup()), Term(beat.getTerm()), LogIndex(beat.getLast())});
     return pulse;
   });

@@ -548,6 +548,7 @@ uint64_t raft_engine_last_stored(const raft_engine* engine) { return engine->raf
 uint64_t raft_engine_cut(const raft_engine* engine) { return engine->raft.trail.offset; }
 bool raft_engine_installing(const raft_engine* engine) { return engine->raft.snapshot.installing; }
 bool raft_engine_stands(const raft_engine* engine) { return engine->stands; }
+uint64_t raft_engine_now(const raft_engine* engine) { return engine->now_ms; }
 uint64_t raft_engine_timeout(const raft_engine* engine) { return raft_timeout(&engine->raft); }
 
 /* libraft takes its object as non-const where it only reads. */

@@ -198,6 +198,7 @@ uint64_t raft_engine_cut(const raft_engine* engine); /* terms are known above it
 bool raft_engine_installing(const raft_engine* engine);
 bool raft_engine_stands(const raft_engine* engine);
 uint64_t raft_engine_timeout(const raft_engine* engine);
+uint64_t raft_engine_now(const raft_engine* engine); /* of its last step */
 /* As leader: the highest index known to be stored by a member; 0 when unknown, or when this is no leader. */
 uint64_t raft_engine_match_index(const raft_engine* engine, uint64_t member);
 

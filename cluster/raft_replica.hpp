@@ -235,6 +235,7 @@ class RaftReplica final : public Replica {
   storage::SharedBytes announced_members_;
   bool announced_committed_ = false;
   std::optional<Rest> rest_;
+  bool rest_is_heard_ = false;  // as leader: pulses get through to all, and their answers back
   std::uint64_t wake_ms_ = 0;
   std::uint64_t apply_ms_ = 0;  // more is to be applied from the disk, not before; 0: nothing is
   std::vector<raft_engine_entry> scratch_;

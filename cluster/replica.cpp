@@ -319,7 +319,7 @@ void RaftReplica::ask_for_wake() {
   std::uint64_t wake = timed ? raft_engine_timeout(engine_.get()) : apply_ms_;
   if (timed && role() == Role::kLeader) {
     wake = next_multiple(wake, options_.heartbeat_ms);
-    if (rest_)
+    if (rest_ && rest_is_heard_)
       wake = std::max(wake, next_multiple(now_ms_ + 1, std::uint64_t{options_.heartbeat_ms} * limits::kRestBeats));
   }
   if (apply_ms_ != 0) wake = std::min(wake, apply_ms_);

@@ -112,7 +112,7 @@ class Replica {
   virtual void snapshot_installed(LogIndex applied, std::uint64_t now_ms) = 0;
   // The state of a passive replica is there, synced, and stands at `applied`, which may be above the log's end: it goes
   // on from there. kInvalidArgument when it stands below snapshot_index(): a newer one is needed, for the log has not
-  // all that follows it any more. Better look before it is put in place: start() takes such a state for corrupt. When
+  // all that follows it any more. Better look before it is put in place: to start() such a state is as none. When
   // install_snapshot() was asked, this answers it as well.
   virtual Status state_ready(LogIndex applied, std::uint64_t now_ms) = 0;
   // The state turned out damaged: passive from now on. A leader hands over to a voter that has everything, if there is

@@ -183,7 +183,9 @@ LogIndex RaftReplica::match_index(NodeId node) const {
 
 std::uint64_t RaftReplica::heard_ms(NodeId node) const {
   const auto found = followers_.find(node);
-  return found == followers_.end() ? 0 : found->second.heard_ms;
+  if (found == followers_.end()) return 0;
+  const bool rests = rest_ && rest_->role == Role::kLeader;
+  return rests ? std::max(found->second.heard_ms, options_.pulse->heard_ms(node)) : found->second.heard_ms;
 }
 
 void RaftReplica::announce_members() {

@@ -148,8 +148,10 @@ void RaftReplica::receive_append_result(NodeId from, Term term, AppendEntriesRes
   const bool moved = feed_result(from, term, result);
   const auto follower = followers_.find(from);
   if (role() != Role::kLeader || follower == followers_.end()) return;
-  follower->second.answer = result;
-  follower->second.has_all = result.rejected.value == 0 && result.last_index == last_index();
+  if (term == this->term()) {
+    follower->second.answer = result;
+    follower->second.has_all = result.rejected.value == 0 && result.last_index == last_index();
+  }
   const auto& sent = follower->second.snapshot;
   if (!moved && sent && result.rejected.value != 0 && result.rejected == log_.snapshot_index() &&
       sent->index != result.rejected) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "cluster/raft_replica.hpp"
@@ -17,6 +18,7 @@ void RaftReplica::rest_as_leader() {
   }
   if (!all_idle) return end_rest();
   rest_ = present();
+  rest_is_heard_ = std::ranges::all_of(followers, [this](NodeId node) { return options_.pulse->heard_ms(node) != 0; });
   // Beyond the next heartbeat of its own: a beat may be late, but not this replica.
   const std::uint64_t until_ms = now_ms_ + std::uint64_t{options_.heartbeat_ms} * (limits::kRestBeats + 1);
   options_.pulse->leads(followers, term(), last_index(), until_ms);
@@ -61,14 +63,22 @@ void RaftReplica::take_pulses() {
     if (heard_ms != 0) raft_engine_heard_leader(engine_.get(), heard_ms);
     return;
   }
-  for (const Member& each : std::vector<Member>(members_)) {
-    const auto follower = followers_.find(each.node);
-    if (follower == followers_.end()) continue;
-    const std::uint64_t heard_ms = std::min(options_.pulse->heard_ms(each.node), now_ms_);
-    if (heard_ms <= follower->second.heard_ms) continue;
-    follower->second.heard_ms = heard_ms;
-    feed_result(each.node, term(), follower->second.answer);
+  std::vector<std::pair<std::uint64_t, NodeId>> heard;
+  for (const auto& [node, follower] : followers_) {
+    const std::uint64_t heard_ms = std::min(options_.pulse->heard_ms(node), now_ms_);
+    if (heard_ms > follower.heard_ms && follower.has_all) heard.emplace_back(heard_ms, node);
   }
+  std::ranges::sort(heard);
+  // At the time when it was heard: whether a majority still is, is judged by that.
+  const std::uint64_t now_ms = now_ms_;
+  for (const auto& [heard_ms, node] : heard) {
+    const auto follower = followers_.find(node);
+    if (follower == followers_.end()) continue;
+    follower->second.heard_ms = heard_ms;
+    now_ms_ = std::max(heard_ms, raft_engine_now(engine_.get()));
+    feed_result(node, term(), follower->second.answer);
+  }
+  now_ms_ = now_ms;
 }
 
 }  // namespace earshot::cluster

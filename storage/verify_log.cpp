@@ -220,7 +220,9 @@ void LogReader::check_state(ShardId shard, LogIndex applied, const std::optional
   if (applied < below) {
     found(Kind::kInconsistent, name,
           "the state stands at " + std::to_string(applied.value) + ", the snapshot that it is at " +
-              std::to_string(below.value) + ": what was answered between is lost; the node refuses to start");
+              std::to_string(below.value) +
+              ": a node that is alone has lost what was answered between, and refuses to start; one of several "
+              "fetches it from the others");
   }
   if (seen != nullptr && seen->first > applied.next() && applied >= below) {
     found(Kind::kMissing, name + ", indexes " + words::range(applied.value + 1, seen->first.value - 1),
