@@ -32,7 +32,7 @@ class Loop final : private kj::TaskSet::ErrorHandler {
   kj::Promise<void> run();  // until stopped
 
  private:
-  kj::Promise<void> listen_to_bridge();
+  void listen_to_bridge();
   void handle(Bridge::Taken taken);
   // Between events: what they gave actors to do, and what those say.
   void run_soon();
@@ -63,9 +63,11 @@ class Loop final : private kj::TaskSet::ErrorHandler {
   std::size_t handshakes_under_way_ = 0;
   std::unique_ptr<actors::Help> help_;  // null: the broker needs none
   bool runs_soon_ = false;
-  // Both gone before what they use.
+  // All gone before what they use.
   kj::Own<kj::TaskSet> handshakes_;
   kj::TaskSet tasks_;
+  kj::Promise<void> listening_ = nullptr;
+  kj::Promise<void> listens_again_ = nullptr;
 };
 
 Loop::Loop(GatewayThread::Parts parts, kj::AsyncIoContext& io)
@@ -105,7 +107,7 @@ kj::Promise<void> Loop::run() {
   auto paf = kj::newPromiseAndFulfiller<void>();
   stopped_ = kj::mv(paf.fulfiller);
   help_ = parts_.broker.help({[this] { run_soon(); }, [bridge = parts_.bridge] { bridge->post_actors_wait(); }});
-  tasks_.add(listen_to_bridge());
+  listen_to_bridge();
   tasks_.add(check_times());
   for (auto& acceptor : acceptors_) {
     accepting_.push_back(acceptor->run().eagerlyEvaluate([](kj::Exception&& exception) {
@@ -115,13 +117,17 @@ kj::Promise<void> Loop::run() {
   return kj::mv(paf.promise);
 }
 
-// Behind all that comes of what was taken: what is posted until then needs no bell.
-kj::Promise<void> Loop::listen_to_bridge() {
-  return parts_.bridge->wait().then([this] {
-    auto listening = kj::evalLast([this] { return listen_to_bridge(); }).eagerlyEvaluate(nullptr);
-    handle(parts_.bridge->take());
-    return listening;
-  });
+// Again behind all that comes of what was taken: what is posted until then needs no bell. Each round is a promise of
+// its own: promises that wait for one another would be a chain that grows, and is taken down by one call within
+// another.
+void Loop::listen_to_bridge() {
+  const auto failed = [this](kj::Exception&& exception) { taskFailed(kj::mv(exception)); };
+  listening_ = parts_.bridge->wait()
+                   .then([this, failed] {
+                     listens_again_ = kj::evalLast([this] { listen_to_bridge(); }).eagerlyEvaluate(failed);
+                     handle(parts_.bridge->take());
+                   })
+                   .eagerlyEvaluate(failed);
 }
 
 void Loop::run_soon() {

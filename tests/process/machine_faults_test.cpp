@@ -129,5 +129,21 @@ TEST_F(MachineFaults, OutOfDescriptorsTheNodeServesWhomItHasAndLaterTheOthers) {
   EXPECT_EQ(node().stop(), 0);
 }
 
+// What a gateway's thread does again and again must leave nothing behind: it once was a chain of promises that grew
+// with every round and was taken down, at the end, by one call within another.
+TEST_F(MachineFaults, ANodeThatWasWokenOftenStopsInOrderWithLittleStack) {
+  if (tests::kSanitized) GTEST_SKIP() << "sanitizers need more stack";
+  constexpr std::size_t kStackBytes = 128 << 10;
+  constexpr std::size_t kRounds = 4'000;
+  start_node_on(directory_ / "node", {}, {"/usr/bin/prlimit", "--stack=" + std::to_string(kStackBytes)});
+  const auto alice = open_sender("alice");
+  ASSERT_TRUE((*alice)->wait_connected(tests::kPatienceMs));
+  for (std::size_t round = 0; round < kRounds; ++round) {
+    post(*alice, "bob", {"x"});
+    flush(*alice);
+  }
+  EXPECT_EQ(node().stop(), 0);
+}
+
 }  // namespace
 }  // namespace earshot
