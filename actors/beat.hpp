@@ -13,6 +13,7 @@
 #include "base/clock.hpp"
 #include "base/ids.hpp"
 #include "base/limits.hpp"
+#include "base/multiples.hpp"
 
 namespace earshot::actors {
 
@@ -59,9 +60,8 @@ class Beat {
   [[nodiscard]] std::uint64_t next_ms() const { return next_ms_.load(); }
 
  private:
-  static std::uint64_t multiple_after(std::uint64_t ms, std::uint64_t of) { return (ms / of + 1) * of; }
   static std::uint64_t beat_after(std::uint64_t at_ms, std::uint64_t now_ms) {
-    return multiple_after(std::max(at_ms - 1, now_ms), limits::kBeatMs);
+    return multiple_from(std::max(at_ms, now_ms + 1), limits::kBeatMs);
   }
 
   const std::uint64_t pause_ms_;

@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "base/limits.hpp"
+#include "base/multiples.hpp"
 
 namespace earshot::actors {
 namespace {
@@ -70,8 +71,7 @@ void FeedIntake::handle(NodeId from, const FeedTiding& tiding, std::uint64_t now
 
 // All that are fed whole say so at the same times, in one batch for each leader's node.
 void FeedIntake::say_again(std::uint64_t now_ms) {
-  again_at_ms_ =
-      is_whole_ ? (now_ms / limits::kFeedAliveMs + 1) * limits::kFeedAliveMs : now_ms + limits::kFeedAskAgainMs;
+  again_at_ms_ = is_whole_ ? multiple_after(now_ms, limits::kFeedAliveMs) : now_ms + limits::kFeedAskAgainMs;
 }
 
 void FeedIntake::take(const FeedItems& items) {

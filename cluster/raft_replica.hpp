@@ -105,7 +105,6 @@ class RaftReplica final : public Replica {
     void operator()(raft_engine* engine) const { raft_engine_free(engine); }
   };
 
-  static std::uint64_t next_multiple(std::uint64_t ms, std::uint64_t of) { return (ms + of - 1) / of * of; }
   // One clock for libraft, that never goes back.
   std::uint64_t at(std::uint64_t now_ms) { return now_ms_ = now_ms > now_ms_ ? now_ms : now_ms_; }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/multiples.hpp"
 #include "cluster/raft_replica.hpp"
 
 namespace earshot::cluster {
@@ -318,9 +319,9 @@ void RaftReplica::ask_for_wake() {
   if (!timed && apply_ms_ == 0) return;
   std::uint64_t wake = timed ? raft_engine_timeout(engine_.get()) : apply_ms_;
   if (timed && role() == Role::kLeader) {
-    wake = next_multiple(wake, options_.heartbeat_ms);
+    wake = multiple_from(wake, options_.heartbeat_ms);
     if (rest_ && rest_is_heard_)
-      wake = std::max(wake, next_multiple(now_ms_ + 1, std::uint64_t{options_.heartbeat_ms} * limits::kRestBeats));
+      wake = std::max(wake, multiple_after(now_ms_, std::uint64_t{options_.heartbeat_ms} * limits::kRestBeats));
   }
   if (apply_ms_ != 0) wake = std::min(wake, apply_ms_);
   wake = std::max(wake, now_ms_ + 1);

@@ -294,9 +294,14 @@ TEST(NodeSystem, WhatIsSentTogetherComesAtItsEnd) {
     }};
   };
   const std::vector actors{system.spawn(count, &ran), system.spawn(count, &ran), system.spawn(count, &ran)};
+  std::atomic<int> others = 0;
+  const auto other = system.spawn(count, &others);
   {
     const SentTogether together;
     for (const auto& actor : actors) caf::anon_send(actor, 0);
+    // The one worker comes to this one behind all that were given to it before.
+    std::thread([&other] { caf::anon_send(other, 0); }).join();
+    others.wait(0);
     EXPECT_EQ(ran, 0);
   }
   for (int now = ran.load(); now < 3; now = ran.load()) ran.wait(now);
