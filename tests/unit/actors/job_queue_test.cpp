@@ -296,15 +296,24 @@ TEST(NodeSystem, WhatIsSentTogetherComesAtItsEnd) {
   const std::vector actors{system.spawn(count, &ran), system.spawn(count, &ran), system.spawn(count, &ran)};
   std::atomic<int> others = 0;
   const auto other = system.spawn(count, &others);
+  const auto wait_for = [](const std::atomic<int>& all, int wanted) {
+    for (int now = all.load(); now < wanted; now = all.load()) all.wait(now);
+  };
+  // One that has not begun yet takes what is sent to it as it begins. The one worker comes to the other one once these
+  // are at rest.
+  for (const auto& actor : actors) caf::anon_send(actor, 0);
+  wait_for(ran, 3);
+  caf::anon_send(other, 0);
+  wait_for(others, 1);
   {
     const SentTogether together;
     for (const auto& actor : actors) caf::anon_send(actor, 0);
     // The one worker comes to this one behind all that were given to it before.
     std::thread([&other] { caf::anon_send(other, 0); }).join();
-    others.wait(0);
-    EXPECT_EQ(ran, 0);
+    wait_for(others, 2);
+    EXPECT_EQ(ran, 3);
   }
-  for (int now = ran.load(); now < 3; now = ran.load()) ran.wait(now);
+  wait_for(ran, 6);
 }
 
 // Many actors, made busy by one: none ends before two have begun.
