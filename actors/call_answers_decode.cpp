@@ -231,4 +231,9 @@ Result<RegistrationDigest> decode_registrations(std::string_view bytes) {
       });
 }
 
+Result<std::uint64_t> decode_wall_clock(std::string_view bytes) {
+  return flat::read_checked<schema::WallClock>(
+      bytes, "clock", [](schema::WallClock::Reader from) -> Result<std::uint64_t> { return from.getUnixMs(); });
+}
+
 }  // namespace earshot::actors

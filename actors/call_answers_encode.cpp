@@ -278,4 +278,10 @@ std::string encode_registrations(const RegistrationDigest& digest) {
   return flat::with_checksum(writer.take());
 }
 
+std::string encode_wall_clock(std::uint64_t unix_ms) {
+  flat::Writer writer(flat::words_of<schema::WallClock>() + flat::kChecksumWords);
+  writer.initRoot<schema::WallClock>().setUnixMs(unix_ms);
+  return flat::with_checksum(writer.take());
+}
+
 }  // namespace earshot::actors

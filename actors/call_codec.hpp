@@ -101,5 +101,8 @@ Result<Answer> decode_answer(std::string_view bytes, std::uint16_t shard_count);
 
 std::string encode_registrations(const RegistrationDigest& digest);
 Result<RegistrationDigest> decode_registrations(std::string_view bytes);
+// A node's wall clock: a frame of PeerTopic::kClock.
+std::string encode_wall_clock(std::uint64_t unix_ms);
+Result<std::uint64_t> decode_wall_clock(std::string_view bytes);
 
 }  // namespace earshot::actors

@@ -144,10 +144,12 @@ void Exchange::send_feed_request(ShardId shard, NodeId to, const FeedRequest& re
 }
 
 void Exchange::leader_is(ShardId shard, Route::Leader leader) {
-  const bool is_news = routes_[shard.value]->set_leader(leader);
-  if (!is_news) return;
+  Route& route = *routes_[shard.value];
+  const std::uint64_t last_before = calls_.last();
+  if (!route.set_leader(leader)) return;
   spdlog::debug("shard {}: node {} leads in term {}", shard.value, leader.node.value, leader.term.value);
-  calls_.lose_shard(shard);
+  calls_.lose_shard(shard, last_before, leader.node);
+  route.try_again();
   if (feeds_) feeds_->post(FeedLeader{shard, leader.node, leader.term});
   sessions_->announce(LeaderAnnounced{shard, leader.term});
   if (leader.node != self_) return;
@@ -242,7 +244,26 @@ void Exchange::tick() {
   for (const auto& route : routes_) route->try_again();
   tell_of_doubts();
   if (++ticks_ % kCompareTicks == 0) compare_registrations();
+  ask_who_leads();
+  for (const NodeId node : others()) tell_time(node);
+  compare_clocks();
   look_at_nodes(now_ms);
+}
+
+void Exchange::tell_time(NodeId node) {
+  peers_.send(node, {cluster::PeerTopic::kClock, storage::kMetaGroup, shared(encode_wall_clock(clock_.wall_ms()))});
+}
+
+void Exchange::compare_clocks() {
+  const std::uint64_t wall_ms = clock_.wall_ms();
+  const std::uint64_t now_ms = clock_.monotonic_ms();
+  if (!clocks_->look(wall_ms, now_ms)) return;
+  if (const auto others_ms = clocks_->others_ms(now_ms)) {
+    spdlog::warn("the wall clock is {} ms away from those of most other nodes: no ticks from here, nothing expires",
+                 static_cast<std::int64_t>(wall_ms - *others_ms));
+  } else {
+    spdlog::info("the wall clock agrees with those of most other nodes again: ticks go on");
+  }
 }
 
 void Exchange::look_at_nodes(std::uint64_t now_ms) {
@@ -273,7 +294,21 @@ void Exchange::compare_registrations() {
     if (leader == NodeId() || leader == self_) continue;
     const RegistrationDigest digest = sessions_->registrations(ShardId(shard));
     if (!all && digest.count() == 0) continue;
-    peers_.send(leader, {cluster::PeerTopic::kCluster, ShardId(shard), shared(encode_registrations(digest))});
+    send_digest(ShardId(shard), leader, digest);
+  }
+}
+
+void Exchange::send_digest(ShardId shard, NodeId to, const RegistrationDigest& digest) {
+  peers_.send(to, {cluster::PeerTopic::kCluster, shard, shared(encode_registrations(digest))});
+}
+
+// A leader says so once to each node. Where that was missed, or a replica that is no member any more has lost sight of
+// it, nobody says it again until the next election: so everybody is asked, and a leader answers.
+void Exchange::ask_who_leads() {
+  for (std::uint16_t shard = 0; shard < shard_count_; ++shard) {
+    if (routes_[shard]->leader().node != NodeId()) continue;
+    const RegistrationDigest digest = sessions_->registrations(ShardId(shard));
+    for (const NodeId node : others()) send_digest(ShardId(shard), node, digest);
   }
 }
 
@@ -297,6 +332,7 @@ void Exchange::take(NodeId from, cluster::PeerFrame& frame) {
       if (feeds_) feeds_->post(FeedFrame{frame.group, from, std::move(frame.body)});
       return;
     case cluster::PeerTopic::kPulses: return take_pulse(from, *frame.body);
+    case cluster::PeerTopic::kClock: return take_time(from, *frame.body);
     case cluster::PeerTopic::kQuestions:
       if (questions_) questions_->received(from, std::move(frame.body));
       return;
@@ -334,6 +370,17 @@ void Exchange::take_pulse(NodeId from, std::string_view bytes) {
     if (of_group->second->heard(from, beat, !pulse->is_answer, now_ms)) answer.beats.push_back(beat);
   }
   if (!pulse->is_answer && !answer.beats.empty()) send_pulse(from, answer);
+}
+
+void Exchange::take_time(NodeId from, std::string_view bytes) {
+  const auto wall_ms = decode_wall_clock(bytes);
+  if (!wall_ms) {
+    malformed_.fetch_add(1, std::memory_order_relaxed);
+    spdlog::warn("the time that node {} tells is dropped: {}", from.value, wall_ms.error().to_string());
+    return;
+  }
+  clocks_->told(from, *wall_ms, clock_.monotonic_ms());
+  compare_clocks();
 }
 
 // Of one that this node has no replica of: whoever sent it learns better.
@@ -409,6 +456,7 @@ void Exchange::tell_of_doubts() {
 
 void Exchange::link_up(NodeId node) {
   if (!is_set_up_.load(std::memory_order_acquire)) return;
+  tell_time(node);
   if (questions_) questions_->link_changed(node);
   if (feeds_) feeds_->post(FeedNodes{});
   for (std::uint16_t shard = 0; shard < shard_count_; ++shard) {

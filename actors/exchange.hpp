@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "actors/call_codec.hpp"
+#include "actors/clock_watch.hpp"
 #include "actors/node_watch.hpp"
 #include "actors/open_calls.hpp"
 #include "actors/ports.hpp"
@@ -120,6 +121,8 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
 
   void answer(const PortAddress& to, std::string bytes);
   [[nodiscard]] RemoteCallLog& call_log() { return call_log_; }
+  // What the other nodes' wall clocks say of this one's.
+  [[nodiscard]] std::shared_ptr<const ClockWatch> clocks() const { return clocks_; }
 
   // ---- for whoever watches
   [[nodiscard]] bool is_up(NodeId node) const { return peers_.is_up(node); }
@@ -133,6 +136,7 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   void take(NodeId from, cluster::PeerFrame& frame);
   void answered(NodeId from, std::string_view bytes);
   void take_pulse(NodeId from, std::string_view bytes);
+  void take_time(NodeId from, std::string_view bytes);
   void send_pulse(NodeId to, const cluster::Pulse& pulse);
   void post_to_replica(NodeId from, const cluster::PeerFrame& frame);
   void announce(NodeId to, ShardId shard, Term term, bool again = false);
@@ -140,7 +144,11 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   void pushed(const PushMark& mark);
   [[nodiscard]] ReplicaInbox* replica(storage::GroupId group) const;
   void compare_registrations();
+  void ask_who_leads();
+  void send_digest(ShardId shard, NodeId to, const RegistrationDigest& digest);
   void look_at_nodes(std::uint64_t now_ms);
+  void tell_time(NodeId node);
+  void compare_clocks();
   void forget_sessions_of(NodeId node);
   void tell_of_doubts();
 
@@ -160,6 +168,7 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   OpenCalls calls_;
   RecentCalls recent_;
   RemoteCallLog call_log_{clock_, limits::kSlowCallMs};
+  const std::shared_ptr<ClockWatch> clocks_ = std::make_shared<ClockWatch>();
   std::uint64_t ticks_ = 0;
   NodeWatch watch_;  // of the other nodes: looked at in ticks
 

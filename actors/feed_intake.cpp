@@ -18,7 +18,8 @@ constexpr std::uint64_t kDeadLeaseMs = 60'000;  // of the planted bug
 }  // namespace
 
 void FeedIntake::leader_is(NodeId leader, Term term, std::uint64_t now_ms) {
-  if (leader == NodeId() || (leader == leader_ && term == term_)) return;
+  // News come from several threads, and may overtake each other.
+  if (leader == NodeId() || term < term_ || (leader == leader_ && term == term_)) return;
   leader_ = leader;
   term_ = term;
   subscribe(now_ms);

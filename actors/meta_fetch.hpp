@@ -32,6 +32,8 @@ class MetaFetch {
   void end() { is_wanted_ = false, record_.reset(), ask_ = 0, ask_at_ms_ = 0; }
 
   [[nodiscard]] bool is_wanted() const { return is_wanted_; }
+  // Whether a record that stands there will do: while one was written, another may have been asked for.
+  [[nodiscard]] bool is_enough(LogIndex applied) const { return applied >= from_; }
   // When ask() has a question; 0: never.
   [[nodiscard]] std::uint64_t due_at_ms() const { return ask_at_ms_; }
   // The question to send now, if any.

@@ -435,8 +435,9 @@ void MetaGroupImpl::flushed() {
   }
   const LogIndex applied = fetched_->applied;
   machine_ = cluster::MetaMachine(*std::exchange(fetched_, std::nullopt));
-  fetch_.end();
   is_dirty_ = false;
+  if (!fetch_.is_enough(applied)) return settle(now_ms);
+  fetch_.end();
   if (std::exchange(installs_, false)) {
     replica_->snapshot_installed(applied, now_ms);
   } else if (auto ready = replica_->state_ready(applied, now_ms); !ready) {

@@ -202,6 +202,7 @@ ShardOptions NodeActors::shard_options(ShardId shard, std::uint32_t seed) const 
   options.overlay_flush_bytes = setup_.config.overlay_flush_bytes;
   options.random = checksum_of("fetches", setup_.seed + shard.value);
   options.feeds = exchange_ != nullptr;
+  if (exchange_) options.clocks = exchange_->clocks();
   options.gauge = gauges_[shard.value];
   options.faults = setup_.faults;
   return options;

@@ -93,7 +93,7 @@ void OpenCalls::lose(Lost&& is_lost) {
   {
     const std::lock_guard lock(mutex_);
     std::erase_if(open_, [&](auto& one) {
-      if (!is_lost(one.second)) return false;
+      if (!is_lost(one.first, one.second)) return false;
       askers.push_back(std::move(one.second.asker));
       RemoteCallLog::lost(one.second.tag, one.second.shard, one.second.to);
       return true;
@@ -103,18 +103,25 @@ void OpenCalls::lose(Lost&& is_lost) {
 }
 
 void OpenCalls::lose_node(NodeId to) {
-  lose([to](const Open& one) { return one.to == to; });
+  lose([to](std::uint64_t, const Open& one) { return one.to == to; });
 }
-void OpenCalls::lose_shard(ShardId shard) {
-  lose([shard](const Open& one) { return one.shard == shard; });
+void OpenCalls::lose_shard(ShardId shard, std::uint64_t last_before, NodeId node) {
+  lose([=](std::uint64_t call, const Open& one) {
+    return one.shard == shard && (call <= last_before || one.to != node);
+  });
 }
 void OpenCalls::lose_older_than(std::uint64_t since_ms) {
-  lose([since_ms](const Open& one) { return one.since_ms < since_ms; });
+  lose([since_ms](std::uint64_t, const Open& one) { return one.since_ms < since_ms; });
 }
 
 std::size_t OpenCalls::size() const {
   const std::lock_guard lock(mutex_);
   return open_.size();
+}
+
+std::uint64_t OpenCalls::last() const {
+  const std::lock_guard lock(mutex_);
+  return last_;
 }
 
 }  // namespace earshot::actors

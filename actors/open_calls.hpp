@@ -30,11 +30,14 @@ class OpenCalls {
   void answered(std::uint64_t call, AnswerContent content);
 
   void lose_node(NodeId to);
-  void lose_shard(ShardId shard);
+  // `node` is the shard's leader now: what had been asked before that became known, and what was asked of others.
+  void lose_shard(ShardId shard, std::uint64_t last_before, NodeId node);
   // Those that have waited longer than anybody waits for an answer.
   void lose_older_than(std::uint64_t since_ms);
 
   [[nodiscard]] std::size_t size() const;
+  // The number of the newest call.
+  [[nodiscard]] std::uint64_t last() const;
 
  private:
   struct Open {

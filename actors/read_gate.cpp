@@ -34,6 +34,7 @@ std::vector<ReadGate::Read> ReadGate::take_ready(LogIndex applied) {
     std::ranges::move(checked_.front().reads, std::back_inserter(ready));
     checked_.pop_front();
   }
+  size_ -= ready.size();
   return ready;
 }
 
@@ -43,6 +44,7 @@ std::vector<ReadGate::Read> ReadGate::take_all() {
   std::ranges::move(waiting_, std::back_inserter(all));
   checked_.clear();
   waiting_.clear();
+  size_ = 0;
   under_way_ = confirmed_ = again_at_ms_ = 0;
   return all;
 }

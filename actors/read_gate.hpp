@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <variant>
@@ -21,7 +22,10 @@ class ReadGate {
  public:
   using Read = std::variant<ShardFetch, ShardHistory, ShardManage, ShardWhere>;
 
-  void add(Read read) { waiting_.push_back(std::move(read)); }
+  void add(Read read) {
+    waiting_.push_back(std::move(read));
+    ++size_;
+  }
   // A check is to be begun: somebody waits, and none is under way that could still be confirmed.
   [[nodiscard]] bool wants_check(std::uint64_t now_ms) const { return is_at_work() && now_ms >= again_at_ms_; }
   // It has begun, for all that wait, and those before them whose check got lost. The state shows what it has to from
@@ -37,6 +41,7 @@ class ReadGate {
   [[nodiscard]] std::vector<Read> take_all();
 
   [[nodiscard]] bool empty() const { return waiting_.empty() && checked_.empty(); }
+  [[nodiscard]] std::size_t size() const { return size_; }
   // When a check that is not answered, or was put off, is begun again; 0: there is none.
   [[nodiscard]] std::uint64_t wake_at() const { return is_at_work() ? again_at_ms_ : 0; }
 
@@ -49,6 +54,7 @@ class ReadGate {
 
   [[nodiscard]] bool is_at_work() const { return !empty() && (under_way_ != 0 || !waiting_.empty()); }
 
+  std::size_t size_ = 0;
   std::vector<Read> waiting_;
   std::deque<Checked> checked_;  // by number, ascending
   std::uint64_t confirmed_ = 0;

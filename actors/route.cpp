@@ -66,16 +66,12 @@ void Route::given_back(ShardRequest request, std::uint8_t hops) {
 }
 
 bool Route::set_leader(Leader leader) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (leader.term < leader_.term || leader == leader_) return false;
-    const bool is_news = leader.node != NodeId() && (leader.term > leader_.term || leader_.node != leader.node);
-    leader_ = leader;
-    leads_here_.store(leader.node == self_ ? local_.get() : nullptr, std::memory_order_release);
-    if (!is_news) return false;
-  }
-  try_again();
-  return true;
+  const std::lock_guard lock(mutex_);
+  if (leader.term < leader_.term || leader == leader_) return false;
+  const bool is_news = leader.node != NodeId() && (leader.term > leader_.term || leader_.node != leader.node);
+  leader_ = leader;
+  leads_here_.store(leader.node == self_ ? local_.get() : nullptr, std::memory_order_release);
+  return is_news;
 }
 
 void Route::try_again() {
@@ -97,6 +93,7 @@ void Route::try_again() {
       held_.push_back(std::move(one));
     }
   }
+  if (leader() != now) try_again();  // it changed before these were put back
 }
 
 Route::Leader Route::leader() const {

@@ -59,8 +59,9 @@ class Route final : public ShardInbox {
   // The local shard does not lead. `hops`: so often it was passed on.
   void given_back(ShardRequest request, std::uint8_t hops);
   // Somebody leads in this term, or (0) nobody known any more. Whether that is news of a leader; an older term is not.
+  // What is held waits for try_again().
   bool set_leader(Leader leader);
-  // Tries again what is held: a connection has come up. Drops what has waited too long.
+  // Tries again what is held: a leader is known, a connection has come up. Drops what has waited too long.
   void try_again();
 
   [[nodiscard]] Leader leader() const;

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "actors/clock_watch.hpp"
 #include "actors/feed_message.hpp"
 #include "actors/node_faults.hpp"
 #include "actors/ports.hpp"
@@ -66,6 +67,7 @@ struct ShardOptions {
   std::uint64_t overlay_flush_bytes = limits::kOverlayFlushBytes;
   std::uint64_t random = 0;  // of this process and shard: no other has the same
   bool feeds = false;        // in a cluster: whoever subscribes is told of moves by feeds, and nobody else
+  std::shared_ptr<const ClockWatch> clocks;  // what other nodes' clocks say of this one's; none: there are none
   std::shared_ptr<ShardGauge> gauge = std::make_shared<ShardGauge>();  // for whoever watches
   NodeFaults faults;                                                   // for mutation tests only
 };

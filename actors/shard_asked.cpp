@@ -160,6 +160,10 @@ std::optional<Error> ShardImpl::refusal(const Command& command) const {
 // Whoever leads a group alone knows that it does.
 void ShardImpl::read(ReadGate::Read read) {
   if (is_alone()) return answer_read(read);
+  if (gate_.size() >= limits::kShardPendingCommandsMax) {
+    ShardRequest request = std::visit([](auto& one) { return ShardRequest(std::move(one)); }, read);
+    return refuse(take_asker(request), overloaded("the shard has as many reads waiting as it may"));
+  }
   gate_.add(std::move(read));
   settle(clock_.monotonic_ms());
 }

@@ -40,7 +40,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
         environment_(environment),
         options_(options),
         tells_moves_late_(options.faults.tells_moves_late),
-        ticks_(clock, options.id),
+        ticks_(clock, options.id, options.clocks),
         entries_(budgets_,
                  [this](AheadWaiter ahead) {
                    ++aheads_settled_;

@@ -1,6 +1,8 @@
 #include "actors/shard_ticks.hpp"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include <spdlog/spdlog.h>
 
@@ -13,12 +15,17 @@ constexpr std::uint64_t kLookAgainMs = 10'000;
 constexpr std::uint64_t kLeapMs = 24ull * 3600 * 1000;
 }  // namespace
 
-TickSource::TickSource(const Clock& clock, ShardId shard)
-    : clock_(clock), shard_(shard), wall_start_ms_(clock.wall_ms()), monotonic_start_ms_(clock.monotonic_ms()) {}
+TickSource::TickSource(const Clock& clock, ShardId shard, std::shared_ptr<const ClockWatch> clocks)
+    : clock_(clock),
+      shard_(shard),
+      clocks_(std::move(clocks)),
+      wall_start_ms_(clock.wall_ms()),
+      monotonic_start_ms_(clock.monotonic_ms()) {}
 
 TickSource::Time TickSource::now() {
   const std::uint64_t wall_ms = clock_.wall_ms();
-  const std::uint64_t expected_ms = wall_start_ms_ + (clock_.monotonic_ms() - monotonic_start_ms_);
+  const std::uint64_t monotonic_ms = clock_.monotonic_ms();
+  const std::uint64_t expected_ms = wall_start_ms_ + (monotonic_ms - monotonic_start_ms_);
   const std::uint64_t disagreement_ms = wall_ms > expected_ms ? wall_ms - expected_ms : expected_ms - wall_ms;
   const bool trusted = disagreement_ms <= limits::kClockDisagreementMsMax;
   if (trusted != trusted_) {
@@ -30,6 +37,8 @@ TickSource::Time TickSource::now() {
                    shard_.value, disagreement_ms);
     }
   }
+  const auto others_ms = clocks_ ? clocks_->others_ms(monotonic_ms) : std::nullopt;
+  if (others_ms) return Time{0, *others_ms};
   return trusted ? Time{wall_ms, wall_ms} : Time{0, expected_ms};
 }
 
@@ -40,7 +49,8 @@ std::uint64_t TickSource::wait_ms(std::uint64_t wall_ms) {
 }
 
 void TickSource::compare(std::uint64_t committed_ms) {
-  if (!trusted_) return;  // that is said already, and what it says is not used
+  // That is said already, and what it says is not used.
+  if (!trusted_ || (clocks_ && clocks_->others_ms(clock_.monotonic_ms()))) return;
   const std::uint64_t wall_ms = clock_.wall_ms();
   const bool is_behind = committed_ms > wall_ms + limits::kClockDisagreementMsMax;
   if (is_behind != is_behind_) {

@@ -1,22 +1,26 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
+#include "actors/clock_watch.hpp"
 #include "base/clock.hpp"
 #include "base/ids.hpp"
 
 namespace earshot::actors {
 
-// Where a leader's ticks come from: the wall clock, as long as it goes along with the monotonic clock. One that has
-// drifted away from it by more than a minute since start was set by somebody and may be wrong: then no tick is
-// proposed, so nothing expires by mistake, until it agrees again. Says so once each time. The time itself goes on
-// meanwhile, by the monotonic clock: what is stored then must not count from when the ticks stopped.
+// Where a leader's ticks come from: the wall clock, as long as it goes along with the monotonic clock and those of most
+// other nodes. One that has drifted away from the monotonic one by more than a minute since start was set by somebody
+// and may be wrong, as one that others disagree with: then no tick is proposed, so nothing expires by mistake, until it
+// agrees again. Says so once each time (of the others, the node does). The time itself goes on meanwhile, by the other
+// nodes' clocks or the monotonic one: what is stored then must not count from when the ticks stopped.
 class TickSource {
  public:
-  TickSource(const Clock& clock, ShardId shard);
+  // `clocks`: of the other nodes; none: there are none.
+  TickSource(const Clock& clock, ShardId shard, std::shared_ptr<const ClockWatch> clocks = {});
   struct Time {
     std::uint64_t tick_ms = 0;  // the wall clock; 0: no tick
-    std::uint64_t now_ms = 0;   // the same, or the time of the start and what has passed since
+    std::uint64_t now_ms = 0;   // the same, or others' time, or the time of the start and what has passed since
   };
   Time now();
   // How long until the tick is at least this; while there are no ticks: until it is worth looking again.
@@ -28,6 +32,7 @@ class TickSource {
  private:
   const Clock& clock_;
   const ShardId shard_;
+  const std::shared_ptr<const ClockWatch> clocks_;
   const std::uint64_t wall_start_ms_;
   const std::uint64_t monotonic_start_ms_;
   bool trusted_ = true;

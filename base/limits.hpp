@@ -65,6 +65,9 @@ inline constexpr std::size_t kTouchDevicesMax = 1024;                   // devic
 inline constexpr std::uint64_t kTickIntervalMs = 1'000;  // what is due ends that late at most, when nothing else ticks
 // A wall clock that is further from the monotonic clock, or behind the committed time, is in doubt.
 inline constexpr std::uint64_t kClockDisagreementMsMax = 60'000;
+// So is one that is further from those of most other nodes, as they told within the other time here.
+inline constexpr std::uint64_t kClocksApartMsMax = 10'000;
+inline constexpr std::uint64_t kClockToldMsMax = 5'000;
 inline constexpr std::uint64_t kExplainWaitMs = 1'000;  // an explanation waits so long for what sessions know
 inline constexpr std::uint64_t kDeviceIdleMsMin =
     2 * kTouchIntervalMs;                              // shorter would take connected devices for idle
@@ -130,9 +133,10 @@ inline constexpr std::size_t kLogQueueBytesMax = 256 << 20;       // log writes 
 inline constexpr std::size_t kLogTransactionBytesMax = 16 << 20;  // one group commit
 inline constexpr std::size_t kStateTransactionBytesMax = 64
                                                          << 20;  // one state transaction, well under LMDB's dirty pages
-inline constexpr std::uint64_t kLogTrailingEntries = 1024;  // entries kept behind a snapshot for followers that lag
-inline constexpr std::uint64_t kLogBytesMax = 1ull << 30;   // one shard's log; beyond it trailing entries are given up
-inline constexpr std::uint64_t kMapBytes = 1ull << 40;      // LMDB's sparse map
+inline constexpr std::uint64_t kLogTrailingEntries = 1024;   // entries kept behind a snapshot for followers that lag
+inline constexpr std::uint64_t kLogTrailingBytes = 2 << 20;  // … and no more than about so much of them
+inline constexpr std::uint64_t kLogBytesMax = 1ull << 30;    // one shard's log; beyond it trailing entries are given up
+inline constexpr std::uint64_t kMapBytes = 1ull << 40;       // LMDB's sparse map
 inline constexpr std::uint64_t kNodeLogBytesMax = 512ull << 20;  // all logs of a node: then every shard flushes, to cut
 inline constexpr std::uint64_t kNodeLogPartOfDisk = 4;           // … and on a small disk at this part of it
 inline constexpr std::uint64_t kBallastBytes = 64ull << 20;      // given up when the disk is full, to flush and to cut

@@ -25,6 +25,7 @@ enum class PeerTopic : std::uint8_t {
   kCluster = 6,    // of the nodes themselves
   kQuestions = 7,  // about members that several nodes have: actors/question_codec.hpp
   kPulses = 8,     // heartbeats of groups that rest, all in one: cluster/pulse.hpp
+  kClock = 9,      // the wall clock of the node
 };
 
 struct PeerFrame {

@@ -80,6 +80,7 @@ class Replica {
     std::uint32_t heartbeat_ms = limits::kHeartbeatMs;
     std::uint32_t seed = 1;                                        // of libraft's election jitter
     std::uint64_t trailing_entries = limits::kLogTrailingEntries;  // kept below a snapshot when there are other members
+    std::uint64_t trailing_bytes = limits::kLogTrailingBytes;      // … and about so much of them at most
     std::size_t tail_bytes_max = limits::kRaftTailBytesMax;        // applied entries kept in memory for them
     std::shared_ptr<RaftCounters> counters;                        // none: nobody wants to know
     std::shared_ptr<GroupPulse> pulse;                             // none: every heartbeat is the replica's own

@@ -1,6 +1,7 @@
 #include "cluster/replica_log.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <utility>
@@ -113,6 +114,17 @@ std::vector<storage::LogEntry> ReplicaLog::copy(LogIndex first, std::uint64_t co
     entries.push_back(entry);
   }
   return entries;
+}
+
+LogIndex ReplicaLog::leaving(LogIndex index, std::uint64_t bytes) const {
+  const auto end = std::upper_bound(marks_.begin(), marks_.end(), index,
+                                    [](LogIndex wanted, const Mark& mark) { return wanted < mark.index; });
+  if (end == marks_.begin()) return cut_;
+  const std::uint64_t through = std::prev(end)->bytes;
+  if (through - stored_below_ <= bytes) return cut_;
+  return std::lower_bound(marks_.begin(), end, through - bytes,
+                          [](const Mark& mark, std::uint64_t wanted) { return mark.bytes < wanted; })
+      ->index;
 }
 
 const ReplicaLog::Configuration* ReplicaLog::configuration_at(LogIndex index) const {

@@ -65,6 +65,9 @@ class ReplicaLog {
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
   // Of all entries above the cut, give or take kBytesPerMark and an entry.
   [[nodiscard]] std::uint64_t stored_bytes() const { return stored_through_ - stored_below_; }
+  // Where to cut so that of the entries through `index` those of about the last `bytes` stay, give or take
+  // kBytesPerMark.
+  [[nodiscard]] LogIndex leaving(LogIndex index, std::uint64_t bytes) const;
   // The first entry held; 0: none is.
   [[nodiscard]] LogIndex held_from() const { return held_.empty() ? LogIndex{} : held_.front().index; }
 

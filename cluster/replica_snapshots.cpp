@@ -59,11 +59,11 @@ bool RaftReplica::snapshot_under_way() {
   return any;
 }
 
-// Entries are kept behind a snapshot only for other members that lag a little, and not beyond the size limit.
+// Entries are kept behind a snapshot only for other members that lag a little, and not beyond the size limits.
 LogIndex RaftReplica::cut_below(LogIndex snapshot) const {
   if (!membership_.others || log_.stored_bytes() > limits::kLogBytesMax) return snapshot;
   const LogIndex cut(snapshot.value - std::min(snapshot.value, options_.trailing_entries));
-  return std::max(cut, log_.cut());
+  return std::max(cut, log_.leaving(snapshot, options_.trailing_bytes));
 }
 
 void RaftReplica::snapshot_synced(const Write& write) {

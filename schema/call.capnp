@@ -108,6 +108,10 @@ struct PushMark {               # a leader numbers its pushes to a node 1, 2, 3 
   number @2 :UInt64;            # 0: not numbered
 }
 
+struct WallClock {              # a node's, as it sends this
+  unixMs @0 :UInt64;
+}
+
 struct Registrations {          # of a node's sessions with one shard, to be compared with what its leader holds
   count @0 :UInt64;
   sum @1 :UInt64;

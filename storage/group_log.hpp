@@ -57,6 +57,7 @@ class StagedGroupLog {
   // Where the log begins; where its next entry goes when it is empty.
   [[nodiscard]] LogIndex first() const { return empty() ? snapshot_.next() : first_; }
 
+  [[nodiscard]] LogIndex snapshot() const { return snapshot_; }
   void set_snapshot(LogIndex index) { snapshot_ = index; }
 
   void append(LogIndex index, std::uint64_t number) {

@@ -8,6 +8,7 @@
 
 #include "storage/group_log.hpp"
 #include "storage/log_codec.hpp"
+#include "storage/log_sweep.hpp"
 
 namespace earshot::storage {
 namespace {
@@ -42,7 +43,7 @@ LogEntry entry_of(const LogRecord& record) {
 
 class DiskLogStore final : public LogStore {
  public:
-  explicit DiskLogStore(Environment& environment) : environment_(environment) {}
+  DiskLogStore(Environment& environment, const LogSweepOptions& sweep) : environment_(environment), sweep_(sweep) {}
 
   // Rebuilds the index from the log.
   Status scan();
@@ -62,11 +63,15 @@ class DiskLogStore final : public LogStore {
   Status stage(WriteTransaction& transaction, const LogWrite& write, StagedGroupLog& log, std::uint64_t& number);
   StagedGroupLog& staged_log(Staged& staged, GroupId group);
   Status erase_cut(WriteTransaction& transaction, Staged& staged, std::size_t records_max, Erase erase);
+  Status sweep(WriteTransaction& transaction, Staged& staged, std::size_t records_max, LogSweep& sweep,
+               std::size_t bytes_max);
 
   Environment& environment_;
   mutable std::shared_mutex mutex_;  // guards the members below; the writer alone changes them
   std::unordered_map<GroupId, GroupLog> groups_;
   std::uint64_t next_number_ = 1;  // the one append point
+  LogSweep sweep_;
+  bool has_room_ = true;  // the last write found it
   // Odd from before a commit until the index shows it: a reader that misses a record then asks again instead of crying
   // wolf.
   std::uint64_t changes_ = 0;
@@ -192,12 +197,22 @@ Status DiskLogStore::write(std::span<const LogWrite> writes, Erase erase) {
   if (!transaction) return fail(std::move(transaction.error()));
   Staged staged;
   std::uint64_t number = next_number_;
+  std::size_t bytes = 0;
   for (const LogWrite& write : writes) {
     if (auto done = stage(**transaction, write, staged_log(staged, write.group), number); !done) return done;
+    bytes += write.bytes();
   }
   const std::uint64_t appended = number - next_number_;
   const std::size_t erased_max = kErasedPerWrite + 2 * appended;
-  if (auto done = erase_cut(**transaction, staged, erased_max, erase); !done) return done;
+  LogSweep after = sweep_;
+  if (after.wants_length()) after.look(environment_.usage().used_bytes, next_number_);
+  after.appended(bytes);
+  const bool sweeps = after.is_on() && has_room_ && erase == Erase::kSome;
+  if (auto done = sweeps ? sweep(**transaction, staged, erased_max, after, LogSweep::budget(bytes))
+                         : erase_cut(**transaction, staged, erased_max, erase);
+      !done) {
+    return done;
+  }
   {
     const std::lock_guard guard(mutex_);
     ++changes_;
@@ -205,9 +220,11 @@ Status DiskLogStore::write(std::span<const LogWrite> writes, Erase erase) {
   const Status committed = (*transaction)->commit();
   const std::lock_guard guard(mutex_);
   ++changes_;
+  has_room_ = committed.has_value();
   if (!committed) return committed;
   for (auto& [group, log] : staged) std::move(log).publish(groups_[group]);
   next_number_ = number;
+  sweep_ = after;
   return {};
 }
 
@@ -232,6 +249,49 @@ Status DiskLogStore::erase_cut(WriteTransaction& transaction, Staged& staged, st
   for (const std::string& key : keys) {
     auto erased = transaction.erase(kLogTable, key);
     if (!erased) return fail(std::move(erased.error()));
+  }
+  return {};
+}
+
+// Goes on with a sweep. An entry that no snapshot has is about to be cut: it is waited for, within bounds.
+Status DiskLogStore::sweep(WriteTransaction& transaction, Staged& staged, std::size_t records_max, LogSweep& sweep,
+                           std::size_t bytes_max) {
+  std::vector<std::string> cut;
+  std::vector<std::pair<std::string, std::string>> held;
+  std::size_t seen = 0;
+  std::size_t bytes = 0;
+  bool is_to_go_on = false;
+  const auto visit = [&](std::string_view key, std::string_view value) {
+    const auto number = decode_running_number(key);
+    const auto record = decode_log_record(key, value);
+    is_to_go_on = true;
+    if (!number || !record || seen++ == records_max) return false;
+    if (*number >= sweep.end()) return is_to_go_on = false;
+    const StagedGroupLog& log = staged_log(staged, record->group);
+    if (record->index < log.first()) {
+      cut.emplace_back(key);
+    } else {
+      const bool waits = record->index > log.snapshot() && !sweep.is_held_up();
+      const bool fits = held.empty() || bytes + value.size() <= bytes_max;
+      if (waits || !fits) return false;
+      held.emplace_back(key, value);
+      bytes += value.size();
+    }
+    sweep.passed(*number);
+    is_to_go_on = false;
+    return true;
+  };
+  std::string from;
+  encode_running_number(sweep.next(), from);
+  if (auto scanned = transaction.scan(kLogTable, from, {}, visit); !scanned) return scanned;
+  if (!is_to_go_on) sweep.ended();
+  sweep.rewritten(bytes);
+  for (const std::string& key : cut) {
+    auto erased = transaction.erase(kLogTable, key);
+    if (!erased) return fail(std::move(erased.error()));
+  }
+  for (const auto& [key, value] : held) {
+    if (auto put = transaction.put(kLogTable, key, value); !put) return put;
   }
   return {};
 }
@@ -326,8 +386,8 @@ Result<std::vector<LogEntry>> DiskLogStore::read(GroupId group, LogIndex first, 
 
 std::vector<std::string> LogStore::tables() { return {"log", "hard_state", "snapshot"}; }
 
-Result<std::unique_ptr<LogStore>> LogStore::open(Environment& environment) {
-  auto store = std::make_unique<DiskLogStore>(environment);
+Result<std::unique_ptr<LogStore>> LogStore::open(Environment& environment, const LogSweepOptions& sweep) {
+  auto store = std::make_unique<DiskLogStore>(environment, sweep);
   if (auto scanned = store->scan(); !scanned) return fail(std::move(scanned.error()));
   return std::unique_ptr<LogStore>(std::move(store));
 }

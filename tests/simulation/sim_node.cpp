@@ -68,7 +68,7 @@ Status SimNode::open() {
   log_.environment = log_.model.open();
   state_.environment = state_.model.open();
   if (const Status sums = storage::check_sums(*state_.environment, options_.shard_count); !sums) return sums;
-  auto store = storage::LogStore::open(*log_.environment);
+  auto store = storage::LogStore::open(*log_.environment, options_.log_sweep);
   if (!store) return fail(std::move(store.error()));
   log_store_ = std::move(*store);
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "actors/node_actors.hpp"
+#include "storage/log_sweep.hpp"
 #include "storage/model_environment.hpp"
 #include "tests/simulation/machine.hpp"
 #include "tests/simulation/network.hpp"
@@ -28,6 +29,7 @@ struct NodeOptions {
   NodeId id{1};
   std::vector<cluster::Member> members;  // of the cluster; none: the node is alone, or …
   bool grows = false;  // … of a cluster that begins with node 1, and that others join: it has a meta group
+  storage::LogSweepOptions log_sweep;
   std::uint16_t shard_count = 4;
   std::uint64_t flush_interval_ms = 1'000;
   std::uint64_t retransmit_first_ms = 2'000;

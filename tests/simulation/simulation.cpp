@@ -80,6 +80,7 @@ class Simulation {
     node.retransmit_max_ms = std::max<std::uint64_t>(node.retransmit_first_ms, random_.chance(0.5) ? 60'000 : 10'000);
     // Drawn apart, as life is below.
     node.grows = options.nodes > 1 && Random(options.seed * 2 + 3).chance(0.3);
+    if (Random(options.seed * 2 + 5).chance(0.5)) node.log_sweep = {4 << 10, 64 << 10};
     return node;
   }
 

@@ -74,6 +74,13 @@ TEST_F(FeedIntakeTest, WhatComesTwiceIsTakenInOnceAndAckedAgainAndAGapIsNotTaken
   EXPECT_EQ(acked(), 3u);
 }
 
+// It would ask a leader of the past, which gives no feed, until the next election.
+TEST_F(FeedIntakeTest, NewsOfAnOlderTermThatComesLateIsNone) {
+  intake.leader_is(NodeId(3), Term(0), now_ms);
+  take_scan();
+  EXPECT_TRUE(intake.is_whole());
+}
+
 TEST_F(FeedIntakeTest, AnotherLeaderOrTermOrViewBeginsAnewAndTheLeaseIsOver) {
   take_scan();
   intake.ask_lease(now_ms);

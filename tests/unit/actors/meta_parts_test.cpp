@@ -34,6 +34,17 @@ TEST(MetaFetch, AsksAgainUntilAnAnswerComesAndThenNoMore) {
   EXPECT_FALSE(fetch.received(answer_to(*question, 9))) << "doubled on its way";
 }
 
+TEST(MetaFetch, ARecordThatIsBeingWrittenMayTurnOutNotToBeEnough) {
+  MetaFetch fetch(1);
+  fetch.begin(LogIndex(5));
+  ASSERT_TRUE(fetch.received(answer_to(*fetch.ask(1'000), 7)));
+  ASSERT_TRUE(fetch.take());
+  fetch.begin(LogIndex(8));
+  EXPECT_FALSE(fetch.is_enough(LogIndex(7)));
+  ASSERT_TRUE(fetch.received(answer_to(*fetch.ask(fetch.due_at_ms()), 8)));
+  EXPECT_TRUE(fetch.is_enough(LogIndex(8)));
+}
+
 TEST(MetaFetch, WhatStandsTooLowOrWasNotAskedForIsNotTaken) {
   MetaFetch fetch(1);
   EXPECT_FALSE(fetch.received({0, {}}));

@@ -60,10 +60,21 @@ TEST_F(OpenCallsTest, CallsOfANodeThatIsGoneAreLostAndOthersAreNot) {
 
 TEST_F(OpenCallsTest, MessagesOfALostCallAreHeldBack) {
   open(Waiter(SendWaiter{session_, 7, 2}));
-  calls_.lose_shard(ShardId(1));
+  calls_.lose_shard(ShardId(1), calls_.last(), kThird);
   ASSERT_EQ(session_->sends.size(), 1u);
   EXPECT_EQ(session_->sends[0].answers.size(), 2u);
   EXPECT_EQ(session_->held(), ErrorCode::kUnavailable);
+}
+
+// It may have been made by another thread as soon as the new leader was known.
+TEST_F(OpenCallsTest, ACallToTheNewLeaderIsNotLostWithThoseBefore) {
+  open_fetch(1, kOther);
+  const std::uint64_t before = calls_.last();
+  open_fetch(2, kThird);
+  open_fetch(3, kOther);
+  calls_.lose_shard(ShardId(1), before, kThird);
+  ASSERT_EQ(session_->fetches.size(), 2u);
+  EXPECT_EQ(calls_.size(), 1u);
 }
 
 TEST_F(OpenCallsTest, CallsThatNobodyWaitsForAnyMoreAreDropped) {
@@ -108,7 +119,7 @@ TEST_F(OpenCallsTest, WhereMembersAreIsToldOfAsManyAsWereAskedAbout) {
   calls_.answered(call, WhereAnswered{WhereAnswer(2)});
   ASSERT_TRUE(told.has_value() && told->has_value());
   const std::uint64_t lost = open(WhereAsker{[&](Result<WhereAnswer> answer) { told = std::move(answer); }, 2});
-  calls_.lose_shard(ShardId(1));
+  calls_.lose_shard(ShardId(1), calls_.last(), kThird);
   EXPECT_FALSE(told->has_value());
   calls_.answered(lost, WhereAnswered{WhereAnswer(2)});
   EXPECT_FALSE(told->has_value());

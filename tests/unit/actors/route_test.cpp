@@ -65,6 +65,8 @@ TEST_F(RouteTest, RequestsWaitInTheirOrderWhileNobodyLeads) {
   route_.post(fetch(2));
   EXPECT_EQ(route_.held(), 2u);
   route_.set_leader({kSelf, Term(4)});
+  EXPECT_EQ(route_.held(), 2u) << "until calls to the leader before it are given up";
+  route_.try_again();
   EXPECT_EQ(local_->fetches, (std::vector<RequestId>{1, 2}));
   EXPECT_EQ(route_.held(), 0u);
 }
@@ -97,6 +99,7 @@ TEST_F(RouteTest, WhatALocalShardGivesBackWaitsForAnotherLeader) {
   route_.given_back(fetch(7), 0);
   EXPECT_EQ(route_.held(), 1u) << "and is not given to the same shard again";
   route_.set_leader({kOther, Term(2)});
+  route_.try_again();
   EXPECT_EQ(calls_.made.size(), 1u);
 }
 

@@ -1,6 +1,7 @@
 // Which times a leader proposes, and what it says of a clock that it cannot use.
 #include "actors/shard_ticks.hpp"
 
+#include <memory>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -48,6 +49,23 @@ TEST_F(TickSourceLog, ShortRestAndAnEmptyShardAreNoNews) {
   ticks_.compare(0);
   TickSource(clock_, ShardId(4)).compare(clock_.wall_ms() - 24 * kHourMs);
   EXPECT_EQ(said(), "");
+}
+
+// Such a clock was wrong when the node started, or drifts: the monotonic one shows nothing of it.
+TEST_F(TickSourceLog, AClockThatOtherNodesDisagreeWithGivesNoTicksButTheirTime) {
+  const auto clocks = std::make_shared<ClockWatch>();
+  TickSource ticks(clock_, ShardId(3), clocks);
+  const std::uint64_t theirs_ms = clock_.wall_ms() + kHourMs;
+  for (const NodeId node : {NodeId(2), NodeId(3)}) clocks->told(node, theirs_ms, clock_.monotonic_ms());
+  clocks->look(clock_.wall_ms(), clock_.monotonic_ms());
+  clock_.advance(7);
+  EXPECT_EQ(ticks.now().tick_ms, 0u);
+  EXPECT_EQ(ticks.now().now_ms, theirs_ms + 7);
+  EXPECT_GT(ticks.wait_ms(0), 0u);
+  clock_.jump_wall(static_cast<std::int64_t>(kHourMs / 100));
+  clocks->told(NodeId(2), clock_.wall_ms(), clock_.monotonic_ms());
+  clocks->look(clock_.wall_ms(), clock_.monotonic_ms());
+  EXPECT_EQ(ticks.now().tick_ms, clock_.wall_ms());
 }
 
 TEST_F(TickSourceLog, ClockThatIsNotUsedIsNotComparedEither) {

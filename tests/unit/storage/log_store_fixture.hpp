@@ -54,7 +54,12 @@ class LogStoreTest : public testing::TestWithParam<Backend> {
     store = nullptr;
     environment = nullptr;
     environment = disk.open();
-    store = must(LogStore::open(*environment));
+    store = must(LogStore::open(*environment, sweep));
+  }
+  // Every write goes on with a sweep.
+  void sweep_always() {
+    sweep.from_bytes = 0;
+    reopen();
   }
 
   void write(const LogWrite& write, LogStore::Erase erase = LogStore::Erase::kSome) {
@@ -111,6 +116,7 @@ class LogStoreTest : public testing::TestWithParam<Backend> {
 
   TestDisk disk{GetParam(), LogStore::tables()};
   std::unique_ptr<Environment> environment = disk.open();
+  LogSweepOptions sweep;
   std::unique_ptr<LogStore> store = must(LogStore::open(*environment));
 };
 

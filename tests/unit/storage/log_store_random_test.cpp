@@ -128,6 +128,20 @@ TEST_P(LogStoreRandomTest, RandomWritesWithReopeningEqualPlainLogs) {
   }
 }
 
+TEST_P(LogStoreRandomTest, LogsThatAreSweptAllTheTimeEqualPlainLogs) {
+  sweep_always();
+  RandomLogs logs(tests::seed_of_test());
+  std::map<GroupId, ExpectedLog> expected;
+  for (int step = 0; step < 600 && !HasFailure(); ++step) {
+    must(store->write(logs.next(expected)));
+    expect_equal(*store, expected, logs.random());
+    if (logs.random().chance(0.9)) continue;
+    reopen();
+    for (auto& [group, log] : expected) log.take_up(must(store->load(group)));
+    expect_equal(*store, expected, logs.random());
+  }
+}
+
 // The disk fills up now and then: refused writes change nothing, and the same writes succeed once there is room.
 TEST(LogStoreOnFullDisk, RefusedWritesChangeNothingAndSucceedLater) {
   RandomLogs logs(tests::seed_of_test());

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <optional>
+
+#include "base/ids.hpp"
+
+namespace earshot::actors {
+
+// Holds this node's wall clock against those of the others, which they tell every second. Where most of them disagree,
+// this one is in doubt: nothing may end by it. Of two nodes nobody knows which one is wrong, so both doubt.
+// Thread-safe.
+class ClockWatch {
+ public:
+  // A node's wall clock showed `their_wall_ms`, just now.
+  void told(NodeId node, std::uint64_t their_wall_ms, std::uint64_t monotonic_ms);
+  // Compares; once a second or so. Whether that has changed what is thought of this node's clock.
+  bool look(std::uint64_t wall_ms, std::uint64_t monotonic_ms);
+  // Nothing: the clock may be believed. Otherwise what those of most others show.
+  [[nodiscard]] std::optional<std::uint64_t> others_ms(std::uint64_t monotonic_ms) const {
+    const std::int64_t ahead_ms = others_ahead_ms_.load(std::memory_order_relaxed);
+    if (ahead_ms == kBelieved) return std::nullopt;
+    return static_cast<std::uint64_t>(ahead_ms + static_cast<std::int64_t>(monotonic_ms));
+  }
+
+ private:
+  static constexpr std::int64_t kBelieved = std::numeric_limits<std::int64_t>::min();
+  struct Told {
+    std::int64_t ahead_ms = 0;  // of this node's monotonic clock
+    std::uint64_t at_ms = 0;
+  };
+
+  std::mutex mutex_;
+  std::map<NodeId, Told> told_;
+  std::atomic<std::int64_t> others_ahead_ms_{kBelieved};
+};
+
+}  // namespace earshot::actors

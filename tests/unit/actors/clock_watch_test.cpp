@@ -1,0 +1,79 @@
+#include "actors/clock_watch.hpp"
+
+#include <gtest/gtest.h>
+
+#include "base/limits.hpp"
+
+namespace earshot::actors {
+namespace {
+
+constexpr std::uint64_t kWallMs = 1'700'000'000'000;
+constexpr std::uint64_t kHourMs = 3'600'000;
+
+class ClockWatchTest : public testing::Test {
+ protected:
+  void told(std::uint64_t node, std::int64_t ahead_ms) {
+    watch_.told(NodeId(node), static_cast<std::uint64_t>(static_cast<std::int64_t>(kWallMs + now_ms_) + ahead_ms),
+                now_ms_);
+  }
+  bool look() { return watch_.look(kWallMs + now_ms_, now_ms_); }
+  [[nodiscard]] bool is_in_doubt() const { return watch_.others_ms(now_ms_).has_value(); }
+
+  std::uint64_t now_ms_ = 1'000;
+  ClockWatch watch_;
+};
+
+TEST_F(ClockWatchTest, ANodeAloneBelievesItsClock) {
+  EXPECT_FALSE(look());
+  EXPECT_FALSE(is_in_doubt());
+}
+
+TEST_F(ClockWatchTest, AClockThatMostOthersDisagreeWithIsInDoubt) {
+  told(2, kHourMs);
+  told(3, kHourMs + 200);
+  EXPECT_TRUE(look());
+  now_ms_ += 50;
+  EXPECT_EQ(watch_.others_ms(now_ms_), kWallMs + now_ms_ + kHourMs);
+  EXPECT_FALSE(look()) << "no news";
+  told(2, 0);
+  told(3, 0);
+  EXPECT_TRUE(look());
+  EXPECT_FALSE(is_in_doubt());
+}
+
+TEST_F(ClockWatchTest, AClockAtTheLimitIsBelievedAndNotBeyond) {
+  told(2, -static_cast<std::int64_t>(limits::kClocksApartMsMax));
+  look();
+  EXPECT_FALSE(is_in_doubt());
+  told(2, -static_cast<std::int64_t>(limits::kClocksApartMsMax) - 1);
+  look();
+  EXPECT_TRUE(is_in_doubt()) << "of two nobody knows which one is wrong";
+}
+
+TEST_F(ClockWatchTest, OneThatIsWrongMakesNobodyElseDoubt) {
+  told(2, 0);
+  told(3, kHourMs);
+  look();
+  EXPECT_FALSE(is_in_doubt());
+}
+
+TEST_F(ClockWatchTest, WhatWasToldLongAgoDoesNotCount) {
+  told(2, kHourMs);
+  now_ms_ += limits::kClockToldMsMax;
+  look();
+  EXPECT_TRUE(is_in_doubt());
+  now_ms_ += 1;
+  look();
+  EXPECT_FALSE(is_in_doubt());
+}
+
+TEST_F(ClockWatchTest, AnyTimeMayBeTold) {
+  watch_.told(NodeId(2), UINT64_MAX, now_ms_);
+  watch_.told(NodeId(3), 0, now_ms_);
+  look();
+  EXPECT_TRUE(is_in_doubt());
+  EXPECT_EQ(watch_.others_ms(now_ms_), 0u) << "the lower one in the middle";
+}
+
+}  // namespace
+}  // namespace earshot::actors

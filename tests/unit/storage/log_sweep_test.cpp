@@ -1,0 +1,101 @@
+// The logs of many groups share files, which are given back from the first one on: what a group keeps for long must
+// not keep the files of all others.
+#include "storage/log_sweep.hpp"
+
+#include "log_store_fixture.hpp"
+
+namespace earshot::storage {
+namespace {
+
+TEST(LogSweep, AShortLogIsLeftAlone) {
+  LogSweep sweep({1'000, 5'000});
+  sweep.appended(999);
+  ASSERT_TRUE(sweep.wants_length());
+  sweep.look(999, 7);
+  EXPECT_FALSE(sweep.is_on());
+}
+
+TEST(LogSweep, GoesThroughALongLogOnce) {
+  LogSweep sweep({1'000, 5'000});
+  sweep.look(1'000, 7);
+  ASSERT_TRUE(sweep.is_on());
+  EXPECT_EQ(sweep.next(), 1u);
+  sweep.passed(5);
+  EXPECT_EQ(sweep.next(), 6u);
+  sweep.passed(6);
+  EXPECT_FALSE(sweep.is_on());
+}
+
+TEST(LogSweep, ALogThatIsLongForWhatGroupsKeepIsNotSweptAgainAtOnce) {
+  LogSweep sweep({1'000, 5'000});
+  sweep.look(4'000, 7);
+  sweep.rewritten(1'500);
+  sweep.ended();
+  sweep.look(3'999, 9);
+  EXPECT_FALSE(sweep.is_on());
+  sweep.look(4'000, 9);
+  EXPECT_TRUE(sweep.is_on());
+}
+
+TEST(LogSweep, WaitsForASnapshotWithinBounds) {
+  LogSweep sweep({1'000, 5'000});
+  sweep.look(1'000, 7);
+  sweep.appended(4'000);
+  EXPECT_FALSE(sweep.is_held_up());
+  sweep.passed(1);
+  sweep.appended(4'000);
+  EXPECT_FALSE(sweep.is_held_up()) << "at another entry";
+  sweep.appended(1'000);
+  EXPECT_TRUE(sweep.is_held_up());
+  sweep.passed(2);
+  EXPECT_TRUE(sweep.is_held_up()) << "nor are those behind it waited for";
+  sweep.ended();
+  sweep.look(1'000, 9);
+  EXPECT_FALSE(sweep.is_held_up());
+}
+
+// In files of 64 KiB.
+class SweptLogTest : public LogStoreTest {
+ protected:
+  SweptLogTest() {
+    sweep.from_bytes = 256 << 10;
+    sweep.held_up_bytes = 1 << 20;
+    reopen();
+  }
+  // Another group is busy: it writes 4 MiB, and cuts what it has written before. The most that the log takes.
+  std::uint64_t most_bytes_while_another_is_busy() {
+    std::uint64_t most = 0;
+    for (std::uint64_t index = 1; index <= 512; ++index) {
+      LogWrite busy = index > 1 ? snapshot(kOther, index - 1) : LogWrite{};
+      busy.group = kOther;
+      if (index > 1) busy.cut_through = LogIndex(index - 1);
+      busy.entries = {entry(index, 1, std::string(8 << 10, 'b'))};
+      write(busy);
+      most = std::max(most, environment->usage().used_bytes);
+    }
+    return most;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Backends, SweptLogTest, testing::Values(Backend::kJournal), name_of_backend);
+
+TEST_P(SweptLogTest, AGroupThatKeepsItsEntriesKeepsNoFilesOfOthers) {
+  write(append(kGroup, 1, 20));
+  write(snapshot(kGroup, 20));
+  EXPECT_LE(most_bytes_while_another_is_busy(), 512u << 10);
+  for (int round = 0; round < 2; ++round, reopen()) {
+    EXPECT_EQ(must(store->load(kGroup)).entries, append(kGroup, 1, 20).entries);
+    EXPECT_EQ(indexes(kOther).back(), 512u);
+  }
+}
+
+TEST_P(SweptLogTest, AGroupThatGetsNoSnapshotKeepsFilesForAWhileOnly) {
+  write(append(kGroup, 1, 20));
+  const std::uint64_t most = most_bytes_while_another_is_busy();
+  EXPECT_GT(most, 1u << 20) << "it was waited for";
+  EXPECT_LE(most, 4u << 20) << "of 6 MiB";
+  reopen();
+  EXPECT_EQ(must(store->load(kGroup)).entries, append(kGroup, 1, 20).entries);
+}
+
+}  // namespace
+}  // namespace earshot::storage
