@@ -1,8 +1,10 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "peers/frame.hpp"
 
@@ -25,7 +27,13 @@ class Credits {
   PerClass<std::uint64_t> granted_;
 };
 
-// The same seen from the end that receives: what it has taken in, passed on, and told that it takes.
+// What was taken in of each class and is wanted by nobody any more. Of all threads that handle frames.
+struct HandledBytes {
+  PerClass<std::atomic<std::uint64_t>> of{};
+};
+
+// The same seen from the end that receives: what it has taken in, handled, and told that it takes. So what waits in the
+// mailboxes of those who handle it is bounded as well.
 class Window {
  public:
   explicit Window(std::uint64_t bytes) : bytes_(bytes) { told_.fill(bytes); }
@@ -37,23 +45,26 @@ class Window {
     received_[i] += bytes;
     return true;
   }
-  void passed_on(FrameClass of, std::size_t bytes) { passed_on_[index_of(of)] += bytes; }
-  // Whether so much was passed on that it is time to say so.
+  // Where whoever has handled something notes it; may outlive this.
+  [[nodiscard]] const std::shared_ptr<HandledBytes>& handled() const { return handled_; }
+  // Whether so much was handled that it is time to say so.
   [[nodiscard]] bool grant_due() const {
     for (std::size_t i = 0; i < kFrameClasses; ++i)
-      if (passed_on_[i] + bytes_ - told_[i] >= bytes_ / 4) return true;
+      if (handled(i) + bytes_ - told_[i] >= bytes_ / 4) return true;
     return false;
   }
   // The totals to say now.
   PerClass<std::uint64_t> grant() {
-    for (std::size_t i = 0; i < kFrameClasses; ++i) told_[i] = passed_on_[i] + bytes_;
+    for (std::size_t i = 0; i < kFrameClasses; ++i) told_[i] = handled(i) + bytes_;
     return told_;
   }
 
  private:
+  [[nodiscard]] std::uint64_t handled(std::size_t i) const { return handled_->of[i].load(std::memory_order_relaxed); }
+
   const std::uint64_t bytes_;
+  const std::shared_ptr<HandledBytes> handled_ = std::make_shared<HandledBytes>();
   PerClass<std::uint64_t> received_{};
-  PerClass<std::uint64_t> passed_on_{};
   PerClass<std::uint64_t> told_{};
 };
 

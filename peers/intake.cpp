@@ -11,8 +11,25 @@ namespace {
 tl::unexpected<Error> broken(ErrorCode code, const char* why) { return fail(code, "peer", why); }
 
 bool is_known(std::uint8_t kind) {
-  return kind >= static_cast<std::uint8_t>(PeerTopic::kRaft) && kind <= static_cast<std::uint8_t>(PeerTopic::kPulses);
+  return kind >= static_cast<std::uint8_t>(PeerTopic::kRaft) && kind <= static_cast<std::uint8_t>(PeerTopic::kClock);
 }
+
+// The bytes of a frame, which count against the window for as long as anybody has them.
+class CountedBody {
+ public:
+  CountedBody(std::string bytes, std::shared_ptr<HandledBytes> handled, FrameClass of, std::size_t wire_bytes)
+      : bytes_(std::move(bytes)), handled_(std::move(handled)), of_(of), wire_bytes_(wire_bytes) {}
+  CountedBody(const CountedBody&) = delete;
+  CountedBody& operator=(const CountedBody&) = delete;
+  ~CountedBody() { handled_->of[index_of(of_)].fetch_add(wire_bytes_, std::memory_order_relaxed); }
+  [[nodiscard]] const std::string& bytes() const { return bytes_; }
+
+ private:
+  const std::string bytes_;
+  const std::shared_ptr<HandledBytes> handled_;
+  const FrameClass of_;
+  const std::size_t wire_bytes_;
+};
 
 }  // namespace
 
@@ -48,14 +65,7 @@ Result<std::optional<Intake::Arrived>> Intake::take(const PieceHeader& header, s
   const auto topic = static_cast<PeerTopic>(header.kind);
   const FrameClass of = class_of(topic);
   if (!window_.took(of, body.size() + kHeaderBytes)) return broken(ErrorCode::kTooLarge, "more comes than was granted");
-  const auto whole = [&](std::string bytes) -> std::optional<Arrived> {
-    if (!is_known(header.kind)) return std::nullopt;
-    return PeerFrame{topic, storage::GroupId(header.group), std::make_shared<const std::string>(std::move(bytes))};
-  };
-  if (header.flags == 0) {
-    window_.passed_on(of, body.size() + kHeaderBytes);
-    return whole(std::string(body));
-  }
+  if (header.flags == 0) return whole(header, std::string(body), body.size() + kHeaderBytes);
   const bool continues = (header.flags & kContinues) != 0;
   const bool fits =
       continues == begun_.has_value() && (!continues || (begun_->kind == header.kind && begun_->group == header.group));
@@ -67,8 +77,16 @@ Result<std::optional<Intake::Arrived>> Intake::take(const PieceHeader& header, s
   parts_ += body;
   if ((header.flags & kMoreFollows) != 0) return std::nullopt;
   begun_.reset();
-  window_.passed_on(of, std::exchange(begun_wire_bytes_, 0));
-  return whole(std::exchange(parts_, {}));
+  return whole(header, std::exchange(parts_, {}), std::exchange(begun_wire_bytes_, 0));
+}
+
+std::optional<Intake::Arrived> Intake::whole(const PieceHeader& header, std::string bytes,
+                                             std::size_t wire_bytes) const {
+  const auto topic = static_cast<PeerTopic>(header.kind);
+  const auto body =
+      std::make_shared<const CountedBody>(std::move(bytes), window_.handled(), class_of(topic), wire_bytes);
+  if (!is_known(header.kind)) return std::nullopt;
+  return PeerFrame{topic, storage::GroupId(header.group), storage::SharedBytes(body, &body->bytes())};
 }
 
 }  // namespace earshot::peers

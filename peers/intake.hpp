@@ -33,13 +33,15 @@ class Intake {
   // over. Frames of unknown topics are passed over.
   Result<std::optional<Arrived>> next();
 
-  // Of what was given out by next().
+  // Of what was given out by next(), and let go by everybody since.
   [[nodiscard]] bool grant_due() const { return window_.grant_due(); }
   PerClass<std::uint64_t> grant() { return window_.grant(); }
 
  private:
   static constexpr std::size_t kBufferBytes = 2 * (kPieceBytesMax + kHeaderBytes);
 
+  [[nodiscard]] std::optional<Arrived> whole(const PieceHeader& header, std::string bytes,
+                                             std::size_t wire_bytes) const;
   // The frame that the piece completes, if it does.
   Result<std::optional<Arrived>> take(const PieceHeader& header, std::string_view body);
 

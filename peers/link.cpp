@@ -190,6 +190,7 @@ void Link::look() {
       count(parts_.counters.links_stalled);
       return fail("it took nothing in for " + std::to_string(parts_.times.stall_ms) + " ms");
   }
+  if (intake_.grant_due()) wake();  // it was handled after the last read
   if (writing_ || !watch_.heartbeat_due(now_ms)) return;
   add_control(Control::kHeartbeat, {});
   wake();

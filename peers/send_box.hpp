@@ -63,7 +63,7 @@ class SendBox {
   std::vector<Piece> take(std::size_t bytes_max, Credits& credits) {
     const std::lock_guard lock(mutex_);
     auto pieces = queue_.take(bytes_max, credits);
-    sleeps_ = pieces.empty() && queue_.empty();
+    sleeps_ = pieces.empty();  // also when what waits has no credit: what comes may have
     return pieces;
   }
   [[nodiscard]] bool is_empty() const {

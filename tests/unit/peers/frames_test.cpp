@@ -277,10 +277,12 @@ TEST(Intake, MoreThanWasGrantedEndsTheLink) {
   Reader reader(kWindow);
   ASSERT_TRUE(reader.read(written(queue.take(SIZE_MAX, honest))));
   EXPECT_FALSE(queue.empty());
+  EXPECT_FALSE(reader.intake.grant_due()) << "whoever is to handle it has it still";
+  reader.frames.clear();
   ASSERT_TRUE(reader.intake.grant_due());
   honest.grant(reader.intake.grant());
   EXPECT_FALSE(reader.intake.grant_due());
-  ASSERT_TRUE(reader.read(written(queue.take(SIZE_MAX, honest)))) << "what was passed on may come again";
+  ASSERT_TRUE(reader.read(written(queue.take(SIZE_MAX, honest)))) << "as much as was handled may come again";
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(queue.push(call(100)));
   const Status read = reader.read(written(queue.take(SIZE_MAX, greedy)));
   ASSERT_FALSE(read);
@@ -300,8 +302,8 @@ TEST(Intake, AWindowNeverKeepsAFrameOfTheLargestSizeFromItsEnd) {
       ASSERT_TRUE(reader.read(written(pieces)));
       if (reader.intake.grant_due()) credits.grant(reader.intake.grant());
     }
+    EXPECT_EQ(std::exchange(reader.frames, {}).size(), 1u);
   }
-  EXPECT_EQ(reader.frames.size(), 8u);
 }
 
 TEST(SendQueueWaiting, IsToldByClassAgainstItsLimits) {
