@@ -18,7 +18,10 @@ void ClockWatch::told(NodeId node, std::uint64_t their_wall_ms, std::uint64_t mo
   const auto ahead_ms =
       static_cast<std::int64_t>(std::min(their_wall_ms, kWallMsMax)) - static_cast<std::int64_t>(monotonic_ms);
   const std::lock_guard lock(mutex_);
-  told_[node] = {ahead_ms, monotonic_ms};
+  std::deque<Told>& of_node = told_[node];
+  while (!of_node.empty() && of_node.back().ahead_ms <= ahead_ms) of_node.pop_back();
+  if (of_node.size() == kTellingsMax) of_node.pop_front();
+  of_node.push_back({ahead_ms, monotonic_ms});
 }
 
 bool ClockWatch::look(std::uint64_t wall_ms, std::uint64_t monotonic_ms) {
@@ -26,8 +29,10 @@ bool ClockWatch::look(std::uint64_t wall_ms, std::uint64_t monotonic_ms) {
   std::vector<std::int64_t> all;
   {
     const std::lock_guard lock(mutex_);
-    std::erase_if(told_, [&](const auto& one) { return monotonic_ms - one.second.at_ms > limits::kClockToldMsMax; });
-    for (const auto& [node, one] : told_) all.push_back(one.ahead_ms);
+    for (auto& [node, tellings] : told_) {
+      while (!tellings.empty() && monotonic_ms - tellings.front().at_ms > limits::kClockToldMsMax) tellings.pop_front();
+      if (!tellings.empty()) all.push_back(tellings.front().ahead_ms);
+    }
   }
   const auto apart = static_cast<std::size_t>(std::ranges::count_if(all, [&](std::int64_t ahead_ms) {
     return static_cast<std::uint64_t>(std::llabs(ahead_ms - own_ahead_ms)) > limits::kClocksApartMsMax;

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -16,7 +18,7 @@ namespace earshot::actors {
 // Thread-safe.
 class ClockWatch {
  public:
-  // A node's wall clock showed `their_wall_ms`, just now.
+  // A node's wall clock showed `their_wall_ms`, just now or a little before.
   void told(NodeId node, std::uint64_t their_wall_ms, std::uint64_t monotonic_ms);
   // Compares; once a second or so. Whether that has changed what is thought of this node's clock.
   bool look(std::uint64_t wall_ms, std::uint64_t monotonic_ms);
@@ -28,6 +30,7 @@ class ClockWatch {
   }
 
  private:
+  static constexpr std::size_t kTellingsMax = 16;  // kept of one node
   static constexpr std::int64_t kBelieved = std::numeric_limits<std::int64_t>::min();
   struct Told {
     std::int64_t ahead_ms = 0;  // of this node's monotonic clock
@@ -35,7 +38,9 @@ class ClockWatch {
   };
 
   std::mutex mutex_;
-  std::map<NodeId, Told> told_;
+  // What was late shows a clock that is behind, so of what a node told lately the most counts. In the order in which it
+  // came; what is less than something newer is dropped.
+  std::map<NodeId, std::deque<Told>> told_;
   std::atomic<std::int64_t> others_ahead_ms_{kBelieved};
 };
 

@@ -380,7 +380,6 @@ void Exchange::take_time(NodeId from, std::string_view bytes) {
     return;
   }
   clocks_->told(from, *wall_ms, clock_.monotonic_ms());
-  compare_clocks();
 }
 
 // Of one that this node has no replica of: whoever sent it learns better.

@@ -21,6 +21,7 @@ const char* name_of(cluster::PeerTopic topic) {
     case cluster::PeerTopic::kCluster: return "frame: cluster";
     case cluster::PeerTopic::kQuestions: return "frame: question";
     case cluster::PeerTopic::kPulses: return "frame: pulse";
+    case cluster::PeerTopic::kClock: return "frame: clock";
   }
   return "frame";
 }

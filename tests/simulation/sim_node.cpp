@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::int64_t kWallErrorAtStartMsMax = 12 * 3'600'000;
 constexpr std::uint64_t kClusterId = 7;
+constexpr std::uint64_t kDoubtsLookedAtMs = 500;
 constexpr std::uint64_t kLookMs = 5;  // whether actors that are to end have
 
 // Urgent, so that of all that waits for the actor this comes first: it does nothing more.
@@ -98,9 +99,20 @@ Status SimNode::open() {
   return started;
 }
 
+// A node in doubt goes by the others' time, which is no tick.
+void SimNode::look_at_doubts() {
+  if (!actors_ || actors_->exchange() == nullptr) return;
+  if (const auto others_ms = actors_->exchange()->clocks()->others_ms(clock_.monotonic_ms()))
+    doubtful_ms_.emplace_back(*others_ms - kDoubtsLookedAtMs, *others_ms + kDoubtsLookedAtMs);
+  world_.after(kDoubtsLookedAtMs, [this, run = run_] {
+    if (run == run_) look_at_doubts();
+  });
+}
+
 void SimNode::opened(const Status& status) {
   if (!status) return failed_(status.error());
   listens_ = true;
+  look_at_doubts();
   actors_->serve({{address_of(options_.id) + ":1"}, {}});
   if (network_ != nullptr) network_->started(options_.id);
   if (!options_.grows) serves({});

@@ -129,6 +129,7 @@ class SimNode final : public Host, public PeerNetwork::End {
   Status open();
   void opened(const Status& status);
   void serves(const Status& status);
+  void look_at_doubts();
   [[nodiscard]] actors::MetaStart meta_start();
   void stop_rest(std::function<void()> stopped);
   void close_disks(bool power_cut);
@@ -154,9 +155,10 @@ class SimNode final : public Host, public PeerNetwork::End {
   std::unique_ptr<storage::LogStore> log_store_;
   std::unique_ptr<actors::NodeActors> actors_;
   std::uint64_t deaths_ = 0;
-  std::uint64_t run_ = 0;                                             // counts starts
-  std::uint64_t committed_ms_before_ = 0;                             // at most, by the runs before this one
-  std::vector<std::pair<std::uint64_t, std::uint64_t>> doubtful_ms_;  // runs before this one whose clock was set
+  std::uint64_t run_ = 0;                  // counts starts
+  std::uint64_t committed_ms_before_ = 0;  // at most, by the runs before this one
+  std::vector<std::pair<std::uint64_t, std::uint64_t>>
+      doubtful_ms_;  // times that are no ticks: of runs before this one whose clock was set, or of others' clocks
   std::uint64_t started_ms_ = 0;
   std::uint64_t wall_at_start_ms_ = 0;
   std::uint64_t jumps_at_start_ = 0;

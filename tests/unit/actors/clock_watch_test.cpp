@@ -35,6 +35,7 @@ TEST_F(ClockWatchTest, AClockThatMostOthersDisagreeWithIsInDoubt) {
   now_ms_ += 50;
   EXPECT_EQ(watch_.others_ms(now_ms_), kWallMs + now_ms_ + kHourMs);
   EXPECT_FALSE(look()) << "no news";
+  now_ms_ += limits::kClockToldMsMax;
   told(2, 0);
   told(3, 0);
   EXPECT_TRUE(look());
@@ -45,6 +46,7 @@ TEST_F(ClockWatchTest, AClockAtTheLimitIsBelievedAndNotBeyond) {
   told(2, -static_cast<std::int64_t>(limits::kClocksApartMsMax));
   look();
   EXPECT_FALSE(is_in_doubt());
+  now_ms_ += limits::kClockToldMsMax + 1;
   told(2, -static_cast<std::int64_t>(limits::kClocksApartMsMax) - 1);
   look();
   EXPECT_TRUE(is_in_doubt()) << "of two nobody knows which one is wrong";
@@ -65,6 +67,22 @@ TEST_F(ClockWatchTest, WhatWasToldLongAgoDoesNotCount) {
   now_ms_ += 1;
   look();
   EXPECT_FALSE(is_in_doubt());
+}
+
+// As of a process that was suspended, and reads what had come meanwhile.
+TEST_F(ClockWatchTest, WhatWasLateOnItsWayMakesNobodyDoubt) {
+  for (std::int64_t late_ms = 18'000; late_ms >= 0; late_ms -= 1'000) told(2, -late_ms);
+  look();
+  EXPECT_FALSE(is_in_doubt());
+  told(2, -18'000);
+  look();
+  EXPECT_FALSE(is_in_doubt());
+}
+
+TEST_F(ClockWatchTest, WhoeverTellsManyTimesIsRememberedWithinBounds) {
+  for (std::int64_t ms = 0; ms < 100; ++ms) told(2, -ms * 1'000);
+  look();
+  EXPECT_TRUE(is_in_doubt()) << "the first ones are forgotten";
 }
 
 TEST_F(ClockWatchTest, AnyTimeMayBeTold) {
