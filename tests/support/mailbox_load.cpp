@@ -106,7 +106,7 @@ client::Letter MailboxLoad::next_letter(Sender& sender, Time now) {
   const std::uint64_t count = ++sender.counts[recipient];
   letter.body = "from " + sender.name + " to " + recipient + ", number " + std::to_string(count) +
                 std::string(random_.below(300), '.');
-  checker_.sent(sender.name, recipient, count, *letter.options.id);
+  checker_.sent(sender.name, recipient, count, *letter.options.id, letter.body);
   sent_at_[*letter.options.id] = now;
   return letter;
 }
