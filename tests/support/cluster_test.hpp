@@ -58,7 +58,7 @@ class ClusterTest : public testing::Test {
     load_->wait_for_answers(1, kPatienceMs);
   }
   static MailboxLoad::Shape usual_load() {
-    return {.senders = 12, .window = 32, .recipients = 6, .devices = 2, .messages_per_s = 2'000, .reads = true};
+    return {.senders = 12, .window = 32, .recipients = 6, .devices = 3, .messages_per_s = 2'000, .reads = true};
   }
 
   // Does it that often, each time in the middle of the load, and prints how long senders had to wait.
