@@ -37,6 +37,8 @@ class Window {
     received_[i] += bytes;
     return true;
   }
+  // So much may have come since the link began.
+  [[nodiscard]] std::uint64_t told(FrameClass of) const { return told_[index_of(of)]; }
   void passed_on(FrameClass of, std::size_t bytes) { passed_on_[index_of(of)] += bytes; }
   // Whether so much was passed on that it is time to say so.
   [[nodiscard]] bool grant_due() const {

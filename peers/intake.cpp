@@ -2,13 +2,18 @@
 
 #include <cstring>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 
 namespace earshot::peers {
 namespace {
 
-tl::unexpected<Error> broken(ErrorCode code, const char* why) { return fail(code, "peer", why); }
+tl::unexpected<Error> broken(ErrorCode code, std::string why) { return fail(code, "peer", std::move(why)); }
+tl::unexpected<Error> too_large(const char* what, std::size_t bytes, std::size_t limit) {
+  return broken(ErrorCode::kTooLarge,
+                std::string(what) + " has " + std::to_string(bytes) + " bytes, the limit is " + std::to_string(limit));
+}
 
 bool is_known(std::uint8_t kind) {
   return kind >= static_cast<std::uint8_t>(PeerTopic::kRaft) && kind <= static_cast<std::uint8_t>(PeerTopic::kPulses);
@@ -29,7 +34,7 @@ std::span<char> Intake::room() {
 Result<std::optional<Intake::Arrived>> Intake::next() {
   while (end_ - begin_ >= kHeaderBytes) {
     const PieceHeader header = read_header(buffer_.data() + begin_);
-    if (header.bytes > kPieceBytesMax) return broken(ErrorCode::kTooLarge, "a piece is larger than pieces are");
+    if (header.bytes > kPieceBytesMax) return too_large("a piece", header.bytes, kPieceBytesMax);
     if (end_ - begin_ < kHeaderBytes + header.bytes) return std::nullopt;
     const std::string_view body(buffer_.data() + begin_ + kHeaderBytes, header.bytes);
     if (!is_intact(header, body)) return broken(ErrorCode::kChecksumMismatch, "bytes arrived altered");
@@ -47,7 +52,9 @@ Result<std::optional<Intake::Arrived>> Intake::take(const PieceHeader& header, s
   }
   const auto topic = static_cast<PeerTopic>(header.kind);
   const FrameClass of = class_of(topic);
-  if (!window_.took(of, body.size() + kHeaderBytes)) return broken(ErrorCode::kTooLarge, "more comes than was granted");
+  if (!window_.took(of, body.size() + kHeaderBytes))
+    return broken(ErrorCode::kTooLarge,
+                  "a piece comes though no more than " + std::to_string(window_.told(of)) + " bytes are granted");
   const auto whole = [&](std::string bytes) -> std::optional<Arrived> {
     if (!is_known(header.kind)) return std::nullopt;
     return PeerFrame{topic, storage::GroupId(header.group), std::make_shared<const std::string>(std::move(bytes))};
@@ -63,7 +70,7 @@ Result<std::optional<Intake::Arrived>> Intake::take(const PieceHeader& header, s
   if (!continues) begun_ = header;
   begun_wire_bytes_ += body.size() + kHeaderBytes;
   if (parts_.size() + body.size() > limits::kPeerFrameBytesMax)
-    return broken(ErrorCode::kTooLarge, "a frame is larger than frames may be");
+    return too_large("a frame", parts_.size() + body.size(), limits::kPeerFrameBytesMax);
   parts_ += body;
   if ((header.flags & kMoreFollows) != 0) return std::nullopt;
   begun_.reset();
