@@ -1,7 +1,9 @@
 #include "actors/feed_message.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -145,7 +147,10 @@ class ItemsReader {
     cluster::Move move;
     move.layer = layer(from.getLayer());
     move.member = fields_.data(from.getMember(), limits::kMemberBytesMax, "member");
-    if (from.getHasScore()) move.score = from.getScore();
+    if (from.getHasScore()) {
+      move.score = from.getScore();
+      fields_.require(!std::isnan(from.getScore()), "score", "is no number");
+    }
     move.version = from.getVersion();
     move.hidden = from.getHidden();
     move.ahead = from.getAhead();
@@ -209,7 +214,10 @@ Result<FeedTiding> read_tiding(schema::FeedMessage::Reader from) {
 template <class Read>
 auto decode_marked(std::string_view bytes, char mark, Read read)
     -> std::invoke_result_t<Read, schema::FeedMessage::Reader> {
-  if (bytes.size() > limits::kFeedFrameBytesMax) return fail(ErrorCode::kTooLarge, "feedMessage", "is too long");
+  if (bytes.size() > limits::kFeedFrameBytesMax)
+    return fail(
+        ErrorCode::kTooLarge, "feedMessage",
+        "has " + std::to_string(bytes.size()) + " bytes, the limit is " + std::to_string(limits::kFeedFrameBytesMax));
   if (bytes.empty() || bytes.back() != mark) return flat::corrupt("feedMessage", "is of the other kind");
   bytes.remove_suffix(1);
   return flat::read_checked<schema::FeedMessage>(bytes, "feedMessage", read);

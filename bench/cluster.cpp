@@ -1,7 +1,6 @@
 // The figures of three nodes on one machine, one line each: "name value unit". Starts real nodes on a real disk and
 // loads them with the client library from this process.
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
@@ -128,15 +127,16 @@ class PauseWatch {
                                         std::move(handlers), runtime));
     send();
   }
-  // The longest time from a send to its answer, of those that are answered.
+  // The longest time from a send to its answer. Throws when one has none, or is an error: that user saw no pause.
   double end_ms() {
     {
       std::unique_lock lock(mutex_);
       is_over_ = true;
       if (!ended_.wait_for(lock, std::chrono::minutes(1), [this] { return !is_under_way_; }))
-        throw std::runtime_error("a message is not answered within a minute");
+        throw std::runtime_error(name_ + ": a message is not answered within a minute");
     }
     client_->close();
+    if (!failure_.empty()) throw std::runtime_error(name_ + " was told an error: " + failure_);
     return longest_ms_;
   }
 
@@ -148,19 +148,28 @@ class PauseWatch {
       is_under_way_ = true;
     }
     auto taken = client_->send({{UserId::trusted(name_ + "-to-" + std::to_string(++count_)), "a message", {}}});
-    if (!taken) throw std::runtime_error(taken.error().to_string());
+    if (taken) return;
+    const std::lock_guard lock(mutex_);
+    if (failure_.empty()) failure_ = taken.error().to_string();
+    is_under_way_ = false;
+    ended_.notify_all();
   }
   void answered(std::span<const client::SendReport> reports) {
-    for (const auto& report : reports)
-      if (!std::holds_alternative<Stored>(report.outcome)) failed_ = true;
     {
       const std::lock_guard lock(mutex_);
+      for (const auto& report : reports)
+        if (!std::holds_alternative<Stored>(report.outcome) && failure_.empty()) failure_ = failure_of(report.outcome);
       longest_ms_ = std::max(longest_ms_, std::chrono::duration<double, std::milli>(Clock::now() - sent_at_).count());
       is_under_way_ = false;
       ended_.notify_all();
       if (is_over_) return;
     }
     send();
+  }
+
+  static std::string failure_of(const client::SendOutcome& outcome) {
+    const auto* error = std::get_if<Error>(&outcome);
+    return error != nullptr ? error->to_string() : "a message may be stored or not";
   }
 
   const std::string name_;
@@ -171,7 +180,7 @@ class PauseWatch {
   std::uint64_t count_ = 0;
   bool is_under_way_ = false;
   bool is_over_ = false;
-  std::atomic<bool> failed_{false};
+  std::string failure_;  // the first
   std::unique_ptr<client::Client> client_;
 };
 

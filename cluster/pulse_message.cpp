@@ -1,5 +1,6 @@
 #include "cluster/pulse_message.hpp"
 
+#include <string>
 #include <utility>
 
 #include "base/limits.hpp"
@@ -26,7 +27,10 @@ std::string encode(const Pulse& pulse) {
 Result<Pulse> decode_pulse(std::string_view bytes) {
   return flat::read_checked<schema::Pulse>(bytes, "pulse", [](schema::Pulse::Reader from) -> Result<Pulse> {
     const auto beats = from.getBeats();
-    if (beats.size() > limits::kShardsMax + 1u) return flat::corrupt("pulse", "more groups than there can be");
+    constexpr unsigned kGroupsMax = limits::kShardsMax + 1u;  // and the meta group
+    if (beats.size() > kGroupsMax)
+      return flat::corrupt(
+          "pulse", "has " + std::to_string(beats.size()) + " groups, the limit is " + std::to_string(kGroupsMax));
     Pulse pulse;
     pulse.is_answer = from.getIsAnswer();
     pulse.beats.reserve(beats.size());

@@ -1,6 +1,7 @@
 #include "cluster/raft_message.hpp"
 
 #include <memory>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -103,7 +104,8 @@ Result<AppendEntries> read(schema::AppendEntries::Reader from) {
   to.leader_commit = LogIndex(from.getLeaderCommit());
   const auto entries = from.getEntries();
   if (entries.size() > limits::kRaftEntriesInFlightMax)
-    return flat::corrupt("entries", "more than a peer may have in flight");
+    return flat::corrupt("entries", "has " + std::to_string(entries.size()) + " entries, the limit is " +
+                                        std::to_string(limits::kRaftEntriesInFlightMax));
   to.entries.reserve(entries.size());
   std::uint64_t index = from.getPreviousIndex();
   for (const auto entry : entries) {
@@ -115,7 +117,9 @@ Result<AppendEntries> read(schema::AppendEntries::Reader from) {
       default: return fail(ErrorCode::kUnsupportedVersion, "entries", "an entry of unknown type");
     }
     const auto data = entry.getData();
-    if (data.size() > limits::kEntryBytesMax) return flat::corrupt("entries", "an entry exceeds entry_bytes_max");
+    if (data.size() > limits::kEntryBytesMax)
+      return flat::corrupt("entries", "an entry has " + std::to_string(data.size()) + " bytes, the limit is " +
+                                          std::to_string(limits::kEntryBytesMax));
     read.data = std::make_shared<const std::string>(flat::view(data));
     to.entries.push_back(std::move(read));
   }

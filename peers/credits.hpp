@@ -47,6 +47,8 @@ class Window {
   }
   // Where whoever has handled something notes it; may outlive this.
   [[nodiscard]] const std::shared_ptr<HandledBytes>& handled() const { return handled_; }
+  // So much may have come since the link began.
+  [[nodiscard]] std::uint64_t told(FrameClass of) const { return told_[index_of(of)]; }
   // Whether so much was handled that it is time to say so.
   [[nodiscard]] bool grant_due() const {
     for (std::size_t i = 0; i < kFrameClasses; ++i)

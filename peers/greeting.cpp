@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <string>
 
 #include "base/checksum.hpp"
 #include "base/control.hpp"
@@ -125,7 +126,10 @@ Result<GreetingHead> decode_head(std::string_view bytes, std::size_t bytes_max) 
     return fail(ErrorCode::kUnsupportedVersion, std::string(kField), "does not speak the protocol of nodes");
   }
   const std::uint64_t size = get_u64(bytes.data() + 8);
-  if (size == 0 || size > bytes_max) return fail(ErrorCode::kTooLarge, std::string(kField), "a greeting is too large");
+  if (size == 0) return flat::corrupt(kField, "a greeting is empty");
+  if (size > bytes_max)
+    return fail(ErrorCode::kTooLarge, std::string(kField),
+                "a greeting has " + std::to_string(size) + " bytes, the limit is " + std::to_string(bytes_max));
   return GreetingHead{static_cast<std::uint32_t>(size), get_u64(bytes.data() + 16)};
 }
 

@@ -2,13 +2,18 @@
 
 #include <cstring>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 
 namespace earshot::peers {
 namespace {
 
-tl::unexpected<Error> broken(ErrorCode code, const char* why) { return fail(code, "peer", why); }
+tl::unexpected<Error> broken(ErrorCode code, std::string why) { return fail(code, "peer", std::move(why)); }
+tl::unexpected<Error> too_large(const char* what, std::size_t bytes, std::size_t limit) {
+  return broken(ErrorCode::kTooLarge,
+                std::string(what) + " has " + std::to_string(bytes) + " bytes, the limit is " + std::to_string(limit));
+}
 
 bool is_known(std::uint8_t kind) {
   return kind >= static_cast<std::uint8_t>(PeerTopic::kRaft) && kind <= static_cast<std::uint8_t>(PeerTopic::kClock);
@@ -46,7 +51,7 @@ std::span<char> Intake::room() {
 Result<std::optional<Intake::Arrived>> Intake::next() {
   while (end_ - begin_ >= kHeaderBytes) {
     const PieceHeader header = read_header(buffer_.data() + begin_);
-    if (header.bytes > kPieceBytesMax) return broken(ErrorCode::kTooLarge, "a piece is larger than pieces are");
+    if (header.bytes > kPieceBytesMax) return too_large("a piece", header.bytes, kPieceBytesMax);
     if (end_ - begin_ < kHeaderBytes + header.bytes) return std::nullopt;
     const std::string_view body(buffer_.data() + begin_ + kHeaderBytes, header.bytes);
     if (!is_intact(header, body)) return broken(ErrorCode::kChecksumMismatch, "bytes arrived altered");
@@ -62,9 +67,10 @@ Result<std::optional<Intake::Arrived>> Intake::take(const PieceHeader& header, s
     if (header.flags != 0) return broken(ErrorCode::kCorrupt, "a control frame comes in pieces");
     return Arrived(ControlFrame{static_cast<Control>(header.kind), std::string(body)});
   }
-  const auto topic = static_cast<PeerTopic>(header.kind);
-  const FrameClass of = class_of(topic);
-  if (!window_.took(of, body.size() + kHeaderBytes)) return broken(ErrorCode::kTooLarge, "more comes than was granted");
+  const FrameClass of = class_of(static_cast<PeerTopic>(header.kind));
+  if (!window_.took(of, body.size() + kHeaderBytes))
+    return broken(ErrorCode::kTooLarge,
+                  "a piece comes though no more than " + std::to_string(window_.told(of)) + " bytes are granted");
   if (header.flags == 0) return whole(header, std::string(body), body.size() + kHeaderBytes);
   const bool continues = (header.flags & kContinues) != 0;
   const bool fits =
@@ -73,7 +79,7 @@ Result<std::optional<Intake::Arrived>> Intake::take(const PieceHeader& header, s
   if (!continues) begun_ = header;
   begun_wire_bytes_ += body.size() + kHeaderBytes;
   if (parts_.size() + body.size() > limits::kPeerFrameBytesMax)
-    return broken(ErrorCode::kTooLarge, "a frame is larger than frames may be");
+    return too_large("a frame", parts_.size() + body.size(), limits::kPeerFrameBytesMax);
   parts_ += body;
   if ((header.flags & kMoreFollows) != 0) return std::nullopt;
   begun_.reset();

@@ -126,7 +126,7 @@ TEST_F(SeveralAddresses, NodesThatDieAndComeBackUnderLoadCostPausesAndNothingEls
     answers.change([&](tests::DeliveryChecker& checker) {
       for (std::size_t i = 0; i < letters.size(); ++i) {
         letters[i].options.id = ids.message_id();
-        checker.sent("alice", "bob", sent + 1 + i, *letters[i].options.id);
+        checker.sent("alice", "bob", sent + 1 + i, *letters[i].options.id, letters[i].body);
       }
     });
     sent += letters.size();

@@ -26,6 +26,7 @@ TEST_F(ClusterNodes, TheOneThatLeadsMostIsKilledAndUsersSeeAPauseOnly) {
 }
 
 TEST_F(ClusterNodes, AllAreKilledAtOnceAndNothingThatWasAnsweredIsLost) {
+  ASSERT_NO_FATAL_FAILURE(start_places(usual_places()));
   in_rounds("kill -9 of all nodes", [&] {
     cluster_->kill({1, 2, 3});
     cluster_->start({1, 2, 3});

@@ -5,9 +5,11 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "base/checksum.hpp"
 #include "base/ids.hpp"
 #include "schema/messages.hpp"
 
@@ -17,8 +19,9 @@ namespace earshot::tests {
 class DeliveryChecker {
  public:
   // The `count`-th message (from 1) of a sending device to a recipient was given to send().
-  void sent(const std::string& sender, const std::string& recipient, std::uint64_t count, MessageId id) {
-    sent_[id] = Sent{sender, recipient, count};
+  void sent(const std::string& sender, const std::string& recipient, std::uint64_t count, MessageId id,
+            std::string_view body) {
+    sent_[id] = Sent{sender, recipient, count, checksum_of(body)};
   }
   // The broker said that it is stored.
   void stored(MessageId id, Stored answer) {
@@ -43,6 +46,7 @@ class DeliveryChecker {
       if (origin->second.count <= newest[origin->second.sender])
         complain(user + ": out of order: " + origin->second.sender);
       newest[origin->second.sender] = origin->second.count;
+      check_body(user, message);
     }
     for (const auto& [id, answer] : stored_) {
       if (sent_.at(id).recipient != user) continue;
@@ -52,8 +56,10 @@ class DeliveryChecker {
                  " and is not there");
     }
   }
+  // One that receives as its messages come, whatever their order, is given with them in the order of their sequences.
   void check_device(const std::string& device, const std::vector<IncomingMessage>& mailbox,
                     const std::vector<IncomingMessage>& received) {
+    for (const auto& message : received) check_body(device, message);
     if (received.size() != mailbox.size())
       complain(device + " has " + std::to_string(received.size()) + " of " + std::to_string(mailbox.size()) +
                " messages");
@@ -75,7 +81,14 @@ class DeliveryChecker {
     std::string sender;
     std::string recipient;
     std::uint64_t count = 0;
+    std::uint64_t body = 0;  // its checksum
   };
+  // Of messages that were sent: who received another is told so elsewhere.
+  void check_body(const std::string& receiver, const IncomingMessage& message) {
+    const auto origin = sent_.find(message.id);
+    if (origin != sent_.end() && origin->second.body != checksum_of(message.body))
+      complain(receiver + ": message " + message.id.to_string() + " is not what its sender sent");
+  }
   void complain(std::string text) {
     if (complaints_.size() < 20) complaints_.push_back(std::move(text));
   }

@@ -22,16 +22,16 @@ namespace earshot::tests {
 
 // Senders with windows and recipients with several devices, all through the client library, while the test does what it
 // likes to the nodes. At the end: everything that was sent is stored once and in order, every device of a recipient has
-// just its mailbox, and nobody was told an error: pauses only.
+// just its mailbox, what a device acked stays acked, and nobody was told an error: pauses only.
 class MailboxLoad {
  public:
   struct Shape {
     std::uint32_t senders = 16;
     std::uint32_t window = 64;
     std::uint32_t recipients = 8;
-    std::uint32_t devices = 2;         // of a recipient; one mode each, in turn
+    std::uint32_t devices = 3;         // of a recipient; one mode each, in turn
     std::uint32_t messages_per_s = 0;  // of all senders together, at most; 0: as fast as they are answered
-    bool reads = false;                // now and then a sender asks for its history, too
+    bool reads = false;                // now and then a sender asks for its history, a recipient for its devices
   };
   // The addresses that the n-th client is told: senders first, then the recipients' devices.
   using Addresses = std::function<std::vector<std::string>(std::uint32_t n)>;
@@ -71,25 +71,39 @@ class MailboxLoad {
   };
   struct Listener {
     std::string user;
-    std::string device;
+    client::Options options;
     std::shared_ptr<client::MemoryStore> store;
     std::unique_ptr<Device> client;
+    std::uint64_t mailbox_end = 0;  // once it is judged
+
+    [[nodiscard]] std::string name() const { return user + "/" + options.device; }
+    [[nodiscard]] bool is_unordered() const { return options.mode == DeliveryMode::kUnordered; }
+    [[nodiscard]] std::vector<IncomingMessage> messages() const;  // by sequence
   };
 
   void open_sender(std::uint32_t index, std::vector<std::string> addresses,
                    const std::shared_ptr<client::Runtime>& runtime);
-  void open_listener(std::uint32_t index, std::vector<std::string> addresses,
-                     const std::shared_ptr<client::Runtime>& runtime);
+  void open_listener(std::uint32_t index, std::vector<std::string> addresses);
+  void open(Listener& listener);
   void pump(const std::stop_token& over);
   void fill(Sender& sender, std::uint32_t at_most);
-  void read(Sender& sender);
-  client::Letter next_letter(Sender& sender, Time now);
+  void read(std::uint64_t number);
+  void read_history(Sender& sender);
+  void read_devices(std::size_t first_listener);
+  template <class T>
+  void answered_read(const std::string& who, Time asked, const Result<T>& answer);
+  void send_marks();
+  client::Letter next_letter(Sender& sender, const std::string& recipient, Time now);
   void take(Sender& sender, std::span<const client::SendReport> reports);
   void note(const Sender& sender, const client::ConnectionChange& change);
   void complain(std::string text);
   void judge_recipient(std::size_t first_listener);
+  void judge_logins(Listener& listener);
+  bool wait_for_acks(std::size_t first_listener);
+  void judge_acks();
 
   const Shape shape_;
+  std::shared_ptr<client::Runtime> runtime_;
   mutable std::mutex mutex_;
   std::condition_variable answered_changed_;
   Random random_;

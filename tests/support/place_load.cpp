@@ -82,9 +82,12 @@ void PlaceLoad::walk(const std::stop_token& over, std::uint32_t mover) {
       }
     }
     const auto answer = client.set_positions(std::move(request)).get();
-    const std::lock_guard lock(mutex_);
-    for (const auto& step : steps) answer ? place_steps_.answered(step) : place_steps_.failed(step, true);
-    steps_ += answer ? steps.size() : 0;
+    {
+      const std::lock_guard lock(mutex_);
+      for (const auto& step : steps) answer ? place_steps_.answered(step) : place_steps_.failed(step, true);
+      steps_ += answer ? steps.size() : 0;
+    }
+    rest();
   }
 }
 
@@ -113,8 +116,15 @@ void PlaceLoad::ask(const std::stop_token& over, std::uint32_t asker) {
     } else {
       const std::lock_guard lock(mutex_);
       rows_[asker] = {0, Clock::now()};
+      if (unanswered_.empty()) unanswered_ = answer.error().to_string();
+      ++unanswered_count_;
     }
+    rest();
   }
+}
+
+void PlaceLoad::rest() const {
+  if (shape_.rest_ms != 0) std::this_thread::sleep_for(std::chrono::milliseconds(shape_.rest_ms));
 }
 
 void PlaceLoad::judge(std::uint32_t asker, Time asked_at, const PlaceSteps::Answered& asked, const geo::Area& area,
@@ -137,7 +147,7 @@ std::uint64_t PlaceLoad::ms_until_exact(Time since, std::uint64_t at_least_ms, s
   for (auto now = since; now < since + std::chrono::milliseconds(at_most_ms); now = Clock::now()) {
     {
       const std::lock_guard lock(mutex_);
-      if (now >= look && std::ranges::all_of(rows_, [](const Row& row) { return row.length >= kRow; })) {
+      if (now >= look && std::ranges::all_of(rows_, [&](const Row& row) { return row.length >= shape_.row; })) {
         const Time last = std::max(since, std::ranges::max(rows_, {}, &Row::broken).broken);
         return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(last - since).count());
       }

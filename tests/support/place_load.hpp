@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/random.hpp"
@@ -28,6 +29,8 @@ class PlaceLoad {
     std::uint32_t movers = 2;  // clients, each with its share of the walkers
     std::uint32_t askers = 3;
     std::uint32_t deadline_ms = 1'000;  // of a question
+    std::uint32_t rest_ms = 0;          // of each client between two calls
+    std::uint32_t row = 20;  // so many exact answers, one after the other, show that there are exact ones again
   };
   // The addresses that the n-th client is told: movers first.
   using Addresses = std::function<std::vector<std::string>(std::uint32_t n)>;
@@ -46,20 +49,24 @@ class PlaceLoad {
   [[nodiscard]] std::uint64_t circles() const { return circles_; }
   [[nodiscard]] std::uint64_t exact() const { return exact_; }
   [[nodiscard]] std::uint64_t steps() const { return steps_; }
+  // Circles that had no answer, and why the first of them had none.
+  [[nodiscard]] std::pair<std::uint64_t, std::string> unanswered() const {
+    const std::lock_guard lock(mutex_);
+    return {unanswered_count_, unanswered_};
+  }
   using Time = std::chrono::steady_clock::time_point;
   // Waits until each asker has had a row of exact answers, `at_least_ms` after `since` or later; how long after it the
   // last answer came that was partial, none, or took half its deadline. UINT64_MAX: they did not come to that.
   std::uint64_t ms_until_exact(Time since, std::uint64_t at_least_ms, std::uint64_t at_most_ms);
 
  private:
-  static constexpr std::size_t kRow = 20;
-
   std::unique_ptr<Device> connect(std::uint32_t n, const Addresses& addresses,
                                   const std::shared_ptr<client::Runtime>& runtime);
   void walk(const std::stop_token& over, std::uint32_t mover);
   void ask(const std::stop_token& over, std::uint32_t asker);
   void judge(std::uint32_t asker, Time asked_at, const PlaceSteps::Answered& asked, const geo::Area& area,
              const NearbyFound& found);
+  void rest() const;
   Random fork();
 
   const Shape shape_;
@@ -72,6 +79,8 @@ class PlaceLoad {
     Time broken;  // the one before, when there was an answer that does not count as one of a row
   };
   std::vector<Row> rows_;  // by asker
+  std::uint64_t unanswered_count_ = 0;
+  std::string unanswered_;
   std::atomic<std::uint64_t> circles_{0}, exact_{0}, steps_{0};
   std::vector<std::unique_ptr<Device>> devices_;
   std::vector<std::jthread> threads_;

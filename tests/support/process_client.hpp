@@ -41,6 +41,8 @@ class Device {
     handlers.on_state = [this](const client::ConnectionChange& change) {
       const std::lock_guard lock(mutex_);
       changes_.push_back(change.kind);
+      if (change.kind == client::ConnectionChange::Kind::kDisconnected) acked_before_ = acked_;
+      if (change.welcome) logins_.push_back({change.welcome->login.cursor.value, acked_before_, received_});
       changed_.notify_all();
     };
     auto client = client::Client::open(std::move(options), std::move(store), std::move(handlers), runtime);
@@ -69,6 +71,21 @@ class Device {
     const std::lock_guard lock(mutex_);
     return received_;
   }
+  // The broker has said that the device has acked so much.
+  void note_acked(std::uint64_t up_to) {
+    const std::lock_guard lock(mutex_);
+    acked_ = std::max(acked_, up_to);
+  }
+  // What it said at each login.
+  struct Login {
+    std::uint64_t cursor = 0;
+    std::uint64_t acked = 0;     // as it had said before the connection was lost that the login replaced
+    std::uint64_t received = 0;  // so much the device had stored by then
+  };
+  std::vector<Login> logins() {
+    const std::lock_guard lock(mutex_);
+    return logins_;
+  }
 
  private:
   template <class Condition>
@@ -82,6 +99,9 @@ class Device {
   std::uint64_t received_ = 0;
   std::uint64_t last_ = 0;
   std::vector<client::ConnectionChange::Kind> changes_;
+  std::uint64_t acked_ = 0;
+  std::uint64_t acked_before_ = 0;
+  std::vector<Login> logins_;
   std::unique_ptr<client::Client> client_;
 };
 

@@ -1,5 +1,6 @@
 #include "actors/feed_message.hpp"
 
+#include <limits>
 #include <memory>
 #include <string>
 
@@ -83,6 +84,20 @@ TEST(FeedMessage, LongerBytesThanAFrameMayHaveAreNotRead) {
   const auto read = decode_feed_tiding(std::string(limits::kFeedFrameBytesMax + 1, 't'));
   ASSERT_FALSE(read.has_value());
   EXPECT_EQ(read.error().code, ErrorCode::kTooLarge);
+  EXPECT_EQ(read.error().detail, "has " + std::to_string(limits::kFeedFrameBytesMax + 1) + " bytes, the limit is " +
+                                     std::to_string(limits::kFeedFrameBytesMax));
+}
+
+// What is no number has no place in any order, and would be nowhere and somewhere.
+TEST(FeedMessage, AScoreThatIsNoNumberIsRefused) {
+  FeedItems items{kFeed, 1, FeedScan::kPage, {}, {}, {}};
+  items.moves.push_back({LayerId::trusted("people"), "ada", std::numeric_limits<double>::infinity(), 1});
+  EXPECT_TRUE(decode_feed_tiding(encode(FeedTiding(std::make_shared<const FeedItems>(items)))).has_value());
+  items.moves.back().score = std::numeric_limits<double>::quiet_NaN();
+  const auto read = decode_feed_tiding(encode(FeedTiding(std::make_shared<const FeedItems>(items))));
+  ASSERT_FALSE(read.has_value());
+  EXPECT_EQ(read.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(read.error().field, "score");
 }
 
 TEST(FeedMessage, AViewThatIsNoneIsRefused) {

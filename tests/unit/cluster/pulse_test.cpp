@@ -101,7 +101,10 @@ TEST(PulseMessage, OfMoreGroupsThanThereCanBeIsRefused) {
   pulse.beats.resize(limits::kShardsMax + 1, kBeat);
   EXPECT_TRUE(decode_pulse(encode(pulse))) << "all shards and the meta group";
   pulse.beats.push_back(kBeat);
-  EXPECT_FALSE(decode_pulse(encode(pulse)));
+  const auto decoded = decode_pulse(encode(pulse));
+  ASSERT_FALSE(decoded);
+  EXPECT_EQ(decoded.error().detail, "has " + std::to_string(limits::kShardsMax + 2) + " groups, the limit is " +
+                                        std::to_string(limits::kShardsMax + 1));
 }
 
 }  // namespace

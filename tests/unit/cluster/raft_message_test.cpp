@@ -135,6 +135,8 @@ TEST(RaftMessage, EntriesInFlightPassAtTheLimitAndOneMoreIsRefused) {
   const auto decoded = decode_raft_message(encode(message));
   ASSERT_FALSE(decoded);
   EXPECT_EQ(decoded.error().code, ErrorCode::kCorrupt);
+  EXPECT_EQ(decoded.error().detail, "has " + std::to_string(limits::kRaftEntriesInFlightMax + 1) +
+                                        " entries, the limit is " + std::to_string(limits::kRaftEntriesInFlightMax));
 }
 
 TEST(RaftMessage, AnEntryBeyondItsLimitIsRefused) {
@@ -144,6 +146,8 @@ TEST(RaftMessage, AnEntryBeyondItsLimitIsRefused) {
   const auto decoded = decode_raft_message(encode(message));
   ASSERT_FALSE(decoded);
   EXPECT_EQ(decoded.error().code, ErrorCode::kCorrupt);
+  EXPECT_EQ(decoded.error().detail, "an entry has " + std::to_string(limits::kEntryBytesMax + 1) +
+                                        " bytes, the limit is " + std::to_string(limits::kEntryBytesMax));
 }
 
 }  // namespace

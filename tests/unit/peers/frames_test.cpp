@@ -238,6 +238,8 @@ TEST(Intake, AFrameOfTheLargestSizePassesAndAByteMoreEndsTheLink) {
     EXPECT_EQ(read.has_value(), !too_large);
     if (too_large) {
       EXPECT_EQ(read.error().code, ErrorCode::kTooLarge);
+      EXPECT_EQ(read.error().detail, "a frame has " + std::to_string(limits::kPeerFrameBytesMax + 1) +
+                                         " bytes, the limit is " + std::to_string(limits::kPeerFrameBytesMax));
     }
     EXPECT_EQ(reader.frames.size(), too_large ? 0u : 1u);
   }
@@ -287,6 +289,16 @@ TEST(Intake, MoreThanWasGrantedEndsTheLink) {
   const Status read = reader.read(written(queue.take(SIZE_MAX, greedy)));
   ASSERT_FALSE(read);
   EXPECT_EQ(read.error().code, ErrorCode::kTooLarge);
+  EXPECT_NE(read.error().detail.find("no more than "), std::string::npos) << read.error().detail;
+}
+
+TEST(Intake, APieceThatIsTooLargeIsRefusedByItsHeader) {
+  constexpr std::size_t kBytes = kPieceBytesMax + 1;
+  const auto body = std::make_shared<const std::string>(kBytes, 'x');
+  const Status read = Reader().read(written({{body, 0, kBytes, static_cast<std::uint8_t>(PeerTopic::kRaft), 0, 0}}));
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().detail,
+            "a piece has " + std::to_string(kBytes) + " bytes, the limit is " + std::to_string(kPieceBytesMax));
 }
 
 TEST(Intake, AWindowNeverKeepsAFrameOfTheLargestSizeFromItsEnd) {

@@ -61,7 +61,16 @@ TEST(Greeting, WhatSpeaksSomethingElseIsToldApart) {
 
 TEST(Greeting, ALargerOneThanItsPlaceAllowsIsRefusedByItsHead) {
   const std::string bytes = encode(Request{std::string(kGreetingBytesMax, 'x')});
-  EXPECT_EQ(decode(bytes).error().code, ErrorCode::kTooLarge);
+  const Error error = decode(bytes).error();
+  EXPECT_EQ(error.code, ErrorCode::kTooLarge);
+  EXPECT_EQ(error.detail, "a greeting has " + std::to_string(bytes.size() - kGreetingHeadBytes) +
+                              " bytes, the limit is " + std::to_string(kGreetingBytesMax));
+}
+
+TEST(Greeting, AnEmptyOneIsNone) {
+  std::string head = encode(Start{}).substr(0, kGreetingHeadBytes);
+  std::fill(head.begin() + 8, head.begin() + 16, '\0');
+  EXPECT_EQ(decode(head).error().code, ErrorCode::kCorrupt);
 }
 
 TEST(Greeting, ARefusalCannotSteerATerminal) {
