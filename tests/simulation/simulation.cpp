@@ -52,7 +52,9 @@ class Simulation {
     if (!options.plain) add_life();
     if (Random walkers(options.seed * 2 + 2); !options.plain && (walkers.chance(0.5) || options.walkers))
       walkers_.emplace(world_, history_, cluster_.nodes(), Random(walkers.next()));
-    faults_.emplace(world_, cluster_.nodes(), network_, cluster_.network(), cluster_.grows(), history_, devices_);
+    const std::size_t damaged = Random(options.seed * 2 + 4).below(options.nodes);
+    faults_.emplace(world_, cluster_.nodes(), damaged, network_, cluster_.network(), cluster_.grows(), history_,
+                    devices_);
   }
   ~Simulation() { devices_.clear(); }
 
