@@ -49,6 +49,9 @@ class FaultInjector {
   // whose state may be damaged.
   FaultInjector(World& world, std::vector<SimNode*> nodes, std::size_t damaged, Network& network, PeerNetwork* peers,
                 bool grows, History& history, std::vector<std::unique_ptr<SimDevice>>& devices);
+
+  // No others strike. Before the start.
+  void limit_to(std::vector<Fault> kinds) { kinds_ = std::move(kinds); }
   void start();
   // Everything works again: the node runs, disks have room, clocks are right, devices are on.
   void calm_down();

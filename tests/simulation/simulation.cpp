@@ -42,7 +42,7 @@ class Simulation {
         cluster_(world_, options.nodes, node_options(options),
                  [this](const Error& error) { history_.violation("a node cannot start: " + error.to_string()); }),
         network_(world_, NetworkOptions{random_.chance(0.3) ? random_.between(1, 400) : 5}, cluster_.hosts()) {
-    make_devices(options.bugs);
+    make_devices(options);
     cluster_.found_wrong = [this](const std::string& what) { history_.violation(what); };
     history_.lives().set_committed_time([this] { return cluster_.committed_ms_max(); },
                                         [this](std::uint64_t ms) { return cluster_.tells_a_tick(ms); });
@@ -55,6 +55,7 @@ class Simulation {
     const std::size_t damaged = Random(options.seed * 2 + 4).below(options.nodes);
     faults_.emplace(world_, cluster_.nodes(), damaged, network_, cluster_.network(), cluster_.grows(), history_,
                     devices_);
+    if (!options.faults.empty()) faults_->limit_to(options.faults);
   }
   ~Simulation() { devices_.clear(); }
 
@@ -86,7 +87,7 @@ class Simulation {
     return node;
   }
 
-  void make_devices(const PlantedBugs& bugs) {
+  void make_devices(const SimulationOptions& of_run) {
     for (std::uint64_t user = 0, users = random_.between(1, 5); user < users; ++user)
       users_.push_back(UserId::trusted("user-" + std::to_string(user)));
     for (const UserId& user : users_) {
@@ -101,9 +102,10 @@ class Simulation {
         options.rejects = random_.chance(0.3) ? 0.05 : 0;
         options.copies = random_.chance(0.5) ? 0.2 : 0;
         options.reads = random_.chance(0.3) ? 0.2 : 0;
+        if (of_run.readers) options.send_every_ms = 200, options.reads = 0.5;
         options.request_timeout_ms = random_.chance(0.5) ? 15'000 : random_.between(1'000, 15'000);
         devices_.push_back(std::make_unique<SimDevice>(world_, network_, history_, std::move(options), users_));
-        devices_.back()->store().set_reports_early(bugs.acks_before_commit);
+        devices_.back()->store().set_reports_early(of_run.bugs.acks_before_commit);
       }
     }
   }
