@@ -30,10 +30,12 @@ const char* name_of(Fault fault) {
   return "";
 }
 
-FaultInjector::FaultInjector(World& world, std::vector<SimNode*> nodes, Network& network, PeerNetwork* peers,
-                             bool grows, History& history, std::vector<std::unique_ptr<SimDevice>>& devices)
+FaultInjector::FaultInjector(World& world, std::vector<SimNode*> nodes, std::size_t damaged, Network& network,
+                             PeerNetwork* peers, bool grows, History& history,
+                             std::vector<std::unique_ptr<SimDevice>>& devices)
     : world_(world),
       nodes_(std::move(nodes)),
+      damaged_(*nodes_[damaged]),
       network_(network),
       peers_(peers),
       history_(history),
@@ -45,7 +47,7 @@ FaultInjector::FaultInjector(World& world, std::vector<SimNode*> nodes, Network&
     if (!random_.chance(share)) continue;
     const auto fault = static_cast<Fault>(i);
     const std::uint64_t times = random_.between(1, 3);
-    // A node whose log is damaged has to be made anew.
+    // What a node has voted and acknowledged nobody else can tell: one whose log is damaged has to be made anew.
     if (peers_ != nullptr && fault == Fault::kLogDamaged) continue;
     // Of a shard's only voter nobody has what it has lost.
     if (grows && fault == Fault::kMessageDamaged) continue;
@@ -91,7 +93,7 @@ void FaultInjector::strike(Fault fault) {
     case Fault::kBodyFlips:
       network_.set_flips(static_cast<std::uint32_t>(random_.between(1, 500)));
       return later(random_.between(1, 10'000), [this] { network_.set_flips(0); });
-    case Fault::kMessageDamaged: return damage_message(*nodes_.front());  // of a cluster a minority may be damaged
+    case Fault::kMessageDamaged: return damage_message(damaged_);
     case Fault::kLogDamaged: return damage_log(any_node());
     case Fault::kPartition:
     case Fault::kOneWayPartition: return partition(fault == Fault::kOneWayPartition);

@@ -45,10 +45,13 @@ const char* name_of(Fault fault);
 // again and again, until calm_down() takes all of them back.
 class FaultInjector {
  public:
-  // `peers`: between the nodes, if there are several. `grows`: they become several.
-  FaultInjector(World& world, std::vector<SimNode*> nodes, Network& network, PeerNetwork* peers, bool grows,
-                History& history, std::vector<std::unique_ptr<SimDevice>>& devices);
+  // `peers`: between the nodes, if there are several. `grows`: they become several. `damaged`: which of them is the one
+  // whose state may be damaged.
+  FaultInjector(World& world, std::vector<SimNode*> nodes, std::size_t damaged, Network& network, PeerNetwork* peers,
+                bool grows, History& history, std::vector<std::unique_ptr<SimDevice>>& devices);
 
+  // No others strike. Before the start.
+  void limit_to(std::vector<Fault> kinds) { kinds_ = std::move(kinds); }
   void start();
   // Everything works again: the node runs, disks have room, clocks are right, devices are on.
   void calm_down();
@@ -81,6 +84,7 @@ class FaultInjector {
 
   World& world_;
   const std::vector<SimNode*> nodes_;
+  SimNode& damaged_;  // of a cluster a minority may be
   Network& network_;
   PeerNetwork* const peers_;
   History& history_;

@@ -10,6 +10,30 @@ std::string text(Sequence sequence) { return std::to_string(sequence.value); }
 
 constexpr std::size_t kViolationsKept = 20;
 
+// What a read brings is without a hole, and has the end that was asked for: of fetch() the beginning of what comes
+// after a place, of history() the end of what comes before one. How much of it that is, is the server's choice; what
+// is gone is told of as lost. Nothing: so it is.
+std::optional<std::string> flaw_of_read(const Batch& batch, const AskedRead& asked) {
+  if (!std::ranges::is_sorted(batch.messages, {}, &IncomingMessage::sequence)) return "messages in disorder";
+  std::map<Sequence, Sequence> spans;  // first, last
+  for (const IncomingMessage& message : batch.messages) spans.emplace(message.sequence, message.sequence);
+  for (const LostRange& range : batch.lost) {
+    if (!spans.emplace(range.first, range.last).second) return text(range.first) + ", and that it is lost";
+  }
+  const bool is_below = asked.from_end && asked.place != Sequence();
+  const Sequence end = is_below ? std::min(asked.place.previous(), batch.last_sequence) : batch.last_sequence;
+  const bool has_any = asked.from_end ? end != Sequence() : asked.place < end;
+  if (spans.empty()) return has_any ? std::optional("nothing of what ends at " + text(end)) : std::nullopt;
+  if (!has_any) return text(spans.begin()->first) + ", though nothing is there";
+  Sequence last = asked.from_end ? spans.begin()->first.previous() : asked.place;
+  for (const auto& [first, span_last] : spans) {
+    if (first != last.next() || span_last < first) return text(first) + " after " + text(last);
+    last = span_last;
+  }
+  if (last > end || (asked.from_end && last < end)) return "up to " + text(last) + " of what ends at " + text(end);
+  return std::nullopt;
+}
+
 }  // namespace
 
 void History::violation(const std::string& what) {
@@ -36,6 +60,7 @@ void History::reported(const DeviceName& device, const client::SendReport& repor
     if (answer && *answer != *stored)
       violation(message + " is stored at " + text(answer->sequence) + " and again at " + text(stored->sequence));
     answer = *stored;
+    know(found->second.to, stored->sequence);
   } else if (const auto* error = std::get_if<Error>(&report.outcome)) {
     ++answered_;
     found->second.expired = error->code == ErrorCode::kExpired;
@@ -62,6 +87,7 @@ void History::welcomed(const DeviceName& name, const Welcome& welcome) {
   const auto [epoch, is_first] = epochs_.try_emplace(name.user, welcome.login.epoch);
   if (!is_first && epoch->second != welcome.login.epoch)
     violation("the mailbox of " + name.user.text() + " has a new epoch");
+  know(name.user, welcome.login.last_sequence);
   const Sequence cursor = welcome.login.cursor;
   // Promise 5: nothing is taken for acked that the device has not committed …
   const bool is_new = device.epoch == Epoch() || lives_.may_be_removed(name);
@@ -103,6 +129,7 @@ void History::committed(const DeviceName& name, const client::InboxHead& head,
   device.lost.insert(device.lost.end(), lost.begin(), lost.end());
   device.epoch = head.epoch;
   device.last_received = head.last_received;
+  know(name.user, head.last_received);
   // Everything up to the head is there or said to be lost.
   if (device.mode == DeliveryMode::kUnordered) {
     for (Sequence s = device.began_at.next(); s <= head.last_received; s = s.next()) {
@@ -131,18 +158,33 @@ void History::commit_in_order(const DeviceName& name, Received& device, std::spa
   if (range != lost.end()) violation(name.text() + " is told of a loss beyond what it has");
 }
 
-void History::read(const DeviceName& name, const Batch& batch, std::uint64_t asked_at) {
+// ---- reading on demand
+
+void History::know(const UserId& user, Sequence sequence) {
+  Sequence& end = known_ends_[user];
+  end = std::max(end, sequence);
+}
+
+Sequence History::known_end(const UserId& user) const {
+  const auto known = known_ends_.find(user);
+  return known == known_ends_.end() ? Sequence() : known->second;
+}
+
+AskedRead History::asks(const UserId& user, bool from_end, Sequence place) const {
+  return {from_end, place, known_end(user), lives_.committed_ms_min(user)};
+}
+
+void History::read(const DeviceName& name, const Batch& batch, const AskedRead& asked) {
   for (const IncomingMessage& message : batch.messages) check_content(name.user, message);
   for (const LostRange& range : batch.lost) check_lost(name, range);
-  if (const auto wrong = lives_.ended_and_shown(batch.messages, asked_at)) violation(name.text() + " reads: " + *wrong);
-  Sequence last;
-  auto range = batch.lost.begin();
-  for (const IncomingMessage& message : batch.messages) {
-    for (; range != batch.lost.end() && range->first < message.sequence; ++range) last = std::max(last, range->last);
-    if (last != Sequence() && message.sequence != last.next())
-      violation(name.text() + " reads " + text(message.sequence) + " after " + text(last));
-    last = message.sequence;
-  }
+  if (const auto wrong = lives_.ended_and_shown(batch.messages, asked.committed_ms))
+    violation(name.text() + " reads: " + *wrong);
+  // A receipt is linearizable: it is not taken back by whoever answers later.
+  if (batch.last_sequence < asked.known_end)
+    violation(name.text() + " reads a mailbox that ends at " + text(batch.last_sequence) + ", and " +
+              text(asked.known_end) + " was told of before it asked");
+  if (const auto wrong = flaw_of_read(batch, asked)) violation(name.text() + " reads " + *wrong);
+  know(name.user, batch.last_sequence);
 }
 
 // Promise 6, and that nothing is made up.

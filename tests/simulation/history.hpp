@@ -29,6 +29,14 @@ struct Received {
   Sequence cursor_told;  // the newest cursor that the server has answered
 };
 
+// A read on demand as it was asked for, with what was known by then: whoever answers must know as much.
+struct AskedRead {
+  bool from_end = false;  // history(): the newest below `place` (0: from the end); else fetch(): those after it
+  Sequence place;
+  Sequence known_end;              // History::known_end()
+  std::uint64_t committed_ms = 0;  // Lives::committed_ms_min()
+};
+
 // What happened, as the applications and their databases saw it. The checks that can be made at once are made here;
 // those that need the end are in checkers.hpp. Knows nothing of how the load or the faults are made.
 class History {
@@ -61,8 +69,13 @@ class History {
   // The device's database has committed these.
   void committed(const DeviceName& name, const client::InboxHead& head, std::span<const IncomingMessage> messages,
                  std::span<const LostRange> lost);
-  // Read on demand: nothing is kept of it, but it must be true. `asked_at` is committed_ms_min() when it was asked for.
-  void read(const DeviceName& name, const Batch& batch, std::uint64_t asked_at);
+  // Read on demand: nothing is kept of it, but it must be true, whole, and no older than what was known when it was
+  // asked for.
+  [[nodiscard]] AskedRead asks(const UserId& user, bool from_end, Sequence place) const;
+  void read(const DeviceName& name, const Batch& batch, const AskedRead& asked);
+  // The last sequence of a mailbox that anybody was told of, by an answer to its sender or as a recipient. It is
+  // committed: whoever asks from now on must be told at least as much.
+  [[nodiscard]] Sequence known_end(const UserId& user) const;
   // A message as it stands in `user`'s mailbox, seen by anybody: must be what its sender gave.
   void check_content(const UserId& user, const IncomingMessage& message);
 
@@ -76,6 +89,7 @@ class History {
   void commit_in_order(const DeviceName& name, Received& device, std::span<const IncomingMessage> messages,
                        std::span<const LostRange> lost);
   void check_lost(const DeviceName& name, const LostRange& range);
+  void know(const UserId& user, Sequence sequence);
   [[nodiscard]] bool may_have(const DeviceName& name, Sequence sequence) const;
 
   World& world_;
@@ -84,6 +98,7 @@ class History {
   std::map<DeviceName, std::vector<MessageId>> order_;
   std::map<DeviceName, Received> devices_;
   std::map<UserId, Epoch> epochs_;
+  std::map<UserId, Sequence> known_ends_;
   std::uint64_t answered_ = 0;
   Lives lives_;
 };

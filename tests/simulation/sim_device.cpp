@@ -116,16 +116,16 @@ void SimDevice::send() {
 }
 
 void SimDevice::read() {
-  const std::uint64_t asked_at = history_.lives().committed_ms_min(options_.name.user);
-  const auto done = [this, asked_at](const Result<Batch>& batch) {
-    if (batch) history_.read(options_.name, *batch, asked_at);
-  };
   const auto limit = static_cast<std::uint32_t>(random_.between(1, 50));
   const Sequence place(random_.below(history_.devices().at(options_.name).last_received.value + 2));
-  if (random_.chance(0.5)) {
-    client_->fetch(place, limit, done);
-  } else {
+  const bool from_end = !random_.chance(0.5);
+  const auto done = [this, asked = history_.asks(options_.name.user, from_end, place)](const Result<Batch>& batch) {
+    if (batch) history_.read(options_.name, *batch, asked);
+  };
+  if (from_end) {
     client_->history(place, limit, done);
+  } else {
+    client_->fetch(place, limit, done);
   }
 }
 

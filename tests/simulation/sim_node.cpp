@@ -371,15 +371,15 @@ std::string SimNode::description() const {
   return text;
 }
 
-void SimNode::digests(std::function<void(std::vector<Result<std::uint64_t>>)> done) {
+void SimNode::digests(std::function<void(std::vector<StateDigest>)> done) {
   struct Gathered {
-    std::vector<Result<std::uint64_t>> digests;
+    std::vector<StateDigest> digests;
     std::size_t left;
   };
   const std::size_t count = options_.shard_count;
-  auto gathered = std::make_shared<Gathered>(Gathered{std::vector<Result<std::uint64_t>>(count, 0u), count});
-  const auto take = [gathered, done = std::move(done)](ShardId shard, Result<std::uint64_t> digest) {
-    gathered->digests[shard.value] = std::move(digest);
+  auto gathered = std::make_shared<Gathered>(Gathered{std::vector<StateDigest>(count), count});
+  const auto take = [this, gathered, done = std::move(done)](ShardId shard, Result<std::uint64_t> digest) {
+    gathered->digests[shard.value] = {actors_->report().shards[shard.value].applied, std::move(digest)};
     if (--gathered->left == 0) done(std::move(gathered->digests));
   };
   actors_->shards().for_each([&](const caf::actor& shard) { caf::anon_send(shard, actors::DigestShard{take}); });

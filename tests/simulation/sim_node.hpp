@@ -14,6 +14,7 @@
 #include "tests/simulation/machine.hpp"
 #include "tests/simulation/network.hpp"
 #include "tests/simulation/peer_network.hpp"
+#include "tests/simulation/state_digests.hpp"
 #include "tests/simulation/world.hpp"
 
 namespace earshot::simulation {
@@ -102,7 +103,8 @@ class SimNode final : public Host, public PeerNetwork::End {
   [[nodiscard]] std::uint16_t shard_count() const { return options_.shard_count; }
   // What its shards tell of themselves, for people.
   [[nodiscard]] std::string description() const;
-  void digests(std::function<void(std::vector<Result<std::uint64_t>>)> done);
+  // Of every shard, each as it stands when it is its turn; by id.
+  void digests(std::function<void(std::vector<StateDigest>)> done);
   [[nodiscard]] std::size_t sessions() const { return actors_ ? actors_->sessions().size() : 0; }
   [[nodiscard]] std::size_t open_calls() const {
     return actors_ && actors_->exchange() != nullptr ? actors_->exchange()->open_calls() : 0;

@@ -22,7 +22,7 @@ int main(int argc, char** argv) {
   app.add_option("--seeds", seeds, "how many runs")->capture_default_str();
   const auto* seed = app.add_option("--seed", first, "the first seed; alone: only this one")->capture_default_str();
   app.add_option("--minutes", minutes, "go on for so many minutes, whatever --seeds says");
-  app.add_option("--nodes", nodes, "of the cluster")->capture_default_str()->check(CLI::Range(1, 5));
+  app.add_option("--nodes", nodes, "of the cluster")->capture_default_str()->check(CLI::Range(1u, kNodesMax));
   app.add_flag("--walkers", walkers, "members walk about in every run, not only in half of them");
   app.add_flag("--plain", plain, "without times to live, policies and management calls");
   app.add_flag("--trace", trace, "print every step");

@@ -29,6 +29,7 @@ constexpr std::uint64_t kSessionsEndMs = 130'000;
 constexpr std::uint64_t kLastRoundsMs = 30'000;  // of who looks after what is parked
 constexpr std::uint64_t kElectedMs = 10'000;     // a cluster that has started has leaders by then, and all is applied
 constexpr int kDigestLooks = 60;                 // until a replica has fetched its state
+constexpr std::uint64_t kDigestMs = 730;         // one of them; out of step with ticks, which may come every second
 constexpr std::int64_t kNothingDueMs = 11 * 3'600'000;
 
 class Simulation {
@@ -41,7 +42,7 @@ class Simulation {
         cluster_(world_, options.nodes, node_options(options),
                  [this](const Error& error) { history_.violation("a node cannot start: " + error.to_string()); }),
         network_(world_, NetworkOptions{random_.chance(0.3) ? random_.between(1, 400) : 5}, cluster_.hosts()) {
-    make_devices(options.bugs);
+    make_devices(options);
     cluster_.found_wrong = [this](const std::string& what) { history_.violation(what); };
     history_.lives().set_committed_time([this] { return cluster_.committed_ms_max(); },
                                         [this](std::uint64_t ms) { return cluster_.tells_a_tick(ms); });
@@ -51,7 +52,10 @@ class Simulation {
     if (!options.plain) add_life();
     if (Random walkers(options.seed * 2 + 2); !options.plain && (walkers.chance(0.5) || options.walkers))
       walkers_.emplace(world_, history_, cluster_.nodes(), Random(walkers.next()));
-    faults_.emplace(world_, cluster_.nodes(), network_, cluster_.network(), cluster_.grows(), history_, devices_);
+    const std::size_t damaged = Random(options.seed * 2 + 4).below(options.nodes);
+    faults_.emplace(world_, cluster_.nodes(), damaged, network_, cluster_.network(), cluster_.grows(), history_,
+                    devices_);
+    if (!options.faults.empty()) faults_->limit_to(options.faults);
   }
   ~Simulation() { devices_.clear(); }
 
@@ -84,7 +88,7 @@ class Simulation {
     return node;
   }
 
-  void make_devices(const PlantedBugs& bugs) {
+  void make_devices(const SimulationOptions& of_run) {
     for (std::uint64_t user = 0, users = random_.between(1, 5); user < users; ++user)
       users_.push_back(UserId::trusted("user-" + std::to_string(user)));
     for (const UserId& user : users_) {
@@ -99,9 +103,10 @@ class Simulation {
         options.rejects = random_.chance(0.3) ? 0.05 : 0;
         options.copies = random_.chance(0.5) ? 0.2 : 0;
         options.reads = random_.chance(0.3) ? 0.2 : 0;
+        if (of_run.readers) options.send_every_ms = 200, options.reads = 0.5;
         options.request_timeout_ms = random_.chance(0.5) ? 15'000 : random_.between(1'000, 15'000);
         devices_.push_back(std::make_unique<SimDevice>(world_, network_, history_, std::move(options), users_));
-        devices_.back()->store().set_reports_early(bugs.acks_before_commit);
+        devices_.back()->store().set_reports_early(of_run.bugs.acks_before_commit);
       }
     }
   }
@@ -185,30 +190,55 @@ class Simulation {
                        " connected, " + std::to_string(stats.store_failures) + " refused by its store");
   }
 
-  // Of every shard of a node; 0 where it cannot be told: a record is damaged, or the state is being fetched.
-  std::vector<std::uint64_t> digests_of(SimNode& node) {
-    auto digests = std::make_shared<std::vector<std::uint64_t>>();
-    node.digests([digests](const std::vector<Result<std::uint64_t>>& results) {
-      for (const auto& result : results) digests->push_back(result.value_or(0));
-    });
-    run_for(1'000);
-    if (digests->empty()) history_.violation("the shards do not tell their digests");
-    return *digests;
+  // What all nodes say of their shards; by node, by shard.
+  using Digests = std::vector<std::vector<StateDigest>>;
+  Digests look_at_digests() {
+    const auto nodes = cluster_.nodes();
+    auto all = std::make_shared<Digests>(nodes.size());
+    for (std::size_t i = 0; i < nodes.size(); ++i)
+      nodes[i]->digests([all, i](std::vector<StateDigest> digests) { (*all)[i] = std::move(digests); });
+    run_for(kDigestMs);
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      if ((*all)[i].empty() && !failed()) history_.violation("the shards do not tell their digests");
+      (*all)[i].resize(nodes[i]->shard_count());
+      for (std::uint16_t shard = 0; shard < nodes[i]->shard_count(); ++shard) {
+        const auto& [applied, digest] = (*all)[i][shard];
+        if (!digest) continue;
+        if (const auto wrong = digests_.said(nodes[i]->id(), ShardId(shard), applied, *digest))
+          history_.violation("equal logs, and states that differ: " + *wrong);
+      }
+    }
+    return *all;
   }
 
-  // The same on all nodes: at once, unless one of them has to fetch its state.
+  static std::string indexes_of(const Digests& all) {
+    std::string text;
+    for (const auto& of_node : all) {
+      text += text.empty() ? "" : ", ";
+      for (const StateDigest& one : of_node) text += " " + std::to_string(one.applied.value);
+    }
+    return text;
+  }
+
+  // One state of each shard, of all nodes: at once, unless one of them has to fetch its state or has joined a moment
+  // ago, and is made a member of one shard after the other. 0 where the only node cannot tell.
   std::vector<std::uint64_t> digests() {
     for (int i = 0;; ++i) {
-      std::vector<std::vector<std::uint64_t>> all;
-      for (SimNode* node : cluster_.nodes()) all.push_back(digests_of(*node));
-      const bool are_told = all.size() == 1 || std::ranges::none_of(all, [](const auto& digests) {
-                              return std::ranges::find(digests, 0u) != digests.end();
-                            });
-      const bool differ = std::ranges::any_of(all, [&](const auto& digests) { return digests != all.front(); });
-      // A node that has joined a moment ago is made a member of one shard after the other.
-      if ((!are_told || (differ && cluster_.grows())) && i < kDigestLooks && !failed()) continue;
-      if (differ) history_.violation("replicas at rest differ");
-      return all.front();
+      const Digests all = look_at_digests();
+      const bool are_told =
+          all.size() == 1 || std::ranges::all_of(all, [](const auto& of_node) {
+            return std::ranges::all_of(of_node, [](const auto& one) { return one.digest.has_value(); });
+          });
+      const auto stands_where = [&](const auto& of_node) {
+        return std::ranges::equal(of_node, all.front(), {}, &StateDigest::applied, &StateDigest::applied);
+      };
+      const bool are_level = std::ranges::all_of(all, stands_where);
+      if (!(are_told && are_level) && i < kDigestLooks && !failed()) continue;
+      if (!are_told) history_.violation("a replica at rest has no state");
+      if (!are_level) history_.violation("replicas at rest do not come to the same index: " + indexes_of(all));
+      std::vector<std::uint64_t> digests;
+      for (const StateDigest& one : all.front()) digests.push_back(one.digest.value_or(0));
+      return digests;
     }
   }
 
@@ -217,6 +247,9 @@ class Simulation {
     for (const auto& device : devices_) device->close();
     run_for(kSessionsEndMs);
     for (const SimNode* node : cluster_.nodes()) check_nothing_is_left(*node);
+    // What a crash would heal: a state that differs in memory alone.
+    digests();
+    if (failed()) return;
     // A node that doubts its clock has left undone what was due; one that starts believes it.
     cluster_.crash();
     cluster_.start();
@@ -269,6 +302,7 @@ class Simulation {
   Random random_;
   Random life_random_;
   History history_;
+  StateDigests digests_;
   std::vector<UserId> users_;
   SimCluster cluster_;
   Network network_;

@@ -13,12 +13,16 @@
 // it.
 namespace earshot::simulation {
 
+inline constexpr std::uint32_t kNodesMax = 5;
+
 struct SimulationOptions {
   std::uint64_t seed = 1;
-  std::uint32_t nodes = 1;  // of the cluster
+  std::uint32_t nodes = 1;  // of the cluster; at most kNodesMax
   // Without what ends messages and devices: no time to live, no policies, nobody who looks after mailboxes.
   bool plain = false;
-  bool walkers = false;  // members walk about in every run, not only in half of them
+  bool walkers = false;       // members walk about in every run, not only in half of them
+  bool readers = false;       // every device sends and reads all the time, not only some of them now and then
+  std::vector<Fault> faults;  // no others strike; none: as the seed says
   PlantedBugs bugs;
   Trace::Line trace;  // every step, for whoever reads; none: only its hash
 };

@@ -3,12 +3,13 @@
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 #include <spdlog/spdlog.h>
+
+#include "tests/simulation/seed_line.hpp"
 
 namespace earshot::simulation {
 namespace {
@@ -47,18 +48,9 @@ TEST_F(SimulationTest, SeedsThatOnceFailedKeepThePromises) {
   ASSERT_TRUE(file) << "no file of seeds";
   for (std::string line; std::getline(file, line);) {
     if (line.empty() || line.front() == '#') continue;
-    SimulationOptions options;
-    std::istringstream words(line);
-    for (std::string word; words >> word;) {
-      if (word == "plain") {
-        options.plain = true;
-      } else if (word == "nodes") {
-        words >> options.nodes;
-      } else {
-        options.seed = std::stoull(word);
-      }
-    }
-    expect_kept(options);
+    const auto options = run_of_line(line);
+    ASSERT_TRUE(options) << options.error().to_string();
+    expect_kept(*options);
   }
 }
 

@@ -42,11 +42,11 @@ class RaftFaults {
 
   // The leader keeps taking commands that nobody else hears of, and its disk is slow: what it appends will be
   // truncated, some of it after the truncation only reported as synced.
-  void strand_leader() {
+  void strand_leader(std::uint64_t disk_ms_min = 50, std::uint64_t disk_ms_max = 600) {
     const auto stranded = cluster_.leader();
     if (!stranded) return;
     cluster_.heal();
-    cluster_.set_disk_ms(*stranded, random().between(50, 600));
+    cluster_.set_disk_ms(*stranded, random().between(disk_ms_min, disk_ms_max));
     for (std::size_t j = 0; j < cluster_.size(); ++j) {
       cluster_.block(*stranded, j);
       if (random().chance(0.5)) cluster_.block(j, *stranded);
@@ -62,7 +62,23 @@ class RaftFaults {
     cluster_.after(random().between(1, 60), [this, i] { cluster_.restart(i); });
   }
 
+  // Nobody hears of the leader while every disk is slow, and the others die and are back again and again: each stands
+  // and votes in terms that it may have forgotten since.
+  void flicker_in_an_election() {
+    strand_leader(100, 600);
+    for (std::size_t i = 0; i < cluster_.size(); ++i) {
+      cluster_.set_disk_ms(i, random().between(100, 600));
+      for (std::uint64_t ms = random().between(200, 800); ms < 1'500; ms += random().between(50, 400)) {
+        cluster_.after(ms, [this, i] {
+          if (!over_) cluster_.crash(i);
+        });
+        cluster_.after(ms + random().between(1, 20), [this, i] { cluster_.restart(i); });
+      }
+    }
+  }
+
   void end() {
+    over_ = true;
     cluster_.heal();
     cluster_.set_network(0, 0, 5);
     for (std::size_t i = 0; i < cluster_.size(); ++i) {
@@ -83,6 +99,7 @@ class RaftFaults {
 
   RaftCluster& cluster_;
   const bool loses_states_;
+  bool over_ = false;
 };
 
 }  // namespace earshot::tests
