@@ -8,6 +8,10 @@
 
 namespace earshot::cluster {
 
+// Whether the node was removed from the cluster. Ids are given in their order, so that those which are not remembered
+// any more count as well.
+[[nodiscard]] bool was_removed(const MetaState& state, NodeId id);
+
 // The state machine of the meta group: who the nodes are and where shards live. Deterministic: equal logs give equal
 // states; what is refused changes nothing, on every replica. Pure.
 //

@@ -112,6 +112,11 @@ TEST_F(MetaMachineTest, RemovedNodesAreForgottenOldestFirstAndStayRemoved) {
     EXPECT_TRUE(machine.apply(SetNodeState{join(100 + i), NodeState::kRemoved}));
   EXPECT_EQ(machine.state().nodes.size(), kRemovedNodesMax + 1);
   EXPECT_EQ(machine.state().node(NodeId(2)), nullptr);
+  EXPECT_TRUE(was_removed(machine.state(), NodeId(2))) << "forgotten, and removed all the same";
+  EXPECT_TRUE(was_removed(machine.state(), machine.state().nodes.back().id));
+  EXPECT_FALSE(was_removed(machine.state(), NodeId(1)));
+  EXPECT_FALSE(was_removed(machine.state(), NodeId(machine.state().next_node))) << "it never was";
+  EXPECT_FALSE(was_removed(machine.state(), NodeId(0)));
   EXPECT_EQ(code_of(refused(SetAddresses{NodeId(2), at("c")})), ErrorCode::kConflict);
   EXPECT_EQ(code_of(refused(SetAddresses{NodeId(1000), at("c")})), ErrorCode::kNotFound);
 }
