@@ -115,7 +115,7 @@ PlacesLimits places_limits(const NodeSetup& setup, const std::shared_ptr<FeedExa
   return limits;
 }
 
-ShardReading read(std::uint16_t shard, const ShardGauge& gauge) {
+ShardReading read(std::uint16_t shard, const ShardGauge& gauge, const storage::ShardSizes& sizes) {
   const auto value = [](const ShardGauge::Counter& counter) { return counter.load(std::memory_order_relaxed); };
   return {ShardId(shard),
           LogIndex(value(gauge.applied_index)),
@@ -126,7 +126,8 @@ ShardReading read(std::uint16_t shard, const ShardGauge& gauge) {
           NodeId(static_cast<std::uint32_t>(value(gauge.leader))),
           Term(value(gauge.term)),
           value(gauge.voters),
-          value(gauge.lag_entries)};
+          value(gauge.lag_entries),
+          sizes};
 }
 
 ShardStatus status_of(std::uint16_t shard, const ShardGauge& gauge) {
@@ -425,8 +426,9 @@ NodeReport NodeActors::report() const {
   report.disk_is_tight = budgets_->disk.is_tight();
   report.disk_is_full = budgets_->disk.is_full();
   report.shards.reserve(gauges_.size());
+  const auto sizes = storage::shard_sizes(*setup_.state, setup_.shard_count);
   for (std::uint16_t shard = 0; shard < setup_.shard_count; ++shard)
-    report.shards.push_back(read(shard, *gauges_[shard]));
+    report.shards.push_back(read(shard, *gauges_[shard], sizes[shard]));
   report.log_writer = read(*log_writes_);
   report.state_writer = read(*state_writes_);
   report.places = {places_->layers().size(), places_->cells().size(), places_->members(), places_->is_complete()};

@@ -9,6 +9,7 @@
 #include "base/histogram.hpp"
 #include "base/ids.hpp"
 #include "cluster/peer_reading.hpp"
+#include "storage/shard_sizes.hpp"
 
 // A node's numbers at one moment, as plain values: for whoever shows them to an operator. What has happened since the
 // start, session by session, is in SessionCounters.
@@ -31,6 +32,7 @@ struct ShardReading {
   Term term = {};                 //
   std::uint64_t voters = 0;       // of its group
   std::uint64_t lag_entries = 0;  // of the member furthest behind; where it leads
+  storage::ShardSizes sizes = {};
 };
 
 struct WriterReading {
