@@ -5,6 +5,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "actors/entry_judge.hpp"
 #include "actors/meta_fetch.hpp"
 #include "actors/meta_proposals.hpp"
 #include "base/limits.hpp"
@@ -82,6 +83,9 @@ class MetaGroupImpl final : public MetaGroup, private cluster::ReplicaHost {
     host_.send(message.to, cluster::PeerTopic::kRaft, std::make_shared<const std::string>(std::move(message.body)));
   }
   void apply(const storage::LogEntry& entry) override;
+  bool could_apply(const storage::LogEntry& entry) override {
+    return judge_.judge(entry, cluster::MetaMachine::objection_to(*entry.data));
+  }
   void role_changed(Role role, Term term) override { role_change_ = RoleChange{role, term}; }
   void leader_changed(NodeId leader, Term term) override { leader_change_.emplace(leader, term); }
   void members_changed(const std::vector<cluster::Member>&, LogIndex, bool) override {}
@@ -136,6 +140,7 @@ class MetaGroupImpl final : public MetaGroup, private cluster::ReplicaHost {
   cluster::MetaMachine machine_;
   std::unique_ptr<cluster::Replica> replica_;
   MetaFetch fetch_;
+  EntryJudge judge_{"the meta group"};
   MetaProposals proposals_;
   cluster::GroupKeeper keeper_;
   cluster::MetaPlanner planner_;

@@ -161,6 +161,7 @@ RaftReading read(const cluster::RaftCounters& counters) {
           .entries_sent = value(counters.entries_sent),
           .entries_received = value(counters.entries_received),
           .appends_refused = value(counters.appends_refused),
+          .appends_unreadable = value(counters.appends_unreadable),
           .snapshots_sent = value(counters.snapshots_sent),
           .states_begun = value(counters.states_begun),
           .states_fetched = value(counters.states_fetched),

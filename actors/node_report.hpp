@@ -57,6 +57,7 @@ struct RaftReading {
   std::uint64_t entries_sent = 0;
   std::uint64_t entries_received = 0;
   std::uint64_t appends_refused = 0;
+  std::uint64_t appends_unreadable = 0;
   std::uint64_t snapshots_sent = 0;
   std::uint64_t states_begun = 0;
   std::uint64_t states_fetched = 0;

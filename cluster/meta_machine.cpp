@@ -34,6 +34,11 @@ bool was_removed(const MetaState& state, NodeId id) {
   return id.value > 0 && id.value < state.next_node;
 }
 
+std::optional<Error> MetaMachine::objection_to(std::string_view entry) {
+  auto command = decode_meta_command(entry);
+  return command ? std::nullopt : std::optional(std::move(command.error()));
+}
+
 MetaMachine::Outcome MetaMachine::apply(LogIndex index, Term term, std::string_view bytes) {
   EARSHOT_INVARIANT(index > record_.applied, "entries are applied in their order, each once");
   const auto command = decode_meta_command(bytes);

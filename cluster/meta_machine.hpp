@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "base/error.hpp"
@@ -26,6 +27,8 @@ class MetaMachine {
   MetaMachine() = default;
   explicit MetaMachine(MetaRecord record) : record_(std::move(record)) {}
 
+  // Nothing when apply() could take the entry; else why not.
+  [[nodiscard]] static std::optional<Error> objection_to(std::string_view entry);
   // An entry of the group's log, in their order. Stops the process when it is no command: a release that knows more has
   // written it, and to pass it over would part this replica from the others.
   Outcome apply(LogIndex index, Term term, std::string_view bytes);

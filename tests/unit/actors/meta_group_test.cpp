@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "cluster/placement_plan.hpp"
+#include "cluster/raft_message.hpp"
 #include "tests/support/meta_world.hpp"
 
 namespace earshot::tests {
@@ -261,6 +262,27 @@ TEST_F(MetaGroupTest, ARemovedNodeLosesItsReplicasAndItsSeat) {
   settle();
   for (const auto& row : world.node(world.leader().value).told->placement)
     EXPECT_EQ(std::ranges::find(row, NodeId(gone)), row.end());
+}
+
+// It would be committed and then stop every node that applies it, at each start.
+TEST_F(MetaGroupTest, AnEntryThatIsNoCommandIsRefusedBeforeItIsStored) {
+  make(3);
+  const std::uint64_t leader = world.leader().value, victim = follower();
+  const auto status = world.node(victim)->status();
+  cluster::RaftMessage forged;
+  forged.term = status.term;
+  const auto garbage = std::make_shared<const std::string>("no command");
+  forged.content =
+      cluster::AppendEntries{status.applied,
+                             status.term,
+                             status.applied.next(),
+                             {{status.applied.next(), status.term, storage::EntryType::kCommand, garbage}}};
+  world.node(victim)->receive(NodeId(leader), cluster::PeerTopic::kRaft,
+                              std::make_shared<const std::string>(encode(forged)));
+  world.run(100);
+  EXPECT_EQ(world.node(victim)->status().applied, status.applied);
+  EXPECT_TRUE(propose(leader, SetAddresses{NodeId(victim), addresses_of(50)}));
+  settle();
 }
 
 TEST_F(MetaGroupTest, ANodeThatIsGoneForGoodIsReplacedByOneThatJoins) {

@@ -107,6 +107,12 @@ TEST_F(MetaMachineTest, ARemovedNodesIdIsNeverGivenAgain) {
   EXPECT_GT(join(1), node) << "the nonce of a removed node is of no node";
 }
 
+TEST_F(MetaMachineTest, WhatCouldNotBeAppliedIsKnownBeforeItIsStored) {
+  EXPECT_FALSE(MetaMachine::objection_to(encode(MetaCommand(SetNodeState{NodeId(1), NodeState::kUp}))));
+  EXPECT_TRUE(MetaMachine::objection_to(""));
+  EXPECT_TRUE(MetaMachine::objection_to("no command"));
+}
+
 TEST_F(MetaMachineTest, RemovedNodesAreForgottenOldestFirstAndStayRemoved) {
   for (std::uint64_t i = 0; i < kRemovedNodesMax + 10; ++i)
     EXPECT_TRUE(machine.apply(SetNodeState{join(100 + i), NodeState::kRemoved}));

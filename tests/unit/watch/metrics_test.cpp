@@ -125,6 +125,7 @@ TEST(Metrics, LinksAndReplicasOfAClusterStandUnderTheirNames) {
                  .entries_sent = 4,
                  .entries_received = 5,
                  .appends_refused = 6,
+                 .appends_unreadable = 15,
                  .snapshots_sent = 7,
                  .states_begun = 8,
                  .states_fetched = 9,
@@ -154,6 +155,7 @@ TEST(Metrics, LinksAndReplicasOfAClusterStandUnderTheirNames) {
   EXPECT_EQ(text.at("earshot_raft_entries_total{direction=\"sent\"}"), 4);
   EXPECT_EQ(text.at("earshot_raft_entries_total{direction=\"received\"}"), 5);
   EXPECT_EQ(text.at("earshot_raft_appends_refused_total"), 6);
+  EXPECT_EQ(text.at("earshot_raft_appends_unreadable_total"), 15);
   EXPECT_EQ(text.at("earshot_raft_snapshots_sent_total"), 7);
   EXPECT_EQ(text.at("earshot_states_begun_total"), 8);
   EXPECT_EQ(text.at("earshot_states_fetched_total"), 9);
