@@ -1,5 +1,6 @@
 #include "actors/exchange.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <string>
 #include <type_traits>
@@ -102,6 +103,8 @@ void Exchange::set_up(std::vector<Replica> replicas, std::shared_ptr<LocalSessio
 void Exchange::set_nodes(std::vector<NodeId> others) {
   {
     const std::lock_guard lock(nodes_mutex_);
+    for (const NodeId node : others_)
+      if (std::ranges::find(others, node) == others.end()) left_.push_back(node);
     others_ = std::move(others);
   }
   if (is_set_up_.load(std::memory_order_acquire) && feeds_) feeds_->post(FeedNodes{});
@@ -275,6 +278,13 @@ void Exchange::look_at_nodes(std::uint64_t now_ms) {
   }
   if (ticks_ % kCompareTicks != 0) return;
   for (const NodeId node : look.gone) forget_sessions_of(node);
+  // Nobody looks at these any more, however short they were gone.
+  for (const NodeId node : take_left()) forget_sessions_of(node);
+}
+
+std::vector<NodeId> Exchange::take_left() {
+  const std::lock_guard lock(nodes_mutex_);
+  return std::exchange(left_, {});
 }
 
 // As if the node had said that it has none. When it is back it says what it has, and they register again.

@@ -150,6 +150,7 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   void tell_time(NodeId node);
   void compare_clocks();
   void forget_sessions_of(NodeId node);
+  std::vector<NodeId> take_left();
   void tell_of_doubts();
 
   const NodeId self_;
@@ -174,6 +175,7 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
 
   mutable std::mutex nodes_mutex_;
   std::vector<NodeId> others_;
+  std::vector<NodeId> left_;  // were others: their sessions are forgotten at a tick
 
   mutable std::mutex pushes_mutex_;
   std::map<std::pair<ShardId, NodeId>, PushMark> pushes_;  // the last to each node, of shards that lead here

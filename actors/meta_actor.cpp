@@ -125,6 +125,12 @@ void MetaPort::join(std::string request, std::function<void(std::string)> answer
   call([request = std::move(request), answer = std::move(answer)](MetaGroup& group) { group.join(request, answer); });
 }
 
+void MetaPort::remove(NodeId node, std::vector<ShardStatus> shards, MetaGroup::OnRemoval done) const {
+  call([node, shards = std::move(shards), done = std::move(done)](MetaGroup& group) {
+    group.remove(node, shards, done);
+  });
+}
+
 void MetaPort::status(std::function<void(MetaStatus)> done) const {
   call([done = std::move(done)](MetaGroup& group) { done(group.status()); });
 }

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <caf/actor.hpp>
 #include <caf/fwd.hpp>
@@ -45,6 +46,7 @@ class MetaPort {
   void propose(MetaCommand command, MetaGroup::OnOutcome done) const;
   // As cluster::PeerEvents::asked().
   void join(std::string request, std::function<void(std::string)> answer) const;
+  void remove(NodeId node, std::vector<ShardStatus> shards, MetaGroup::OnRemoval done) const;
   void status(std::function<void(MetaStatus)> done) const;
 
  private:

@@ -5,6 +5,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "actors/entry_judge.hpp"
 #include "actors/meta_fetch.hpp"
 #include "actors/meta_proposals.hpp"
 #include "base/limits.hpp"
@@ -12,6 +13,7 @@
 #include "cluster/group_view.hpp"
 #include "cluster/join_desk.hpp"
 #include "cluster/meta_plan.hpp"
+#include "cluster/node_removal.hpp"
 #include "storage/keys.hpp"
 
 namespace earshot::actors {
@@ -52,6 +54,7 @@ class MetaGroupImpl final : public MetaGroup, private cluster::ReplicaHost {
 
   void propose(MetaCommand command, OnOutcome done) override;
   void join(std::string_view request, std::function<void(std::string)> answer) override;
+  void remove(NodeId node, const std::vector<ShardStatus>& shards, OnRemoval done) override;
   void receive(NodeId from, cluster::PeerTopic topic, const storage::SharedBytes& body) override;
   void persisted(std::uint64_t ticket) override;
   void flushed() override;
@@ -80,6 +83,9 @@ class MetaGroupImpl final : public MetaGroup, private cluster::ReplicaHost {
     host_.send(message.to, cluster::PeerTopic::kRaft, std::make_shared<const std::string>(std::move(message.body)));
   }
   void apply(const storage::LogEntry& entry) override;
+  bool could_apply(const storage::LogEntry& entry) override {
+    return judge_.judge(entry, cluster::MetaMachine::objection_to(*entry.data));
+  }
   void role_changed(Role role, Term term) override { role_change_ = RoleChange{role, term}; }
   void leader_changed(NodeId leader, Term term) override { leader_change_.emplace(leader, term); }
   void members_changed(const std::vector<cluster::Member>&, LogIndex, bool) override {}
@@ -134,6 +140,7 @@ class MetaGroupImpl final : public MetaGroup, private cluster::ReplicaHost {
   cluster::MetaMachine machine_;
   std::unique_ptr<cluster::Replica> replica_;
   MetaFetch fetch_;
+  EntryJudge judge_{"the meta group"};
   MetaProposals proposals_;
   cluster::GroupKeeper keeper_;
   cluster::MetaPlanner planner_;
@@ -246,6 +253,32 @@ void MetaGroupImpl::join(std::string_view request, std::function<void(std::strin
     answer(encode(cluster::answer_join(join_desk(), state(), outcome)));
   };
   propose(std::get<AddNode>(std::move(judged)), answer_outcome);
+}
+
+void MetaGroupImpl::remove(NodeId node, const std::vector<ShardStatus>& shards, OnRemoval done) {
+  if (stopping_) return done(fail(stopping()));
+  if (!leads()) {
+    const MetaNode* leader = state().node(replica_->leader());
+    if (leader == nullptr || leader->id == self_ || leader->addresses.clients.empty())
+      return done(fail(ErrorCode::kUnavailable, "leader", "nobody leads the meta group, as far as is known here"));
+    return done(AskLeader{leader->addresses.clients});
+  }
+  const std::uint64_t now_ms = clock_.monotonic_ms();
+  const cluster::GroupView group = view(now_ms);
+  cluster::RemovalFacts facts{self_, state(), {}, shards, {}, {}};
+  for (const cluster::Member& member : group.members)
+    if (member.voter) facts.meta_voters.push_back(member.node);
+  facts.is_heard = [&](NodeId one) { return one == self_ || group.is_heard(one); };
+  facts.is_linked = [this](NodeId one) { return host_.is_up(one); };
+  const auto judged = cluster::judge_removal(node, facts);
+  if (!judged) return done(fail(judged.error()));
+  if (!*judged) return done(NodeRemoved{true});
+  propose(**judged, [this, node, done = std::move(done)](const cluster::MetaMachine::Outcome& outcome) {
+    // Somebody else has had it removed in the meantime.
+    if (!outcome && !cluster::was_removed(state(), node)) return done(fail(outcome.error()));
+    if (outcome) spdlog::warn("node {} is removed from the cluster", node.value);
+    done(NodeRemoved{!outcome.has_value()});
+  });
 }
 
 void MetaGroupImpl::receive(NodeId from, cluster::PeerTopic topic, const storage::SharedBytes& body) {

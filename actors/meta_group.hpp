@@ -15,7 +15,9 @@
 #include "cluster/meta_machine.hpp"
 #include "cluster/peers.hpp"
 #include "cluster/replica.hpp"
+#include "schema/cluster_status.hpp"
 #include "schema/meta.hpp"
+#include "schema/node_removal.hpp"
 #include "storage/environment.hpp"
 #include "storage/log_types.hpp"
 #include "storage/shard_state.hpp"
@@ -84,6 +86,12 @@ class MetaGroup {
   virtual void propose(MetaCommand command, OnOutcome done) = 0;
   // A process that wants to join asks; the answer is a JoinAnswer. `answer` is called once, now or later.
   virtual void join(std::string_view request, std::function<void(std::string)> answer) = 0;
+  // Has a node that is gone removed from the cluster, which is decided by cluster::judge_removal(); or tells who leads,
+  // and does it. `shards`: as the replicas of this node know their groups. Errors of that, and kUnavailable(leader)
+  // when nobody leads that is known here, or the leader has changed meanwhile: then the node may be removed all the
+  // same.
+  using OnRemoval = std::function<void(Result<RemovalAnswer>)>;
+  virtual void remove(NodeId node, const std::vector<ShardStatus>& shards, OnRemoval done) = 0;
   // A frame of kMetaGroup. One that makes no sense is counted and dropped.
   virtual void receive(NodeId from, cluster::PeerTopic topic, const storage::SharedBytes& body) = 0;
   virtual void persisted(std::uint64_t ticket) = 0;

@@ -55,6 +55,7 @@ class NodeImpl final : public Node {
       : config_(config),
         clock_(clock),
         stop_asked_(std::move(surroundings.stop)),
+        removed_(std::move(surroundings.removed)),
         directory_(std::move(entry.directory)),
         links_(directory_.identity.place == storage::NodeIdentity::Place::kAlone ? nullptr : surroundings.links),
         system_config_(config.scheduler_threads),
@@ -78,6 +79,9 @@ class NodeImpl final : public Node {
   [[nodiscard]] NodeReport report() const override { return actors_->report(); }
   [[nodiscard]] const ClusterMap* cluster_map() const override { return actors_->cluster_map(); }
   [[nodiscard]] ClusterStatus cluster_status() const override { return actors_->cluster_status(); }
+  void remove_node(NodeId node, std::function<void(Result<RemovalAnswer>)> done) override {
+    actors_->remove_node(node, std::move(done));
+  }
   void ping(std::function<void()> done) override;
   void stop() override;
 
@@ -94,6 +98,7 @@ class NodeImpl final : public Node {
   const NodeConfig config_;
   const Clock& clock_;
   const std::stop_token stop_asked_;
+  const std::function<void(Error)> removed_;
   storage::DataDirectory directory_;  // outlives the actors, which hold its environments
   NodeLinks* const links_;            // null: the node is alone
   Wait up_;                           // for the cluster
@@ -126,6 +131,10 @@ NodeSetup NodeImpl::setup(std::shared_ptr<const places::PlaceVisibility> visibil
 MetaStart NodeImpl::meta_start() {
   MetaStart meta;
   meta.is_up = [this](Status status) { up_.end(std::move(status)); };
+  meta.removals = [this](std::function<bool(NodeId)> were) { links_->set_removed(std::move(were)); };
+  meta.removed = [this](Error why) {
+    if (removed_) removed_(std::move(why));
+  };
   if (directory_.is_founding())
     meta.create = CreateCluster{
         directory_.identity.cluster_id, shard_count(), static_cast<std::uint8_t>(config_.replicas), id(), {}};
@@ -152,6 +161,10 @@ Status NodeImpl::open() {
 // What comes from others before the actors serve is lost, as on its way.
 Status NodeImpl::open_in_cluster() {
   const auto& identity = directory_.identity;
+  links_->on_removed([this](NodeId by) {
+    spdlog::error("node {} says that the cluster has removed this node", by.value);
+    actors_->was_removed();
+  });
   if (Status opened = links_->open(identity.cluster_id, identity.node, *actors_->exchange()); !opened) return opened;
   actors_->serve(addresses_of(config_, links_->port()));
   spdlog::info("node {} of cluster {:016x} waits for the cluster", identity.node.value, identity.cluster_id);

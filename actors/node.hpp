@@ -22,6 +22,9 @@ struct NodeSurroundings {
   NodeLinks* links = nullptr;                                           // outlives it; needed by a node of a cluster
   std::shared_ptr<const places::PlaceVisibility> visibility = nullptr;  // which users may see which members; none: all
   std::stop_token stop = {};                                            // of a start that waits for others
+  // The cluster has removed the node: a start fails then, and one that serves is to be stopped. Called at most once, on
+  // any thread.
+  std::function<void(Error why)> removed = nullptr;
 };
 
 // One node at work: its data directory, its actor system with writers, shards and sessions. Everything is wired here;

@@ -21,6 +21,7 @@
 #include "actors/state_writer.hpp"
 #include "base/checksum.hpp"
 #include "base/random.hpp"
+#include "cluster/meta_machine.hpp"
 #include "cluster/meta_plan.hpp"
 
 namespace earshot::actors {
@@ -114,7 +115,7 @@ PlacesLimits places_limits(const NodeSetup& setup, const std::shared_ptr<FeedExa
   return limits;
 }
 
-ShardReading read(std::uint16_t shard, const ShardGauge& gauge) {
+ShardReading read(std::uint16_t shard, const ShardGauge& gauge, const storage::ShardSizes& sizes) {
   const auto value = [](const ShardGauge::Counter& counter) { return counter.load(std::memory_order_relaxed); };
   return {ShardId(shard),
           LogIndex(value(gauge.applied_index)),
@@ -125,7 +126,8 @@ ShardReading read(std::uint16_t shard, const ShardGauge& gauge) {
           NodeId(static_cast<std::uint32_t>(value(gauge.leader))),
           Term(value(gauge.term)),
           value(gauge.voters),
-          value(gauge.lag_entries)};
+          value(gauge.lag_entries),
+          sizes};
 }
 
 ShardStatus status_of(std::uint16_t shard, const ShardGauge& gauge) {
@@ -159,6 +161,7 @@ RaftReading read(const cluster::RaftCounters& counters) {
           .entries_sent = value(counters.entries_sent),
           .entries_received = value(counters.entries_received),
           .appends_refused = value(counters.appends_refused),
+          .appends_unreadable = value(counters.appends_unreadable),
           .snapshots_sent = value(counters.snapshots_sent),
           .states_begun = value(counters.states_begun),
           .states_fetched = value(counters.states_fetched),
@@ -319,17 +322,32 @@ void NodeActors::state_changed(const std::shared_ptr<const MetaState>& state) {
   std::vector<NodeId> ids;
   for (const cluster::PeerNode& other : others) ids.push_back(other.node);
   exchange_->set_nodes(std::move(ids));
+  if (setup_.meta->removals) setup_.meta->removals([state](NodeId node) { return cluster::was_removed(*state, node); });
   setup_.peers->set_nodes(std::move(others));
   for (std::uint16_t shard = 0; shard < setup_.shard_count; ++shard)
     if (const auto actor = shards_->find(shard))
       caf::anon_send(*actor, WantMembers{cluster::wanted_shard_members(*state, ShardId(shard))});
+  if (cluster::was_removed(*state, setup_.id)) return was_removed();
   const MetaNode* self = state->node(setup_.id);
-  if (self == nullptr || told_up_) return;
-  if (self->state == NodeState::kUp && !told_up_.exchange(true)) setup_.meta->is_up({});
-  if (self->state == NodeState::kRemoved && !told_up_.exchange(true))
-    setup_.meta->is_up(fail(ErrorCode::kConflict, "node",
-                            "the cluster has removed node " + std::to_string(setup_.id.value) +
-                                ": it can join again, as another one, with an empty data directory"));
+  if (self == nullptr || self->state != NodeState::kUp) return;
+  if (!told_up_.exchange(true)) setup_.meta->is_up({});
+}
+
+// On the meta group's thread, or on one of the links'.
+void NodeActors::was_removed() {
+  if (told_removed_.exchange(true)) return;
+  Error why{ErrorCode::kConflict, "node",
+            "the cluster has removed node " + std::to_string(setup_.id.value) +
+                ": it can join again, as another one, with an empty data directory"};
+  if (setup_.meta->removed) setup_.meta->removed(why);
+  if (!told_up_.exchange(true)) setup_.meta->is_up(fail(std::move(why)));
+}
+
+void NodeActors::remove_node(NodeId node, std::function<void(Result<RemovalAnswer>)> done) {
+  const auto group = meta_group_->find(0);
+  if (!setup_.meta) return done(fail(ErrorCode::kConflict, "node", "this node is in no cluster"));
+  if (!group) return done(fail(shutting_down()));
+  MetaPort(*group).remove(node, shard_statuses(), std::move(done));
 }
 
 std::shared_ptr<QuestionPort> NodeActors::begin_questions() {
@@ -410,8 +428,9 @@ NodeReport NodeActors::report() const {
   report.disk_is_tight = budgets_->disk.is_tight();
   report.disk_is_full = budgets_->disk.is_full();
   report.shards.reserve(gauges_.size());
+  const auto sizes = storage::shard_sizes(*setup_.state, setup_.shard_count);
   for (std::uint16_t shard = 0; shard < setup_.shard_count; ++shard)
-    report.shards.push_back(read(shard, *gauges_[shard]));
+    report.shards.push_back(read(shard, *gauges_[shard], sizes[shard]));
   report.log_writer = read(*log_writes_);
   report.state_writer = read(*state_writes_);
   report.places = {places_->layers().size(), places_->cells().size(), places_->members(), places_->is_complete()};
@@ -424,14 +443,20 @@ NodeReport NodeActors::report() const {
   return report;
 }
 
+std::vector<ShardStatus> NodeActors::shard_statuses() const {
+  std::vector<ShardStatus> statuses;
+  for (std::uint16_t shard = 0; shard < setup_.shard_count; ++shard)
+    statuses.push_back(status_of(shard, *gauges_[shard]));
+  return statuses;
+}
+
 ClusterStatus NodeActors::cluster_status() const {
   const std::shared_ptr<const MetaState> map = map_ ? map_->state() : nullptr;
   ClusterFacts facts;
   facts.self = setup_.id;
   facts.map = map.get();
   if (map_) facts.meta_leader = map_->leader();
-  for (std::uint16_t shard = 0; shard < setup_.shard_count; ++shard)
-    facts.shards.push_back(status_of(shard, *gauges_[shard]));
+  facts.shards = shard_statuses();
   facts.cell_nodes = exactness_ ? exactness_->cells()->view() : std::vector{setup_.id};
   facts.sessions = sessions_->size();
   return actors::cluster_status(std::move(facts),

@@ -33,6 +33,7 @@
 #include "places/sight.hpp"
 #include "schema/cluster_status.hpp"
 #include "schema/meta.hpp"
+#include "schema/node_removal.hpp"
 #include "storage/disk_space.hpp"
 #include "storage/log_store.hpp"
 
@@ -48,6 +49,11 @@ struct MetaStart {
   std::optional<CreateCluster> create;  // while it is being founded; its addresses are told to serve()
   // Called once, on the group's thread: the cluster counts this node as up; or why the group cannot be opened.
   std::function<void(Status)> is_up;
+  // With each new state: which nodes the cluster has removed. May be left out, as may the next.
+  std::function<void(std::function<bool(NodeId)>)> removals;
+  // Called at most once, on any thread: the cluster has removed this node. If is_up() was not called before, it is
+  // then.
+  std::function<void(Error)> removed;
 };
 
 // What a node's actors work with. Everything pointed to outlives them.
@@ -121,6 +127,10 @@ class NodeActors {
   [[nodiscard]] NodeReport report() const;
   // As Broker::cluster_status(); once serve() was called.
   [[nodiscard]] ClusterStatus cluster_status() const;
+  // As Broker::remove_node().
+  void remove_node(NodeId node, std::function<void(Result<RemovalAnswer>)> done);
+  // The cluster has removed this node, as another one says. Thread-safe.
+  void was_removed();
   [[nodiscard]] std::size_t entries_read() const { return entries_read_; }  // from the logs, by start()
 
  private:
@@ -129,6 +139,7 @@ class NodeActors {
   std::shared_ptr<const Router> make_router();
   void join_meta_group(NodeAddresses addresses);
   void state_changed(const std::shared_ptr<const MetaState>& state);
+  [[nodiscard]] std::vector<ShardStatus> shard_statuses() const;
   [[nodiscard]] cluster::Replica::Options replica_options(storage::GroupId group, std::uint32_t seed) const;
   std::shared_ptr<QuestionPort> begin_questions();
 
@@ -157,6 +168,7 @@ class NodeActors {
   std::optional<storage::LoadedLog> meta_log_;  // from start() to serve()
   std::uint32_t meta_seed_ = 0;
   std::atomic<bool> told_up_{false};
+  std::atomic<bool> told_removed_{false};
 
   // Held shared while a session is opened, alone when stopping begins.
   std::shared_mutex gate_;

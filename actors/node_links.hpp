@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "base/error.hpp"
@@ -18,6 +19,10 @@ class NodeLinks : public cluster::Peers {
   virtual Result<std::string> ask(const std::string& address, std::string request) = 0;
   // Once; `events` outlives stop(). kInvalidArgument(peer_…), kUnavailable(peer_port).
   virtual Status open(std::uint64_t cluster_id, NodeId self, cluster::PeerEvents& events) = 0;
+  // Which nodes the cluster has removed: they are told so when they come. It must be certain, since they end then.
+  virtual void set_removed(std::function<bool(NodeId)> was_removed) = 0;
+  // Before open(): called when another node says that the cluster has removed this one, on a thread of the links.
+  virtual void on_removed(std::function<void(NodeId by)> removed) = 0;
   // Where others connect to; 0: they cannot.
   [[nodiscard]] virtual std::uint16_t port() const = 0;
   // Ends them, with link_down() of each; no event comes afterwards. Idempotent.

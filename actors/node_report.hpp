@@ -9,6 +9,7 @@
 #include "base/histogram.hpp"
 #include "base/ids.hpp"
 #include "cluster/peer_reading.hpp"
+#include "storage/shard_sizes.hpp"
 
 // A node's numbers at one moment, as plain values: for whoever shows them to an operator. What has happened since the
 // start, session by session, is in SessionCounters.
@@ -31,6 +32,7 @@ struct ShardReading {
   Term term = {};                 //
   std::uint64_t voters = 0;       // of its group
   std::uint64_t lag_entries = 0;  // of the member furthest behind; where it leads
+  storage::ShardSizes sizes = {};
 };
 
 struct WriterReading {
@@ -55,6 +57,7 @@ struct RaftReading {
   std::uint64_t entries_sent = 0;
   std::uint64_t entries_received = 0;
   std::uint64_t appends_refused = 0;
+  std::uint64_t appends_unreadable = 0;
   std::uint64_t snapshots_sent = 0;
   std::uint64_t states_begun = 0;
   std::uint64_t states_fetched = 0;

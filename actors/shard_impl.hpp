@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "actors/entry_judge.hpp"
 #include "actors/feed_source.hpp"
 #include "actors/read_gate.hpp"
 #include "actors/shard.hpp"
@@ -97,6 +98,10 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void write_log(storage::LogWrite write) override;
   void send(cluster::PeerMessage message) override { host_.send_to_peer(std::move(message)); }
   void apply(const storage::LogEntry& entry) override;
+  bool could_apply(const storage::LogEntry& entry) override {
+    const auto batch = decode_command_batch(*entry.data);
+    return judge_.judge(entry, batch ? std::nullopt : std::optional(batch.error()));
+  }
   void role_changed(cluster::Role role, Term term) override { role_change_ = RoleChange{role, term}; }
   void leader_changed(NodeId, Term) override {}  // settle() sees it
   void members_changed(const std::vector<cluster::Member>& members, LogIndex /*index*/, bool /*committed*/) override {
@@ -198,6 +203,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
 
   TickSource ticks_;
   ShardReport report_{id_};
+  EntryJudge judge_{"shard " + std::to_string(id_.value)};
   ShardEntries entries_;
   ReadGate gate_;
   // What was told ahead of the log is seen already by whoever asks the views: who asks the shard waits until the state

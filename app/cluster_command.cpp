@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,10 +12,12 @@
 
 #include <unistd.h>
 
+#include "app/cluster_removal.hpp"
 #include "app/cluster_text.hpp"
 #include "app/cluster_view.hpp"
 #include "app/command.hpp"
 #include "app/terminal.hpp"
+#include "client/ask_removal.hpp"
 #include "client/ask_status.hpp"
 
 namespace earshot::app {
@@ -25,6 +29,14 @@ struct StatusOptions {
   double interval_s = 1;
 };
 
+struct RemoveOptions {
+  ConnectionOptions connection;
+  std::uint64_t node = 0;
+};
+
+constexpr double kRemoveTimeoutS = 30;          // an election and a commit have room in it
+constexpr std::uint64_t kRemoveAskMs = 10'000;  // of it for one node
+constexpr std::chrono::milliseconds kRemoveAgain{500};
 constexpr double kNodeTimeoutS = 3;  // a node that says nothing for so long is not reached
 
 // Asks the addresses, and then those of the nodes that nobody has answered for, until there are none left.
@@ -89,6 +101,50 @@ ExitCode run_status(const StatusOptions& options) {
   }
 }
 
+void show(const NodeRemoved& removed, const RemoveOptions& options) {
+  if (options.connection.json)
+    return print_line(
+        nlohmann::ordered_json{{"node", options.node}, {"removed", true}, {"wasBefore", removed.was_before}}.dump());
+  if (options.connection.quiet) return;
+  const std::string name = "node " + std::to_string(options.node);
+  print_line(removed.was_before ? name + " was removed from the cluster already"
+                                : name + " is removed from the cluster: others take its replicas over");
+}
+
+// Again and again, since the one that leads may just have died.
+ExitCode run_remove(const RemoveOptions& options) {
+  using Clock = std::chrono::steady_clock;
+  const auto deadline = Clock::now() + std::chrono::milliseconds(options.connection.timeout_ms());
+  const auto left_ms = [deadline] {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(left, 0));
+  };
+  auto token = token_of(options.connection);
+  if (!token) return complain(token.error());
+  client::AskRemovalOptions asking{std::move(*token), tls_of(options.connection), 0};
+  for (;;) {
+    auto removed = find_who_removes(options.connection.servers, [&](const std::string& address) {
+      asking.timeout_ms = std::clamp<std::uint64_t>(left_ms(), 1, kRemoveAskMs);
+      return client::ask_removal(address, NodeId(options.node), asking);
+    });
+    if (removed) return show(*removed, options), ExitCode::kDone;
+    if (!may_be_asked_again(removed.error()) || left_ms() == 0) return complain(removed.error());
+    std::this_thread::sleep_for(kRemoveAgain);
+  }
+}
+
+void add_remove_command(CLI::App& cluster, ExitCode& code) {
+  auto options = std::make_shared<RemoveOptions>();
+  options->connection.timeout_s = kRemoveTimeoutS;
+  CLI::App* remove =
+      cluster.add_subcommand("remove", "Take a node that is gone for good out of the cluster, for ever: stop it first");
+  add_connection_options(*remove, options->connection, "earshot-remove");
+  remove->add_option("--node", options->node, "its id, as status shows it")
+      ->required()
+      ->check(CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()));
+  remove->callback([options, &code] { code = run_remove(*options); });
+}
+
 }  // namespace
 
 void add_cluster_command(CLI::App& app, ExitCode& code) {
@@ -104,6 +160,7 @@ void add_cluster_command(CLI::App& app, ExitCode& code) {
       ->capture_default_str()
       ->check(CLI::Range(0.2, 3600.0));
   status->callback([options, &code] { code = run_status(*options); });
+  add_remove_command(*cluster, code);
 }
 
 }  // namespace earshot::app

@@ -3,6 +3,8 @@
 #include <ctime>
 #include <iostream>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -103,6 +105,26 @@ class StartInterrupter {
   std::jthread watch_;
 };
 
+// The cluster has removed this node while it ran: it stops as on a signal, and its end says why.
+class RemovalNotice {
+ public:
+  void give(Error why) {
+    {
+      const std::lock_guard lock(mutex_);
+      why_ = std::move(why);
+    }
+    ::kill(::getpid(), SIGTERM);
+  }
+  [[nodiscard]] std::optional<Error> why() const {
+    const std::lock_guard lock(mutex_);
+    return why_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::optional<Error> why_;
+};
+
 // Until a signal other than the one that means: read again what may change while the node runs.
 int wait_to_stop(const sigset_t& signals, gateway::Gateway& gateway, PeerNodeLinks& links) {
   for (;;) {
@@ -146,9 +168,15 @@ NodeExit run(const NodeConfig& config) {
   }
   const auto links = PeerNodeLinks::make(config, clock);
   if (Status fit = links->check(); !fit) return failed(NodeExit::kUsage, "the configuration does not fit", fit.error());
+  RemovalNotice removal;
   StartInterrupter interrupter;
-  auto node = actors::Node::start(config, clock, {.links = links.get(), .stop = interrupter.token()});
+  auto node = actors::Node::start(config, clock,
+                                  {.links = links.get(), .stop = interrupter.token(), .removed = [&removal](Error why) {
+                                     removal.give(std::move(why));
+                                   }});
   interrupter.end();
+  if (const auto removed = removal.why(); removed && !node)
+    return failed(NodeExit::kRemoved, "the node cannot start", *removed);
   if (!node && node.error().code == ErrorCode::kClosed) return NodeExit::kDone;
   if (!node) return failed(NodeExit::kNoData, "the data cannot be opened", node.error());
   auto gateway = gateway::Gateway::start(config, **node);
@@ -156,7 +184,11 @@ NodeExit run(const NodeConfig& config) {
   if (watcher) watch::watch_node(*watcher, **node, **gateway);
   tell_ready(config, **node, **gateway, *links, watcher.get());
   const int signal = wait_to_stop(signals, **gateway, *links);
-  spdlog::info("stopping on signal {}", signal);
+  const auto removed = removal.why();
+  if (removed)
+    spdlog::critical("stopping: {}", removed->to_string());
+  else
+    spdlog::info("stopping on signal {}", signal);
   if (watcher) watcher->stopping();
   // The door first: while it closes, sessions still answer what was asked.
   (*gateway)->stop();
@@ -164,7 +196,7 @@ NodeExit run(const NodeConfig& config) {
   (*node)->stop();
   if (watcher) watcher->stop();  // last: while the rest stops, it says so
   spdlog::info("stopped");
-  return NodeExit::kDone;
+  return removed ? NodeExit::kRemoved : NodeExit::kDone;
 }
 
 }  // namespace

@@ -27,7 +27,8 @@ constexpr const char* kFooter =
     "in\n"
     "order; SIGHUP makes it read certificate, key and token keys again, and log what it counted at its door. When it\n"
     "serves it prints one line to standard output: \"earshotd ready: clients ADDRESS, data DIRECTORY, …\".\n"
-    "Exit codes: 0 stopped, 1 failed, 2 bad usage or configuration, 3 cannot open the data, 4 cannot listen.";
+    "Exit codes: 0 stopped, 1 failed, 2 bad usage or configuration, 3 cannot open the data, 4 cannot listen,\n"
+    "5 the cluster has removed the node.";
 
 std::string flag_of(const Setting& setting) {
   std::string flag = "--" + std::string(setting.key);

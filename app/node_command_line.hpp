@@ -12,9 +12,10 @@ namespace earshot::app {
 enum class NodeExit : int {
   kDone = 0,
   kFailed = 1,
-  kUsage = 2,        // bad flags or configuration
-  kNoData = 3,       // the data cannot be opened
-  kNotListening = 4  // an address cannot be had
+  kUsage = 2,         // bad flags or configuration
+  kNoData = 3,        // the data cannot be opened
+  kNotListening = 4,  // an address cannot be had
+  kRemoved = 5        // the cluster has removed the node: starting it again is of no use
 };
 
 // What earshotd is asked to do: run with a configuration, or print a text and exit.

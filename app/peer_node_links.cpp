@@ -1,6 +1,7 @@
 #include "app/peer_node_links.hpp"
 
 #include <atomic>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -20,10 +21,13 @@ class PeerNodeLinksImpl final : public PeerNodeLinks {
     return peers::ask_and_wait(options(0, NodeId(0)), address, std::move(request), clock_);
   }
   Status open(std::uint64_t cluster_id, NodeId self, cluster::PeerEvents& events) override {
-    auto started = peers::PeerLinks::start(options(cluster_id, self), events, clock_);
+    auto made = options(cluster_id, self);
+    made.removed = std::exchange(on_removed_, nullptr);
+    auto started = peers::PeerLinks::start(made, events, clock_);
     if (!started) return fail(std::move(started.error()));
     const std::lock_guard lock(mutex_);
     owner_ = std::move(*started);
+    if (was_removed_) owner_->set_removed(std::exchange(was_removed_, nullptr));
     if (nodes_) owner_->set_nodes(*std::exchange(nodes_, std::nullopt));
     links_.store(owner_.get(), std::memory_order_release);
     return {};
@@ -45,6 +49,12 @@ class PeerNodeLinksImpl final : public PeerNodeLinks {
     const std::lock_guard lock(mutex_);
     if (owner_) return owner_->set_nodes(std::move(nodes));
     nodes_ = std::move(nodes);
+  }
+  void on_removed(std::function<void(NodeId by)> removed) override { on_removed_ = std::move(removed); }
+  void set_removed(std::function<bool(NodeId)> was_removed) override {
+    const std::lock_guard lock(mutex_);
+    if (owner_) return owner_->set_removed(std::move(was_removed));
+    was_removed_ = std::move(was_removed);
   }
 
   [[nodiscard]] std::uint16_t port() const override {
@@ -68,6 +78,8 @@ class PeerNodeLinksImpl final : public PeerNodeLinks {
   const Clock& clock_;
   std::mutex mutex_;
   std::optional<std::vector<cluster::PeerNode>> nodes_;  // until there are links
+  std::function<bool(NodeId)> was_removed_;              // the same
+  std::function<void(NodeId by)> on_removed_;
   std::unique_ptr<peers::PeerLinks> owner_;
   std::atomic<peers::PeerLinks*> links_{nullptr};  // the same, for the many who send
 };

@@ -29,6 +29,16 @@ std::string name_of(NodeId node) { return "node " + std::to_string(node.value); 
 
 }  // namespace
 
+bool was_removed(const MetaState& state, NodeId id) {
+  if (const MetaNode* known = state.node(id)) return known->state == NodeState::kRemoved;
+  return id.value > 0 && id.value < state.next_node;
+}
+
+std::optional<Error> MetaMachine::objection_to(std::string_view entry) {
+  auto command = decode_meta_command(entry);
+  return command ? std::nullopt : std::optional(std::move(command.error()));
+}
+
 MetaMachine::Outcome MetaMachine::apply(LogIndex index, Term term, std::string_view bytes) {
   EARSHOT_INVARIANT(index > record_.applied, "entries are applied in their order, each once");
   const auto command = decode_meta_command(bytes);
@@ -133,10 +143,8 @@ MetaMachine::Outcome MetaMachine::apply_one(const SetPlacement& command) {
 Result<MetaNode*> MetaMachine::find(NodeId id) {
   auto& nodes = record_.state.nodes;
   const auto found = std::ranges::lower_bound(nodes, id, {}, &MetaNode::id);
-  const bool is_known = found != nodes.end() && found->id == id;
-  if (is_known && found->state != NodeState::kRemoved) return &*found;
-  if (is_known || (id.value > 0 && id.value < record_.state.next_node))
-    return conflict("node", name_of(id) + " was removed from the cluster");
+  if (found != nodes.end() && found->id == id && found->state != NodeState::kRemoved) return &*found;
+  if (was_removed(record_.state, id)) return conflict("node", name_of(id) + " was removed from the cluster");
   return fail(ErrorCode::kNotFound, "node", "there is no " + name_of(id));
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "base/error.hpp"
@@ -7,6 +8,10 @@
 #include "schema/meta.hpp"
 
 namespace earshot::cluster {
+
+// Whether the node was removed from the cluster. Ids are given in their order, so that those which are not remembered
+// any more count as well.
+[[nodiscard]] bool was_removed(const MetaState& state, NodeId id);
 
 // The state machine of the meta group: who the nodes are and where shards live. Deterministic: equal logs give equal
 // states; what is refused changes nothing, on every replica. Pure.
@@ -22,6 +27,8 @@ class MetaMachine {
   MetaMachine() = default;
   explicit MetaMachine(MetaRecord record) : record_(std::move(record)) {}
 
+  // Nothing when apply() could take the entry; else why not.
+  [[nodiscard]] static std::optional<Error> objection_to(std::string_view entry);
   // An entry of the group's log, in their order. Stops the process when it is no command: a release that knows more has
   // written it, and to pass it over would part this replica from the others.
   Outcome apply(LogIndex index, Term term, std::string_view bytes);

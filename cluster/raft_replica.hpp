@@ -133,6 +133,7 @@ class RaftReplica final : public Replica {
 
   // ---- messages (replica_messages.cpp)
   void receive_append(NodeId from, Term term, AppendEntries append);
+  [[nodiscard]] bool could_apply_all(const AppendEntries& append);
   void begin_at_snapshot(AppendEntries& append) const;
   void tell_configurations_before(LogIndex previous, Term previous_term, const storage::LogEntry& next);
   void receive_append_result(NodeId from, Term term, AppendEntriesResult result);

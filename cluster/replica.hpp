@@ -41,6 +41,9 @@ class ReplicaHost {
   // A committed and synced entry of type kCommand, in log order, each exactly once after the start index. Barriers and
   // configurations are not shown but move applied_index().
   virtual void apply(const storage::LogEntry& entry) = 0;
+  // Whether an entry of type kCommand, which a leader sends and which is not stored yet, is one that apply() could
+  // take. Else it is refused, with all that comes with it.
+  [[nodiscard]] virtual bool could_apply(const storage::LogEntry& entry) { return (void)entry, true; }
   virtual void role_changed(Role role, Term term) = 0;
   // Who leads the group, as far as is known here; 0: nobody, or a leader that fell silent or hands leadership over.
   virtual void leader_changed(NodeId leader, Term term) = 0;

@@ -90,6 +90,7 @@ void RaftReplica::receive_append(NodeId from, Term term, AppendEntries append) {
   // dead, and step down when it needs it for a majority.
   if (install_) append.entries.clear();
   if (!append.entries.empty()) count(counters_->entries_received, append.entries.size());
+  if (!could_apply_all(append)) return count(counters_->appends_unreadable);
   if (!install_ && term >= this->term()) begin_at_snapshot(append);
   LogIndex previous = append.previous_index;
   Term previous_term = append.previous_term;
@@ -114,6 +115,16 @@ void RaftReplica::receive_append(NodeId from, Term term, AppendEntries append) {
     // Go on only when the piece was taken.
   } while (begin != append.entries.end() && log_.term_of(previous) == previous_term);
   if (append.entries.empty() && term == this->term() && from == leader()) rest_as_follower();
+}
+
+// What is stored is acknowledged, then committed, and then it must be applied: an entry that cannot be would stop every
+// replica of the group, and again at each start. Whoever sends one is damaged, or of a later release, or no friend: it
+// is not taken for heard either, so that another one is elected, whose log has nothing of it.
+bool RaftReplica::could_apply_all(const AppendEntries& append) {
+  return std::ranges::all_of(append.entries, [this](const storage::LogEntry& entry) {
+    return entry.type != storage::EntryType::kCommand || log_.term_of(entry.index) == entry.term ||
+           host_.could_apply(entry);
+  });
 }
 
 // What a snapshot holds is committed, and so it stands in the log of whoever leads in this term or a later one. libraft

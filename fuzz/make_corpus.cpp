@@ -329,6 +329,7 @@ void add_places(Corpus& corpus) {
   add.operator()<schema::LayersAnswer>(40, Result<LayersPage>(LayersPage{{{layer, 3}}, true}));
   // Of a cluster.
   add.operator()<schema::ClusterStatusAnswer>(45, Result<ClusterStatus>(tests::some_cluster_status()));
+  add.operator()<schema::RemoveNodeAnswer>(47, Result<RemovalAnswer>(AskLeader{{"127.0.0.1:7400"}}));
 }
 
 // An LMDB file as small as one with a big value, free pages and two tables can be.

@@ -75,6 +75,8 @@ constexpr Read kReads[] = {
     read_root<schema::LayerPrivacyAnswer>,
     read_root<schema::Broker::ClusterStatusParams>,
     read_root<schema::ClusterStatusAnswer>,
+    read_root<schema::Broker::RemoveNodeParams>,
+    read_root<schema::RemoveNodeAnswer>,
 };
 
 }  // namespace

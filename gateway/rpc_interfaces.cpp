@@ -66,6 +66,14 @@ kj::Promise<void> BrokerInterface::clusterStatus(ClusterStatusContext context) {
   return kj::READY_NOW;
 }
 
+kj::Promise<void> BrokerInterface::removeNode(RemoveNodeContext context) {
+  const auto request = wire::read(context.getParams());
+  context.releaseParams();
+  return session_->remove_node(request).then([context](Result<RemovalAnswer>&& answer) mutable {
+    write_answer(answer, context.getResults(hint(words_of_answer(answer))));
+  });
+}
+
 kj::Promise<void> SessionInterface::send(SendContext context) {
   auto answers = session_->send(context.getParams().getMessages());
   context.releaseParams();

@@ -17,6 +17,7 @@ class BrokerInterface final : public schema::Broker::Server {
  protected:
   kj::Promise<void> login(LoginContext context) override;
   kj::Promise<void> clusterStatus(ClusterStatusContext context) override;
+  kj::Promise<void> removeNode(RemoveNodeContext context) override;
 
  private:
   kj::Own<RpcSession> session_;

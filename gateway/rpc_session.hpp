@@ -71,6 +71,8 @@ class RpcSession final : public kj::Refcounted, public EventTarget, private kj::
   kj::Promise<Result<PlacesReply>> places(Result<PlacesRequest> request);
   // Before a login, too. One answer in cluster_status_pause_ms.
   Result<ClusterStatus> cluster_status(const Result<std::string>& token);
+  // The same, for operators.
+  kj::Promise<Result<RemovalAnswer>> remove_node(const Result<RemoveNodeRequest>& request);
   void logout();
   // A call was answered with an error.
   void note_refusal(const Error& why);
@@ -121,6 +123,9 @@ class RpcSession final : public kj::Refcounted, public EventTarget, private kj::
 
   // ---- rpc_session_cluster.cpp
   Result<ClusterStatus> gather_cluster_status(const Result<std::string>& token);
+  kj::Promise<Result<RemovalAnswer>> begin_removal(const Result<RemoveNodeRequest>& request);
+  // Whom the token proves its holder to be, if this connection may ask now.
+  Result<Role> judge_watcher(const std::string& token);
 
   // ---- rpc_session_places.cpp: the desk is asked without the session's actor
   void ask_places(actors::CallId id, PlacesCall& call);

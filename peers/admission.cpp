@@ -38,6 +38,8 @@ std::optional<Refusal> judge_protocol(const Self& self, const Hello& hello) {
 
 Decision judge_hello(const Self& self, const Hello& hello, const Standing& standing) {
   if (auto refusal = judge_cluster(self, hello)) return *refusal;
+  if (standing.was_removed)
+    return refuse(RefusalReason::kRemoved, name_of(hello.node) + " was removed from the cluster");
   if (!standing.is_known)
     return refuse(RefusalReason::kUnknownNode,
                   name_of(hello.node) + " is no node of this cluster, as far as " + name_of(self.node) + " knows");

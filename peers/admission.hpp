@@ -27,6 +27,7 @@ struct Standing {
     bool dialled_here = false;
   };
   bool is_known = false;
+  bool was_removed = false;  // from the cluster
   std::optional<Up> up;
   bool own_dial_greets = false;  // this node has said hello to it on another connection, and waits for the answer
 };

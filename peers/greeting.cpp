@@ -83,8 +83,8 @@ Result<Hello> read(schema::LinkHello::Reader from) {
 
 RefusalReason reason_of(schema::LinkRefusal::Reason reason) {
   const auto number = static_cast<std::uint16_t>(reason);
-  return number <= static_cast<std::uint16_t>(RefusalReason::kMalformed) ? static_cast<RefusalReason>(number)
-                                                                         : RefusalReason::kUnknown;
+  return number <= static_cast<std::uint16_t>(RefusalReason::kRemoved) ? static_cast<RefusalReason>(number)
+                                                                       : RefusalReason::kUnknown;
 }
 
 Result<Greeting> read(Wire::Reader from) {

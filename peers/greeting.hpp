@@ -51,6 +51,7 @@ enum class RefusalReason : std::uint8_t {
   kBusy,
   kOtherNode,
   kMalformed,
+  kRemoved,  // for good: who is told so ends
 };
 struct Refusal {
   RefusalReason reason = RefusalReason::kUnknown;

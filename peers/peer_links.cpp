@@ -60,6 +60,9 @@ class RunningLinks final : public PeerLinks {
   void set_nodes(std::vector<cluster::PeerNode> nodes) override {
     post([nodes = std::move(nodes)](PeerLoop& loop) { loop.set_nodes(nodes); });
   }
+  void set_removed(std::function<bool(NodeId)> was_removed) override {
+    post([was_removed = std::move(was_removed)](PeerLoop& loop) { loop.set_removed(was_removed); });
+  }
 
   [[nodiscard]] std::uint16_t port() const override { return port_; }
   [[nodiscard]] const PeerCounters& counters() const override { return counters_; }

@@ -34,6 +34,8 @@ struct PeerLinksOptions {
   LinkTimes times;
   ReceptionLimits reception;
   BackoffPolicy dial{limits::kPeerDialFirstMs, limits::kPeerDialMaxMs};
+  // Called on the KJ thread when a node says that the cluster has removed this one.
+  std::function<void(NodeId by)> removed = nullptr;
   std::uint64_t look_ms = 0;  // how often times are looked at; 0: as often as they need
 };
 
@@ -61,6 +63,8 @@ class PeerLinks : public cluster::Peers {
   static Result<std::unique_ptr<PeerLinks>> start(const PeerLinksOptions& options, cluster::PeerEvents& events,
                                                   const Clock& clock);
 
+  // Which nodes the cluster has removed: they are told so when they come. It must be certain, since they end then.
+  virtual void set_removed(std::function<bool(NodeId)> was_removed) = 0;
   // Where it listens: the port that was picked for 0; 0 when it does not.
   [[nodiscard]] virtual std::uint16_t port() const = 0;
   [[nodiscard]] virtual const PeerCounters& counters() const = 0;

@@ -156,6 +156,8 @@ kj::Promise<void> PeerLoop::greeted(Slot& slot, Dial& dial, const Greeting& gree
   if (const auto* refusal = std::get_if<Refusal>(&greeting)) {
     // No fault: the other connection is about to be the link.
     if (refusal->reason == RefusalReason::kDuplicate) return dial_over(slot, ""), kj::READY_NOW;
+    const bool is_told = refusal->reason == RefusalReason::kRemoved && lines_.may_be(dial.line, slot.peer.node);
+    if (is_told && parts_.options.removed) parts_.options.removed(slot.peer.node);
     return failure("refuses this node: " + refusal->detail);
   }
   const auto* welcome = std::get_if<Welcome>(&greeting);
@@ -195,7 +197,7 @@ void PeerLoop::wait_to_dial(Slot& slot) {
 
 Standing PeerLoop::standing_of(NodeId node) {
   const Slot* slot = find(node);
-  if (slot == nullptr) return {};
+  if (slot == nullptr) return {.was_removed = was_removed_ && was_removed_(node), .up = {}};
   Standing standing{.is_known = true, .up = {}, .own_dial_greets = slot->dial.get() != nullptr && slot->dial->greets};
   if (slot->link.get() != nullptr) standing.up = Standing::Up{slot->link->boot(), slot->link->dialled_here()};
   return standing;

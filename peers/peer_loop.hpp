@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -51,6 +52,7 @@ class PeerLoop final : private Link::Owner, private Reception::Host, private kj:
 
   // ---- what other threads ask for, as tasks
   void set_nodes(std::vector<cluster::PeerNode> nodes);
+  void set_removed(std::function<bool(NodeId)> was_removed) { was_removed_ = std::move(was_removed); }
   void wake(NodeId node);
   void ask(const std::string& address, std::string request, Question::Done done);
 
@@ -120,6 +122,7 @@ class PeerLoop final : private Link::Owner, private Reception::Host, private kj:
   Reception reception_;
   kj::Own<kj::ConnectionReceiver> receiver_;
   std::map<NodeId, kj::Own<Slot>> slots_;
+  std::function<bool(NodeId)> was_removed_;
   std::map<std::uint64_t, kj::Own<Question>> questions_;
   std::uint64_t last_question_ = 0;
   bool stopping_ = false;

@@ -19,6 +19,10 @@ interface Broker {
   # What this node knows of its cluster, for who watches it; with a token of the role service or operator, else
   # permissionDenied. It needs no session, since a login needs a shard that works, and this is asked above all when some
   # do not. Asked again on the same connection within clusterStatusPauseMs: overloaded.
+
+  removeNode @2 (token :Text, node :UInt64) -> RemoveNodeAnswer;
+  # Takes a node that is gone for good out of the cluster, with a token of the role operator; without a session, and as
+  # often on a connection, as clusterStatus. The node that leads the meta group does it; asked again it does no harm.
 }
 
 struct LoginRequest {
@@ -542,6 +546,19 @@ struct ClusterStatusAnswer {
     status @0 :ClusterStatus;
     error @1 :Errors.Error;
   }
+}
+
+struct RemoveNodeAnswer {
+  union {
+    removed @0 :NodeRemoved;
+    askLeader @1 :List(Text);   # where clients find the node that leads the meta group, which is the one to ask
+    error @2 :Errors.Error;     # notFound(node); conflict(node): it is there, or the only one; conflict(shards, meta): a
+                                #   group would have no majority of its voters; unavailable(leader): ask again
+  }
+}
+
+struct NodeRemoved {
+  wasBefore @0 :Bool;           # it had been removed already
 }
 
 struct ClusterStatus {          # as one node knows it: what several know is put together by who asks them

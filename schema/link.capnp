@@ -51,5 +51,6 @@ struct LinkRefusal {
     busy @8;
     otherNode @9;                 # another node than the one that was dialled
     malformed @10;
+    removed @11;                  # the cluster has removed this node, for good
   }
 }

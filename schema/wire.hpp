@@ -5,6 +5,7 @@
 #include "schema/errors.capnp.h"
 #include "schema/manage.hpp"
 #include "schema/messages.hpp"
+#include "schema/node_removal.hpp"
 #include "schema/places.hpp"
 
 // Conversions between the protocol's C++ types and their Cap'n Proto form, for the server's and the client's side
@@ -207,5 +208,11 @@ Result<std::string> read(schema::Broker::ClusterStatusParams::Reader from);
 
 void write(const Result<ClusterStatus>& from, schema::ClusterStatusAnswer::Builder to);
 Result<ClusterStatus> read(schema::ClusterStatusAnswer::Reader from);
+
+// kTooLarge(token), kInvalidArgument(node).
+Result<RemoveNodeRequest> read(schema::Broker::RemoveNodeParams::Reader from);
+
+void write(const Result<RemovalAnswer>& from, schema::RemoveNodeAnswer::Builder to);
+Result<RemovalAnswer> read(schema::RemoveNodeAnswer::Reader from);
 
 }  // namespace earshot::wire

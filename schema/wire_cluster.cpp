@@ -1,5 +1,6 @@
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/limits.hpp"
@@ -8,7 +9,7 @@
 #include "schema/read_answer.hpp"
 #include "schema/wire.hpp"
 
-// Watching a cluster.
+// Watching a cluster, and removing a node.
 namespace earshot {
 
 std::string_view name_of(NodeState state) {
@@ -153,6 +154,30 @@ void write(const Result<ClusterStatus>& from, schema::ClusterStatusAnswer::Build
 
 Result<ClusterStatus> read(schema::ClusterStatusAnswer::Reader from) {
   return read_answer(from, from.isStatus(), [&](Fields& fields) { return read_status(from.getStatus(), fields); });
+}
+
+Result<RemoveNodeRequest> read(schema::Broker::RemoveNodeParams::Reader from) {
+  return guarded("request", [&] {
+    Fields fields(Fields::Source::kWire);
+    RemoveNodeRequest request;
+    request.token = fields.text(from.getToken(), limits::kTokenBytesMax, "token");
+    request.node = NodeId(fields.positive(from.getNode(), "node"));
+    return fields.finish(std::move(request));
+  });
+}
+
+void write(const Result<RemovalAnswer>& from, schema::RemoveNodeAnswer::Builder to) {
+  if (!from) return write(from.error(), to.initError());
+  if (const auto* removed = std::get_if<NodeRemoved>(&*from)) return to.initRemoved().setWasBefore(removed->was_before);
+  const auto& clients = std::get<AskLeader>(*from).clients;
+  write(clients, to.initAskLeader(static_cast<capnp::uint>(clients.size())));
+}
+
+Result<RemovalAnswer> read(schema::RemoveNodeAnswer::Reader from) {
+  return read_answer(from, from.isRemoved() || from.isAskLeader(), [&](Fields& fields) -> RemovalAnswer {
+    if (from.isRemoved()) return NodeRemoved{from.getRemoved().getWasBefore()};
+    return AskLeader{read_addresses(from.getAskLeader(), "askLeader", fields)};
+  });
 }
 
 }  // namespace wire

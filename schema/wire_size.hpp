@@ -11,6 +11,7 @@
 #include "schema/flat.hpp"
 #include "schema/manage.hpp"
 #include "schema/messages.hpp"
+#include "schema/node_removal.hpp"
 #include "schema/places.hpp"
 
 // How many words the protocol's values take in a message, their own struct and all behind it, for messages that are
@@ -130,6 +131,14 @@ inline std::size_t words_of(const PlacesReply& reply) {
 inline std::size_t words_of(const ClusterStatus& status) {
   return flat::words_of<schema::ClusterStatus>() + words_of(status.nodes) + words_of(status.shards) +
          status.cell_nodes.size();
+}
+
+inline std::size_t words_of(const RemovalAnswer& answer) {
+  const auto* leader = std::get_if<AskLeader>(&answer);
+  std::size_t words = flat::words_of<schema::NodeRemoved>() + 1;
+  if (leader != nullptr)
+    for (const std::string& client : leader->clients) words += 1 + flat::words_of_text(client.size());
+  return words;
 }
 
 }  // namespace earshot::wire

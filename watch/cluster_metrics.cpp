@@ -47,6 +47,9 @@ void tell_raft(Families& to, const actors::RaftReading& raft) {
   to.counter(kEntries, kEntriesHelp, number(raft.entries_received), {{"direction", "received"}});
   to.counter("earshot_raft_appends_refused_total",
              "Answers of followers that lack what comes before, or know a later term.", number(raft.appends_refused));
+  to.counter("earshot_raft_appends_unreadable_total",
+             "Messages of leaders that were refused for an entry which could not be applied here.",
+             number(raft.appends_unreadable));
   to.counter("earshot_raft_snapshots_sent_total", "How often a follower was told that the log begins too late for it.",
              number(raft.snapshots_sent));
   to.counter("earshot_states_begun_total", "States of shards that a replica here began to fetch from another node.",

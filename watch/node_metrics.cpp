@@ -127,6 +127,21 @@ void tell_shards(Families& to, const NodeReport& report) {
              static_cast<double>(shard.overlay_bytes), {{"shard", std::to_string(shard.id.value)}});
 }
 
+void tell_sizes(Families& to, const NodeReport& report) {
+  struct Kind {
+    const char* name;
+    std::uint64_t storage::ShardSizes::*count;
+  };
+  constexpr std::array kKinds{
+      Kind{"mailboxes", &storage::ShardSizes::mailboxes}, Kind{"messages", &storage::ShardSizes::messages},
+      Kind{"positions", &storage::ShardSizes::positions}, Kind{"outbox", &storage::ShardSizes::outbox}};
+  for (const auto& shard : report.shards)
+    for (const Kind& kind : kKinds)
+      to.gauge("earshot_shard_records", "Records in a shard's tables, as of its last flush.",
+               static_cast<double>(shard.sizes.*kind.count),
+               {{"shard", std::to_string(shard.id.value)}, {"kind", kind.name}});
+}
+
 // A cluster's: of three nodes that are asked, the one with the highest term knows who leads.
 void tell_groups(Families& to, const NodeReport& report) {
   for (const auto& shard : report.shards)
@@ -164,6 +179,7 @@ std::vector<prometheus::MetricFamily> node_metrics(const NodeReport& report, con
   tell_disk(to, report);
   tell_writers(to, report);
   tell_shards(to, report);
+  tell_sizes(to, report);
   tell_groups(to, report);
   tell_places(to, report.places);
   return to.take();

@@ -119,6 +119,12 @@ class FakeBroker final : public actors::Broker {
   // Before the gateway starts.
   void know(ClusterStatus status) { status_ = std::move(status); }
   [[nodiscard]] ClusterStatus cluster_status() const override { return status_; }
+  // Gets each request to remove a node, on the gateway's thread.
+  using Remove = std::function<void(NodeId, std::function<void(Result<RemovalAnswer>)>)>;
+  void remove_by(Remove remove) { remove_ = std::move(remove); }
+  void remove_node(NodeId node, std::function<void(Result<RemovalAnswer>)> done) override {
+    remove_(node, std::move(done));
+  }
   void keep_places(std::shared_ptr<const actors::PlaceDesk> desk) { desk_ = std::move(desk); }
   std::shared_ptr<const actors::PlaceDesk> place_desk() override { return desk_; }
 
@@ -139,6 +145,7 @@ class FakeBroker final : public actors::Broker {
   FakeSession::Handler handler_;
   std::shared_ptr<const actors::PlaceDesk> desk_;
   ClusterStatus status_;
+  Remove remove_;
   mutable std::mutex mutex_;
   std::condition_variable opened_;
   std::vector<std::shared_ptr<FakeSession>> sessions_;

@@ -113,6 +113,7 @@ struct PeerHost {
   explicit PeerHost(peers::PeerLinksOptions given) : options(std::move(given)) {}
 
   void start() {
+    options.removed = [this](NodeId) { ++removals; };
     auto started = peers::PeerLinks::start(options, heard, *clock);
     ASSERT_TRUE(started) << started.error().to_string();
     links = std::move(*started);
@@ -129,6 +130,7 @@ struct PeerHost {
   const Clock* clock = &system_clock;
   peers::PeerLinksOptions options;
   HeardPeers heard;
+  std::atomic<std::size_t> removals{0};  // how often it was told that it is removed
   std::unique_ptr<peers::PeerLinks> links;
 };
 

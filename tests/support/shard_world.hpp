@@ -39,7 +39,7 @@ class ShardWorld : private actors::ShardHost {
     options.id = kShard;
     options.shard_count = kShardCount;
     options.replica.group = kShard;
-    options.replica.bootstrap = {cluster::Member{NodeId(1), "local", true}};
+    options.replica.bootstrap = founders;
     auto opened =
         actors::Shard::open(options, *this, *state_environment_, store_->load(kShard).value(), budgets, clock);
     ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
@@ -136,6 +136,7 @@ class ShardWorld : private actors::ShardHost {
   [[nodiscard]] bool has_overlay() const { return !overlays_.empty(); }
   [[nodiscard]] bool gather_asked() const { return gather_asked_; }
 
+  std::vector<cluster::Member> founders = {{NodeId(1), "local", true}};  // of the group; before start()
   storage::ModelDisk log_disk{storage::LogStore::tables().size()};
   storage::ModelDisk state_disk{storage::state_tables().size()};
   DiskFlaws state_flaws;
@@ -181,7 +182,7 @@ class ShardWorld : private actors::ShardHost {
     ADD_FAILURE() << "a node that is alone feeds nobody";
   }
   void send_to_peer(cluster::PeerMessage /*message*/) override {
-    ADD_FAILURE() << "the only voter has nobody to send to";
+    EXPECT_GT(founders.size(), 1u) << "the only voter has nobody to send to";
   }
   void compared(NodeId /*node*/, bool again) override { registrations_agree.push_back(!again); }
   void send_seed(NodeId /*to*/, std::string /*bytes*/) override { ADD_FAILURE() << "nobody asks for its state"; }

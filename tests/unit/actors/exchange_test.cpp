@@ -455,6 +455,16 @@ TEST_F(ExchangeTest, TheLeaderForgetsTheSessionsOfANodeThatIsGone) {
   EXPECT_EQ(gone, (std::set<NodeId>{kA, kC}));
 }
 
+// It is in nobody's list any more, and so nobody would notice for how long it is gone.
+TEST_F(ExchangeTest, TheLeaderForgetsTheSessionsOfANodeThatIsRemovedAtOnce) {
+  b_leads();
+  b_.exchange->set_nodes({kA});
+  for (int second = 0; second < 9; ++second) b_.exchange->tick();
+  ASSERT_EQ(b_.replica_->frames.size(), 1u);
+  EXPECT_EQ(b_.replica_->frames[0].from, kC);
+  EXPECT_EQ(decode_registrations(*b_.replica_->frames[0].body).value(), RegistrationDigest());
+}
+
 TEST_F(ExchangeTest, GarbageChangesNothingAndIsCounted) {
   b_leads();
   const auto garbage = std::make_shared<const std::string>("no message at all");

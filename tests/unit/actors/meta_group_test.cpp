@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "cluster/placement_plan.hpp"
+#include "cluster/raft_message.hpp"
 #include "tests/support/meta_world.hpp"
 
 namespace earshot::tests {
@@ -51,6 +52,18 @@ class MetaGroupTest : public testing::Test {
       if (node->is_running() && id != world.leader()) return id.value;
     }
     return 0;
+  }
+  // What comes of asking a node to have one removed.
+  Result<RemovalAnswer> remove(std::uint64_t asked, std::uint64_t node) {
+    std::optional<Result<RemovalAnswer>> answer;
+    world.node(asked)->remove(NodeId(node), {}, [&answer](Result<RemovalAnswer> given) { answer = std::move(given); });
+    EXPECT_TRUE(world.run_until([&answer] { return answer.has_value(); }));
+    return answer.value_or(fail(ErrorCode::kInternal, "", "no answer"));
+  }
+  // The field that it is refused for.
+  std::string refusal(std::uint64_t asked, std::uint64_t node) {
+    const auto answer = remove(asked, node);
+    return answer ? "none" : answer.error().field;
   }
   Outcome propose(std::uint64_t node, MetaCommand command) {
     std::optional<Outcome> outcome;
@@ -249,6 +262,63 @@ TEST_F(MetaGroupTest, ARemovedNodeLosesItsReplicasAndItsSeat) {
   settle();
   for (const auto& row : world.node(world.leader().value).told->placement)
     EXPECT_EQ(std::ranges::find(row, NodeId(gone)), row.end());
+}
+
+// It would be committed and then stop every node that applies it, at each start.
+TEST_F(MetaGroupTest, AnEntryThatIsNoCommandIsRefusedBeforeItIsStored) {
+  make(3);
+  const std::uint64_t leader = world.leader().value, victim = follower();
+  const auto status = world.node(victim)->status();
+  cluster::RaftMessage forged;
+  forged.term = status.term;
+  const auto garbage = std::make_shared<const std::string>("no command");
+  forged.content =
+      cluster::AppendEntries{status.applied,
+                             status.term,
+                             status.applied.next(),
+                             {{status.applied.next(), status.term, storage::EntryType::kCommand, garbage}}};
+  world.node(victim)->receive(NodeId(leader), cluster::PeerTopic::kRaft,
+                              std::make_shared<const std::string>(encode(forged)));
+  world.run(100);
+  EXPECT_EQ(world.node(victim)->status().applied, status.applied);
+  EXPECT_TRUE(propose(leader, SetAddresses{NodeId(victim), addresses_of(50)}));
+  settle();
+}
+
+TEST_F(MetaGroupTest, ANodeThatIsGoneForGoodIsReplacedByOneThatJoins) {
+  make(3);
+  const std::uint64_t gone = follower();
+  const auto of_gone = [&](const std::vector<NodeId>& row) {
+    return std::ranges::find(row, NodeId(gone)) != row.end();
+  };
+  EXPECT_EQ(refusal(world.leader().value, gone), "node") << "while it is there";
+  world.crash(gone);
+  world.run(5'000);
+  const std::uint64_t leader = world.leader().value;
+  EXPECT_EQ(refusal(leader, 9), "node");
+  EXPECT_EQ(refusal(leader, leader), "node") << "whoever asks is there";
+  EXPECT_EQ(remove(leader, gone), RemovalAnswer(NodeRemoved{false}));
+  EXPECT_EQ(remove(leader, gone), RemovalAnswer(NodeRemoved{true}));
+  settle();
+  EXPECT_EQ(world.node(leader)->status().members.size(), 2u);
+  EXPECT_TRUE(std::ranges::none_of(world.node(leader).told->placement, of_gone));
+
+  world.join();
+  settle();
+  EXPECT_EQ(world.voters(), 3u);
+  for (const auto& row : world.node(leader).told->placement) {
+    EXPECT_EQ(row.size(), 3u);
+    EXPECT_FALSE(of_gone(row));
+  }
+}
+
+TEST_F(MetaGroupTest, WhoDoesNotLeadPointsToTheOneThatRemoves) {
+  make(3);
+  EXPECT_EQ(remove(follower(), 9), RemovalAnswer(AskLeader{addresses_of(world.leader().value).clients}));
+  world.isolate(follower());
+  const std::uint64_t alone = follower();
+  world.run(5'000);
+  EXPECT_EQ(refusal(alone, 9), "leader") << "it knows of none any more";
 }
 
 TEST_F(MetaGroupTest, ANodeThatWasAwayForLongIsGivenTheStateWhole) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "cluster/raft_message.hpp"
 #include "tests/support/shard_world.hpp"
 
 namespace earshot::actors {
@@ -32,6 +33,28 @@ class ShardTest : public testing::Test {
   ShardWorld world;
   std::shared_ptr<RecordingSession> port = session();
 };
+
+// It would be committed and then stop every replica that applies it, at each start.
+TEST(ShardFollower, AnEntryThatIsNoCommandIsRefusedBeforeItIsStored) {
+  ShardWorld world(false);
+  world.founders = {{NodeId(1), "local", true}, {NodeId(2), "there", true}, {NodeId(3), "here", true}};
+  world.start();
+  world.settle();
+  const auto append = [](const std::string& command) {
+    const auto data = std::make_shared<const std::string>(command);
+    cluster::RaftMessage message;
+    message.term = Term(2);
+    message.content = cluster::AppendEntries{
+        LogIndex(1), Term(1), LogIndex(2), {{LogIndex(2), Term(2), storage::EntryType::kCommand, data}}};
+    return cluster::PeerMessage{NodeId(2), NodeId(1), encode(message)};
+  };
+  world->receive(append("no command"));
+  EXPECT_EQ(world.entries_waiting(), 0u);
+  world.settle();
+  world->receive(append(encode(CommandBatch{})));
+  EXPECT_EQ(world.entries_waiting(), 1u);
+  world.settle();
+}
 
 TEST_F(ShardTest, AnswersOnlyAfterTheLogIsSynced) {
   auto receiver = session();

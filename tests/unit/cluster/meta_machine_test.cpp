@@ -107,11 +107,22 @@ TEST_F(MetaMachineTest, ARemovedNodesIdIsNeverGivenAgain) {
   EXPECT_GT(join(1), node) << "the nonce of a removed node is of no node";
 }
 
+TEST_F(MetaMachineTest, WhatCouldNotBeAppliedIsKnownBeforeItIsStored) {
+  EXPECT_FALSE(MetaMachine::objection_to(encode(MetaCommand(SetNodeState{NodeId(1), NodeState::kUp}))));
+  EXPECT_TRUE(MetaMachine::objection_to(""));
+  EXPECT_TRUE(MetaMachine::objection_to("no command"));
+}
+
 TEST_F(MetaMachineTest, RemovedNodesAreForgottenOldestFirstAndStayRemoved) {
   for (std::uint64_t i = 0; i < kRemovedNodesMax + 10; ++i)
     EXPECT_TRUE(machine.apply(SetNodeState{join(100 + i), NodeState::kRemoved}));
   EXPECT_EQ(machine.state().nodes.size(), kRemovedNodesMax + 1);
   EXPECT_EQ(machine.state().node(NodeId(2)), nullptr);
+  EXPECT_TRUE(was_removed(machine.state(), NodeId(2))) << "forgotten, and removed all the same";
+  EXPECT_TRUE(was_removed(machine.state(), machine.state().nodes.back().id));
+  EXPECT_FALSE(was_removed(machine.state(), NodeId(1)));
+  EXPECT_FALSE(was_removed(machine.state(), NodeId(machine.state().next_node))) << "it never was";
+  EXPECT_FALSE(was_removed(machine.state(), NodeId(0)));
   EXPECT_EQ(code_of(refused(SetAddresses{NodeId(2), at("c")})), ErrorCode::kConflict);
   EXPECT_EQ(code_of(refused(SetAddresses{NodeId(1000), at("c")})), ErrorCode::kNotFound);
 }

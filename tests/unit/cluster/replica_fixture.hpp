@@ -31,6 +31,7 @@ struct RecordingHost final : ReplicaHost {
   void apply(const LogEntry& entry) override {
     applied.push_back(std::to_string(entry.index.value) + ":" + *entry.data);
   }
+  bool could_apply(const LogEntry& entry) override { return *entry.data != "garbage"; }
   void role_changed(Role role, Term) override { roles.push_back(role); }
   void leader_changed(NodeId leader, Term term) override { leaders.emplace_back(leader.value, term.value); }
   void members_changed(const std::vector<Member>& members, LogIndex index, bool committed) override {

@@ -251,6 +251,33 @@ TEST_F(ReplicaTest, CommittedButUnsyncedEntriesWait) {
   EXPECT_THAT(host.applied, ElementsAre("2:a", "3:b"));
 }
 
+TEST_F(ReplicaTest, AnEntryThatCouldNotBeAppliedIsNeitherStoredNorAcknowledged) {
+  start_follower();
+  const std::size_t writes = host.writes.size();
+  replica->receive(append(2, 1, 1, 1, {command(2, 1, "a"), command(3, 1, "garbage")}, 3), ++now);
+  persist_all();
+  EXPECT_EQ(host.writes.size(), writes);
+  EXPECT_THAT(host.sent, IsEmpty());
+  EXPECT_EQ(replica->leader(), NodeId()) << "who sends it is not heard";
+  EXPECT_EQ(counters->appends_unreadable, 1u);
+  // Another one is elected, and has nothing of it.
+  replica->receive(append(3, 2, 1, 1, {command(2, 2, "b")}, 2), ++now);
+  persist_all();
+  EXPECT_THAT(host.applied, ElementsAre("2:b"));
+  EXPECT_EQ(counters->appends_unreadable, 1u);
+}
+
+// What is there is applied anyway, and to look at it again each time that it is sent would cost something.
+TEST_F(ReplicaTest, AnEntryThatIsStoredIsNotLookedAtAgain) {
+  start_follower();
+  replica->receive(append(2, 2, 1, 1, {command(2, 2, "a")}, 1), ++now);
+  persist_all();
+  replica->receive(append(2, 2, 1, 1, {command(2, 2, "garbage")}, 2), ++now);
+  persist_all();
+  EXPECT_THAT(host.applied, ElementsAre("2:a"));
+  EXPECT_EQ(counters->appends_unreadable, 0u);
+}
+
 // libraft takes min(leader_commit, last entry of the message), also when that is less than it knew.
 TEST_F(ReplicaTest, CommitIndexNeverGoesBack) {
   start_follower();

@@ -114,6 +114,7 @@ TEST_F(Admission, StrangersOfEachKindAreRefusedWithTheirReason) {
   EXPECT_EQ(reason_of(judge(from(2, 22))), RefusalReason::kOwnIdentity);
   EXPECT_EQ(reason_of(judge(from(2, 23))), RefusalReason::kOwnIdentity);
   EXPECT_EQ(reason_of(judge(from(5), {})), RefusalReason::kUnknownNode);
+  EXPECT_EQ(reason_of(judge(from(5), {.was_removed = true, .up = {}})), RefusalReason::kRemoved);
   EXPECT_EQ(judge_welcome(self_, NodeId(3), from(4))->reason, RefusalReason::kOtherNode);
   EXPECT_FALSE(judge_welcome(self_, NodeId(4), from(4)));
 }

@@ -106,6 +106,20 @@ TEST_F(LinksTest, ANodeThatIsKilledAndComesBackIsLinkedAgain) {
   EXPECT_EQ(one->heard.downs(NodeId(2)), 4u);
 }
 
+TEST_F(LinksTest, ANodeThatWasRemovedIsToldSoAndOneThatIsNotKnownYetIsNot) {
+  const auto one = make(1), two = make(2), three = make(3);
+  one->start(), two->start(), three->start();
+  introduce({one.get(), two.get()});
+  expect_linked(*one, *two);
+  for (PeerHost* host : {two.get(), three.get()}) host->links->set_nodes({{NodeId(1), {one->address()}}});
+  one->links->set_removed([](NodeId node) { return node == NodeId(2); });
+  one->links->set_nodes({});
+  ASSERT_TRUE(eventually([&] { return two->removals > 0; }));
+  ASSERT_TRUE(eventually([&] { return three->links->counters().dials_failed >= 3; }));
+  EXPECT_EQ(three->removals, 0u) << "it would end, and may only be early";
+  EXPECT_EQ(one->removals, 0u);
+}
+
 TEST_F(LinksTest, NumbersAreKeptForEachNodeOverItsLinks) {
   const auto one = make(1), two = make(2);
   one->start(), two->start();

@@ -64,6 +64,38 @@ TEST(WireCluster, ATokenIsBounded) {
   EXPECT_EQ(refused(wire::read(params.asReader()), ErrorCode::kTooLarge), "token");
 }
 
+TEST(WireCluster, WhatBecomesOfARemovalComesBackWhole) {
+  using Removal = schema::RemoveNodeAnswer;
+  for (const RemovalAnswer& answer :
+       {RemovalAnswer(NodeRemoved{true}), RemovalAnswer(NodeRemoved{}), RemovalAnswer(AskLeader{{"a:1", "b:2"}})}) {
+    EXPECT_EQ(through<Removal>(Result<RemovalAnswer>(answer)).value(), answer);
+    capnp::MallocMessageBuilder message;
+    wire::write(Result<RemovalAnswer>(answer), message.initRoot<Removal>());
+    EXPECT_GE(wire::words_of(answer) + capnp::sizeInWords<Removal>() + 2, message.sizeInWords());
+  }
+  const Error error{ErrorCode::kConflict, "node", "it is there", 0, 0};
+  EXPECT_EQ(through<Removal>(Result<RemovalAnswer>(fail(error))).error(), error);
+  const auto points_to = [](const std::function<void(Removal::Builder)>& breaks, ErrorCode code) {
+    return refused(through<Removal>(Result<RemovalAnswer>(AskLeader{{"a:1"}}), breaks), code);
+  };
+  EXPECT_EQ(points_to([](auto answer) { answer.getAskLeader().set(0, "a\x1b[2J:1"); }, ErrorCode::kInvalidArgument),
+            "askLeader");
+  EXPECT_EQ(
+      points_to([](auto answer) { answer.initAskLeader(limits::kAddressesPerNodeMax + 1); }, ErrorCode::kTooLarge),
+      "askLeader");
+}
+
+TEST(WireCluster, ARemovalNamesItsNode) {
+  capnp::MallocMessageBuilder message;
+  auto params = message.initRoot<schema::Broker::RemoveNodeParams>();
+  params.setToken("olga");
+  EXPECT_EQ(refused(wire::read(params.asReader()), ErrorCode::kInvalidArgument), "node");
+  params.setNode(3);
+  EXPECT_EQ(wire::read(params.asReader()).value(), (RemoveNodeRequest{"olga", NodeId(3)}));
+  params.setToken(std::string(limits::kTokenBytesMax + 1, 'x').c_str());
+  EXPECT_EQ(refused(wire::read(params.asReader()), ErrorCode::kTooLarge), "token");
+}
+
 // What is asked for in one allocation is enough for the answer.
 TEST(WireCluster, ItsSizeIsKnownAhead) {
   const ClusterStatus status = some_cluster_status();

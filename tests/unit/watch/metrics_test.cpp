@@ -31,8 +31,8 @@ actors::NodeReport report_of_two_shards() {
   report.has_disk = true;
   report.disk = {5'000'000'000, 600, 700, 800, true};
   report.state_bytes = 900;
-  report.shards = {{ShardId(0), LogIndex(11), 11, 5, 2, 1, NodeId(3), Term(8), 3, 0},
-                   {ShardId(1), LogIndex(7), 4, 6, 3, 0, NodeId(2), Term(9), 3, 12}};
+  report.shards = {{ShardId(0), LogIndex(11), 11, 5, 2, 1, NodeId(3), Term(8), 3, 0, {}},
+                   {ShardId(1), LogIndex(7), 4, 6, 3, 0, NodeId(2), Term(9), 3, 12, {20, 300, 40, 1}}};
   report.places = {2, 9, 1'000, true};
   report.sessions = 5;
   return report;
@@ -71,6 +71,10 @@ TEST(Metrics, ANodesNumbersStandUnderTheirNames) {
   EXPECT_EQ(text.at("earshot_shard_term{shard=\"1\"}"), 9);
   EXPECT_EQ(text.at("earshot_shard_voters{shard=\"1\"}"), 3);
   EXPECT_EQ(text.at("earshot_shard_lag_entries{shard=\"1\"}"), 12);
+  EXPECT_EQ(text.at("earshot_shard_records{shard=\"1\",kind=\"mailboxes\"}"), 20);
+  EXPECT_EQ(text.at("earshot_shard_records{shard=\"1\",kind=\"messages\"}"), 300);
+  EXPECT_EQ(text.at("earshot_shard_records{shard=\"1\",kind=\"positions\"}"), 40);
+  EXPECT_EQ(text.at("earshot_shard_records{shard=\"1\",kind=\"outbox\"}"), 1);
   EXPECT_EQ(text.at("earshot_queue_bytes{queue=\"windows\"}"), 400);
   EXPECT_EQ(text.at("earshot_queue_limit_bytes{queue=\"windows\"}"), 4'000);
   EXPECT_EQ(text.at("earshot_disk_free_bytes"), 5'000'000'000);
@@ -87,7 +91,7 @@ TEST(Metrics, EveryCodeHasItsPlaceAndItsName) {
   EXPECT_EQ(name_of(static_cast<ErrorCode>(actors::kErrorCodes)), "unknown") << "a new code has no counter";
 }
 
-TEST(Metrics, EachShardMoreIsSixSamplesMore) {
+TEST(Metrics, EachShardMoreIsTenSamplesMore) {
   const actors::SessionCounters counters;
   auto report = report_of_two_shards();
   const auto size = [&] {
@@ -98,7 +102,7 @@ TEST(Metrics, EachShardMoreIsSixSamplesMore) {
   const std::size_t of_two = size();
   report.shards.resize(limits::kShardsMax);
   for (std::uint16_t i = 0; i < limits::kShardsMax; ++i) report.shards[i].id = ShardId(i);
-  EXPECT_EQ(size(), of_two + 6 * (limits::kShardsMax - 2u));
+  EXPECT_EQ(size(), of_two + 10 * (limits::kShardsMax - 2u));
 }
 
 TEST(Metrics, LinksAndReplicasOfAClusterStandUnderTheirNames) {
@@ -121,6 +125,7 @@ TEST(Metrics, LinksAndReplicasOfAClusterStandUnderTheirNames) {
                  .entries_sent = 4,
                  .entries_received = 5,
                  .appends_refused = 6,
+                 .appends_unreadable = 15,
                  .snapshots_sent = 7,
                  .states_begun = 8,
                  .states_fetched = 9,
@@ -150,6 +155,7 @@ TEST(Metrics, LinksAndReplicasOfAClusterStandUnderTheirNames) {
   EXPECT_EQ(text.at("earshot_raft_entries_total{direction=\"sent\"}"), 4);
   EXPECT_EQ(text.at("earshot_raft_entries_total{direction=\"received\"}"), 5);
   EXPECT_EQ(text.at("earshot_raft_appends_refused_total"), 6);
+  EXPECT_EQ(text.at("earshot_raft_appends_unreadable_total"), 15);
   EXPECT_EQ(text.at("earshot_raft_snapshots_sent_total"), 7);
   EXPECT_EQ(text.at("earshot_states_begun_total"), 8);
   EXPECT_EQ(text.at("earshot_states_fetched_total"), 9);
