@@ -14,14 +14,16 @@ constexpr std::uint64_t kWallMsMax = 253'402'300'799'999;
 
 }  // namespace
 
-void ClockWatch::told(NodeId node, std::uint64_t their_wall_ms, std::uint64_t monotonic_ms) {
+bool ClockWatch::told(NodeId node, std::uint64_t their_wall_ms, std::uint64_t monotonic_ms) {
   const auto ahead_ms =
       static_cast<std::int64_t>(std::min(their_wall_ms, kWallMsMax)) - static_cast<std::int64_t>(monotonic_ms);
   const std::lock_guard lock(mutex_);
   std::deque<Told>& of_node = told_[node];
+  const bool is_first = of_node.empty();
   while (!of_node.empty() && of_node.back().ahead_ms <= ahead_ms) of_node.pop_back();
   if (of_node.size() == kTellingsMax) of_node.pop_front();
   of_node.push_back({ahead_ms, monotonic_ms});
+  return is_first;
 }
 
 bool ClockWatch::look(std::uint64_t wall_ms, std::uint64_t monotonic_ms) {

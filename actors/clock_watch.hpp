@@ -18,8 +18,9 @@ namespace earshot::actors {
 // Thread-safe.
 class ClockWatch {
  public:
-  // A node's wall clock showed `their_wall_ms`, just now or a little before.
-  void told(NodeId node, std::uint64_t their_wall_ms, std::uint64_t monotonic_ms);
+  // A node's wall clock showed `their_wall_ms`, just now or a little before. Whether nothing was known of it: then one
+  // should look at once, before anything is done by a clock that may be wrong.
+  bool told(NodeId node, std::uint64_t their_wall_ms, std::uint64_t monotonic_ms);
   // Compares; once a second or so. Whether that has changed what is thought of this node's clock.
   bool look(std::uint64_t wall_ms, std::uint64_t monotonic_ms);
   // Nothing: the clock may be believed. Otherwise what those of most others show.

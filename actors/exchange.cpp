@@ -389,7 +389,7 @@ void Exchange::take_time(NodeId from, std::string_view bytes) {
     spdlog::warn("the time that node {} tells is dropped: {}", from.value, wall_ms.error().to_string());
     return;
   }
-  clocks_->told(from, *wall_ms, clock_.monotonic_ms());
+  if (clocks_->told(from, *wall_ms, clock_.monotonic_ms())) compare_clocks();
 }
 
 // Of one that this node has no replica of: whoever sent it learns better.

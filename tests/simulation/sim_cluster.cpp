@@ -24,7 +24,8 @@ SimCluster::SimCluster(World& world, std::uint32_t nodes, const NodeOptions& opt
     : world_(world),
       random_(options.grows ? world.fork() : Random(0)),
       shard_count_(options.shard_count),
-      grows_(options.grows) {
+      grows_(options.grows),
+      replicas_(options.grows ? std::min<std::size_t>(nodes, options.replicas) : nodes) {
   NodeOptions of_one = options;
   if (nodes > 1) {
     network_.emplace(world, kPeerDelayMsMax);

@@ -29,6 +29,8 @@ class SimCluster {
   [[nodiscard]] std::vector<Host*> hosts() const;
   SimNode& any(Random& random) { return *nodes_[nodes_.size() == 1 ? 0 : random.below(nodes_.size())]; }
   [[nodiscard]] bool grows() const { return grows_; }
+  // How many members each shard comes to have.
+  [[nodiscard]] std::size_t replicas() const { return replicas_; }
   // Null: there is only one.
   [[nodiscard]] PeerNetwork* network() { return network_ ? &*network_ : nullptr; }
 
@@ -52,6 +54,7 @@ class SimCluster {
   std::map<std::pair<ShardId, Term>, NodeId> leaders_;
   const std::uint16_t shard_count_;
   const bool grows_;
+  const std::size_t replicas_;
   bool has_begun_ = false;
 };
 

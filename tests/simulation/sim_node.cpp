@@ -100,10 +100,14 @@ Status SimNode::open() {
 }
 
 // A node in doubt goes by the others' time, which is no tick.
-void SimNode::look_at_doubts() {
+void SimNode::note_doubt() {
   if (!actors_ || actors_->exchange() == nullptr) return;
   if (const auto others_ms = actors_->exchange()->clocks()->others_ms(clock_.monotonic_ms()))
     doubtful_ms_.emplace_back(*others_ms - kDoubtsLookedAtMs, *others_ms + kDoubtsLookedAtMs);
+}
+
+void SimNode::look_at_doubts() {
+  note_doubt();
   world_.after(kDoubtsLookedAtMs, [this, run = run_] {
     if (run == run_) look_at_doubts();
   });
@@ -132,7 +136,7 @@ actors::MetaStart SimNode::meta_start() {
       if (run == run_ && actors_ && !stopping_) serves(status);
     });
   };
-  if (is_founding_) meta.create = CreateCluster{kClusterId, options_.shard_count, 3, options_.id, {}};
+  if (is_founding_) meta.create = CreateCluster{kClusterId, options_.shard_count, options_.replicas, options_.id, {}};
   return meta;
 }
 
@@ -166,6 +170,7 @@ void SimNode::crash() {
 }
 
 void SimNode::close_disks(bool power_cut) {
+  note_doubt();
   committed_ms_before_ = committed_ms_max();
   if (clock_.jumps() > jumps_at_start_) doubtful_ms_.emplace_back(wall_at_start_ms_, committed_ms_before_);
   armed_.reset();

@@ -29,7 +29,8 @@ struct PlantedBugs {
 struct NodeOptions {
   NodeId id{1};
   std::vector<cluster::Member> members;  // of the cluster; none: the node is alone, or …
-  bool grows = false;  // … of a cluster that begins with node 1, and that others join: it has a meta group
+  bool grows = false;          // … of a cluster that begins with node 1, and that others join: it has a meta group
+  std::uint8_t replicas = 3;  // of each shard of a cluster that grows
   storage::LogSweepOptions log_sweep;
   std::uint16_t shard_count = 4;
   std::uint64_t flush_interval_ms = 1'000;
@@ -131,6 +132,7 @@ class SimNode final : public Host, public PeerNetwork::End {
   Status open();
   void opened(const Status& status);
   void serves(const Status& status);
+  void note_doubt();
   void look_at_doubts();
   [[nodiscard]] actors::MetaStart meta_start();
   void stop_rest(std::function<void()> stopped);

@@ -130,7 +130,7 @@ ClusterProcess::~ClusterProcess() = default;
 
 NodeOptions ClusterProcess::options_of(std::size_t node) const {
   NodeOptions made;
-  made.data = options_.directory + "/node-" + std::to_string(node);
+  made.data = data_of(node);
   made.port = client_ports_.at(node - 1);
   made.http_port = http_ports_.at(node - 1);
   made.wrapper = with_log(log_of(node));

@@ -76,6 +76,9 @@ class ClusterProcess {
 
   NodeProcess& node(std::size_t node) { return *nodes_.at(node - 1); }
   [[nodiscard]] std::vector<std::string> addresses() const;  // of clients
+  [[nodiscard]] std::string data_of(std::size_t node) const {
+    return options_.directory + "/node-" + std::to_string(node);
+  }
   [[nodiscard]] std::uint16_t peer_port(std::size_t node) const { return peer_ports_.at(node - 1); }
   // All at once, by SIGKILL, and again with the same command lines.
   void kill(const std::vector<std::size_t>& nodes);

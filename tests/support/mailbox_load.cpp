@@ -118,9 +118,10 @@ client::Letter MailboxLoad::next_letter(Sender& sender, const std::string& recip
   client::Letter letter;
   letter.recipient = UserId::trusted(recipient);
   letter.options.id = random_.message_id();
+  letter.options.ttl_ms = shape_.ttl_ms;
   const std::uint64_t count = ++sender.counts[recipient];
   letter.body = "from " + sender.name + " to " + recipient + ", number " + std::to_string(count) +
-                std::string(random_.below(300), '.');
+                std::string(random_.below(shape_.body_bytes), '.');
   checker_.sent(sender.name, recipient, count, *letter.options.id, letter.body);
   sent_at_[*letter.options.id] = now;
   return letter;

@@ -31,6 +31,8 @@ class MailboxLoad {
     std::uint32_t recipients = 8;
     std::uint32_t devices = 3;         // of a recipient; one mode each, in turn
     std::uint32_t messages_per_s = 0;  // of all senders together, at most; 0: as fast as they are answered
+    std::uint32_t body_bytes = 300;    // of a message, at most, about
+    std::uint64_t ttl_ms = 0;          // 0: messages do not end
     bool reads = false;                // now and then a sender asks for its history, a recipient for its devices
   };
   // The addresses that the n-th client is told: senders first, then the recipients' devices.
