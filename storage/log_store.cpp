@@ -253,7 +253,8 @@ Status DiskLogStore::erase_cut(WriteTransaction& transaction, Staged& staged, st
   return {};
 }
 
-// Goes on with a sweep. An entry that no snapshot has is about to be cut: it is waited for, within bounds.
+// Goes on with a sweep. An entry that no snapshot has is about to be cut if its group is busy: it is waited for, within
+// bounds.
 Status DiskLogStore::sweep(WriteTransaction& transaction, Staged& staged, std::size_t records_max, LogSweep& sweep,
                            std::size_t bytes_max) {
   std::vector<std::string> cut;
@@ -267,11 +268,13 @@ Status DiskLogStore::sweep(WriteTransaction& transaction, Staged& staged, std::s
     is_to_go_on = true;
     if (!number || !record || seen++ == records_max) return false;
     if (*number >= sweep.end()) return is_to_go_on = false;
+    if (!sweep.has_begun()) sweep.begins_at(*number);
     const StagedGroupLog& log = staged_log(staged, record->group);
     if (record->index < log.first()) {
       cut.emplace_back(key);
     } else {
-      const bool waits = record->index > log.snapshot() && !sweep.is_held_up();
+      const bool is_busy = record->index > log.snapshot() && !sweep.is_old(log.last_number());
+      const bool waits = is_busy && !sweep.is_held_up();
       const bool fits = held.empty() || bytes + value.size() <= bytes_max;
       if (waits || !fits) return false;
       held.emplace_back(key, value);

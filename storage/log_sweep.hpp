@@ -29,14 +29,21 @@ class LogSweep {
     unlooked_bytes_ = 0;
     if (used_bytes < options_.from_bytes + 2 * rewritten_bytes_) return;
     next_ = 1;
+    begin_ = 0;
     end_ = next_number;
     rewritten_bytes_ = 0;
     held_up_bytes_ = 0;
   }
 
   [[nodiscard]] bool is_on() const { return next_ < end_; }
+  // The lowest running number that there is; told once, before others are passed.
+  void begins_at(std::uint64_t number) { begin_ = number; }
+  // Whether it is of the older half of the log, as it was when the sweep began: a group whose last entry is so old has
+  // nothing to do, and may wait for its next snapshot as long.
+  [[nodiscard]] bool is_old(std::uint64_t number) const { return number < begin_ + (end_ - begin_) / 2; }
   // The running number to go on at, and the one to end before.
   [[nodiscard]] std::uint64_t next() const { return next_; }
+  [[nodiscard]] bool has_begun() const { return begin_ != 0; }
   [[nodiscard]] std::uint64_t end() const { return end_; }
   // Bytes that may be written again beside an append of so many.
   [[nodiscard]] static std::size_t budget(std::size_t appended_bytes) {
@@ -62,6 +69,7 @@ class LogSweep {
 
  private:
   LogSweepOptions options_;
+  std::uint64_t begin_ = 0;
   std::uint64_t next_ = 0;
   std::uint64_t end_ = 0;
   std::uint64_t rewritten_bytes_ = 0;  // by the sweep that is on, or the last one

@@ -2,6 +2,9 @@
 // not keep the files of all others.
 #include "storage/log_sweep.hpp"
 
+#include <algorithm>
+#include <functional>
+
 #include "log_store_fixture.hpp"
 
 namespace earshot::storage {
@@ -20,6 +23,9 @@ TEST(LogSweep, GoesThroughALongLogOnce) {
   sweep.look(1'000, 7);
   ASSERT_TRUE(sweep.is_on());
   EXPECT_EQ(sweep.next(), 1u);
+  sweep.begins_at(3);
+  EXPECT_TRUE(sweep.is_old(4));
+  EXPECT_FALSE(sweep.is_old(5));
   sweep.passed(5);
   EXPECT_EQ(sweep.next(), 6u);
   sweep.passed(6);
@@ -63,7 +69,7 @@ class SweptLogTest : public LogStoreTest {
     reopen();
   }
   // Another group is busy: it writes 4 MiB, and cuts what it has written before. The most that the log takes.
-  std::uint64_t most_bytes_while_another_is_busy() {
+  std::uint64_t most_bytes_while_another_is_busy(const std::function<void(std::uint64_t index)>& also = {}) {
     std::uint64_t most = 0;
     for (std::uint64_t index = 1; index <= 512; ++index) {
       LogWrite busy = index > 1 ? snapshot(kOther, index - 1) : LogWrite{};
@@ -71,6 +77,7 @@ class SweptLogTest : public LogStoreTest {
       if (index > 1) busy.cut_through = LogIndex(index - 1);
       busy.entries = {entry(index, 1, std::string(8 << 10, 'b'))};
       write(busy);
+      if (also) also(index);
       most = std::max(most, environment->usage().used_bytes);
     }
     return most;
@@ -88,13 +95,22 @@ TEST_P(SweptLogTest, AGroupThatKeepsItsEntriesKeepsNoFilesOfOthers) {
   }
 }
 
-TEST_P(SweptLogTest, AGroupThatGetsNoSnapshotKeepsFilesForAWhileOnly) {
+// As the groups of shards that nobody writes to: what they begin with brings no state to flush.
+TEST_P(SweptLogTest, AGroupThatHasNothingToDoIsNotWaitedFor) {
   write(append(kGroup, 1, 20));
-  const std::uint64_t most = most_bytes_while_another_is_busy();
+  EXPECT_LE(most_bytes_while_another_is_busy(), 512u << 10);
+  reopen();
+  EXPECT_EQ(must(store->load(kGroup)).entries, append(kGroup, 1, 20).entries);
+}
+
+TEST_P(SweptLogTest, AGroupThatIsBusyAndGetsNoSnapshotKeepsFilesForAWhileOnly) {
+  write(append(kGroup, 1, 20));
+  const std::uint64_t most =
+      most_bytes_while_another_is_busy([this](std::uint64_t index) { write(append(kGroup, 20 + index, 20 + index)); });
   EXPECT_GT(most, 1u << 20) << "it was waited for";
   EXPECT_LE(most, 4u << 20) << "of 6 MiB";
   reopen();
-  EXPECT_EQ(must(store->load(kGroup)).entries, append(kGroup, 1, 20).entries);
+  EXPECT_EQ(must(store->load(kGroup)).entries, append(kGroup, 1, 532).entries);
 }
 
 }  // namespace
