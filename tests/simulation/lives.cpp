@@ -77,7 +77,8 @@ std::optional<std::string> Lives::ended_and_shown(const std::vector<IncomingMess
   }
   for (const IncomingMessage& message : messages) {
     if (message.expires_at_ms != 0 && message.expires_at_ms <= committed_ms_min)
-      return text(message.sequence) + " is shown after its time";
+      return text(message.sequence) + " is shown after its time: it was to end at " +
+             std::to_string(message.expires_at_ms) + ", and " + std::to_string(committed_ms_min) + " is committed";
   }
   return std::nullopt;
 }

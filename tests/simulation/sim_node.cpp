@@ -100,10 +100,15 @@ Status SimNode::open() {
 }
 
 // A node in doubt goes by the others' time, which is no tick.
+std::optional<std::pair<std::uint64_t, std::uint64_t>> SimNode::doubt() const {
+  if (!actors_ || actors_->exchange() == nullptr) return std::nullopt;
+  const auto others_ms = actors_->exchange()->clocks()->others_ms(clock_.monotonic_ms());
+  if (!others_ms) return std::nullopt;
+  return std::pair(*others_ms - kDoubtsLookedAtMs, *others_ms + kDoubtsLookedAtMs);
+}
+
 void SimNode::note_doubt() {
-  if (!actors_ || actors_->exchange() == nullptr) return;
-  if (const auto others_ms = actors_->exchange()->clocks()->others_ms(clock_.monotonic_ms()))
-    doubtful_ms_.emplace_back(*others_ms - kDoubtsLookedAtMs, *others_ms + kDoubtsLookedAtMs);
+  if (const auto now = doubt()) doubtful_ms_.push_back(*now);
 }
 
 void SimNode::look_at_doubts() {
@@ -361,9 +366,11 @@ std::uint64_t SimNode::committed_ms_max() const {
 
 bool SimNode::tells_a_tick(std::uint64_t stored_at_ms) const {
   if (clock_.jumps() > jumps_at_start_ && stored_at_ms >= wall_at_start_ms_) return false;
-  return std::ranges::none_of(doubtful_ms_, [stored_at_ms](const auto& run) {
-    return run.first <= stored_at_ms && stored_at_ms <= run.second;
-  });
+  const auto has = [stored_at_ms](const auto& times) {
+    return times.first <= stored_at_ms && stored_at_ms <= times.second;
+  };
+  const auto now = doubt();
+  return !(now && has(*now)) && std::ranges::none_of(doubtful_ms_, has);
 }
 
 std::string SimNode::description() const {

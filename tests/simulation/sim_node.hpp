@@ -132,6 +132,8 @@ class SimNode final : public Host, public PeerNetwork::End {
   Status open();
   void opened(const Status& status);
   void serves(const Status& status);
+  // The times by which it stores now without a tick; nothing: it is not in doubt by others.
+  [[nodiscard]] std::optional<std::pair<std::uint64_t, std::uint64_t>> doubt() const;
   void note_doubt();
   void look_at_doubts();
   [[nodiscard]] actors::MetaStart meta_start();

@@ -143,13 +143,14 @@ TEST_F(BeforeLogin, TheAnswerToALoginIsAsLargeAsItWasSaidToBe) {
   }
 }
 
-TEST_F(BeforeLogin, TheBrokerHasTwoMethods) {
-  EXPECT_EQ(capnp::Schema::from<schema::Broker>().getMethods().size(), 2u) << "the login, and a question with a token";
+TEST_F(BeforeLogin, TheBrokerHasThreeMethods) {
+  EXPECT_EQ(capnp::Schema::from<schema::Broker>().getMethods().size(), 3u)
+      << "the login, and what is asked with a token";
   start();
   auto stream = open();
   stream.bootstrap(0);
   EXPECT_EQ(stream.read_kind(), "return");
-  for (std::uint16_t method = 2; method < 32; ++method) {
+  for (std::uint16_t method = 3; method < 32; ++method) {
     stream.call(method, 0, std::nullopt, kBroker, method, [](Payload::Builder) {});
     EXPECT_EQ(stream.read_kind(), "exception") << method;
   }
