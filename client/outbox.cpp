@@ -334,6 +334,7 @@ void Outbox::answer_one(Sent sent, const StreamSender<Entry>::Ticket& ticket, Se
 
 void Outbox::finish(Sent sent, Entry& entry, SendOutcome outcome, std::vector<SendReport>& reports) {
   entry.answered = true;
+  entry.answered_round = lanes_[sent.lane.value]->stream.ticket().round;
   reports.push_back(SendReport{entry.kept.message.id, std::move(outcome)});
   answered_.emplace_back(entry.kept.ticket, sent);
   remove(entry.kept);
@@ -356,9 +357,9 @@ void Outbox::hold(Sent sent, std::uint64_t last_sent_round, const StreamSender<E
   const std::uint64_t round = lane.stream.ticket().round;
   if (error.code == ErrorCode::kOutOfOrder && error.expected != sent.number.value) {
     if (!lane.stream.out_of_order(error.expected, ticket)) needs_new_producer_ = true;
-    // It lost what it answered, unless the answer came after this round began: then a copy of it was held on the way.
+    // It lost what it answered, unless the answer came after this round began: then it was overtaken on its way.
     const Entry* next = lane.stream.find(error.expected);
-    if (next != nullptr && next->answered && next->round != ticket.round) needs_new_producer_ = true;
+    if (next != nullptr && next->answered && next->answered_round < ticket.round) needs_new_producer_ = true;
   }
   // Also when a later message has sent the lane back already: the server may take that one by now, but has not answered
   // this one.

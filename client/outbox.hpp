@@ -120,7 +120,8 @@ class Outbox {
     OutboxMessage kept;
     std::uint32_t sends = 0;
     bool answered = false;
-    std::uint64_t round = 0;  // of its lane when it was last sent
+    std::uint64_t round = 0;           // of its lane when it was last sent …
+    std::uint64_t answered_round = 0;  // … and when it was answered
   };
   struct Lane {
     explicit Lane(LaneNumber first) : stream(SIZE_MAX, 1, first.value) {}

@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::int64_t kWallErrorAtStartMsMax = 12 * 3'600'000;
 constexpr std::uint64_t kClusterId = 7;
-constexpr std::uint64_t kDoubtsLookedAtMs = 500;
+constexpr std::uint64_t kDoubtNotedMs = 500;
 constexpr std::uint64_t kLookMs = 5;  // whether actors that are to end have
 
 // Urgent, so that of all that waits for the actor this comes first: it does nothing more.
@@ -100,28 +100,18 @@ Status SimNode::open() {
 }
 
 // A node in doubt goes by the others' time, which is no tick.
-std::optional<std::pair<std::uint64_t, std::uint64_t>> SimNode::doubt() const {
-  if (!actors_ || actors_->exchange() == nullptr) return std::nullopt;
-  const auto others_ms = actors_->exchange()->clocks()->others_ms(clock_.monotonic_ms());
-  if (!others_ms) return std::nullopt;
-  return std::pair(*others_ms - kDoubtsLookedAtMs, *others_ms + kDoubtsLookedAtMs);
-}
-
 void SimNode::note_doubt() {
-  if (const auto now = doubt()) doubtful_ms_.push_back(*now);
-}
-
-void SimNode::look_at_doubts() {
-  note_doubt();
-  world_.after(kDoubtsLookedAtMs, [this, run = run_] {
-    if (run == run_) look_at_doubts();
-  });
+  if (!actors_ || actors_->exchange() == nullptr) return;
+  const auto others_ms = actors_->exchange()->clocks()->others_ms(clock_.monotonic_ms());
+  if (!others_ms) return;
+  const bool is_noted =
+      !doubtful_ms_.empty() && doubtful_ms_.back().first <= *others_ms && *others_ms <= doubtful_ms_.back().second;
+  if (!is_noted) doubtful_ms_.emplace_back(*others_ms, *others_ms + kDoubtNotedMs);
 }
 
 void SimNode::opened(const Status& status) {
   if (!status) return failed_(status.error());
   listens_ = true;
-  look_at_doubts();
   actors_->serve({{address_of(options_.id) + ":1"}, {}});
   if (network_ != nullptr) network_->started(options_.id);
   if (!options_.grows) serves({});
@@ -175,7 +165,6 @@ void SimNode::crash() {
 }
 
 void SimNode::close_disks(bool power_cut) {
-  note_doubt();
   committed_ms_before_ = committed_ms_max();
   if (clock_.jumps() > jumps_at_start_) doubtful_ms_.emplace_back(wall_at_start_ms_, committed_ms_before_);
   armed_.reset();
@@ -279,6 +268,7 @@ bool SimNode::may_run(caf::actor_id actor) const {
 }
 
 void SimNode::after_turn(caf::actor_id actor) {
+  note_doubt();
   if (actor == log_.writer) note_commits(log_, true);
   if (actor == state_.writer) note_commits(state_, false);
   if (!armed_ || !armed_->committed || armed_->turns-- > 0) return;
@@ -366,11 +356,9 @@ std::uint64_t SimNode::committed_ms_max() const {
 
 bool SimNode::tells_a_tick(std::uint64_t stored_at_ms) const {
   if (clock_.jumps() > jumps_at_start_ && stored_at_ms >= wall_at_start_ms_) return false;
-  const auto has = [stored_at_ms](const auto& times) {
+  return std::ranges::none_of(doubtful_ms_, [stored_at_ms](const auto& times) {
     return times.first <= stored_at_ms && stored_at_ms <= times.second;
-  };
-  const auto now = doubt();
-  return !(now && has(*now)) && std::ranges::none_of(doubtful_ms_, has);
+  });
 }
 
 std::string SimNode::description() const {

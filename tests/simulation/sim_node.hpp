@@ -29,7 +29,7 @@ struct PlantedBugs {
 struct NodeOptions {
   NodeId id{1};
   std::vector<cluster::Member> members;  // of the cluster; none: the node is alone, or …
-  bool grows = false;          // … of a cluster that begins with node 1, and that others join: it has a meta group
+  bool grows = false;         // … of a cluster that begins with node 1, and that others join: it has a meta group
   std::uint8_t replicas = 3;  // of each shard of a cluster that grows
   storage::LogSweepOptions log_sweep;
   std::uint16_t shard_count = 4;
@@ -132,10 +132,8 @@ class SimNode final : public Host, public PeerNetwork::End {
   Status open();
   void opened(const Status& status);
   void serves(const Status& status);
-  // The times by which it stores now without a tick; nothing: it is not in doubt by others.
-  [[nodiscard]] std::optional<std::pair<std::uint64_t, std::uint64_t>> doubt() const;
+  // After each turn of an actor: by others' clocks it stores without a tick.
   void note_doubt();
-  void look_at_doubts();
   [[nodiscard]] actors::MetaStart meta_start();
   void stop_rest(std::function<void()> stopped);
   void close_disks(bool power_cut);

@@ -189,6 +189,22 @@ TEST_F(OutboxTest, AnExpectationOfWhatWasAnsweredBeforeAsksForANewProducer) {
   EXPECT_TRUE(outbox_.needs_new_producer());
 }
 
+// Requests overtake each other where a node waits for a leader: what came first is answered first, and was sent first.
+TEST_F(OutboxTest, WhatIsAnsweredAfterALaterOneWasSentAgainIsNotLost) {
+  log_in();
+  add("a");
+  ASSERT_EQ(next_call(), Numbers{1});
+  const std::uint64_t first = call_.id;
+  add("b");
+  ASSERT_EQ(next_call(), Numbers{2});
+  answer({held(ErrorCode::kChecksumMismatch)});
+  ASSERT_EQ(next_call(), Numbers{2});
+  answer(first, {stored()});
+  answer({held(ErrorCode::kOutOfOrder, 1)});
+  EXPECT_FALSE(outbox_.needs_new_producer());
+  EXPECT_EQ(next_call(), Numbers{2});
+}
+
 TEST_F(OutboxTest, ASecondCopyThatIsHeldOnTheWayLosesNothing) {
   log_in();
   add("a");
