@@ -32,7 +32,8 @@ bool ClockWatch::look(std::uint64_t wall_ms, std::uint64_t monotonic_ms) {
   {
     const std::lock_guard lock(mutex_);
     for (auto& [node, tellings] : told_) {
-      while (!tellings.empty() && monotonic_ms - tellings.front().at_ms > limits::kClockToldMsMax) tellings.pop_front();
+      // What was told since this look began is later than it.
+      while (!tellings.empty() && tellings.front().at_ms + limits::kClockToldMsMax < monotonic_ms) tellings.pop_front();
       if (!tellings.empty()) all.push_back(tellings.front().ahead_ms);
     }
   }

@@ -15,9 +15,9 @@ struct LogSweepOptions {
 // given back from the first one on only. So a log that has grown long is gone through once from its beginning: what was
 // cut is erased, what a group still has is written again at the end. Pure.
 //
-// Twice as much as appended is written again at most, and a sweep begins only when the log is longer by a half than
-// what the last one wrote: a log is never longer than about four times what its groups keep behind snapshots, plus
-// from_bytes and what no snapshot has yet.
+// Twice as much as appended is written again at most, and a sweep begins only when the log is longer than from_bytes
+// and twice what the last one wrote again: so it is never longer than about four times what its groups keep behind
+// snapshots, plus from_bytes and what no snapshot has yet.
 class LogSweep {
  public:
   explicit LogSweep(const LogSweepOptions& options) : options_(options) {}

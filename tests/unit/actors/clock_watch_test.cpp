@@ -85,6 +85,14 @@ TEST_F(ClockWatchTest, WhoeverTellsManyTimesIsRememberedWithinBounds) {
   EXPECT_TRUE(is_in_doubt()) << "the first ones are forgotten";
 }
 
+// Links tell on threads of their own.
+TEST_F(ClockWatchTest, WhatWasToldAfterALookBeganCounts) {
+  told(2, kHourMs);
+  now_ms_ -= 1;
+  look();
+  EXPECT_TRUE(is_in_doubt());
+}
+
 TEST_F(ClockWatchTest, AnyTimeMayBeTold) {
   watch_.told(NodeId(2), UINT64_MAX, now_ms_);
   watch_.told(NodeId(3), 0, now_ms_);
