@@ -48,6 +48,7 @@ LoginAnswered read_login(RequestId request, schema::LoginResult::Reader result, 
   outcome.last_sequence = Sequence(from.getLastSequence());
   outcome.acked_above = fields.ascending(from.getAckedAbove(), outcome.cursor, limits::kSelectiveAcksMax, "ackedAbove");
   outcome.parked = fields.ascending(from.getParked(), outcome.cursor, limits::kParkedPerDeviceMax, "parked");
+  outcome.number = from.getNumber();
   return {request, std::move(outcome)};
 }
 

@@ -86,6 +86,7 @@ void write(const LoginAnswered& from, schema::Answer::Builder answer) {
   wire::write(above, to.initAckedAbove(static_cast<capnp::uint>(above.size())));
   const auto& parked = from.outcome->parked;
   wire::write(parked, to.initParked(static_cast<capnp::uint>(parked.size())));
+  to.setNumber(from.outcome->number);
 }
 
 void write(const AckAnswered& from, schema::Answer::Builder to) { wire::write(from.cursor, to.initAck()); }

@@ -273,8 +273,10 @@ Result<Call> read(schema::Call::Reader from) {
   if (!request) return fail(std::move(request.error()));
   call.request = std::move(*request);
   std::visit(
-      [from](auto& one) {
+      [&](auto& one) {
         if constexpr (requires { one.client_call; }) one.client_call = from.getClientCall();
+        if constexpr (requires { one.tag; })
+          one.tag = {call.from.node, RequestTag::door_of(from.getDoor()), from.getClient(), from.getClientCall()};
       },
       call.request);
   return call;
@@ -289,6 +291,11 @@ std::string encode_call(const PortAddress& from, std::uint8_t hops, const Reques
     to.setHops(hops);
     if constexpr (requires { request.request; }) to.setRequest(request.request);
     if constexpr (requires { request.client_call; }) to.setClientCall(request.client_call);
+    if constexpr (requires { request.tag; }) {
+      to.setDoor(static_cast<std::uint8_t>(request.tag.door));
+      to.setClient(request.tag.client);
+      to.setClientCall(request.tag.call);
+    }
     write(request, to);
   });
 }

@@ -48,9 +48,9 @@ NodesQuestion of_all(LayerId layer, QuestionPart part) {
 void ClusterViews::where(ShardId shard, ShardWhere question, std::uint32_t tries_left) const {
   if (tries_left > 1)
     question.done = [self = shared_from_this(), shard, tries_left, layer = question.layer, members = question.members,
-                     done = std::move(question.done)](Result<WhereAnswer> answer) {
+                     tag = question.tag, done = std::move(question.done)](Result<WhereAnswer> answer) {
       if (answer || !refusals::is_leader_change(answer.error())) return done(std::move(answer));
-      self->where(shard, ShardWhere{layer, members, done}, tries_left - 1);
+      self->where(shard, ShardWhere{layer, members, done, tag}, tries_left - 1);
     };
   router_->shard(shard).post(std::move(question));
 }

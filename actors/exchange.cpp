@@ -28,6 +28,15 @@ CallId client_call_of(const Request& request) {
   return 0;
 }
 
+template <class Answered>
+auto answered_as(const PortAddress& from, const RemoteCall& call, const std::shared_ptr<Exchange>& exchange) {
+  return [exchange, from, call](auto answer) {
+    const Answered answered{std::move(answer)};
+    exchange->call_log()->answered(call, answered);
+    exchange->answer(from, encode_answer(from, answered));
+  };
+}
+
 // The port that the answer to this request goes to: on the node that asked.
 void set_port(ShardRequest& request, ShardId shard, const PortAddress& from, const std::shared_ptr<Exchange>& exchange,
               std::uint64_t now_ms) {
@@ -37,15 +46,21 @@ void set_port(ShardRequest& request, ShardId shard, const PortAddress& from, con
         if constexpr (requires { one.from; }) {
           if (is_asked) one.from = std::make_shared<RemotePort>(exchange, shard, from, client_call_of(one), now_ms);
         } else if constexpr (std::is_same_v<std::decay_t<decltype(one)>, ShardWhere>) {
-          one.done = [exchange, from](Result<WhereAnswer> answer) {
-            exchange->answer(from, encode_answer(from, WhereAnswered{std::move(answer)}));
-          };
+          one.done = answered_as<WhereAnswered>(from, {one.tag, shard, now_ms}, exchange);
         } else if constexpr (requires { one.done; }) {
-          one.done = [exchange, from](Result<PositionsAnswer> answer) {
-            exchange->answer(from, encode_answer(from, PositionsAnswered{std::move(answer)}));
-          };
+          one.done = answered_as<PositionsAnswered>(from, {one.tag, shard, now_ms}, exchange);
         }
         if constexpr (requires { one.node; }) one.node = from.node;
+      },
+      request);
+}
+
+// Whom it is for. What has no session to be answered at brings it along.
+RequestTag tag_of(const ShardRequest& request, const PortAddress& from) {
+  return std::visit(
+      [&](const auto& one) {
+        if constexpr (requires { one.tag; }) return one.tag;
+        return RequestTag{from.node, RequestTag::Door::kSession, from.session, client_call_of(one)};
       },
       request);
 }
@@ -61,6 +76,13 @@ bool has_port(const ShardRequest& request) {
           return true;
       },
       request);
+}
+
+// Whoever asked asks again when no answer comes, and goes on to other things. Passed on by a node that has fallen
+// behind, what it asked first would be done after those.
+bool must_not_come_late(const ShardRequest& request) {
+  return std::holds_alternative<ShardPositions>(request) || std::holds_alternative<ShardLogin>(request) ||
+         std::holds_alternative<ShardManage>(request);
 }
 
 bool is_asked(const Asker& asker) {
@@ -159,6 +181,11 @@ void Exchange::leader_is(ShardId shard, Route::Leader leader) {
   for (const NodeId node : others()) announce(node, shard, leader.term);
 }
 
+void Exchange::given_back(ShardId shard, ShardRequest request, std::uint8_t hops) {
+  if (hops > 0 && must_not_come_late(request)) return refuse(take_asker(request), refusals::not_leader());
+  routes_[shard.value]->given_back(std::move(request), hops);
+}
+
 void Exchange::announce(NodeId to, ShardId shard, Term term, bool again) {
   LeaderAnnounced leader{shard, term, again};
   {
@@ -224,9 +251,7 @@ bool Exchange::call(NodeId to, ShardId shard, ShardRequest& request, std::uint8_
   const bool is_own = from.node == self_;
   Asker asker = take_asker(request);
   if (is_own && is_asked(asker)) {
-    const CallId client_call = std::visit([](const auto& one) { return client_call_of(one); }, request);
-    const RequestTag tag{self_, RequestTag::Door::kSession, from.session, client_call};
-    from.call = calls_.open(to, shard, asker, clock_.monotonic_ms(), tag);
+    from.call = calls_.open(to, shard, asker, clock_.monotonic_ms(), tag_of(request, from));
     if (from.call == 0) {
       refuse(asker, refusals::overloaded("as many calls to other nodes as may be under way"));
       return true;

@@ -92,9 +92,8 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   void send_feed_request(ShardId shard, NodeId to, const FeedRequest& request);
   // As the shard's replica knows it; node 0: not at all.
   void leader_is(ShardId shard, Route::Leader leader);
-  void given_back(ShardId shard, ShardRequest request, std::uint8_t hops) {
-    routes_[shard.value]->given_back(std::move(request), hops);
-  }
+  // The shard does not lead. `hops`: so often it was passed on, 0: it was asked on this node.
+  void given_back(ShardId shard, ShardRequest request, std::uint8_t hops);
   // A call that came in from a node for a shard, as the shard takes it: answers go back to who asked. False: it is no
   // call, which is counted, and said to who asked if that can be known.
   bool open(ShardId shard, const FromPeer& call,
@@ -120,7 +119,7 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   void asked(std::string request, std::function<void(std::string)> answer) override;
 
   void answer(const PortAddress& to, std::string bytes);
-  [[nodiscard]] RemoteCallLog& call_log() { return call_log_; }
+  [[nodiscard]] const std::shared_ptr<RemoteCallLog>& call_log() const { return call_log_; }
   // What the other nodes' wall clocks say of this one's.
   [[nodiscard]] std::shared_ptr<const ClockWatch> clocks() const { return clocks_; }
 
@@ -168,7 +167,7 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   std::shared_ptr<const Router> router_;
   OpenCalls calls_;
   RecentCalls recent_;
-  RemoteCallLog call_log_{clock_, limits::kSlowCallMs};
+  const std::shared_ptr<RemoteCallLog> call_log_ = std::make_shared<RemoteCallLog>(clock_, limits::kSlowCallMs);
   const std::shared_ptr<ClockWatch> clocks_ = std::make_shared<ClockWatch>();
   std::uint64_t ticks_ = 0;
   NodeWatch watch_;  // of the other nodes: looked at in ticks

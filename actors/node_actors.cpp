@@ -351,8 +351,9 @@ void NodeActors::remove_node(NodeId node, std::function<void(Result<RemovalAnswe
 }
 
 std::shared_ptr<QuestionPort> NodeActors::begin_questions() {
-  const caf::actor questions = spawn_questions(
-      system_, QuestionSetup{setup_.id, places_, exactness_, setup_.visibility, setup_.peers, setup_.clock});
+  const caf::actor questions =
+      spawn_questions(system_, QuestionSetup{setup_.id, places_, exactness_, setup_.visibility, setup_.peers,
+                                             setup_.clock, exchange_->call_log()});
   writers_->add(kQuestions, questions);
   auto port = std::make_shared<QuestionPort>(questions);
   exchange_->set_questions(port);

@@ -10,6 +10,7 @@
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
+#include "base/request_tag.hpp"
 #include "cluster/cell_map.hpp"
 #include "geo/area.hpp"
 #include "geo/gather.hpp"
@@ -65,6 +66,7 @@ struct NodeQuestion {
   std::vector<NodeId> view;              // ascending
   std::vector<cluster::Region> regions;  // ascending, at most kQuestionRegionsMax; none: all that are the node's own
   QuestionPart part;
+  RequestTag tag = {};  // of the call that it is asked for, for log lines
 };
 
 // ---- answers

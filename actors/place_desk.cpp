@@ -31,7 +31,8 @@ std::vector<std::pair<ShardId, SetPart>> parts_of(SetPositionsCommand command, s
       found->second = parts.size();
       is_new = true;
     }
-    if (is_new) parts.emplace_back(shard, SetPart{{command.layer, command.condition, {}, command.accepted}, {}});
+    if (is_new)
+      parts.emplace_back(shard, SetPart{{command.layer, command.condition, {}, command.accepted, command.mover}, {}});
     SetPart& part = parts[found->second].second;
     part.command.items.push_back(std::move(item));
     part.places.push_back(place);
@@ -134,7 +135,7 @@ void PlaceDesk::clear(ClearPositionsCommand command, Done<std::uint64_t> done) c
   for (std::string& member : command.members) {
     auto& of_shard = parts[shard_of(command.layer, member, router_->shard_count())];
     if (of_shard.empty() || of_shard.back().members.size() >= limits::kPositionsPerCommandMax) {
-      of_shard.push_back({command.layer, {}});
+      of_shard.push_back({command.layer, {}, command.mover});
       ++count;
     }
     of_shard.back().members.push_back(std::move(member));
@@ -152,7 +153,7 @@ void PlaceDesk::clear(ClearPositionsCommand command, Done<std::uint64_t> done) c
   }
 }
 
-void PlaceDesk::clear_layers(const std::vector<LayerId>& layers, Done<std::uint64_t> done) const {
+void PlaceDesk::clear_layers(const std::vector<LayerId>& layers, Done<std::uint64_t> done, const Mover& mover) const {
   std::vector<LayerId> different;
   const bool only_known =
       layers.size() > limits::kLayersPerCommandMax && views_->is_complete() && views_->knows_all_layers();
@@ -160,20 +161,21 @@ void PlaceDesk::clear_layers(const std::vector<LayerId>& layers, Done<std::uint6
     if (!layer.empty() && (!only_known || views_->has_layer(layer))) different.push_back(layer);
   std::ranges::sort(different);
   different.erase(std::unique(different.begin(), different.end()), different.end());
-  clear_on(std::make_shared<const std::vector<LayerId>>(std::move(different)), 0, 0, std::move(done));
+  clear_on(std::make_shared<const ClearLayersCommand>(std::move(different), mover), 0, 0, std::move(done));
 }
 
-void PlaceDesk::clear_on(std::shared_ptr<const std::vector<LayerId>> layers, std::size_t from, std::uint64_t cleared,
+void PlaceDesk::clear_on(std::shared_ptr<const ClearLayersCommand> whole, std::size_t from, std::uint64_t cleared,
                          Done<std::uint64_t> done) const {
-  if (from == layers->size()) return done(cleared);
-  const std::size_t end = std::min(layers->size(), from + limits::kLayersPerCommandMax);
-  const auto at = [&](std::size_t index) { return layers->begin() + static_cast<std::ptrdiff_t>(index); };
-  const ClearLayersCommand command{std::vector(at(from), at(end))};
+  const std::vector<LayerId>& layers = whole->layers;
+  if (from == layers.size()) return done(cleared);
+  const std::size_t end = std::min(layers.size(), from + limits::kLayersPerCommandMax);
+  const auto at = [&](std::size_t index) { return layers.begin() + static_cast<std::ptrdiff_t>(index); };
+  const ClearLayersCommand command{std::vector(at(from), at(end)), whole->mover};
   using Members = std::vector<std::uint64_t>;  // of each layer
-  auto go_on = [self = *this, layers, end, cleared, done = std::move(done)](Result<Members> members) {
+  auto go_on = [self = *this, whole, end, cleared, done = std::move(done)](Result<Members> members) {
     if (!members) return done(fail(std::move(members.error())));
     const auto were_there = std::ranges::count_if(*members, [](std::uint64_t one) { return one > 0; });
-    self.clear_on(layers, end, cleared + static_cast<std::uint64_t>(were_there), done);
+    self.clear_on(whole, end, cleared + static_cast<std::uint64_t>(were_there), done);
   };
   const auto gathering =
       std::make_shared<Gathering<Members>>(router_->shard_count(), Members(end - from), std::move(go_on));
@@ -197,9 +199,9 @@ void PlaceDesk::clear_all_after(std::string after, std::uint64_t cleared, Done<s
   question.done = [self = *this, cleared, done](FoundLayers found) {
     if (found.layers.empty()) return done(cleared);
     std::string last = found.layers.back().layer.text();
-    auto layers = std::make_shared<std::vector<LayerId>>();
-    for (LayerPopulation& one : found.layers) layers->push_back(std::move(one.layer));
-    self.clear_on(std::move(layers), 0, cleared,
+    auto whole = std::make_shared<ClearLayersCommand>();
+    for (LayerPopulation& one : found.layers) whole->layers.push_back(std::move(one.layer));
+    self.clear_on(std::move(whole), 0, cleared,
                   [self, last = std::move(last), more = found.more, done](Result<std::uint64_t> sum) {
                     if (!sum || !more) return done(std::move(sum));
                     self.clear_all_after(last, *sum, done);

@@ -54,7 +54,7 @@ class PlaceDesk {
   void clear(ClearPositionsCommand command, Done<std::uint64_t> done) const;
   // How many of these layers anybody was in. One that is named twice counts once. Of more than kLayersPerCommandMax
   // only those are cleared that are known when it is asked: what has not been answered by then may be left.
-  void clear_layers(const std::vector<LayerId>& layers, Done<std::uint64_t> done) const;
+  void clear_layers(const std::vector<LayerId>& layers, Done<std::uint64_t> done, const Mover& mover = {}) const;
   // Every layer.
   void clear_all(Done<std::uint64_t> done) const;
   // How many members each has, in order.
@@ -69,7 +69,7 @@ class PlaceDesk {
  private:
   [[nodiscard]] Done<Outcomes> answered_late(const LayerId& layer, Done<Outcomes> done) const;
   // Step by step: the next one is begun when the one before it has been answered, so that none is a flood.
-  void clear_on(std::shared_ptr<const std::vector<LayerId>> layers, std::size_t from, std::uint64_t cleared,
+  void clear_on(std::shared_ptr<const ClearLayersCommand> whole, std::size_t from, std::uint64_t cleared,
                 Done<std::uint64_t> done) const;
   void clear_all_after(std::string after, std::uint64_t cleared, Done<std::uint64_t> done) const;
   void set_on(std::shared_ptr<SetPositionsCommand> whole, std::size_t from, Done<std::uint64_t> done) const;

@@ -10,8 +10,10 @@
 
 #include "actors/feed_message.hpp"
 #include "base/byte_budget.hpp"
+#include "base/call_scope.hpp"
 #include "base/error.hpp"
 #include "base/ids.hpp"
+#include "base/request_tag.hpp"
 #include "cluster/effects.hpp"
 #include "cluster/peers.hpp"
 #include "schema/commands.hpp"
@@ -309,6 +311,7 @@ struct ShardPositions {
   // Of members of the shard, or of a layer whose name belongs to it.
   std::variant<SetPositionsCommand, ClearPositionsCommand, ClearLayersCommand, SetLayerPrivacyCommand> command;
   std::function<void(Result<PositionsAnswer>)> done;  // once, on the shard's thread: it only passes the answer on
+  RequestTag tag = CallScope::current();              // for log lines
 };
 
 // ---- whoever asks where members are → shard
@@ -325,6 +328,7 @@ struct ShardWhere {
   LayerId layer;
   std::vector<std::string> members;               // at most kPositionsPerCommandMax
   std::function<void(Result<WhereAnswer>)> done;  // once, on the shard's thread: it only passes the answer on
+  RequestTag tag = CallScope::current();          // for log lines
 };
 
 // ---- shard → shard

@@ -96,13 +96,17 @@ void Questions::received(NodeId from, const std::string& frame) {
   if (!message)
     return spdlog::warn("a question or answer from node {} is dropped: {}", from.value, message.error().to_string());
   if (auto* answer = std::get_if<NodeAnswer>(&*message)) return desk_.answered(from, std::move(*answer), now_ms());
-  auto reply = [peers = setup_.peers, from](NodeAnswer answer) {
+  auto& question = std::get<NodeQuestion>(*message);
+  question.tag.node = from;
+  auto reply = [peers = setup_.peers, from, log = setup_.call_log,
+                call = RemoteCall{question.tag, std::nullopt, now_ms()}](NodeAnswer answer) {
+    log->answered(call, answer);
     for (std::string& part : encode_parts(std::move(answer)))
       if (!peers->send(from,
                        {cluster::PeerTopic::kQuestions, {}, std::make_shared<const std::string>(std::move(part))}))
         return;
   };
-  server_.serve(from, std::get<NodeQuestion>(std::move(*message)), std::move(reply), now_ms());
+  server_.serve(from, std::move(question), std::move(reply), now_ms());
 }
 
 void Questions::timer_fired(std::uint64_t number) {

@@ -9,6 +9,7 @@
 #include "actors/cluster_views.hpp"
 #include "actors/feed_view.hpp"
 #include "actors/place_views.hpp"
+#include "actors/remote_call_log.hpp"
 #include "base/clock.hpp"
 #include "base/ids.hpp"
 #include "cluster/peers.hpp"
@@ -27,6 +28,7 @@ struct QuestionSetup {
   std::shared_ptr<const places::PlaceVisibility> visibility;  // null: everybody may see everybody
   cluster::Peers* peers = nullptr;
   const Clock* clock = nullptr;
+  std::shared_ptr<RemoteCallLog> call_log;
 };
 
 // A node's questions to others and theirs to it: actors/question_desk.hpp, actors/question_server.hpp. StopWriter

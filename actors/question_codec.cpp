@@ -259,6 +259,7 @@ Result<QuestionMessage> read(schema::NodeQuestion::Reader from) {
   auto part = read_part(from);
   if (!part) return fail(std::move(part.error()));
   question.part = std::move(*part);
+  question.tag = {NodeId(), RequestTag::door_of(from.getDoor()), from.getClient(), from.getClientCall()};
   return QuestionMessage(std::move(question));
 }
 
@@ -327,6 +328,9 @@ std::string encode(const NodeQuestion& question) {
     auto to = message.initQuestion();
     to.setId(question.id);
     to.setLeftMs(question.left_ms);
+    to.setDoor(static_cast<std::uint8_t>(question.tag.door));
+    to.setClient(question.tag.client);
+    to.setClientCall(question.tag.call);
     auto view = to.initView(static_cast<capnp::uint>(question.view.size()));
     for (capnp::uint i = 0; i < view.size(); ++i) view.set(i, question.view[i].value);
     auto regions = to.initRegions(static_cast<capnp::uint>(question.regions.size()));

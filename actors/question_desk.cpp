@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <spdlog/spdlog.h>
+
 #include "base/limits.hpp"
 
 namespace earshot::actors {
@@ -19,7 +21,7 @@ void QuestionDesk::ask(NodesQuestion question, std::uint64_t now_ms) {
     return question.done(fail(overloaded("as many questions to other nodes as may be open")));
   const auto [opened, is_new] = open_.emplace(
       ++last_, Open{std::move(question.part), NodeGather(std::move(question.layer), std::move(question.regions)),
-                    now_ms + question.deadline_ms, 0, std::move(question.done)});
+                    now_ms + question.deadline_ms, 0, std::move(question.done), question.tag});
   ask_nodes(opened, now_ms);
 }
 
@@ -55,7 +57,8 @@ void QuestionDesk::ask_nodes(Questions::iterator question, std::uint64_t now_ms)
                      static_cast<std::uint32_t>(left_ms - left_ms / kWayBack),
                      open.gather.cells().view(),
                      {},
-                     open.part};
+                     open.part,
+                     open.tag};
   bool all_went = true;
   for (const NodeGather::Ask& ask : asks) {
     asked.regions = ask.regions;
@@ -99,6 +102,8 @@ void QuestionDesk::wake(std::uint64_t now_ms) {
 // Out of the table first: whoever is answered may ask again.
 void QuestionDesk::finish(Questions::iterator question) {
   Open over = take_out(question);
+  if (!over.gather.is_over() && spdlog::should_log(spdlog::level::debug))
+    spdlog::debug("{}: not every node has told in time who is there", over.tag.to_string());
   over.done(std::move(over.gather).finish());
 }
 

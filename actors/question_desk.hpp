@@ -11,8 +11,10 @@
 
 #include "actors/node_gather.hpp"
 #include "actors/node_question.hpp"
+#include "base/call_scope.hpp"
 #include "base/error.hpp"
 #include "base/ids.hpp"
+#include "base/request_tag.hpp"
 #include "cluster/cell_map.hpp"
 
 namespace earshot::actors {
@@ -25,6 +27,7 @@ struct NodesQuestion {
   std::uint32_t deadline_ms = 0;
   // Once, on the desk's thread. kOverloaded: as many are asked as may be, or their answers take as much as they may.
   std::function<void(Result<NodesAnswer>)> done;
+  RequestTag tag = CallScope::current();  // for log lines
 };
 
 // What a desk needs of its node.
@@ -70,6 +73,7 @@ class QuestionDesk {
     std::uint64_t deadline_ms;
     std::uint64_t due_ms = 0;  // as in due_; 0: it is not there
     std::function<void(Result<NodesAnswer>)> done;
+    RequestTag tag;
   };
   using Questions = std::map<std::uint64_t, Open>;
 

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
+#include "actors/call_codec.hpp"
+#include "actors/node_question.hpp"
 #include "actors/ports.hpp"
 #include "base/error.hpp"
 #include "base/ids.hpp"
@@ -10,11 +13,12 @@
 
 namespace earshot::actors {
 
-// A call of another node at work here, as log lines tell of it: of whose client, for which shard, since when. Nothing
+// A call of another node at work here, as log lines tell of it: of whose client, for which shard (none: for the node's
+// own places), since when. Nothing
 // is made for it ahead of a line.
 struct RemoteCall {
   RequestTag tag;  // as the lines of the node name it where the client is
-  ShardId shard;
+  std::optional<ShardId> shard;
   std::uint64_t since_ms = 0;  // monotonic
 };
 
@@ -38,5 +42,8 @@ constexpr std::string_view name_of_call(const AckAnswered&) { return "ack"; }
 constexpr std::string_view name_of_call(const FetchAnswered&) { return "read"; }
 constexpr std::string_view name_of_call(const ManageAnswered&) { return "manage"; }
 constexpr std::string_view name_of_call(const AttemptsAnswered&) { return "attempts"; }
+constexpr std::string_view name_of_call(const PositionsAnswered&) { return "change of positions"; }
+constexpr std::string_view name_of_call(const WhereAnswered&) { return "question where members are"; }
+constexpr std::string_view name_of_call(const NodeAnswer&) { return "question who is there"; }
 
 }  // namespace earshot::actors

@@ -1,5 +1,6 @@
 #include "actors/remote_call_log.hpp"
 
+#include <string>
 #include <variant>
 
 #include <spdlog/spdlog.h>
@@ -8,6 +9,10 @@ namespace earshot::actors {
 namespace {
 
 constexpr std::uint64_t kSlowLineMs = 1'000;  // between two lines about slow calls
+
+std::string place_of(const RemoteCall& call) {
+  return call.shard ? "at shard " + std::to_string(call.shard->value) : "here";
+}
 
 }  // namespace
 
@@ -30,12 +35,12 @@ void RemoteCallLog::slow(const RemoteCall& call, std::string_view what, std::uin
     untold_.fetch_add(1, std::memory_order_relaxed);
     return;
   }
-  spdlog::info("{}: {} took {} ms at shard {} ({} more slow calls of other nodes before it)", call.tag.to_string(),
-               what, took_ms, call.shard.value, untold_.exchange(0, std::memory_order_relaxed));
+  spdlog::info("{}: {} took {} ms {} ({} more slow calls of other nodes before it)", call.tag.to_string(), what,
+               took_ms, place_of(call), untold_.exchange(0, std::memory_order_relaxed));
 }
 
 void RemoteCallLog::refused(const RemoteCall& call, std::string_view what, const Error& why) {
-  spdlog::debug("{}: {} is refused at shard {}, {}", call.tag.to_string(), what, call.shard.value, why.to_string());
+  spdlog::debug("{}: {} is refused {}, {}", call.tag.to_string(), what, place_of(call), why.to_string());
 }
 
 void RemoteCallLog::lost(const RequestTag& tag, ShardId shard, NodeId leader) {

@@ -46,7 +46,7 @@ class RemotePort final : public SessionPort {
   template <class Content>
   void answer(const Content& content) {
     const RequestTag tag{address_.node, RequestTag::Door::kSession, address_.session, client_call_};
-    exchange_->call_log().answered({tag, shard_, since_ms_}, content);
+    exchange_->call_log()->answered({tag, shard_, since_ms_}, content);
     exchange_->answer(address_, encode_answer(address_, content));
   }
   // To the session itself, whatever was called.

@@ -23,10 +23,14 @@ Route::Route(ShardId shard, NodeId self, std::shared_ptr<ShardInbox> local, Call
     : shard_(shard), self_(self), local_(std::move(local)), calls_(calls), clock_(clock) {}
 
 void Route::pass_on(ShardRequest request, std::uint8_t hops) {
-  const Leader tried = leader();
-  if (send(request, hops, tried)) return;
-  hold(std::move(request), hops);
-  if (leader() != tried) try_again();  // it changed before this was held
+  std::unique_lock lock(mutex_);
+  if (is_trying_ || !held_.empty()) return hold(std::move(lock), std::move(request), hops);
+  const Leader way = leader_;
+  lock.unlock();
+  if (send(request, hops, way)) return;
+  lock.lock();
+  hold(std::move(lock), std::move(request), hops);
+  try_again();  // a leader or a connection may have come before this was held
 }
 
 bool Route::send(ShardRequest& request, std::uint8_t hops, const Leader& leader) {
@@ -40,16 +44,14 @@ void Route::post_here(ShardRequest request) {
   std::visit([this](auto& message) { local_->post(std::move(message)); }, request);
 }
 
-void Route::hold(ShardRequest request, std::uint8_t hops) {
+void Route::hold(std::unique_lock<std::mutex> lock, ShardRequest request, std::uint8_t hops) {
   const std::size_t bytes = bytes_of(request);
-  {
-    const std::lock_guard lock(mutex_);
-    if (held_.size() < limits::kRouteHeldMax && held_bytes_ + bytes <= limits::kRouteHeldBytesMax) {
-      held_bytes_ += bytes;
-      held_.push_back(Held{std::move(request), hops, bytes, clock_.monotonic_ms()});
-      return;
-    }
+  if (held_.size() < limits::kRouteHeldMax && held_bytes_ + bytes <= limits::kRouteHeldBytesMax) {
+    held_bytes_ += bytes;
+    held_.push_back(Held{std::move(request), hops, bytes, clock_.monotonic_ms()});
+    return set_short_way();
   }
+  lock.unlock();
   refuse_request(std::move(request), refusals::overloaded("as many requests as may wait for a leader of the shard"));
 }
 
@@ -70,30 +72,41 @@ bool Route::set_leader(Leader leader) {
   if (leader.term < leader_.term || leader == leader_) return false;
   const bool is_news = leader.node != NodeId() && (leader.term > leader_.term || leader_.node != leader.node);
   leader_ = leader;
-  leads_here_.store(leader.node == self_ ? local_.get() : nullptr, std::memory_order_release);
+  set_short_way();
   return is_news;
 }
 
+void Route::set_short_way() {
+  const bool is_open = leader_.node == self_ && held_.empty() && !is_trying_;
+  leads_here_.store(is_open ? local_.get() : nullptr, std::memory_order_release);
+}
+
 void Route::try_again() {
-  std::deque<Held> held;
-  {
-    const std::lock_guard lock(mutex_);
-    if (held_.empty()) return;
-    held.swap(held_);
-    held_bytes_ = 0;
-  }
-  const std::uint64_t now_ms = clock_.monotonic_ms();
-  const Leader now = leader();
-  for (Held& one : held) {
-    if (now_ms - one.since_ms > limits::kRequestTimeoutMs) {
+  std::unique_lock lock(mutex_);
+  must_try_on_ = true;
+  if (is_trying_ || held_.empty()) return;
+  is_trying_ = true;
+  while (!held_.empty()) {
+    must_try_on_ = false;
+    Held one = std::move(held_.front());
+    held_.pop_front();
+    held_bytes_ -= one.bytes;
+    const Leader now = leader_;
+    lock.unlock();
+    bool has_gone = true;
+    if (clock_.monotonic_ms() - one.since_ms > limits::kRequestTimeoutMs) {
       refuse_request(std::move(one.request), waited_too_long());
-    } else if (!send(one.request, one.hops, now)) {
-      const std::lock_guard lock(mutex_);
-      held_bytes_ += one.bytes;
-      held_.push_back(std::move(one));
+    } else {
+      has_gone = send(one.request, one.hops, now);
     }
+    lock.lock();
+    if (has_gone) continue;
+    held_bytes_ += one.bytes;
+    held_.push_front(std::move(one));
+    if (leader_ == now && !must_try_on_) break;
   }
-  if (leader() != now) try_again();  // it changed before these were put back
+  is_trying_ = false;
+  set_short_way();
 }
 
 Route::Leader Route::leader() const {

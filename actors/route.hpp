@@ -29,8 +29,8 @@ class CallDesk {
 //   request ──┼ leads elsewhere ──► call               │
 //             └ unknown ──► held ◄─────────────────────┘
 //
-// Requests may overtake each other here when the leader changes; streams and sessions do not mind.
-// Thread-safe.
+// What one thread asks goes out in that order, also when the leader changes: a request that waits here lets none pass.
+// Only what the local shard gives back comes after what waits by then. Thread-safe.
 class Route final : public ShardInbox {
  public:
   struct Leader {
@@ -83,8 +83,10 @@ class Route final : public ShardInbox {
   void pass_on(ShardRequest request, std::uint8_t hops);
   // Whether it went.
   bool send(ShardRequest& request, std::uint8_t hops, const Leader& leader);
-  void hold(ShardRequest request, std::uint8_t hops);
+  void hold(std::unique_lock<std::mutex> lock, ShardRequest request, std::uint8_t hops);
   void post_here(ShardRequest request);
+  // Under the lock: the short way to the local shard is open while it leads and nothing waits.
+  void set_short_way();
 
   const ShardId shard_;
   const NodeId self_;
@@ -96,6 +98,8 @@ class Route final : public ShardInbox {
   mutable std::mutex mutex_;
   Leader leader_;
   std::deque<Held> held_;
+  bool is_trying_ = false;    // somebody tries what is held …
+  bool must_try_on_ = false;  // … and does so once more, though it met no way
   std::size_t held_bytes_ = 0;
 };
 

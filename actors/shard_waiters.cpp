@@ -32,8 +32,10 @@ Result<PositionsAnswer> positions_answer(cluster::CommandResult& result) {
     if (!set->status) return fail(std::move(set->status.error()));
     return PositionsAnswer{};
   }
-  if (auto* cleared = std::get_if<cluster::LayersClearedResult>(&result))
-    return PositionsAnswer{{}, 0, std::move(cleared->members)};
+  if (auto* cleared = std::get_if<cluster::LayersClearedResult>(&result)) {
+    if (!cleared->members) return fail(std::move(cleared->members.error()));
+    return PositionsAnswer{{}, 0, std::move(*cleared->members)};
+  }
   auto& members = as<cluster::ClearedResult>(result).members;
   if (!members) return fail(std::move(members.error()));
   return PositionsAnswer{{}, *members};

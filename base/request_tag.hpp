@@ -22,6 +22,12 @@ struct RequestTag {
   std::uint64_t client = 0;  // the session, or the connection
   std::uint64_t call = 0;    // 0: it is about the client
 
+  // As it came from elsewhere.
+  [[nodiscard]] static Door door_of(std::uint8_t letter) {
+    return letter == static_cast<std::uint8_t>(Door::kRedis) ? Door::kRedis : Door::kSession;
+  }
+  bool operator==(const RequestTag&) const = default;
+
   [[nodiscard]] std::string to_string() const {
     std::string text = "n" + std::to_string(node.value);
     if (client == 0 && call == 0) return text;

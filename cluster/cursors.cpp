@@ -45,16 +45,17 @@ bool is_acked(const CursorRecord& cursor, Sequence sequence) {
   return sequence <= cursor.up_to || std::binary_search(cursor.above.begin(), cursor.above.end(), sequence);
 }
 
-std::string CursorTraits::key_of(const CursorKey& key) { return storage::keys::cursor(key.user, key.device); }
+std::string CursorTraits::key_of(const DeviceKey& key) { return storage::keys::cursor(key.user, key.device); }
 
 std::size_t CursorTraits::bytes_of(const CursorRecord& cursor) {
   return sizeof(CursorRecord) + cursor.above.size() * sizeof(Sequence) +
          cursor.attempts.size() * sizeof(CursorRecord::Attempt) + cursor.marks.size() * sizeof(CursorRecord::AckMark);
 }
 
-Cursors::Cursors(storage::ShardState& state, Mailboxes& mailboxes, const MachineLimits& limits)
+Cursors::Cursors(storage::ShardState& state, Mailboxes& mailboxes, LastLogins& last_logins, const MachineLimits& limits)
     : state_(state),
       mailboxes_(mailboxes),
+      last_logins_(last_logins),
       cache_(state, limits.cache_bytes_max),
       devices_max_(limits.devices_per_user_max),
       selective_acks_max_(limits.selective_acks_max),
@@ -67,12 +68,13 @@ Result<LoginOutcome> Cursors::login(const LoginCommand& command, ShardId shard, 
   const auto mailbox = mailboxes_.head(command.user);
   if (!mailbox.has_value()) return fail(mailbox.error());
 
-  const CursorKey key{command.user, command.device};
+  const DeviceKey key{command.user, command.device};
   auto& entry = cache_.require(key);
-  if (const CursorRecord* before = entry.get(); before != nullptr && command.order.is_before(before->last_login)) {
-    return fail(ErrorCode::kSessionReplaced, "loginNumber", "a later login of this store came first");
-  }
-  const bool is_absent = entry.get() == nullptr;
+  const CursorRecord* before = entry.get();
+  const bool is_absent = before == nullptr;
+  const bool is_late = is_absent ? last_logins_.has_removed_later(command.user, command.device, command.order)
+                                 : command.order.is_before(before->last_login);
+  if (is_late) return fail(ErrorCode::kSessionReplaced, "loginNumber", "a later login of this store came first");
   const bool is_damaged = entry.is_damaged();
   const bool is_new = is_absent && !is_damaged;
   if (is_new && mailbox->devices >= devices_max_) {
@@ -103,14 +105,16 @@ Result<LoginOutcome> Cursors::login(const LoginCommand& command, ShardId shard, 
   }
   cursor.last_seen_ms = head.now_ms;
   cursor.last_login = command.order;
-  return LoginOutcome{cursor.producer, !knows_producer, head.epoch,  mailbox->last,
-                      cursor.up_to,    mailbox->last,   cursor.above};
+  LoginOutcome outcome{cursor.producer, !knows_producer, head.epoch,  mailbox->last,
+                       cursor.up_to,    mailbox->last,   cursor.above};
+  outcome.number = ++head.logins;
+  return outcome;
 }
 
 Result<Sequence> Cursors::ack(const AckCommand& command, std::uint64_t now_ms) {
   const auto mailbox = mailboxes_.head(command.user);
   if (!mailbox.has_value()) return fail(mailbox.error());
-  const CursorKey key{command.user, command.device};
+  const DeviceKey key{command.user, command.device};
   auto& entry = cache_.require(key);
   if (entry.is_damaged()) return fail(ErrorCode::kCorrupt, "cursor", "the device's cursor is damaged: log in again");
   const CursorRecord* before = entry.get();
@@ -140,22 +144,25 @@ Result<Sequence> Cursors::ack(const AckCommand& command, std::uint64_t now_ms) {
 }
 
 const CursorRecord* Cursors::find(const UserId& user, const DeviceId& device) {
-  return cache_.require(CursorKey{user, device}).get();
+  return cache_.require(DeviceKey{user, device}).get();
 }
 
 bool Cursors::has(const UserId& user, const DeviceId& device) {
-  const auto& entry = cache_.require(CursorKey{user, device});
+  const auto& entry = cache_.require(DeviceKey{user, device});
   return entry.get() != nullptr || entry.is_damaged();
 }
 
 CursorRecord* Cursors::edit(const UserId& user, const DeviceId& device) {
-  auto& entry = cache_.require(CursorKey{user, device});
+  auto& entry = cache_.require(DeviceKey{user, device});
   return entry.get() != nullptr ? &cache_.edit(entry) : nullptr;
 }
 
 void Cursors::remove(const UserId& user, const DeviceId& device, std::uint64_t now_ms) {
-  if (const CursorRecord* cursor = find(user, device)) note_forgotten(cursor->producer, now_ms);
-  cache_.erase(CursorKey{user, device});
+  if (const CursorRecord* cursor = find(user, device)) {
+    note_forgotten(cursor->producer, now_ms);
+    last_logins_.note_removed(user, device, cursor->last_login, now_ms);
+  }
+  cache_.erase(DeviceKey{user, device});
 }
 
 void Cursors::forget_producer(const UserId& user, const DeviceId& device, std::uint64_t now_ms) {

@@ -8,6 +8,8 @@
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
+#include "cluster/device_key.hpp"
+#include "cluster/last_logins.hpp"
 #include "cluster/machine_limits.hpp"
 #include "cluster/mailbox.hpp"
 #include "cluster/state_cache.hpp"
@@ -17,21 +19,11 @@
 
 namespace earshot::cluster {
 
-struct CursorKey {
-  UserId user;
-  DeviceId device;
-  bool operator==(const CursorKey&) const = default;
-};
-
 struct CursorTraits {
-  using Key = CursorKey;
+  using Key = DeviceKey;
   using Value = CursorRecord;
-  struct Hash {
-    std::size_t operator()(const CursorKey& key) const noexcept {
-      return std::hash<UserId>{}(key.user) * 31 + std::hash<DeviceId>{}(key.device);
-    }
-  };
-  static std::string key_of(const CursorKey& key);
+  using Hash = DeviceKeyHash;
+  static std::string key_of(const DeviceKey& key);
   static Result<CursorRecord> decode(std::string_view bytes) { return decode_cursor_record(bytes); }
   static std::string encode(const CursorRecord& cursor) { return earshot::encode(cursor); }
   static std::size_t bytes_of(const CursorRecord& cursor);
@@ -44,11 +36,12 @@ bool is_acked(const CursorRecord& cursor, Sequence sequence);
 // last sequence.
 class Cursors {
  public:
-  Cursors(storage::ShardState& state, Mailboxes& mailboxes, const MachineLimits& limits);
+  Cursors(storage::ShardState& state, Mailboxes& mailboxes, LastLogins& last_logins, const MachineLimits& limits);
 
   // A device appears: finds or makes its cursor, moves it to what the device says it has (in this epoch), and keeps or
   // gives its producer. kTooLarge(device), kCorrupt(mailbox). A damaged cursor starts again at the oldest kept message:
-  // the device gets messages again and drops them. Takes the time, the epoch and the next producer id from `head`. A
+  // the device gets messages again and drops them. Takes the time, the epoch and the next
+  // producer id from `head`, and counts logins there. kSessionReplaced(loginNumber) when a later one came first. A
   // producer that the device loses is noted as forgotten (storage/keys.hpp).
   Result<LoginOutcome> login(const LoginCommand& command, ShardId shard, ShardHead& head);
   // The cursor after the ack. kNotFound(device), kInvalidArgument(upTo), kTooLarge(above), kCorrupt: nothing changed.
@@ -62,7 +55,7 @@ class Cursors {
   CursorRecord* edit(const UserId& user, const DeviceId& device);
   // The device's producer is used no more from now on; its next login gives it a new one.
   void forget_producer(const UserId& user, const DeviceId& device, std::uint64_t now_ms);
-  // The device is no more; its producer is noted as forgotten.
+  // The device is no more; its producer is noted as forgotten, and its last login remembered for a while.
   void remove(const UserId& user, const DeviceId& device, std::uint64_t now_ms);
 
   void write_back() { cache_.write_back(); }
@@ -75,6 +68,7 @@ class Cursors {
 
   storage::ShardState& state_;
   Mailboxes& mailboxes_;
+  LastLogins& last_logins_;
   StateCache<CursorTraits> cache_;
   std::uint32_t devices_max_;
   std::size_t selective_acks_max_;

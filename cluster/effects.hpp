@@ -53,7 +53,7 @@ struct ClearedResult {  // of ClearPositionsCommand
   Result<std::uint64_t> members;
 };
 struct LayersClearedResult {
-  std::vector<std::uint64_t> members;  // that were in each layer, in order
+  Result<std::vector<std::uint64_t>> members;  // that were in each layer, in order
 };
 using CommandResult =
     std::variant<SendResult, LoginResult, AckResult, TransferResult, ConfirmResult, TouchResult, AttemptsResult,

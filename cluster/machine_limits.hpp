@@ -24,6 +24,7 @@ struct MachineLimits {
   std::uint64_t sweep_interval_ms = limits::kSweepIntervalMs;
   std::uint64_t producer_idle_ms_max = limits::kProducerIdleMsMax;
   std::uint64_t forgotten_producer_ms = limits::kForgottenProducerMs;
+  std::uint64_t last_login_ms = limits::kLastLoginMs;
   std::size_t layers_max = limits::kLayersMax;
   std::size_t explain_messages_max = limits::kExplainMessagesMax;
   std::size_t lost_ranges_max = limits::kLostRangesMax;

@@ -11,6 +11,7 @@
 #include "cluster/explain.hpp"
 #include "cluster/inbound.hpp"
 #include "cluster/lanes.hpp"
+#include "cluster/last_logins.hpp"
 #include "cluster/layer_privacies.hpp"
 #include "cluster/mailbox.hpp"
 #include "cluster/outbox.hpp"
@@ -57,7 +58,8 @@ class Machine final : public ShardMachine {
         policies_(state, limits),
         expiries_(state),
         retention_(state, mailboxes_, policies_, expiries_, limits, faults),
-        cursors_(state, mailboxes_, limits),
+        last_logins_(state, limits),
+        cursors_(state, mailboxes_, last_logins_, limits),
         parked_(state, mailboxes_, cursors_, limits),
         devices_(state, mailboxes_, cursors_, parked_),
         outbox_(state, limits),
@@ -117,7 +119,7 @@ class Machine final : public ShardMachine {
   [[nodiscard]] Epoch epoch() const override { return head_.epoch; }
   [[nodiscard]] std::size_t unflushed_bytes() const override {
     return state_.overlay_bytes() + lanes_.dirty_bytes() + mailboxes_.dirty_bytes() + cursors_.dirty_bytes() +
-           policies_.dirty_bytes() + positions_.dirty_bytes();
+           policies_.dirty_bytes() + positions_.dirty_bytes() + last_logins_.dirty_bytes();
   }
   [[nodiscard]] Result<std::uint64_t> digest() override;
 
@@ -164,7 +166,7 @@ class Machine final : public ShardMachine {
   [[nodiscard]] std::uint64_t damaged_met() const {
     return lanes_.damaged_met() + mailboxes_.damaged_met() + cursors_.damaged_met() + policies_.damaged_met() +
            retention_.damaged_met() + expiries_.damaged_met() + parked_.damaged_met() + sweep_.damaged_met() +
-           positions_.damaged_met() + privacies_.damaged_met();
+           positions_.damaged_met() + privacies_.damaged_met() + last_logins_.damaged_met();
   }
   [[nodiscard]] std::uint64_t doubts() const { return retention_.doubts() + parked_.doubts() + sweep_.doubts(); }
   void write_back();
@@ -183,6 +185,7 @@ class Machine final : public ShardMachine {
   Policies policies_;
   MessageExpiryIndex expiries_;
   Retention retention_;
+  LastLogins last_logins_;
   Cursors cursors_;
   Parked parked_;
   Devices devices_;
@@ -208,6 +211,7 @@ Status Machine::load() {
   if (auto loaded = outbox_.load(); !loaded.has_value()) return loaded;
   if (auto loaded = positions_.load(); !loaded.has_value()) return loaded;
   if (auto loaded = privacies_.load(); !loaded.has_value()) return loaded;
+  if (auto loaded = last_logins_.load(); !loaded.has_value()) return loaded;
   return inbound_.load();
 }
 
@@ -231,12 +235,14 @@ Effects Machine::apply(LogIndex index, Term term, std::string_view entry) {
     if (!faults_.shows_what_is_due) retention_.end_due(head_.tick_ms, effects);
     sweep_.step(previous_ms, head_.tick_ms, effects);
     positions_.step(head_.tick_ms, head_.position_version, effects);
+    last_logins_.step(head_.tick_ms);
   }
   for (Command& command : batch->commands) {
     effects.results.push_back(std::visit([&](auto& each) { return run(each, effects); }, command));
   }
   expiries_.refresh(head_.tick_ms);
   positions_.refresh(head_.tick_ms);
+  last_logins_.refresh(head_.tick_ms);
   effects.damaged = damaged_met() - std::exchange(damaged_told_, damaged_met());
   effects.is_doubtful = doubts() != std::exchange(doubts_told_, doubts());
   auto& targets = effects.outbox_targets;
@@ -438,25 +444,32 @@ CommandResult Machine::run(SetPositionsCommand& command, Effects& effects) {
       return PositionsResult{
           fail(Error{ErrorCode::kUnavailable, "ttlMs", "the shard does not know the time yet", limits::kRetryAfterMs})};
   }
+  if (auto admitted = last_logins_.admit(command.mover, head_.now_ms); !admitted)
+    return PositionsResult{fail(std::move(admitted.error()))};
   return PositionsResult{positions_.set(command, head_.tick_ms, head_.now_ms, head_.position_version, effects)};
 }
 
 CommandResult Machine::run(ClearPositionsCommand& command, Effects& effects) {
   for (const std::string& member : command.members)
     if (!is_ours(command.layer, member)) return ClearedResult{fail(wrong_shard(command.layer))};
+  if (auto admitted = last_logins_.admit(command.mover, head_.now_ms); !admitted)
+    return ClearedResult{fail(std::move(admitted.error()))};
   return ClearedResult{positions_.clear(command, head_.tick_ms, head_.position_version, effects)};
 }
 
 CommandResult Machine::run(ClearLayersCommand& command, Effects& effects) {
-  LayersClearedResult result;
-  result.members.reserve(command.layers.size());
+  if (auto admitted = last_logins_.admit(command.mover, head_.now_ms); !admitted)
+    return LayersClearedResult{fail(std::move(admitted.error()))};
+  std::vector<std::uint64_t> members;
+  members.reserve(command.layers.size());
   for (const LayerId& layer : command.layers)
-    result.members.push_back(positions_.clear_layer(layer, head_.position_version, effects));
-  return result;
+    members.push_back(positions_.clear_layer(layer, head_.position_version, effects));
+  return LayersClearedResult{std::move(members)};
 }
 
 CommandResult Machine::run(SetLayerPrivacyCommand& command, Effects& effects) {
   if (shard_of(command.layer.text(), shard_count_) != shard_) return StatusResult{fail(wrong_shard(command.layer))};
+  if (auto admitted = last_logins_.admit(command.mover, head_.now_ms); !admitted) return StatusResult{admitted};
   return StatusResult{privacies_.set(command.layer, command.privacy, effects)};
 }
 
@@ -486,7 +499,8 @@ Result<Explanation> Machine::explain(const UserId& user, Sequence sequence, Mess
 std::uint64_t Machine::next_due_ms() const {
   if (head_.tick_ms == 0) return 0;
   std::uint64_t due_ms = std::max(sweep_.next_due_ms(), head_.tick_ms);
-  for (const std::uint64_t next_ms : {expiries_.next_ms(), positions_.next_due_ms(head_.tick_ms)})
+  for (const std::uint64_t next_ms :
+       {expiries_.next_ms(), positions_.next_due_ms(head_.tick_ms), last_logins_.next_due_ms()})
     if (next_ms != 0) due_ms = std::min(due_ms, next_ms);
   return due_ms;
 }
@@ -497,6 +511,7 @@ void Machine::write_back() {
   cursors_.write_back();
   policies_.write_back();
   positions_.write_back();
+  last_logins_.write_back();
   sweep_.write_back();
   outbox_.write_back();
   inbound_.write_back();

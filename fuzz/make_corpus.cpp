@@ -83,6 +83,7 @@ void add_records(Corpus& corpus, tests::RandomValues& values) {
     corpus.add("records", 9, encode(values.inbound_head()));
     corpus.add("records", 10, encode(values.shard_head()));
     corpus.add("records", 13, encode(values.forgotten_producer()));
+    corpus.add("records", 14, encode(values.last_login()));
   }
 }
 

@@ -20,7 +20,7 @@ void try_record(std::string_view bytes, Result<Record> (*decode)(std::string_vie
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace earshot;
   std::string_view bytes = fuzz::view(data, size);
-  switch (fuzz::choose(bytes, 14)) {
+  switch (fuzz::choose(bytes, 15)) {
     case 0: fuzz::try_record(bytes, decode_mailbox_record); break;
     case 1: fuzz::try_record(bytes, decode_mailbox_head); break;
     case 2: fuzz::try_record(bytes, decode_cursor_record); break;
@@ -34,7 +34,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 10: fuzz::try_record(bytes, decode_shard_head); break;
     case 11: (void)decode_message_id(bytes); break;
     case 12: fuzz::try_record(bytes, decode_shard_sums); break;
-    default: fuzz::try_record(bytes, decode_forgotten_producer); break;
+    case 13: fuzz::try_record(bytes, decode_forgotten_producer); break;
+    default: fuzz::try_record(bytes, decode_last_login); break;
   }
   return 0;
 }

@@ -6,6 +6,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "base/call_scope.hpp"
 #include "base/limits.hpp"
 #include "base/version.hpp"
 #include "gateway/resp_server_replies.hpp"
@@ -204,6 +205,7 @@ void RespSession::begin_places(resp::Command command, std::size_t bytes, Turn tu
   if (turn != Turn::kRead) ++writes_;
   if (large) ++large_;
   if (turn == Turn::kAlone) is_alone_ = true;
+  const CallScope named(tag(call));
   ask(*context_.desk, slots_.back().command, [bridge = context_.bridge, port = port_, call](PlacesAnswer answer) {
     bridge->post(port, PlacesAnswered{call, std::move(answer)});
   });

@@ -6,6 +6,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/call_scope.hpp"
 #include "base/limits.hpp"
 #include "geo/distance.hpp"
 #include "places/layer.hpp"
@@ -104,6 +105,7 @@ struct NameSelf {
 
 struct Ask {
   const actors::PlaceDesk& desk;
+  const Mover& session;
   const UserId* viewer;  // null: everything is shown
   std::function<void(PlacesAnswer)> answered;
 
@@ -123,14 +125,16 @@ struct Ask {
     actors::SizeQuestion question;
     question.failed = failed();
     const LayerId layer = command.layer;
-    question.done = [desk = desk, command = std::move(command), answered = std::move(answered)](std::size_t members) {
+    question.done = [desk = desk, command = std::move(command), answered = std::move(answered),
+                     tag = CallScope::current()](std::size_t members) {
+      const CallScope named(tag);
       if (members == 0) return answered(Result<actors::PlaceDesk::Outcomes>(fail(new_layer_denied())));
       desk.set(command, answered);
     };
     views.ask(layer, std::move(question));
   }
   void operator()(SetPositionsRequest& request) {
-    SetPositionsCommand command{std::move(request.layer), request.condition, {}, request.accepted};
+    SetPositionsCommand command{std::move(request.layer), request.condition, {}, request.accepted, session};
     command.items.reserve(request.items.size());
     for (PositionItem& item : request.items)
       command.items.push_back(
@@ -138,9 +142,11 @@ struct Ask {
     set(std::move(command));
   }
   void operator()(ClearPositionsRequest& request) {
-    desk.clear({std::move(request.layer), std::move(request.members)}, std::move(answered));
+    desk.clear({std::move(request.layer), std::move(request.members), session}, std::move(answered));
   }
-  void operator()(const ClearLayerRequest& request) { desk.clear_layers({request.layer}, std::move(answered)); }
+  void operator()(const ClearLayerRequest& request) {
+    desk.clear_layers({request.layer}, std::move(answered), session);
+  }
   void operator()(const NearbyRequest& request) {
     auto question = question_of(request);
     question.done = std::move(answered);
@@ -162,7 +168,7 @@ struct Ask {
   }
   void operator()(const LayerPrivacyRequest& request) { answered(desk.private_views().privacy(request.layer)); }
   void operator()(const SetLayerPrivacyRequest& request) {
-    desk.set_privacy({request.layer, request.privacy}, std::move(answered));
+    desk.set_privacy({request.layer, request.privacy, session}, std::move(answered));
   }
 };
 
@@ -326,9 +332,10 @@ bool is_large(const PlacesRequest& request) {
   return std::holds_alternative<LayersRequest>(request);
 }
 
-void ask(const actors::PlaceDesk& desk, const UserId* viewer, PlacesRequest& request,
+void ask(const actors::PlaceDesk& desk, const Mover& session, Role role, PlacesRequest& request,
          std::function<void(PlacesAnswer)> answered) {
-  std::visit(Ask{desk, viewer, std::move(answered)}, request);
+  const UserId* const viewer = sees_everything(role) ? nullptr : &session.user;
+  std::visit(Ask{desk, session, viewer, std::move(answered)}, request);
 }
 
 Completeness completeness_of(const PlacesReply& reply) {

@@ -54,8 +54,9 @@ bool is_large(const PlacesRequest& request);
 // Whether it is shown where everybody is.
 bool sees_everything(Role role);
 
-// Asks it of the desk: for a viewer, where it is shown others. `answered` is called once, on any thread.
-void ask(const actors::PlaceDesk& desk, const UserId* viewer, PlacesRequest& request,
+// Asks it of the desk, for this session: where others are as its user is shown them. `answered` is called once, on any
+// thread.
+void ask(const actors::PlaceDesk& desk, const Mover& session, Role role, PlacesRequest& request,
          std::function<void(PlacesAnswer)> answered);
 // The answer to what was asked. An answer of another kind ends the process: the desk is our own.
 Result<PlacesReply> reply_of(const PlacesCall& call, PlacesAnswer answer);

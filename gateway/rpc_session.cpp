@@ -157,7 +157,7 @@ kj::Promise<Result<Welcome>> RpcSession::judge(LoginRequest request) {
     return Result<Welcome>(fail(std::move(identity.error())));
   }
   request.token.clear();  // no floor above needs it, and it is a secret
-  user_ = identity->user;
+  mover_ = {identity->user, request.device};
   role_ = identity->role;
   expiry_ = TokenExpiry(identity->expires_at_ms, context_.logins.clock(), context_.timer);
 
@@ -178,9 +178,10 @@ void RpcSession::handle_event(LoggedIn event) {
     KJ_REQUIRE(event.welcome->shard_count > 0, "a welcome tells the number of shards");
     state_ = State::kOpen;
     shard_count_ = event.welcome->shard_count;
+    mover_.login = event.welcome->login.number;
     control_->session_opened();
     if (spdlog::should_log(spdlog::level::debug))
-      spdlog::debug("{}: {} has logged in", tag().to_string(), user_.text());
+      spdlog::debug("{}: {} has logged in", tag().to_string(), mover_.user.text());
   } else {
     context_.calls.refused(tag(), CallKind::kLogin, event.welcome.error());
     inbox_.reset();

@@ -177,7 +177,7 @@ class RpcSession final : public kj::Refcounted, public EventTarget, private kj::
   PortId port_ = 0;
   actors::SessionId session_ = 0;  // for people
   CallLog::Clock::time_point login_called_at_;
-  UserId user_;  // once it has logged in
+  Mover mover_;  // who it is: its user while it logs in, all of it once it has
   Role role_ = Role::kUser;
   actors::PlaceViews::Waiting waits_for_places_;
   TokenExpiry expiry_;

@@ -2,6 +2,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/call_scope.hpp"
 #include "base/limits.hpp"
 #include "gateway/message_size.hpp"
 #include "gateway/rpc_session.hpp"
@@ -12,7 +13,7 @@ kj::Promise<Result<PlacesReply>> RpcSession::places(Result<PlacesRequest> reques
   using Reply = Result<PlacesReply>;
   if (!request) return Reply(fail(std::move(request.error())));
   if (auto why = refusal()) return Reply(fail(std::move(*why)));
-  if (auto allowed = may_ask(user_, role_, *request); !allowed) return Reply(fail(std::move(allowed.error())));
+  if (auto allowed = may_ask(mover_.user, role_, *request); !allowed) return Reply(fail(std::move(allowed.error())));
   if (context_.desk == nullptr) return Reply(fail(ErrorCode::kUnavailable, "", "this node keeps no places"));
   if (auto allowed = may_make(*context_.desk, role_, *request); !allowed)
     return Reply(fail(std::move(allowed.error())));
@@ -21,7 +22,7 @@ kj::Promise<Result<PlacesReply>> RpcSession::places(Result<PlacesRequest> reques
     if (auto why = refusal_of_large()) return Reply(fail(std::move(*why)));
     ++fetches_in_flight_;
   }
-  name_self(user_, *request);
+  name_self(mover_.user, *request);
   auto paf = kj::newPromiseAndFulfiller<Reply>();
   auto call = std::make_unique<PlacesCall>(
       PlacesCall{std::move(*request), kj::mv(paf.fulfiller),
@@ -40,10 +41,10 @@ kj::Promise<Result<PlacesReply>> RpcSession::places(Result<PlacesRequest> reques
 void RpcSession::ask_places(actors::CallId id, PlacesCall& call) {
   call.is_asked = true;
   call.was_complete = context_.desk->views().is_complete();
-  ask(*context_.desk, sees_everything(role_) ? nullptr : &user_, call.request,
-      [bridge = context_.bridge, port = port_, id](PlacesAnswer answer) {
-        bridge->post(port, PlacesAnswered{id, std::move(answer)});
-      });
+  const CallScope named(tag(id));
+  ask(*context_.desk, mover_, role_, call.request, [bridge = context_.bridge, port = port_, id](PlacesAnswer answer) {
+    bridge->post(port, PlacesAnswered{id, std::move(answer)});
+  });
 }
 
 // A node that has just started does not know yet where everybody is.

@@ -32,6 +32,8 @@ struct Call {
     where @10 :Where;
   }
   clientCall @11 :UInt64;       # of the session's client, which this is for: log lines of both nodes name it; 0: of none
+  client @12 :UInt64;           # of what has no session in `from`, as the next: session or connection, 0: nobody
+  door @13 :UInt8;              # by which that came in, as base/request_tag.hpp has them
 }
 
 struct MailboxRead {
@@ -128,6 +130,7 @@ struct LoginResult {
       lastSequence @5 :UInt64;
       ackedAbove @6 :List(UInt64);  # beyond the cursor, ascending
       parked @7 :List(UInt64);      # likewise
+      number @9 :UInt64;            # ascends with the logins of the device
     }
     error @8 :Errors.Error;
   }

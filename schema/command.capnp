@@ -35,6 +35,13 @@ struct Command {
     setLayerPrivacy @14 :SetLayerPrivacy;
     clearLayers @15 :List(Text);  # this shard's parts of them
   }
+  mover @16 :Mover;             # of what changes positions and layers; none: of nobody who could come again
+}
+
+struct Mover {                  # the session that a change comes from
+  user @0 :Text;
+  device @1 :Text;
+  login @2 :UInt64;             # a later session of the device has a greater one
 }
 
 struct Send {                   # messages of one producer to users of this shard, in lane order

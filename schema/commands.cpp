@@ -75,29 +75,34 @@ std::size_t words_of(const SetPolicyCommand& set) {
          flat::words_of<schema::Policy>();
 }
 
+std::size_t words_of(const Mover& mover) {
+  return mover.login == 0 ? 0 : flat::words_of<schema::Mover>() + words_of_names(mover.user, mover.device);
+}
+
 std::size_t words_of(const SetPositionsCommand& set) {
-  std::size_t words = flat::words_of<schema::SetPositions>() + flat::words_of_text(set.layer.text().size()) +
+  std::size_t words = words_of(set.mover) + flat::words_of<schema::SetPositions>() +
+                      flat::words_of_text(set.layer.text().size()) +
                       flat::words_of_list<schema::SetPositions::Item>(set.items.size());
   for (const auto& item : set.items) words += flat::words_of_data(item.member.size());
   return words;
 }
 
 std::size_t words_of(const ClearPositionsCommand& clear) {
-  std::size_t words =
-      flat::words_of<schema::ClearPositions>() + flat::words_of_text(clear.layer.text().size()) + clear.members.size();
+  std::size_t words = words_of(clear.mover) + flat::words_of<schema::ClearPositions>() +
+                      flat::words_of_text(clear.layer.text().size()) + clear.members.size();
   for (const std::string& member : clear.members) words += flat::words_of_data(member.size());
   return words;
 }
 
 std::size_t words_of(const ClearLayersCommand& clear) {
-  std::size_t words = clear.layers.size();
+  std::size_t words = words_of(clear.mover) + clear.layers.size();
   for (const LayerId& layer : clear.layers) words += flat::words_of_text(layer.text().size());
   return words;
 }
 
 std::size_t words_of(const SetLayerPrivacyCommand& set) {
-  return flat::words_of<schema::SetLayerPrivacy>() + flat::words_of_text(set.layer.text().size()) +
-         flat::words_of<schema::LayerPrivacy>();
+  return words_of(set.mover) + flat::words_of<schema::SetLayerPrivacy>() +
+         flat::words_of_text(set.layer.text().size()) + flat::words_of<schema::LayerPrivacy>();
 }
 
 std::size_t words_of(const Command& command) {
@@ -201,7 +206,16 @@ void write(const SetPolicyCommand& from, schema::Command::Builder command) {
   to.setInherit(!from.policy);
 }
 
+void write(const Mover& from, schema::Command::Builder command) {
+  if (from.login == 0) return;
+  auto to = command.initMover();
+  to.setUser(flat::text(from.user.text()));
+  to.setDevice(flat::text(from.device.text()));
+  to.setLogin(from.login);
+}
+
 void write(const SetPositionsCommand& from, schema::Command::Builder command) {
+  write(from.mover, command);
   auto to = command.initSetPositions();
   to.setLayer(flat::text(from.layer.text()));
   to.setCondition(static_cast<schema::PositionCondition>(from.condition));
@@ -216,6 +230,7 @@ void write(const SetPositionsCommand& from, schema::Command::Builder command) {
 }
 
 void write(const ClearPositionsCommand& from, schema::Command::Builder command) {
+  write(from.mover, command);
   auto to = command.initClearPositions();
   to.setLayer(flat::text(from.layer.text()));
   auto members = to.initMembers(static_cast<capnp::uint>(from.members.size()));
@@ -223,11 +238,13 @@ void write(const ClearPositionsCommand& from, schema::Command::Builder command) 
 }
 
 void write(const ClearLayersCommand& from, schema::Command::Builder command) {
+  write(from.mover, command);
   auto to = command.initClearLayers(static_cast<capnp::uint>(from.layers.size()));
   for (capnp::uint i = 0; i < to.size(); ++i) to.set(i, flat::text(from.layers[i].text()));
 }
 
 void write(const SetLayerPrivacyCommand& from, schema::Command::Builder command) {
+  write(from.mover, command);
   auto to = command.initSetLayerPrivacy();
   to.setLayer(flat::text(from.layer.text()));
   if (from.privacy) codec::write(*from.privacy, to.initPrivacy());
@@ -404,6 +421,11 @@ ClearLayersCommand read(capnp::List<capnp::Text>::Reader from, Fields& fields) {
   return clear;
 }
 
+Mover read(schema::Mover::Reader from, Fields& fields) {
+  return {fields.user(from.getUser(), "mover"), fields.device(from.getDevice(), "mover"),
+          fields.positive(from.getLogin(), "mover")};
+}
+
 Result<Command> read(schema::Command::Reader from, Fields::Source source) {
   Fields fields(source);
   Command command;
@@ -432,6 +454,13 @@ Result<Command> read(schema::Command::Reader from, Fields::Source source) {
       return fail(ErrorCode::kUnsupportedVersion, "command",
                   "command " + std::to_string(static_cast<std::uint16_t>(from.which())) +
                       " comes from a newer version of this program");
+  }
+  if (from.hasMover()) {
+    std::visit(
+        [&](auto& one) {
+          if constexpr (requires { one.mover; }) one.mover = read(from.getMover(), fields);
+        },
+        command);
   }
   return fields.finish(std::move(command));
 }

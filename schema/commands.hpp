@@ -122,6 +122,15 @@ struct SetPolicyCommand {
   bool operator==(const SetPolicyCommand&) const = default;
 };
 
+// The session that a change of positions comes from. Of two of the same device the one with the greater login is the
+// later one, and what the other one asked is out of date.
+struct Mover {
+  UserId user;
+  DeviceId device;
+  std::uint64_t login = 0;  // LoginOutcome::number; 0: of nobody who could come again
+  bool operator==(const Mover&) const = default;
+};
+
 enum class PositionCondition : std::uint16_t { kAlways = 0, kIfNew = 1, kIfExists = 2 };
 
 // Where members are. Any member may stand in it twice: the later place is where it is.
@@ -137,18 +146,21 @@ struct SetPositionsCommand {
   };
   std::vector<Item> items;
   bool accepted = false;  // answered before it was committed; with kAlways only
+  Mover mover = {};
   bool operator==(const SetPositionsCommand&) const = default;
 };
 
 struct ClearPositionsCommand {
   LayerId layer;
   std::vector<std::string> members;
+  Mover mover = {};
   bool operator==(const ClearPositionsCommand&) const = default;
 };
 
 // The shard's parts of these layers.
 struct ClearLayersCommand {
   std::vector<LayerId> layers;
+  Mover mover = {};
   bool operator==(const ClearLayersCommand&) const = default;
 };
 
@@ -156,6 +168,7 @@ struct ClearLayersCommand {
 struct SetLayerPrivacyCommand {
   LayerId layer;
   std::optional<LayerPrivacy> privacy;  // nothing: as layers are by default again
+  Mover mover = {};
   bool operator==(const SetLayerPrivacyCommand&) const = default;
 };
 

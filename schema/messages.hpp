@@ -161,6 +161,7 @@ struct LoginOutcome {
   Sequence last_sequence;
   std::vector<Sequence> acked_above = {};  // acked beyond the cursor, ascending; for the session, not on the wire
   std::vector<Sequence> parked = {};       // parked beyond the cursor, ascending; likewise
+  std::uint64_t number = 0;                // ascends with the logins of the device; likewise
   bool operator==(const LoginOutcome&) const = default;
 };
 

@@ -27,6 +27,9 @@ struct NodeQuestion {
     layers @7 :Text;              # with greater names than this
     scan @8 :ScanPart;
   }
+  client @9 :UInt64;              # whom this is for, as the next two: log lines of both nodes name it; all 0: nobody
+  clientCall @10 :UInt64;
+  door @11 :UInt8;                # by which the client came in, as base/request_tag.hpp has them
 }
 
 struct NearbyPart {

@@ -203,6 +203,10 @@ static Result<LayerHead> read(schema::LayerHead::Reader from) {
 
 static Result<LayerPrivacy> read(schema::LayerPrivacyRecord::Reader from) { return read(from.getPrivacy()); }
 
+static Result<LastLogin> read(schema::LastLogin::Reader from) {
+  return LastLogin{from.getLogin(), {from.getStore(), from.getLoginNumber()}, from.getUntilMs()};
+}
+
 static Result<ShardHead> read(schema::ShardHead::Reader from) {
   Fields fields(Fields::Source::kStored);
   ShardHead head;
@@ -213,6 +217,7 @@ static Result<ShardHead> read(schema::ShardHead::Reader from) {
   head.next_producer = fields.positive(from.getNextProducer(), "nextProducer");
   head.now_ms = from.getNowMs();
   head.position_version = from.getPositionVersion();
+  head.logins = from.getLogins();
   return fields.finish(head);
 }
 
@@ -406,6 +411,16 @@ std::string encode(const LayerPrivacy& privacy) {
   return writer.take();
 }
 
+std::string encode(const LastLogin& last) {
+  flat::Writer writer(flat::words_of<schema::LastLogin>());
+  auto root = writer.initRoot<schema::LastLogin>();
+  root.setLogin(last.login);
+  root.setStore(last.removed_at.store);
+  root.setLoginNumber(last.removed_at.number);
+  root.setUntilMs(last.until_ms);
+  return writer.take();
+}
+
 std::string encode(const LayerHead& head) {
   flat::Writer writer(flat::words_of<schema::LayerHead>() + flat::words_of_data(head.swept_through.size()));
   auto root = writer.initRoot<schema::LayerHead>();
@@ -424,6 +439,7 @@ std::string encode(const ShardHead& head) {
   root.setTickMs(head.tick_ms);
   root.setNowMs(head.now_ms);
   root.setPositionVersion(head.position_version);
+  root.setLogins(head.logins);
   root.setEpoch(head.epoch.value);
   root.setNextProducer(head.next_producer);
   return writer.take();
@@ -472,6 +488,9 @@ Result<PositionRecord> decode_position_record(std::string_view bytes) {
   return codec::decode<schema::PositionRecord, PositionRecord>(bytes, "positionRecord");
 }
 
+Result<LastLogin> decode_last_login(std::string_view bytes) {
+  return codec::decode<schema::LastLogin, LastLogin>(bytes, "lastLogin");
+}
 Result<LayerPrivacy> decode_layer_privacy_record(std::string_view bytes) {
   return codec::decode<schema::LayerPrivacyRecord, LayerPrivacy>(bytes, "layerPrivacyRecord");
 }

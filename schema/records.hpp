@@ -146,6 +146,14 @@ struct LayerHead {                    // a shard's part of a layer
   bool operator==(const LayerHead&) const = default;
 };
 
+// What is remembered of a device for a while; user and device are in the key.
+struct LastLogin {
+  std::uint64_t login = 0;     // the greatest LoginOutcome::number that has changed positions here; 0: none has
+  LoginOrder removed_at = {};  // the last login before the device was removed; store 0: not known
+  std::uint64_t until_ms = 0;
+  bool operator==(const LastLogin&) const = default;
+};
+
 struct ShardHead {  // one per shard, written with every flush
   LogIndex applied_index;
   Term applied_term;
@@ -154,6 +162,7 @@ struct ShardHead {  // one per shard, written with every flush
   std::uint64_t next_producer = 1;
   std::uint64_t now_ms = 0;            // the newest time that an entry told, with a tick or without
   std::uint64_t position_version = 0;  // the newest that was given to a position
+  std::uint64_t logins = 0;            // so many have been, of any device
   bool operator==(const ShardHead&) const = default;
 };
 
@@ -171,6 +180,7 @@ std::string encode(const InboundHead& head);
 std::string encode(const PositionRecord& position);
 std::string encode(const LayerHead& head);
 std::string encode(const LayerPrivacy& privacy);
+std::string encode(const LastLogin& last);
 std::string encode(const ShardHead& head);
 
 Result<MailboxRecord> decode_mailbox_record(std::string_view bytes);
@@ -188,6 +198,7 @@ Result<OutboxHead> decode_outbox_head(std::string_view bytes);
 Result<InboundHead> decode_inbound_head(std::string_view bytes);
 Result<PositionRecord> decode_position_record(std::string_view bytes);
 Result<LayerHead> decode_layer_head(std::string_view bytes);
+Result<LastLogin> decode_last_login(std::string_view bytes);
 Result<LayerPrivacy> decode_layer_privacy_record(std::string_view bytes);
 Result<ShardHead> decode_shard_head(std::string_view bytes);
 

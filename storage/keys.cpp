@@ -17,6 +17,13 @@ std::string of_name(char kind, const std::string& name, std::size_t spare) {
   return key;
 }
 
+std::string of_device(char kind, const UserId& user, const DeviceId& device) {
+  std::string key = of_name(kind, user.text(), device.text().size() + 1);
+  key.append(device.text());
+  key.push_back('\0');
+  return key;
+}
+
 std::string of_number(char kind, std::uint64_t value, std::size_t bytes) {
   std::string key(1, kind);
   append_big_endian(key, value, bytes);
@@ -35,12 +42,7 @@ std::string message(const UserId& user, Sequence sequence) {
 
 Sequence sequence_of(std::string_view message_key) { return Sequence(number_at_end(message_key, 8)); }
 
-std::string cursor(const UserId& user, const DeviceId& device) {
-  std::string key = of_name('C', user.text(), device.text().size() + 1);
-  key.append(device.text());
-  key.push_back('\0');
-  return key;
-}
+std::string cursor(const UserId& user, const DeviceId& device) { return of_device('C', user, device); }
 
 std::string cursors_from(const UserId& user) { return of_name('C', user.text(), 0); }
 
@@ -136,6 +138,30 @@ PositionExpiry position_expiry_of(std::string_view key) {
 
 std::string position_expiries_to(std::uint64_t at_ms) {
   return at_ms == UINT64_MAX ? std::string("Y") : of_number('X', at_ms + 1, 8);
+}
+
+std::string last_login(const UserId& user, const DeviceId& device) { return of_device('R', user, device); }
+
+std::string last_login_end(const LastLoginEnd& end) {
+  std::string key = of_number('Q', end.at_ms, 8);
+  key.append(end.user.text());
+  key.push_back('\0');
+  key.append(end.device.text());
+  key.push_back('\0');
+  return key;
+}
+
+LastLoginEnd last_login_end_of(std::string_view key) {
+  constexpr std::size_t kBefore = 1 + 8;
+  if (key.size() <= kBefore + 1) return {};
+  const std::string_view names = key.substr(kBefore, key.size() - kBefore - 1);
+  const std::size_t end = names.find('\0');
+  if (end == std::string_view::npos) return {};
+  return {read_big_endian(key, 1), UserId::trusted(names.substr(0, end)), DeviceId::trusted(names.substr(end + 1))};
+}
+
+std::string last_login_ends_to(std::uint64_t at_ms) {
+  return at_ms == UINT64_MAX ? std::string("R") : of_number('Q', at_ms + 1, 8);
 }
 
 std::string layer_privacy(const LayerId& layer) { return of_name('V', layer.text(), 0); }

@@ -22,6 +22,8 @@
 //   X expires(8) layer 0 member     -> nothing: the position ends when the tick reaches it
 //   Y layer 0                       -> schema::LayerHead
 //   V layer 0                       -> schema::LayerPrivacyRecord
+//   R user 0 device 0               -> schema::LastLogin
+//   Q until(8) user 0 device 0      -> nothing: that is forgotten when the tick reaches it
 //   L producer(8)                   -> schema::LaneRecord
 //   F producer(8)                   -> schema::ForgottenProducer: will never be used again, to be told to the shards
 //   O target(2) number(8)           -> schema::OutboxRecord
@@ -74,6 +76,17 @@ std::string position_expiry(const PositionExpiry& expiry);
 PositionExpiry position_expiry_of(std::string_view key);
 // The first key behind all of them up to and with at_ms.
 std::string position_expiries_to(std::uint64_t at_ms);
+std::string last_login(const UserId& user, const DeviceId& device);
+struct LastLoginEnd {
+  std::uint64_t at_ms = 0;
+  UserId user;
+  DeviceId device;
+  auto operator<=>(const LastLoginEnd&) const = default;
+};
+std::string last_login_end(const LastLoginEnd& end);
+LastLoginEnd last_login_end_of(std::string_view key);
+// The first key behind all of them up to and with at_ms.
+std::string last_login_ends_to(std::uint64_t at_ms);
 std::string layer_head(const LayerId& layer);
 std::string layer_privacy(const LayerId& layer);
 std::string lane(ProducerId producer);

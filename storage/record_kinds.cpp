@@ -46,6 +46,8 @@ constexpr std::array kKinds = {
     RecordKind{'N', "records of nodes and placement", kAtStart, &check<decode_meta_record>},
     RecordKind{'O', "outbox records", false, &check<decode_outbox_record>},
     RecordKind{'P', "policies", kAtStart, &check<decode_policy_record>},
+    RecordKind{'Q', "marks of last logins", false, &check_empty},
+    RecordKind{'R', "last logins", false, &check<decode_last_login>},
     RecordKind{'S', "shard heads", kAtStart, &check<decode_shard_head>},
     RecordKind{'T', "outbox heads", kAtStart, &check<decode_outbox_head>},
     RecordKind{'V', "privacies of layers", kAtStart, &check<decode_layer_privacy_record>},

@@ -29,15 +29,17 @@ class ClusterNetwork : public tests::ClusterTest {
               "--peer-tls-ca",          pki_ + "/ca.pem"};
     };
     start_cluster(std::move(options));
-    std::vector<std::string> addresses;
     for (std::size_t node = 1; node <= ClusterProcess::kNodes; ++node) {
       doors_.push_back(
           std::make_unique<tests::ByteRelay>(cluster_->node(node).port(), [this, node] { lab_.enter(node); }));
-      addresses.push_back(doors_.back()->address());
+      addresses_.push_back(doors_.back()->address());
     }
-    start_load(usual_load(), addresses);
+    start_load(usual_load(), addresses_);
   }
-  void TearDown() override { load_.reset(); }  // before the doors
+  void TearDown() override {  // before the doors
+    load_.reset();
+    places_.reset();
+  }
 
   static constexpr std::uint16_t kPeerPort = 7401;
   // How long a fault lasts.
@@ -63,9 +65,11 @@ class ClusterNetwork : public tests::ClusterTest {
   const std::string pki_ = directory_ / "pki";
   tests::NetworkLab lab_{ClusterProcess::kNodes};
   std::vector<std::unique_ptr<tests::ByteRelay>> doors_;
+  std::vector<std::string> addresses_;  // of the doors
 };
 
 TEST_F(ClusterNetwork, TheOneThatLeadsMostIsCutOffFromTheOthers) {
+  ASSERT_NO_FATAL_FAILURE(start_places(usual_places(), addresses_));
   in_rounds("partition", [&] {
     lab_.cut(cluster_->view().leads_most());
     expect_service_for(fault_ms());
@@ -75,6 +79,7 @@ TEST_F(ClusterNetwork, TheOneThatLeadsMostIsCutOffFromTheOthers) {
 }
 
 TEST_F(ClusterNetwork, TheOneThatLeadsMostHearsNobodyOrIsNotHeard) {
+  ASSERT_NO_FATAL_FAILURE(start_places(usual_places(), addresses_));
   bool hears = random_.chance(0.5);
   in_rounds("one-way partition", [&] {
     const std::size_t node = cluster_->view().leads_most();

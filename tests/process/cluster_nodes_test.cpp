@@ -35,6 +35,7 @@ TEST_F(ClusterNodes, AllAreKilledAtOnceAndNothingThatWasAnsweredIsLost) {
 }
 
 TEST_F(ClusterNodes, TheOneThatLeadsMostIsSuspendedAndTheOthersServe) {
+  ASSERT_NO_FATAL_FAILURE(start_places(usual_places()));
   in_rounds("SIGSTOP of the leader of most shards", [&] {
     const std::size_t node = cluster_->view().leads_most();
     cluster_->node(node).signal(SIGSTOP);

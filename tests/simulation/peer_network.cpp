@@ -2,11 +2,15 @@
 
 #include <algorithm>
 
+#include "base/limits.hpp"
+
 namespace earshot::simulation {
 namespace {
 
-constexpr std::uint64_t kSilenceMsMin = 2'000;  // until a link that brings nothing is given up …
-constexpr std::uint64_t kSilenceMsMax = 2'500;  // … at the latest
+// Until a link that brings nothing any more is given up. What it brought last may have been a heartbeat's time ago, and
+// real links are looked at often.
+constexpr std::uint64_t kSilenceMsMin = limits::kPeerSilenceMs - limits::kPeerHeartbeatMs;
+constexpr std::uint64_t kSilenceMsMax = limits::kPeerSilenceMs + 200;
 constexpr std::uint64_t kDialMsMax = 300;
 constexpr std::uint64_t kLateMsMax = 2'000;
 constexpr std::uint32_t kAll = 10'000;

@@ -170,11 +170,13 @@ class CallValues {
     set.accepted = set.condition == PositionCondition::kAlways && values.coin();
     for (std::size_t i = few(); i > 0; --i)
       set.items.push_back({member(), values.score(), values.random.below(limits::kTtlMsMax + 1), values.coin()});
+    set.mover = values.mover();
     return set;
   }
   ClearPositionsCommand clear_positions() {
     ClearPositionsCommand clear{values.layer(), {}};
     for (std::size_t i = few(); i > 0; --i) clear.members.push_back(member());
+    clear.mover = values.mover();
     return clear;
   }
   LayerPrivacy privacy() {
@@ -201,7 +203,8 @@ class CallValues {
             Sequence(cursor),
             Sequence(values.number()),
             values.ascending(cursor, 20),
-            values.ascending(cursor, 20)};
+            values.ascending(cursor, 20),
+            values.number()};
   }
   Batch batch() {
     Batch batch = values.batch();

@@ -19,12 +19,14 @@
 #include "actors/node_system.hpp"
 #include "actors/places.hpp"
 #include "actors/question_actor.hpp"
+#include "base/call_scope.hpp"
 #include "base/clock.hpp"
 #include "base/limits.hpp"
 #include "base/random.hpp"
 #include "places/layer.hpp"
 #include "tests/support/deaf_shard.hpp"
 #include "tests/support/linked_view.hpp"
+#include "tests/support/log_capture.hpp"
 #include "tests/support/seed.hpp"
 
 namespace earshot::actors {
@@ -124,7 +126,9 @@ class ClusterViewsTest : public testing::Test {
       node.link = std::make_unique<Network::Link>(network, id);
       const auto feeds = std::make_shared<tests::LinkedView>(id, ids, *node.link, node.places);
       views_of.push_back(feeds);
-      node.questions = spawn_questions(system, QuestionSetup{id, node.places, feeds, nullptr, node.link.get(), &clock});
+      node.questions =
+          spawn_questions(system, QuestionSetup{id, node.places, feeds, nullptr, node.link.get(), &clock,
+                                                std::make_shared<RemoteCallLog>(clock, limits::kSlowCallMs)});
       node.port = std::make_shared<QuestionPort>(node.questions);
       node.views = std::make_shared<ClusterViews>(node.places, router, node.port, node.places->privacy_table());
       network.ports[id] = node.port;
@@ -292,7 +296,11 @@ TEST_F(ClusterViewsTest, ANodeThatHearsNothingMakesItPartial) {
   network.deafen(NodeId(3));
   NearbyQuestion question = around(geo::Point{0, 0}, 3e7, geo::Pick::kAll, SIZE_MAX);
   question.deadline_ms = 300;
+  tests::LogCapture lines;
+  spdlog::default_logger()->set_level(spdlog::level::debug);
+  const CallScope named({NodeId(1), RequestTag::Door::kSession, 57, 1203});
   const auto found = nearby(views(), question);
+  EXPECT_NE(lines.take().find("n1.s57.c1203: not every node has told in time who is there"), std::string::npos);
   EXPECT_TRUE(found->is_partial);
   EXPECT_GT(found->found.size(), 0u);
   EXPECT_LT(found->found.size(), 300u);

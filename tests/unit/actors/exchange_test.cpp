@@ -14,6 +14,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "actors/shard_refusals.hpp"
+#include "base/call_scope.hpp"
 #include "base/clock.hpp"
 #include "base/limits.hpp"
 #include "tests/support/log_capture.hpp"
@@ -314,6 +316,50 @@ TEST_F(ExchangeTest, AnotherNodesCallIsPassedOnAndAnsweredStraight) {
   EXPECT_EQ(wires_.frames[0].to, kA);
   carry();
   EXPECT_EQ(anna->fetches.size(), 1u);
+}
+
+TEST_F(ExchangeTest, WhatIsAskedAboutPlacesKeepsTheNameOfItsCall) {
+  b_leads();
+  const RequestTag tag{kA, RequestTag::Door::kRedis, 12, 55};
+  {
+    const CallScope named(tag);
+    route(a_).post(ShardPositions{ClearPositionsCommand{LayerId::trusted("cars"), {"m"}}, nullptr});
+    route(a_).post(ShardWhere{LayerId::trusted("cars"), {"m"}, nullptr});
+  }
+  carry();
+  const auto asked = b_.take_requests();
+  ASSERT_EQ(asked.size(), 2u);
+  EXPECT_EQ(std::get<ShardPositions>(asked[0]).tag, tag);
+  EXPECT_EQ(std::get<ShardWhere>(asked[1]).tag, tag);
+  route(a_).post(ShardWhere{LayerId::trusted("cars"), {"m"}, nullptr});
+  carry();
+  EXPECT_EQ(std::get<ShardWhere>(b_.take_requests().at(0)).tag, (RequestTag{kA})) << "of no call";
+}
+
+// Its client may have asked again elsewhere by now, and for other things since.
+TEST_F(ExchangeTest, AnotherNodesChangeIsNotPassedOn) {
+  b_leads();
+  std::optional<Error> told;
+  route(a_).post(ShardPositions{SetPositionsCommand{LayerId::trusted("cars"), {}, {{"m", 1}}},
+                                [&](const Result<PositionsAnswer>& answer) { told = answer.error(); }});
+  carry();
+  auto asked = b_.take_requests();
+  ASSERT_EQ(asked.size(), 1u);
+  b_.exchange->leader_is(kShard, {kC, Term(3)});
+  b_.exchange->given_back(kShard, std::move(asked[0]), 1);
+  carry();
+  EXPECT_TRUE(c_.take_requests().empty());
+  ASSERT_TRUE(told);
+  EXPECT_TRUE(refusals::is_leader_change(*told)) << told->to_string();
+}
+
+TEST_F(ExchangeTest, AChangeThatWasAskedHereGoesToWhoeverLeads) {
+  b_.exchange->leader_is(kShard, {kC, Term(3)});
+  ShardPositions positions{SetPositionsCommand{LayerId::trusted("cars"), {}, {{"m", 1}}},
+                           [](const Result<PositionsAnswer>&) {}};
+  b_.exchange->given_back(kShard, std::move(positions), 0);
+  carry();
+  EXPECT_EQ(c_.take_requests().size(), 1u);
 }
 
 // The leader knows a session by its node and its number: with another node's it would keep a session that has ended.

@@ -92,6 +92,14 @@ TEST(QuestionCodec, AnAreaFindsTheSameOnTheOtherNode) {
   }
 }
 
+TEST(QuestionCodec, AQuestionKeepsTheNameOfItsCall) {
+  NodeQuestion question;
+  question.id = 1;
+  question.part = SizePart{LayerId::trusted("people")};
+  question.tag = {NodeId(), RequestTag::Door::kRedis, 12, 55};
+  EXPECT_EQ(std::get<NodeQuestion>(*decode_question_message(encode(question))).tag, question.tag);
+}
+
 TEST(QuestionCodec, EveryFlippedBitIsSeen) {
   QuestionValues values(tests::seed_of_test());
   std::string bytes = encode(values.questions()[2]);

@@ -70,6 +70,14 @@ TEST_F(RemoteCallLogTest, SlowCallsAreOneLineASecondWithHowManyThereWereMeanwhil
   EXPECT_NE(lines.find("took 2500 ms at shard 7 (2 more"), std::string::npos) << lines;
 }
 
+TEST_F(RemoteCallLogTest, AQuestionAboutPlacesIsOfNoShard) {
+  RemoteCall call = call_since(limits::kSlowCallMs);
+  call.shard.reset();
+  log_.answered(call, NodeAnswer{});
+  const std::string line = lines_.take();
+  EXPECT_NE(line.find("n1.s57.c1203: question who is there took 1000 ms here (0 more"), std::string::npos) << line;
+}
+
 TEST_F(RemoteCallLogTest, ACallThatIsLostIsNamedWhereItWasMade) {
   RemoteCallLog::lost(call_since(0).tag, ShardId(7), NodeId(2));
   const std::string line = lines_.take();

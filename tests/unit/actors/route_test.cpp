@@ -1,5 +1,6 @@
 #include "actors/route.hpp"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -30,11 +31,13 @@ struct Calls final : CallDesk {
     if (!connected) return false;
     made.emplace_back(to, std::get<ShardFetch>(request).request);
     hops_of_last = hops;
+    if (while_calling) std::exchange(while_calling, nullptr)();
     return true;
   }
   bool connected = true;
   std::vector<std::pair<NodeId, RequestId>> made;
   std::uint8_t hops_of_last = 0;
+  std::function<void()> while_calling;
 };
 
 class RouteTest : public testing::Test {
@@ -69,6 +72,39 @@ TEST_F(RouteTest, RequestsWaitInTheirOrderWhileNobodyLeads) {
   route_.try_again();
   EXPECT_EQ(local_->fetches, (std::vector<RequestId>{1, 2}));
   EXPECT_EQ(route_.held(), 0u);
+}
+
+TEST_F(RouteTest, NothingPassesWhatWaits) {
+  route_.post(fetch(1));
+  route_.set_leader({kSelf, Term(4)});
+  route_.post(fetch(2));
+  EXPECT_TRUE(local_->fetches.empty()) << "1 has not gone yet";
+  route_.try_again();
+  EXPECT_EQ(local_->fetches, (std::vector<RequestId>{1, 2}));
+  route_.post(fetch(3));
+  EXPECT_EQ(local_->fetches, (std::vector<RequestId>{1, 2, 3}));
+}
+
+// What is asked while something that waited goes out: by whoever is told of it, or by another thread.
+TEST_F(RouteTest, NothingPassesWhatIsGoingOut) {
+  calls_.while_calling = [this] { route_.post(fetch(3)); };
+  route_.post(fetch(1));
+  route_.post(fetch(2));
+  route_.set_leader({kOther, Term(1)});
+  route_.try_again();
+  EXPECT_EQ(calls_.made, (std::vector<std::pair<NodeId, RequestId>>{{kOther, 1}, {kOther, 2}, {kOther, 3}}));
+}
+
+TEST_F(RouteTest, ALeaderThatChangesWhileRequestsGoOutGetsTheRest) {
+  calls_.while_calling = [this] {
+    route_.set_leader({kThird, Term(2)});
+    route_.try_again();
+  };
+  route_.post(fetch(1));
+  route_.post(fetch(2));
+  route_.set_leader({kOther, Term(1)});
+  route_.try_again();
+  EXPECT_EQ(calls_.made, (std::vector<std::pair<NodeId, RequestId>>{{kOther, 1}, {kThird, 2}}));
 }
 
 TEST_F(RouteTest, WaitsForAConnectionToTheLeader) {

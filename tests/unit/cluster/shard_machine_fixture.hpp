@@ -214,8 +214,9 @@ inline std::string describe(const CommandResult& result) {
       return "cleared " + (r.members.has_value() ? std::to_string(*r.members) : describe(r.members.error()));
     }
     std::string operator()(const LayersClearedResult& r) const {
+      if (!r.members.has_value()) return "cleared " + describe(r.members.error());
       std::string text = "cleared";
-      for (const std::uint64_t members : r.members) text += " " + std::to_string(members);
+      for (const std::uint64_t members : *r.members) text += " " + std::to_string(members);
       return text;
     }
     static std::string list_of(const std::vector<Sequence>& sequences) {

@@ -42,7 +42,7 @@ class ShardMachinePositions : public ShardMachineLife {
   }
   std::uint64_t clear_layer(const LayerId& layer = kPeople) {
     last_ = replica().apply(ClearLayersCommand{{layer}});
-    return std::get<LayersClearedResult>(last_.results.at(0)).members.at(0);
+    return std::get<LayersClearedResult>(last_.results.at(0)).members.value().at(0);
   }
   std::optional<double> score(const std::string& member, const LayerId& layer = kPeople) {
     const auto position = replica()->position(layer, member).value();

@@ -154,8 +154,9 @@ class RandomValues {
   }
   InboundHead inbound_head() { return {Epoch(number()), number()}; }
   ShardHead shard_head() {
-    return {LogIndex(number()), Term(number()), number(), Epoch(positive()), positive(), number(), number()};
+    return {LogIndex(number()), Term(number()), number(), Epoch(positive()), positive(), number(), number(), number()};
   }
+  LastLogin last_login() { return {number(), {number(), number()}, number()}; }
 
   LayerId layer() { return LayerId::trusted(name()); }
   std::string member() { return bytes(limits::kMemberBytesMax); }
@@ -176,6 +177,7 @@ class RandomValues {
     }
     return item;
   }
+  Mover mover() { return coin() ? Mover{user(), device(), positive()} : Mover(); }
   Command command() {
     switch (random.below(15)) {
       case 0: {
@@ -219,19 +221,22 @@ class RandomValues {
         SetPositionsCommand set{layer(), PositionCondition(random.below(3)), {}};
         set.accepted = set.condition == PositionCondition::kAlways && coin();
         for (std::size_t i = random.below(5); i > 0; --i) set.items.push_back({member(), score(), number(), coin()});
+        set.mover = mover();
         return set;
       }
       case 11: {
         ClearPositionsCommand clear{layer(), {}};
         for (std::size_t i = random.below(5); i > 0; --i) clear.members.push_back(member());
+        clear.mover = mover();
         return clear;
       }
       case 12: {
         ClearLayersCommand clear;
         for (std::uint64_t i = random.below(4); i > 0; --i) clear.layers.push_back(layer());
+        clear.mover = mover();
         return clear;
       }
-      case 13: return SetLayerPrivacyCommand{layer(), coin() ? std::optional(layer_privacy()) : std::nullopt};
+      case 13: return SetLayerPrivacyCommand{layer(), coin() ? std::optional(layer_privacy()) : std::nullopt, mover()};
       default: return ConfirmCommand{ShardId(static_cast<std::uint16_t>(number())), number()};
     }
   }

@@ -59,6 +59,7 @@ const std::vector<Kind>& kinds() {
       kind("positionRecord", &V::position_record, &decode_position_record),
       kind("layerHead", &V::layer_head, &decode_layer_head),
       kind("layerPrivacyRecord", &V::layer_privacy, &decode_layer_privacy_record),
+      kind("lastLogin", &V::last_login, &decode_last_login),
       kind("laneRecord", &V::lane_record, &decode_lane_record),
       kind("outboxRecord", &V::outbox_record, &decode_outbox_record),
       kind("outboxHead", &V::outbox_head, &decode_outbox_head),
