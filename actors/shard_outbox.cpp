@@ -102,8 +102,18 @@ std::vector<ConfirmCommand> OutboxDrain::take_confirms() {
 }
 
 void OutboxDrain::send(ShardId id, Target& target, const Router& router, std::uint64_t now_ms) {
+  const auto read = [&] {
+    return machine_.outbox(id, target.committed + 1, limits::kOutboxWindowMax, limits::kTransferBytesMax);
+  };
+  auto records = read();
+  if (!records.has_value() && records.error().code == ErrorCode::kNotFound) {
+    // An earlier leader's confirmation, which the log held and the state had not when this one began.
+    if (target.committed != target.confirmed) --confirms_due_;
+    target.committed = target.confirmed = records.error().expected - 1;
+    target.attempts = 0;
+    records = read();
+  }
   const std::uint64_t first = target.committed + 1;
-  auto records = machine_.outbox(id, first, limits::kOutboxWindowMax, limits::kTransferBytesMax);
   target.sent = target.committed;
   if (records.has_value() && records->empty()) {
     target.attempts = 0;

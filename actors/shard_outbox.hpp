@@ -58,7 +58,7 @@ class OutboxDrain {
     std::uint64_t resend_at_ms = 0;  // 0: nothing is under way
   };
 
-  // Sends the records after `committed`, if there are any.
+  // Sends the records after `committed`, or after what the state says by now to be confirmed, if there are any.
   void send(ShardId id, Target& target, const Router& router, std::uint64_t now_ms);
 
   const ShardId self_;

@@ -83,12 +83,15 @@ class FakeSession final : public actors::SessionInbox {
   std::deque<FromClient> messages_;
 };
 
+inline constexpr std::uint64_t kLoginNumber = 17;  // of everybody's
+
 inline Welcome welcome_for(const UserId& user) {
   Welcome welcome;
   welcome.user = user;
   welcome.shard_count = 8;
   welcome.login.producer = ProducerId(7);
   welcome.login.epoch = Epoch(1);
+  welcome.login.number = kLoginNumber;
   welcome.node = NodeId(1);
   return welcome;
 }

@@ -150,6 +150,11 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
     }
     answer([done = std::move(done), count] { done(count); });
   }
+  // Whose changes came, and under which names.
+  [[nodiscard]] std::vector<std::pair<Mover, RequestTag>> askers() const {
+    const std::lock_guard lock(mutex_);
+    return askers_;
+  }
   // Others may be on other nodes.
   [[nodiscard]] bool knows_all_layers() const override { return knows_all_layers_; }
   void set_knows_all_layers(bool knows) { knows_all_layers_ = knows; }
@@ -175,6 +180,7 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
     explicit Shard(std::shared_ptr<PlaceMap> of) : map(std::move(of)) {}
     using DeafShard::post;
     void post(actors::ShardPositions message) override {
+      map->note(std::visit([](const auto& command) { return command.mover; }, message.command), message.tag);
       auto given = std::visit([this](auto& command) { return map->change(command); }, message.command);
       map->answer([done = std::move(message.done), given = std::move(given)] { done(given); });
     }
@@ -182,6 +188,10 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
     const std::shared_ptr<PlaceMap> map;
   };
 
+  void note(const Mover& mover, const RequestTag& tag) {
+    const std::lock_guard lock(mutex_);
+    askers_.emplace_back(mover, tag);
+  }
   void answer(std::function<void()> how) {
     {
       const std::lock_guard lock(mutex_);
@@ -271,6 +281,7 @@ class PlaceMap final : public actors::PlaceViews, public std::enable_shared_from
   }
 
   mutable std::mutex mutex_;
+  std::vector<std::pair<Mover, RequestTag>> askers_;
   std::set<std::string> hidden_;  // in every layer
   std::map<LayerId, std::map<std::string, double>> layers_;
   std::map<std::string, std::uint64_t> ttls_ms_;

@@ -1,6 +1,15 @@
+#include "actors/shard_outbox.hpp"
+
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "schema/commands.hpp"
+#include "storage/shard_state.hpp"
 #include "tests/support/shard_world.hpp"
 
 namespace earshot::actors {
@@ -152,6 +161,82 @@ TEST_F(ShardOutboxTest, ConfirmationsOfAShardAreMerged) {
   EXPECT_EQ(world.entries_waiting(), 1u);
   world.settle();
   EXPECT_FALSE(world.gather_asked());
+}
+
+// A leader of a group of several: when it is elected it has not applied yet all that its log holds of an earlier one.
+class NewLeadersOutboxTest : public testing::Test {
+ protected:
+  static constexpr ShardId kSelf = ShardWorld::kShard;
+  static constexpr ShardId kTarget = ShardWorld::kOther;
+
+  NewLeadersOutboxTest() {
+    for (auto& shard : shards) shard = std::make_shared<tests::RecordingShard>();
+    router.emplace(std::vector<std::shared_ptr<ShardInbox>>(shards.begin(), shards.end()));
+  }
+
+  void apply(Command command) {
+    CommandBatch batch;
+    batch.commands.push_back(std::move(command));
+    machine->apply(LogIndex(++applied), Term(1), encode(batch));
+  }
+  // An entry that writes so many records, as number first and on.
+  void apply_records(std::uint64_t first, std::uint64_t count) {
+    SendCommand command{ProducerId(7), tests::user_in(kTarget), tests::device("phone"), {}};
+    for (std::uint64_t number = first; number < first + count; ++number) {
+      OutgoingMessage message = tests::outgoing(tests::user_in(kSelf), number);
+      message.copy_to_self = true;
+      command.items.push_back(SendItem{std::move(message), std::nullopt});
+    }
+    apply(std::move(command));
+  }
+  void begin() { ASSERT_TRUE(drain.begin(*router, 0, false).has_value()); }
+  void committed_by_target(std::uint64_t last) {
+    drain.transferred(ShardTransferred{kTarget, machine->epoch(), last}, *router, 0);
+  }
+  std::vector<TransferCommand>& transfers() { return shards.at(kTarget.value)->transfers; }
+
+  storage::ModelDisk disk{storage::state_tables().size()};
+  std::unique_ptr<storage::Environment> environment = disk.open();
+  storage::ShardState state{*environment, kSelf};
+  std::unique_ptr<cluster::ShardMachine> machine =
+      cluster::ShardMachine::open(state, kSelf, tests::kShardCount).value();
+  std::uint64_t applied = 0;
+  std::vector<std::shared_ptr<tests::RecordingShard>> shards{tests::kShardCount};
+  std::optional<Router> router;
+  OutboxDrain drain{kSelf, *machine, BackoffPolicy{1'000, 30'000}, Random(1)};
+};
+
+TEST_F(NewLeadersOutboxTest, WhatAnEarlierLeaderDrainedIsPassedOverWhenItsConfirmationIsApplied) {
+  apply_records(1, 2);
+  begin();
+  committed_by_target(3);
+  EXPECT_TRUE(drain.has_confirms()) << "of 2, the last that is known of here";
+  apply_records(3, 1);
+  apply(ConfirmCommand{kTarget, 3});
+  drain.written(kTarget, *router, 0);
+  ASSERT_THAT(transfers(), SizeIs(1));
+  EXPECT_EQ(drain.wake_at(), 0u) << "nothing is left";
+  EXPECT_FALSE(drain.has_confirms()) << "the log says more already";
+
+  apply_records(4, 1);
+  drain.written(kTarget, *router, 0);
+  ASSERT_THAT(transfers(), SizeIs(2));
+  EXPECT_EQ(transfers()[1].first, 4u);
+  committed_by_target(4);
+  EXPECT_THAT(drain.take_confirms(), ElementsAre(ConfirmCommand{kTarget, 4}));
+}
+
+TEST_F(NewLeadersOutboxTest, ALostTransferGoesAgainWithoutWhatIsConfirmedByNow) {
+  apply_records(1, 3);
+  begin();
+  apply(ConfirmCommand{kTarget, 2});
+  drain.wake(*router, drain.wake_at());
+  ASSERT_THAT(transfers(), SizeIs(2));
+  EXPECT_EQ(transfers()[1].first, 3u);
+  EXPECT_THAT(transfers()[1].records, SizeIs(1));
+  EXPECT_FALSE(drain.has_confirms());
+  committed_by_target(3);
+  EXPECT_THAT(drain.take_confirms(), ElementsAre(ConfirmCommand{kTarget, 3}));
 }
 
 // A shard as target.

@@ -168,6 +168,25 @@ TEST_F(RpcPlacesTest, PositionsAreSetWithTheirOutcomesAndCleared) {
   EXPECT_FALSE(clear_layer());
 }
 
+// A shard has to know which of two sessions of a device is the later one, and log lines whose call it is.
+TEST_F(RpcPlacesTest, AChangeNamesItsSessionAndItsCall) {
+  log_in();
+  ASSERT_TRUE(set(set_of({""})));
+  ASSERT_TRUE(wait(call(client_->session().clearPositionsRequest(), ClearPositionsRequest{{}, {""}})));
+  ASSERT_TRUE(set_privacy(LayerPrivacy{}));
+  ASSERT_TRUE(wait(call(client_->session().clearLayerRequest(), ClearLayerRequest{})));
+  const auto askers = map_->askers();
+  ASSERT_GE(askers.size(), 4u) << "a layer is cleared in every shard";
+  std::uint64_t call = 0;
+  for (const auto& [mover, tag] : askers) {
+    EXPECT_EQ(mover, (Mover{kAlice, DeviceId::trusted("phone"), tests::kLoginNumber}));
+    EXPECT_GT(tag.client, 0u);
+    EXPECT_GE(tag.call, call);
+    call = tag.call;
+  }
+  EXPECT_GE(call, askers.front().second.call + 3);
+}
+
 TEST_F(RpcPlacesTest, EverybodyNearIsToldWithWhatWasAskedFor) {
   put_nine();
   log_in();
