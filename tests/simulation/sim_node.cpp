@@ -371,6 +371,14 @@ std::string SimNode::description() const {
   return text;
 }
 
+std::uint64_t SimNode::outbox_records() const {
+  std::uint64_t records = 0;
+  if (!actors_) return records;
+  for (const actors::ShardReading& shard : actors_->report().shards)
+    if (shard.leader == options_.id) records += shard.sizes.outbox;
+  return records;
+}
+
 void SimNode::digests(std::function<void(std::vector<StateDigest>)> done) {
   struct Gathered {
     std::vector<StateDigest> digests;

@@ -104,6 +104,8 @@ class SimNode final : public Host, public PeerNetwork::End {
   [[nodiscard]] std::uint16_t shard_count() const { return options_.shard_count; }
   // What its shards tell of themselves, for people.
   [[nodiscard]] std::string description() const;
+  // Of the shards that lead here: what is on its way to other shards, as its disk has it.
+  [[nodiscard]] std::uint64_t outbox_records() const;
   // Of every shard, each as it stands when it is its turn; by id.
   void digests(std::function<void(std::vector<StateDigest>)> done);
   [[nodiscard]] std::size_t sessions() const { return actors_ ? actors_->sessions().size() : 0; }
