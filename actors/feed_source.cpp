@@ -46,6 +46,7 @@ void FeedSource::end() {
   term_ = Term();
   is_caught_up_ = false;
   feeds_.clear();
+  dropped_.clear();
   asks_.clear();
   ahead_ = settled_ = 0;
   confirmed_ = check_under_way_ = check_again_at_ms_ = 0;
@@ -67,6 +68,11 @@ void FeedSource::subscribe(NodeId from, const FeedSubscribe& subscribe, std::uin
     const FeedId& known = feed->second.id;
     if (known == subscribe.id || comes_after(known, subscribe.id)) return;  // it came late, or twice
     feeds_.erase(feed);
+  }
+  // Begun again under its number its frames would be taken for those of the first time that are on their way still.
+  if (const auto dropped = dropped_.find(from); dropped != dropped_.end()) {
+    if (dropped->second == subscribe.id || comes_after(dropped->second, subscribe.id))
+      return send_(from, FeedGone{subscribe.id});
   }
   if (const auto lease = leases_.find(from); lease != leases_.end() && comes_after(subscribe.id, lease->second.id))
     leases_.erase(lease);
@@ -164,8 +170,13 @@ void FeedSource::drop_those_behind(std::uint64_t now_ms) {
     const bool is_silent = node != self_ && now_ms >= one.heard_ms + limits::kFeedSilenceMs;
     const bool is_behind = one.unacked.size() > limits::kFeedUnackedFramesMax ||
                            (one.unacked.size() > 1 && one.unacked_bytes > limits::kFeedUnackedBytesMax);
-    if (is_silent || is_behind) send_(node, FeedGone{one.id});
-    feed = is_silent || is_behind ? feeds_.erase(feed) : std::next(feed);
+    if (!is_silent && !is_behind) {
+      ++feed;
+      continue;
+    }
+    send_(node, FeedGone{one.id});
+    dropped_.insert_or_assign(node, one.id);
+    feed = feeds_.erase(feed);
   }
 }
 

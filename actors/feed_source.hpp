@@ -163,6 +163,7 @@ class FeedSource {
   bool is_caught_up_ = false;
   std::uint64_t quiet_until_ms_ = 0;  // leases of the leader before may last so long
   std::map<NodeId, Feed> feeds_;
+  std::map<NodeId, FeedId> dropped_;  // of each node the last that it is not fed by any more, and never will be again
   std::map<NodeId, Lease> leases_;
   std::uint64_t event_ = 0;  // counts what was told
   // Moves that were told ahead of the log, by this leader, and how many of them have their place in it: a page does not

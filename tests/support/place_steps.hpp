@@ -119,7 +119,9 @@ class PlaceSteps {
         return step.place == one.place && one.is_hidden.value_or(step.is_hidden) == step.is_hidden;
       });
       if (!is_known || !is_within(one.place))
-        wrong.push_back(walkers_[i].name + " is found where it is not, or as it is not");
+        wrong.push_back(walkers_[i].name + " is found where it is not, or as it is not: " + led_to(i, one.place) +
+                        ", and step " + std::to_string(asked[i]) + " of " +
+                        std::to_string(walkers_[i].steps.size() - 1) + " had been answered");
     }
     for (std::size_t i = 0; i < walkers_.size(); ++i) {
       const bool must_be_found = !is_partial && !walkers_[i].any_from(asked[i], [&](const PlaceStep& step) {
@@ -132,6 +134,14 @@ class PlaceSteps {
   }
 
  private:
+  // For whoever reads what went wrong.
+  [[nodiscard]] std::string led_to(std::size_t walker, geo::Geohash place) const {
+    const auto& steps = walkers_[walker].steps;
+    for (std::size_t i = 0; i < steps.size(); ++i)
+      if (steps[i].place == place) return "step " + std::to_string(i) + " led there";
+    return "no step led there";
+  }
+
   std::vector<Walker> walkers_;
   std::map<std::string, std::size_t, std::less<>> by_name_;
 };

@@ -232,6 +232,25 @@ TEST_F(FeedSourceTest, ANodeThatIsSilentForTooLongIsFedNoLonger) {
   EXPECT_EQ(source.feeds(), 0u);
 }
 
+// A node that was suspended says again that it wants to be fed before it has read what it was sent meanwhile. Frames of
+// a second feed under the same name would go on where those of the first stopped, and what was told between them would
+// be missing.
+TEST_F(FeedSourceTest, AFeedThatWasDroppedIsNotBegunAgain) {
+  subscribe(2);
+  pass(limits::kFeedSilenceMs);
+  ASSERT_EQ(source.feeds(), 0u);
+  for (const std::uint64_t subscription : {2, 1}) {
+    sent.clear();
+    source.handle(kOther, FeedSubscribe{feed(subscription), {kOther}}, now_ms);
+    EXPECT_EQ(source.feeds(), 0u);
+    ASSERT_EQ(sent.size(), 1u);
+    EXPECT_TRUE(is_gone());
+    EXPECT_EQ(std::get<FeedGone>(sent.back()).id, feed(subscription));
+  }
+  source.handle(kOther, FeedSubscribe{feed(3), {kOther}}, now_ms);
+  EXPECT_EQ(source.feeds(), 1u);
+}
+
 TEST_F(FeedSourceTest, AsManyAnswersAreHeldAsMayBe) {
   for (std::size_t i = 0; i < limits::kFeedHeldAnswersMax; ++i) {
     EXPECT_FALSE(source.is_full());
