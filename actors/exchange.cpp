@@ -3,15 +3,12 @@
 #include <algorithm>
 #include <atomic>
 #include <string>
-#include <type_traits>
 #include <utility>
 
 #include <spdlog/spdlog.h>
 
 #include "actors/question_actor.hpp"
-#include "actors/remote_port.hpp"
 #include "actors/sent_together.hpp"
-#include "actors/shard_refusals.hpp"
 #include "base/limits.hpp"
 
 namespace earshot::actors {
@@ -21,76 +18,6 @@ constexpr std::uint64_t kCompareTicks = 3;       // registrations are compared t
 constexpr std::uint64_t kCompareAllRounds = 10;  // … and this often also where there should be none
 
 storage::SharedBytes shared(std::string bytes) { return std::make_shared<const std::string>(std::move(bytes)); }
-
-template <class Request>
-CallId client_call_of(const Request& request) {
-  if constexpr (requires { request.client_call; }) return request.client_call;
-  return 0;
-}
-
-template <class Answered>
-auto answered_as(const PortAddress& from, const RemoteCall& call, const std::shared_ptr<Exchange>& exchange) {
-  return [exchange, from, call](auto answer) {
-    const Answered answered{std::move(answer)};
-    exchange->call_log()->answered(call, answered);
-    exchange->answer(from, encode_answer(from, answered));
-  };
-}
-
-// The port that the answer to this request goes to: on the node that asked.
-void set_port(ShardRequest& request, ShardId shard, const PortAddress& from, const std::shared_ptr<Exchange>& exchange,
-              std::uint64_t now_ms) {
-  const bool is_asked = from.call != 0 || from.session != 0;
-  std::visit(
-      [&](auto& one) {
-        if constexpr (requires { one.from; }) {
-          if (is_asked) one.from = std::make_shared<RemotePort>(exchange, shard, from, client_call_of(one), now_ms);
-        } else if constexpr (std::is_same_v<std::decay_t<decltype(one)>, ShardWhere>) {
-          one.done = answered_as<WhereAnswered>(from, {one.tag, shard, now_ms}, exchange);
-        } else if constexpr (requires { one.done; }) {
-          one.done = answered_as<PositionsAnswered>(from, {one.tag, shard, now_ms}, exchange);
-        }
-        if constexpr (requires { one.node; }) one.node = from.node;
-      },
-      request);
-}
-
-// Whom it is for. What has no session to be answered at brings it along.
-RequestTag tag_of(const ShardRequest& request, const PortAddress& from) {
-  return std::visit(
-      [&](const auto& one) {
-        if constexpr (requires { one.tag; }) return one.tag;
-        return RequestTag{from.node, RequestTag::Door::kSession, from.session, client_call_of(one)};
-      },
-      request);
-}
-
-// What needs a port to be answered at, and came without one, would be answered into nothing.
-bool has_port(const ShardRequest& request) {
-  if (std::holds_alternative<ShardAttempts>(request)) return true;
-  return std::visit(
-      [](const auto& one) {
-        if constexpr (requires { one.from; })
-          return one.from != nullptr;
-        else
-          return true;
-      },
-      request);
-}
-
-// Whoever asked asks again when no answer comes, and goes on to other things. Passed on by a node that has fallen
-// behind, what it asked first would be done after those.
-bool must_not_come_late(const ShardRequest& request) {
-  return std::holds_alternative<ShardPositions>(request) || std::holds_alternative<ShardLogin>(request) ||
-         std::holds_alternative<ShardManage>(request);
-}
-
-bool is_asked(const Asker& asker) {
-  const auto* waiter = std::get_if<Waiter>(&asker);
-  if (waiter == nullptr) return true;
-  if (const auto* attempts = std::get_if<AttemptsWaiter>(waiter)) return attempts->from != nullptr;
-  return !std::holds_alternative<NobodyWaits>(*waiter);
-}
 
 std::map<storage::GroupId, std::shared_ptr<cluster::GroupPulse>> new_pulses(std::uint16_t shard_count) {
   std::map<storage::GroupId, std::shared_ptr<cluster::GroupPulse>> pulses;
@@ -181,11 +108,6 @@ void Exchange::leader_is(ShardId shard, Route::Leader leader) {
   for (const NodeId node : others()) announce(node, shard, leader.term);
 }
 
-void Exchange::given_back(ShardId shard, ShardRequest request, std::uint8_t hops) {
-  if (hops > 0 && must_not_come_late(request)) return refuse(take_asker(request), refusals::not_leader());
-  routes_[shard.value]->given_back(std::move(request), hops);
-}
-
 void Exchange::announce(NodeId to, ShardId shard, Term term, bool again) {
   LeaderAnnounced leader{shard, term, again};
   {
@@ -209,60 +131,6 @@ PushMark Exchange::next_push(ShardId shard, NodeId to) {
 void Exchange::compared(ShardId shard, NodeId node, bool again) {
   const Route::Leader leader = routes_[shard.value]->leader();
   if (leader.node == self_) announce(node, shard, leader.term, again);
-}
-
-bool Exchange::open(ShardId shard, const FromPeer& call, const std::function<void(ShardRequest, std::uint8_t)>& take) {
-  auto decoded = decode_call(*call.body, shard_count_);
-  if (decoded) {
-    if (decoded->from.node == NodeId()) decoded->from.node = call.from;
-    const PortAddress& from = decoded->from;
-    const bool may_not_be_repeated = std::holds_alternative<ShardPositions>(decoded->request) && from.call != 0;
-    if (may_not_be_repeated && !recent_.is_first(from.node, from.call, decoded->hops)) return true;
-    set_port(decoded->request, shard, decoded->from, shared_from_this(), clock_.monotonic_ms());
-    if (has_port(decoded->request)) {
-      take(std::move(decoded->request), decoded->hops);
-      return true;
-    }
-  }
-  malformed_.fetch_add(1, std::memory_order_relaxed);
-  spdlog::warn("a call from node {} is refused: {}", call.from.value,
-               decoded ? "nobody to be answered" : decoded.error().to_string());
-  const auto from = decode_call_from(*call.body);
-  if (from && from->call != 0 && !decoded) answer(*from, encode_answer(*from, CallRefused{decoded.error()}));
-  return false;
-}
-
-void Exchange::answer(const PortAddress& to, std::string bytes) {
-  if (to.node == self_) return answered(self_, bytes);
-  peers_.send(to.node, {cluster::PeerTopic::kAnswer, ShardId(), shared(std::move(bytes))});
-}
-
-// ---- calls
-
-// A link that is there and takes no more is as an overloaded shard; only without a connection it may wait for one.
-bool Exchange::call(NodeId to, ShardId shard, ShardRequest& request, std::uint8_t hops) {
-  if (!peers_.is_up(to)) return false;
-  PortAddress from{self_, 0, 0};
-  if (const SessionPort* port = port_of(request)) from = port->address();
-  // A goodbye has no port, and is of its session's node whoever passes it on.
-  const auto* goodbye = std::get_if<ShardUnregister>(&request);
-  if (goodbye != nullptr && goodbye->node != NodeId()) from.node = goodbye->node;
-  // One that is passed on stays a call of the node that asked: the answer goes there.
-  const bool is_own = from.node == self_;
-  Asker asker = take_asker(request);
-  if (is_own && is_asked(asker)) {
-    from.call = calls_.open(to, shard, asker, clock_.monotonic_ms(), tag_of(request, from));
-    if (from.call == 0) {
-      refuse(asker, refusals::overloaded("as many calls to other nodes as may be under way"));
-      return true;
-    }
-  }
-  const auto next_hops = static_cast<std::uint8_t>(hops + 1);
-  std::string bytes = std::visit([&](const auto& one) { return encode_call(from, next_hops, one); }, request);
-  if (peers_.send(to, {cluster::PeerTopic::kCall, shard, shared(std::move(bytes))})) return true;
-  if (is_own && from.call != 0) asker = calls_.take_back(from.call);
-  refuse(asker, refusals::overloaded("as much waits for the node that leads the shard as may"));
-  return true;
 }
 
 void Exchange::tick() {
@@ -429,36 +297,6 @@ ReplicaInbox* Exchange::replica(storage::GroupId group) const {
 
 void Exchange::asked(std::string request, std::function<void(std::string)> answer) {
   if (is_set_up_.load(std::memory_order_acquire) && meta_.join) meta_.join(std::move(request), std::move(answer));
-}
-
-void Exchange::answered(NodeId from, std::string_view bytes) {
-  auto answer = decode_answer(bytes, shard_count_);
-  if (!answer || answer->to.node != self_) {
-    malformed_.fetch_add(1, std::memory_order_relaxed);
-    spdlog::warn("an answer from node {} is dropped: {}", from.value,
-                 answer ? "it is for another node" : answer.error().to_string());
-    return;
-  }
-  if (answer->to.call != 0) return calls_.answered(answer->to.call, std::move(answer->content));
-  if (answer->to.session == 0) {
-    if (const auto* leader = std::get_if<LeaderAnnounced>(&answer->content)) announced(from, *leader);
-    return;
-  }
-  if (answer->mark.number != 0) pushed(answer->mark);
-  const auto session = sessions_->find(answer->to.session);
-  if (session == nullptr) return;
-  std::visit(
-      [&](auto& content) {
-        using Content = std::decay_t<decltype(content)>;
-        if constexpr (std::is_same_v<Content, ExplainAsked>) {
-          content.question.from = std::make_shared<RemotePort>(shared_from_this(), ShardId(), content.from, CallId{0},
-                                                               clock_.monotonic_ms());
-          session->post(std::move(content.question));
-        } else if constexpr (requires { session->post(std::move(content)); }) {
-          session->post(std::move(content));
-        }
-      },
-      answer->content);
 }
 
 void Exchange::announced(NodeId from, const LeaderAnnounced& leader) {

@@ -86,6 +86,12 @@ void OpenCalls::answered(std::uint64_t call, AnswerContent content) {
   open_.insert(std::move(taken));
 }
 
+std::optional<ShardId> OpenCalls::shard_of(std::uint64_t call) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = open_.find(call);
+  return found == open_.end() ? std::nullopt : std::optional(found->second.shard);
+}
+
 // Outside the lock: whoever is told may call again.
 template <class Lost>
 void OpenCalls::lose(Lost&& is_lost) {

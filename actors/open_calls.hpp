@@ -29,6 +29,9 @@ class OpenCalls {
   // Its answer, handed to whoever asked. One that does not fit what was asked is dropped, and the call stays open.
   void answered(std::uint64_t call, AnswerContent content);
 
+  // Of an open one; none: it is not open any more.
+  [[nodiscard]] std::optional<ShardId> shard_of(std::uint64_t call) const;
+
   void lose_node(NodeId to);
   // `node` is the shard's leader now: what had been asked before that became known, and what was asked of others.
   void lose_shard(ShardId shard, std::uint64_t last_before, NodeId node);

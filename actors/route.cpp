@@ -56,15 +56,16 @@ void Route::hold(std::unique_lock<std::mutex> lock, ShardRequest request, std::u
 }
 
 void Route::given_back(ShardRequest request, std::uint8_t hops) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (leader_.node == self_) {
-      leader_.node = NodeId();
-      leads_here_.store(nullptr, std::memory_order_release);
-    }
-  }
+  not_led_by(self_);
   if (hops >= kHopsMax) return refuse_request(std::move(request), refusals::lost());
   pass_on(std::move(request), hops);
+}
+
+void Route::not_led_by(NodeId node) {
+  const std::lock_guard lock(mutex_);
+  if (leader_.node != node) return;
+  leader_.node = NodeId();
+  set_short_way();
 }
 
 bool Route::set_leader(Leader leader) {

@@ -30,7 +30,8 @@ class CallDesk {
 //             └ unknown ──► held ◄─────────────────────┘
 //
 // What one thread asks goes out in that order, also when the leader changes: a request that waits here lets none pass.
-// Only what the local shard gives back comes after what waits by then. Thread-safe.
+// Only what the local shard gives back comes after what waits by then; of changes of positions none is given back.
+// Thread-safe.
 class Route final : public ShardInbox {
  public:
   struct Leader {
@@ -58,6 +59,8 @@ class Route final : public ShardInbox {
 
   // The local shard does not lead. `hops`: so often it was passed on.
   void given_back(ShardRequest request, std::uint8_t hops);
+  // This node says that it does not lead, in the term in which it was taken for the leader.
+  void not_led_by(NodeId node);
   // Somebody leads in this term, or (0) nobody known any more. Whether that is news of a leader; an older term is not.
   // What is held waits for try_again().
   bool set_leader(Leader leader);

@@ -77,6 +77,8 @@ void ShardImpl::handle(ShardPositions message) {
 void ShardImpl::set_ahead(SetPositionsCommand set, const std::function<void(Result<PositionsAnswer>)>& done) {
   Command command(std::move(set));
   if (const auto error = refusal(command)) return done(fail(*error));
+  if (auto may = life_->machine->may_move(std::get<SetPositionsCommand>(command).mover); !may)
+    return done(fail(std::move(may.error())));
   const auto& accepted = std::get<SetPositionsCommand>(command);
   AheadWaiter waiter = life_->places->tell_ahead(accepted, clock_.monotonic_ms());
   PositionsAnswer answer{std::vector(accepted.items.size(), cluster::PositionOutcome::kAccepted), 0};

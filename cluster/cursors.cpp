@@ -105,10 +105,8 @@ Result<LoginOutcome> Cursors::login(const LoginCommand& command, ShardId shard, 
   }
   cursor.last_seen_ms = head.now_ms;
   cursor.last_login = command.order;
-  LoginOutcome outcome{cursor.producer, !knows_producer, head.epoch,  mailbox->last,
-                       cursor.up_to,    mailbox->last,   cursor.above};
-  outcome.number = ++head.logins;
-  return outcome;
+  return LoginOutcome{cursor.producer, !knows_producer, head.epoch,  mailbox->last,
+                      cursor.up_to,    mailbox->last,   cursor.above};
 }
 
 Result<Sequence> Cursors::ack(const AckCommand& command, std::uint64_t now_ms) {

@@ -10,13 +10,19 @@ LastLogins::LastLogins(storage::ShardState& state, const MachineLimits& limits)
       kept_ms_(limits.last_login_ms),
       ends_per_tick_max_(limits.expiries_per_entry_max) {}
 
+Status LastLogins::check(const Mover& mover) {
+  if (mover.login == 0) return {};
+  const LastLogin* last = records_.require({mover.user, mover.device}).get();
+  if (last == nullptr || mover.login >= last->login) return {};
+  return fail(ErrorCode::kSessionReplaced, "login", "a later session of the device has changed positions since");
+}
+
 Status LastLogins::admit(const Mover& mover, std::uint64_t now_ms) {
   if (mover.login == 0) return {};
+  if (auto may = check(mover); !may) return may;
   const DeviceKey key{mover.user, mover.device};
   Records::Entry& entry = records_.require(key);
   LastLogin last = entry.get() != nullptr ? *entry.get() : LastLogin();
-  if (mover.login < last.login)
-    return fail(ErrorCode::kSessionReplaced, "login", "a later session of the device has changed positions since");
   if (mover.login == last.login) return {};
   last.login = mover.login;
   remember(key, entry, last, now_ms);
@@ -50,7 +56,8 @@ void LastLogins::step(std::uint64_t tick_ms) {
     ends_.remove(mark);
     const DeviceKey key{mark.user, mark.device};
     const LastLogin* last = records_.require(key).get();
-    if (last != nullptr && last->until_ms == mark.at_ms) records_.erase(key);
+    // One that is damaged is not to be had for ever.
+    if (last == nullptr || last->until_ms == mark.at_ms) records_.erase(key);
   }
 }
 

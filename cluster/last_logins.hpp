@@ -52,6 +52,8 @@ class LastLogins {
   Status load() { return ends_.load(); }
 
   // Whether the session may change positions: kSessionReplaced(login) when a later one of its device has.
+  [[nodiscard]] Status check(const Mover& mover);
+  // The same, for one that does now.
   Status admit(const Mover& mover, std::uint64_t now_ms);
   // The device is removed. Of a login without a store nothing is known that could be remembered.
   void note_removed(const UserId& user, const DeviceId& device, const LoginOrder& last, std::uint64_t now_ms);

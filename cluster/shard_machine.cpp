@@ -94,6 +94,7 @@ class Machine final : public ShardMachine {
   Result<std::vector<ParkedMessage>> parked(const UserId& user, const DeviceId& device, Sequence after,
                                             std::uint32_t limit, std::size_t bytes_max) override;
   Result<Explanation> explain(const UserId& user, Sequence sequence, MessageId id) override;
+  Status may_move(const Mover& mover) override { return last_logins_.check(mover); }
   [[nodiscard]] std::uint64_t position_version() const override { return head_.position_version; }
   Result<std::optional<Position>> position(const LayerId& layer, std::string_view member) override {
     return positions_.find(layer, member, head_.tick_ms);
@@ -176,7 +177,8 @@ class Machine final : public ShardMachine {
   std::uint16_t shard_count_;
   ShardHead head_;
   bool is_head_dirty_ = false;
-  std::uint64_t damaged_told_ = 0;  // of damaged_met(), in effects; what load() met is told with the first entry
+  std::uint64_t command_number_ = 0;  // of the one that runs, by its place in the log: ascends
+  std::uint64_t damaged_told_ = 0;    // of damaged_met(), in effects; what load() met is told with the first entry
   std::uint64_t doubts_told_ = 0;
   MachineLimits limits_;
   const MachineFaults faults_;
@@ -237,7 +239,9 @@ Effects Machine::apply(LogIndex index, Term term, std::string_view entry) {
     positions_.step(head_.tick_ms, head_.position_version, effects);
     last_logins_.step(head_.tick_ms);
   }
+  command_number_ = index.value * limits::kEntryCommandsMax;
   for (Command& command : batch->commands) {
+    ++command_number_;
     effects.results.push_back(std::visit([&](auto& each) { return run(each, effects); }, command));
   }
   expiries_.refresh(head_.tick_ms);
@@ -342,7 +346,10 @@ void Machine::send_copy(const UserId& user, MailboxRecord record, Effects& effec
 CommandResult Machine::run(LoginCommand& command, Effects&) {
   if (!is_ours(command.user)) return LoginResult{fail(wrong_shard(command.user))};
   auto outcome = cursors_.login(command, shard_, head_);
-  if (outcome.has_value()) outcome->parked = parked_.beyond_cursor(command.user, command.device);
+  if (outcome.has_value()) {
+    outcome->parked = parked_.beyond_cursor(command.user, command.device);
+    outcome->number = command_number_;
+  }
   return LoginResult{std::move(outcome)};
 }
 

@@ -72,6 +72,9 @@ class ShardMachine {
   // the node, is for the caller to fill in.
   virtual Result<Explanation> explain(const UserId& user, Sequence sequence, MessageId id) = 0;
 
+  // Whether this session's changes of positions would be taken: kSessionReplaced(login) when a later one has moved
+  // here.
+  virtual Status may_move(const Mover& mover) = 0;
   // Where a member is now; nothing: nowhere. kCorrupt: it is not known.
   virtual Result<std::optional<Position>> position(const LayerId& layer, std::string_view member) = 0;
   // The newest version that was given to a position.

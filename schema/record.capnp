@@ -148,7 +148,6 @@ struct ShardHead {              # one per shard, written with every flush
   nextProducer @4 :UInt64;      # counter for producer ids
   nowMs @5 :UInt64;             # the newest time that an entry told, with a tick or without
   positionVersion @6 :UInt64;   # the newest that was given to a position
-  logins @7 :UInt64;            # so many have been, of any device
 }
 
 struct ShardSums {              # what a shard has on disk, counted; written with every flush

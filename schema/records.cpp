@@ -217,7 +217,6 @@ static Result<ShardHead> read(schema::ShardHead::Reader from) {
   head.next_producer = fields.positive(from.getNextProducer(), "nextProducer");
   head.now_ms = from.getNowMs();
   head.position_version = from.getPositionVersion();
-  head.logins = from.getLogins();
   return fields.finish(head);
 }
 
@@ -439,7 +438,6 @@ std::string encode(const ShardHead& head) {
   root.setTickMs(head.tick_ms);
   root.setNowMs(head.now_ms);
   root.setPositionVersion(head.position_version);
-  root.setLogins(head.logins);
   root.setEpoch(head.epoch.value);
   root.setNextProducer(head.next_producer);
   return writer.take();

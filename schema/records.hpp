@@ -162,7 +162,6 @@ struct ShardHead {  // one per shard, written with every flush
   std::uint64_t next_producer = 1;
   std::uint64_t now_ms = 0;            // the newest time that an entry told, with a tick or without
   std::uint64_t position_version = 0;  // the newest that was given to a position
-  std::uint64_t logins = 0;            // so many have been, of any device
   bool operator==(const ShardHead&) const = default;
 };
 

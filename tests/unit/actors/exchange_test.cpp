@@ -353,13 +353,31 @@ TEST_F(ExchangeTest, AnotherNodesChangeIsNotPassedOn) {
   EXPECT_TRUE(refusals::is_leader_change(*told)) << told->to_string();
 }
 
-TEST_F(ExchangeTest, AChangeThatWasAskedHereGoesToWhoeverLeads) {
+// What its client asked next may have gone to the new leader before the shard gave this one back.
+TEST_F(ExchangeTest, AChangeThatComesBackFromAShardHereDoesNotFollowLaterOnes) {
   b_.exchange->leader_is(kShard, {kC, Term(3)});
+  std::optional<Error> told;
   ShardPositions positions{SetPositionsCommand{LayerId::trusted("cars"), {}, {{"m", 1}}},
-                           [](const Result<PositionsAnswer>&) {}};
+                           [&](const Result<PositionsAnswer>& answer) { told = answer.error(); }};
   b_.exchange->given_back(kShard, std::move(positions), 0);
   carry();
-  EXPECT_EQ(c_.take_requests().size(), 1u);
+  EXPECT_TRUE(c_.take_requests().empty());
+  ASSERT_TRUE(told);
+  EXPECT_TRUE(refusals::is_leader_change(*told)) << told->to_string();
+}
+
+// The word of the new leader got lost on its way here, and nobody says it again by itself.
+TEST_F(ExchangeTest, ANodeThatIsToldThatTheLeaderDoesNotLeadAsksWhoDoes) {
+  b_leads();
+  ASSERT_EQ(a_.exchange->leader(kShard).node, kB);
+  route(a_).post(ShardPositions{SetPositionsCommand{LayerId::trusted("cars"), {}, {{"m", 1}}},
+                                [](const Result<PositionsAnswer>&) {}});
+  carry();
+  auto asked = b_.take_requests();
+  ASSERT_EQ(asked.size(), 1u);
+  b_.exchange->given_back(kShard, std::move(asked[0]), 1);
+  carry();
+  EXPECT_EQ(a_.exchange->leader(kShard).node, NodeId());
 }
 
 // The leader knows a session by its node and its number: with another node's it would keep a session that has ended.

@@ -81,6 +81,8 @@ TEST_F(ShardMachineLastLogins, WhatAnEarlierSessionAskedUndoesNothingThatALaterO
   for (const bool is_flushed : {false, true}) {
     is_flushed ? replica().flush_and_reopen() : replica().reopen();
     EXPECT_EQ(set(3, phone(7)), kOvertaken);
+    EXPECT_EQ(said(replica()->may_move(phone(7))), kOvertaken);
+    EXPECT_EQ(said(replica()->may_move(phone(8))), "");
     EXPECT_THAT(last_.moves, IsEmpty());
     EXPECT_EQ(clear(phone(7)), kOvertaken);
     EXPECT_EQ(clear_layer(phone(7)), kOvertaken);

@@ -154,7 +154,7 @@ class RandomValues {
   }
   InboundHead inbound_head() { return {Epoch(number()), number()}; }
   ShardHead shard_head() {
-    return {LogIndex(number()), Term(number()), number(), Epoch(positive()), positive(), number(), number(), number()};
+    return {LogIndex(number()), Term(number()), number(), Epoch(positive()), positive(), number(), number()};
   }
   LastLogin last_login() { return {number(), {number(), number()}, number()}; }
 
