@@ -39,10 +39,10 @@ class Cursors {
   Cursors(storage::ShardState& state, Mailboxes& mailboxes, LastLogins& last_logins, const MachineLimits& limits);
 
   // A device appears: finds or makes its cursor, moves it to what the device says it has (in this epoch), and keeps or
-  // gives its producer. kTooLarge(device), kCorrupt(mailbox). A damaged cursor starts again at the oldest kept message:
-  // the device gets messages again and drops them. Takes the time, the epoch and the next
-  // producer id from `head`. kSessionReplaced(loginNumber) when a later one came first. A
-  // producer that the device loses is noted as forgotten (storage/keys.hpp).
+  // gives its producer. kTooLarge(device), kCorrupt(mailbox); kSessionReplaced(loginNumber) when a later login came
+  // first. A damaged cursor starts again at the oldest kept message: the device gets messages again and drops them.
+  // Takes the time, the epoch and the next producer id from `head`. A producer that the device loses is noted as
+  // forgotten (storage/keys.hpp).
   Result<LoginOutcome> login(const LoginCommand& command, ShardId shard, ShardHead& head);
   // The cursor after the ack. kNotFound(device), kInvalidArgument(upTo), kTooLarge(above), kCorrupt: nothing changed.
   Result<Sequence> ack(const AckCommand& command, std::uint64_t now_ms);

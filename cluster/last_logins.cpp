@@ -3,6 +3,14 @@
 #include <algorithm>
 
 namespace earshot::cluster {
+namespace {
+
+Status judge(const Mover& mover, const LastLogin* last) {
+  if (last == nullptr || mover.login >= last->login) return {};
+  return fail(ErrorCode::kSessionReplaced, "login", "a later session of the device has changed positions since");
+}
+
+}  // namespace
 
 LastLogins::LastLogins(storage::ShardState& state, const MachineLimits& limits)
     : records_(state, limits.cache_bytes_max),
@@ -11,17 +19,14 @@ LastLogins::LastLogins(storage::ShardState& state, const MachineLimits& limits)
       ends_per_tick_max_(limits.expiries_per_entry_max) {}
 
 Status LastLogins::check(const Mover& mover) {
-  if (mover.login == 0) return {};
-  const LastLogin* last = records_.require({mover.user, mover.device}).get();
-  if (last == nullptr || mover.login >= last->login) return {};
-  return fail(ErrorCode::kSessionReplaced, "login", "a later session of the device has changed positions since");
+  return mover.login == 0 ? Status() : judge(mover, records_.require({mover.user, mover.device}).get());
 }
 
 Status LastLogins::admit(const Mover& mover, std::uint64_t now_ms) {
   if (mover.login == 0) return {};
-  if (auto may = check(mover); !may) return may;
   const DeviceKey key{mover.user, mover.device};
   Records::Entry& entry = records_.require(key);
+  if (auto may = judge(mover, entry.get()); !may) return may;
   LastLogin last = entry.get() != nullptr ? *entry.get() : LastLogin();
   if (mover.login == last.login) return {};
   last.login = mover.login;
