@@ -1,6 +1,5 @@
 #include "nearby_servers.hpp"
 
-#include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <filesystem>
@@ -11,12 +10,11 @@
 #include <thread>
 #include <utility>
 
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "resp_request.hpp"
+#include "tests/support/free_port.hpp"
 
 namespace earshot::bench {
 namespace {
@@ -36,20 +34,6 @@ std::uint16_t port_behind(std::string_view word, std::string_view line) {
   }
   if (port == 0) throw std::runtime_error("no port behind '" + std::string(word) + "' in: " + std::string(line));
   return port;
-}
-
-// Free a moment ago.
-std::uint16_t free_port() {
-  const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  const bool bound = ::bind(descriptor, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-                     ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  ::close(descriptor);
-  if (!bound) throw std::runtime_error("no free port");
-  return ntohs(address.sin_port);
 }
 
 // Debian's redis-tools has the server too: redis-check-rdb is the same program, which looks at the name it is called
@@ -112,7 +96,7 @@ std::unique_ptr<Server> start_redis(const std::string& directory, bool synced) {
   const std::string settings = directory + "/redis.conf";
   std::ofstream(settings) << "bind 127.0.0.1\ndir " << directory << "\nlogfile redis.log\nloglevel warning\nsave \"\"\n"
                           << "appendonly " << (synced ? "yes" : "no") << "\nappendfsync always\n";
-  return answering(std::make_unique<Server>(directory, free_port(), [=](std::uint16_t port) {
+  return answering(std::make_unique<Server>(directory, tests::free_port(), [=](std::uint16_t port) {
     return std::vector<std::string>{program, settings, "--port", std::to_string(port)};
   }));
 }

@@ -58,8 +58,6 @@ class StagedGroupLog {
   [[nodiscard]] LogIndex first() const { return empty() ? snapshot_.next() : first_; }
 
   [[nodiscard]] LogIndex snapshot() const { return snapshot_; }
-  // The running number of the last entry; 0: there is none.
-  [[nodiscard]] std::uint64_t last_number() const { return empty() ? 0 : back(); }
   void set_snapshot(LogIndex index) { snapshot_ = index; }
 
   void append(LogIndex index, std::uint64_t number) {

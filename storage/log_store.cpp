@@ -253,8 +253,7 @@ Status DiskLogStore::erase_cut(WriteTransaction& transaction, Staged& staged, st
   return {};
 }
 
-// Goes on with a sweep. An entry that no snapshot has is about to be cut if its group is busy: it is waited for, within
-// bounds.
+// Goes on with a sweep.
 Status DiskLogStore::sweep(WriteTransaction& transaction, Staged& staged, std::size_t records_max, LogSweep& sweep,
                            std::size_t bytes_max) {
   std::vector<std::string> cut;
@@ -268,15 +267,13 @@ Status DiskLogStore::sweep(WriteTransaction& transaction, Staged& staged, std::s
     is_to_go_on = true;
     if (!number || !record || seen++ == records_max) return false;
     if (*number >= sweep.end()) return is_to_go_on = false;
-    if (!sweep.has_begun()) sweep.begins_at(*number);
     const StagedGroupLog& log = staged_log(staged, record->group);
     if (record->index < log.first()) {
       cut.emplace_back(key);
     } else {
-      const bool is_busy = record->index > log.snapshot() && !sweep.is_old(log.last_number());
-      const bool waits = is_busy && !sweep.is_held_up();
       const bool fits = held.empty() || bytes + value.size() <= bytes_max;
-      if (waits || !fits) return false;
+      const bool has_snapshot = record->index <= log.snapshot();
+      if (!fits || !(has_snapshot || sweep.rewrites_early(value.size()))) return false;
       held.emplace_back(key, value);
       bytes += value.size();
     }

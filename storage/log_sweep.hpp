@@ -7,7 +7,7 @@ namespace earshot::storage {
 
 struct LogSweepOptions {
   std::uint64_t from_bytes = 32 << 20;      // a log of no more than this is not swept
-  std::uint64_t held_up_bytes = 512 << 20;  // appended while one entry that no snapshot has holds a sweep up
+  std::uint64_t held_up_bytes = 512 << 20;  // appended while entries that no snapshot has hold a sweep up
 };
 
 // When the log of many groups is swept, and how far that has come. Most groups cut their entries soon, so that the
@@ -29,22 +29,26 @@ class LogSweep {
     unlooked_bytes_ = 0;
     if (used_bytes < options_.from_bytes + 2 * rewritten_bytes_) return;
     next_ = 1;
-    begin_ = 0;
     end_ = next_number;
     rewritten_bytes_ = 0;
+    early_bytes_ = 0;
+    meanwhile_bytes_ = 0;
     held_up_bytes_ = 0;
   }
 
   [[nodiscard]] bool is_on() const { return next_ < end_; }
-  // The lowest running number that there is; told once, before others are passed.
-  void begins_at(std::uint64_t number) { begin_ = number; }
-  // Whether it is of the older half of the log, as it was when the sweep began: a group whose last entry is so old has
-  // nothing to do, and may wait for its next snapshot as long.
-  [[nodiscard]] bool is_old(std::uint64_t number) const { return number < begin_ + (end_ - begin_) / 2; }
   // The running number to go on at, and the one to end before.
   [[nodiscard]] std::uint64_t next() const { return next_; }
-  [[nodiscard]] bool has_begun() const { return begin_ != 0; }
   [[nodiscard]] std::uint64_t end() const { return end_; }
+  // Whether an entry of so many bytes is written again although no snapshot has it, or waited for: its group cuts it
+  // soon, if the group is busy. One that is not may take no snapshot for long, so after a while a few bytes are written
+  // again whosever they are; and any, once entries have been waited for too long.
+  [[nodiscard]] bool rewrites_early(std::size_t bytes) {
+    if (held_up_bytes_ >= options_.held_up_bytes) return true;
+    if (meanwhile_bytes_ < options_.from_bytes / 2 || early_bytes_ + bytes > options_.from_bytes / 4) return false;
+    early_bytes_ += bytes;
+    return true;
+  }
   // Bytes that may be written again beside an append of so many.
   [[nodiscard]] static std::size_t budget(std::size_t appended_bytes) {
     constexpr std::size_t kLeast = 16 << 10;  // so that a sweep comes to an end when nobody appends much
@@ -54,27 +58,27 @@ class LogSweep {
 
   void passed(std::uint64_t number) {
     next_ = number + 1;
-    if (!is_held_up()) held_up_bytes_ = 0;
+    if (held_up_bytes_ < options_.held_up_bytes) held_up_bytes_ = 0;
   }
   void rewritten(std::size_t bytes) { rewritten_bytes_ += bytes; }
   // There is nothing more up to the end.
   void ended() { next_ = end_; }
-  // Whether an entry that its group is about to cut has had this sweep wait for too long: no such one is waited for any
-  // more.
-  [[nodiscard]] bool is_held_up() const { return held_up_bytes_ >= options_.held_up_bytes; }
   void appended(std::size_t bytes) {
     unlooked_bytes_ += bytes;
-    if (is_on()) held_up_bytes_ += bytes;
+    if (!is_on()) return;
+    meanwhile_bytes_ += bytes;
+    held_up_bytes_ += bytes;
   }
 
  private:
   LogSweepOptions options_;
-  std::uint64_t begin_ = 0;
   std::uint64_t next_ = 0;
   std::uint64_t end_ = 0;
   std::uint64_t rewritten_bytes_ = 0;  // by the sweep that is on, or the last one
   std::uint64_t unlooked_bytes_ = 0;
-  std::uint64_t held_up_bytes_ = 0;
+  std::uint64_t early_bytes_ = 0;      // … of which no snapshot had
+  std::uint64_t meanwhile_bytes_ = 0;  // appended since the last sweep began
+  std::uint64_t held_up_bytes_ = 0;    // … since it passed an entry; at the limit it waits for none any more
 };
 
 }  // namespace earshot::storage

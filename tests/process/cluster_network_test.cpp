@@ -5,6 +5,7 @@
 #include "tests/support/byte_relay.hpp"
 #include "tests/support/cluster_test.hpp"
 #include "tests/support/delay_relay.hpp"
+#include "tests/support/free_port.hpp"
 #include "tests/support/network_lab.hpp"
 
 namespace earshot {

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/cluster_test.hpp"
+#include "tests/support/free_port.hpp"
 
 namespace earshot {
 namespace {

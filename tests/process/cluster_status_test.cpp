@@ -11,6 +11,7 @@
 
 #include "tests/support/child_process.hpp"
 #include "tests/support/cluster_process.hpp"
+#include "tests/support/free_port.hpp"
 #include "tests/support/metrics_text.hpp"
 #include "tests/support/temporary_directory.hpp"
 

@@ -8,11 +8,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include "base/random.hpp"
+#include "tests/support/free_port.hpp"
 #include "tests/support/http_client.hpp"
 
 namespace earshot::tests {
@@ -237,24 +233,6 @@ std::string ClusterProcess::logs() const {
     all += "---- node " + std::to_string(node) + "\n" + text.substr(text.size() - std::min(text.size(), kLogTailBytes));
   }
   return all;
-}
-
-std::uint16_t free_port() {
-  // Below those that the system gives to connections: one of them could take the port of a node that is down, or meet
-  // itself there.
-  Random random = Random::from_system();
-  for (int tries = 0; tries < 1'000; ++tries) {
-    const auto port = static_cast<std::uint16_t>(random.between(10'000, 32'000));
-    const int probe = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const bool bound = ::bind(probe, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-    ::close(probe);
-    if (bound) return port;
-  }
-  throw std::runtime_error("there is no free port");
 }
 
 }  // namespace earshot::tests

@@ -105,7 +105,4 @@ class ClusterProcess {
   std::vector<std::unique_ptr<NodeProcess>> nodes_;
 };
 
-// One that nobody listens on now, and that no connection is given by the system.
-std::uint16_t free_port();
-
 }  // namespace earshot::tests

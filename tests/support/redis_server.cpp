@@ -7,11 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
+#include "tests/support/free_port.hpp"
 #include "tests/support/redis_client.hpp"
 
 namespace earshot::tests {
@@ -27,20 +23,6 @@ std::string redis_program(const TemporaryDirectory& directory) {
   std::string link = directory / "redis-server";
   if (!std::filesystem::exists(link)) std::filesystem::create_symlink(other_name, link);
   return link;
-}
-
-// Nobody's when asked. Redis cannot pick one itself and say which.
-std::uint16_t free_port() {
-  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  const bool is_bound = ::bind(listener, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-                        ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  ::close(listener);
-  if (!is_bound) throw std::runtime_error("no free port");
-  return ntohs(address.sin_port);
 }
 
 }  // namespace
