@@ -34,7 +34,8 @@ Exchange::Exchange(NodeId self, std::uint16_t shard_count, cluster::Peers& peers
       peers_(peers),
       clock_(clock),
       pulses_(new_pulses(shard_count)),
-      calls_(clock.wall_ms() << kCallNumberBits) {}
+      calls_(clock.wall_ms() << kCallNumberBits),
+      clocks_(std::make_shared<ClockWatch>(clock)) {}
 
 void Exchange::set_up(std::vector<Replica> replicas, std::shared_ptr<LocalSessions> sessions) {
   replicas_ = std::move(replicas);
@@ -147,7 +148,9 @@ void Exchange::tick() {
 }
 
 void Exchange::tell_time(NodeId node) {
-  peers_.send(node, {cluster::PeerTopic::kClock, storage::kMetaGroup, shared(encode_wall_clock(clock_.wall_ms()))});
+  const std::uint64_t wall_ms = clock_.wall_ms();
+  if (!clocks_->is_steady(wall_ms, clock_.monotonic_ms())) return;
+  peers_.send(node, {cluster::PeerTopic::kClock, storage::kMetaGroup, shared(encode_wall_clock(wall_ms))});
 }
 
 void Exchange::compare_clocks() {

@@ -168,7 +168,7 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   OpenCalls calls_;
   RecentCalls recent_;
   const std::shared_ptr<RemoteCallLog> call_log_ = std::make_shared<RemoteCallLog>(clock_, limits::kSlowCallMs);
-  const std::shared_ptr<ClockWatch> clocks_ = std::make_shared<ClockWatch>();
+  const std::shared_ptr<ClockWatch> clocks_;
   std::uint64_t ticks_ = 0;
   NodeWatch watch_;  // of the other nodes: looked at in ticks
 

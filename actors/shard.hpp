@@ -82,7 +82,7 @@ struct ShardOptions {
 //  * Only a leader does what it is asked; any other replica gives requests back.
 //  * A new leader announces itself, drains what its outbox holds, and serves from the committed state.
 //  * Whoever moves is told of before the answer; all positions are told after the start, page by page, while it serves.
-//  * Time goes into each batch, and a tick as long as the wall clock agrees with the monotonic one (TickSource).
+//  * Time goes into each batch, and a tick as long as the wall clock is trusted (TickSource).
 // Thread: its actor's.
 class Shard {
  public:

@@ -19,19 +19,19 @@ TickSource::TickSource(const Clock& clock, ShardId shard, std::shared_ptr<const 
     : clock_(clock),
       shard_(shard),
       clocks_(std::move(clocks)),
-      wall_start_ms_(clock.wall_ms()),
-      monotonic_start_ms_(clock.monotonic_ms()) {}
+      wall_ahead_ms_(clock.wall_ms() - clock.monotonic_ms()) {}
 
 TickSource::Time TickSource::now() {
   const std::uint64_t wall_ms = clock_.wall_ms();
   const std::uint64_t monotonic_ms = clock_.monotonic_ms();
-  const std::uint64_t expected_ms = wall_start_ms_ + (monotonic_ms - monotonic_start_ms_);
+  if (clocks_ && clocks_->is_confirmed(wall_ms, monotonic_ms)) wall_ahead_ms_ = wall_ms - monotonic_ms;
+  const std::uint64_t expected_ms = monotonic_ms + wall_ahead_ms_;
   const std::uint64_t disagreement_ms = wall_ms > expected_ms ? wall_ms - expected_ms : expected_ms - wall_ms;
   const bool trusted = disagreement_ms <= limits::kClockDisagreementMsMax;
   if (trusted != trusted_) {
     trusted_ = trusted;
     if (trusted) {
-      spdlog::info("shard {}: the wall clock agrees with the monotonic clock again, ticks go on", shard_.value);
+      spdlog::info("shard {}: the wall clock is trusted again, ticks go on", shard_.value);
     } else {
       spdlog::warn("shard {}: the wall clock is {} ms away from the monotonic clock: no ticks, nothing expires",
                    shard_.value, disagreement_ms);

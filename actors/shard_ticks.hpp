@@ -13,14 +13,15 @@ namespace earshot::actors {
 // other nodes. One that has drifted away from the monotonic one by more than a minute since start was set by somebody
 // and may be wrong, as one that others disagree with: then no tick is proposed, so nothing expires by mistake, until it
 // agrees again. Says so once each time (of the others, the node does). The time itself goes on meanwhile, by the other
-// nodes' clocks or the monotonic one: what is stored then must not count from when the ticks stopped.
+// nodes' clocks or the monotonic one: what is stored then must not count from when the ticks stopped. Other nodes that
+// show the same time say that it was the monotonic clock which left the wall clock: the machine was suspended.
 class TickSource {
  public:
   // `clocks`: of the other nodes; none: there are none.
   TickSource(const Clock& clock, ShardId shard, std::shared_ptr<const ClockWatch> clocks = {});
   struct Time {
     std::uint64_t tick_ms = 0;  // the wall clock; 0: no tick
-    std::uint64_t now_ms = 0;   // the same, or others' time, or the time of the start and what has passed since
+    std::uint64_t now_ms = 0;   // the same, or others' time, or what was trusted last and what has passed since
   };
   Time now();
   // How long until the tick is at least this; while there are no ticks: until it is worth looking again.
@@ -33,8 +34,7 @@ class TickSource {
   const Clock& clock_;
   const ShardId shard_;
   const std::shared_ptr<const ClockWatch> clocks_;
-  const std::uint64_t wall_start_ms_;
-  const std::uint64_t monotonic_start_ms_;
+  std::uint64_t wall_ahead_ms_;  // of the monotonic clock: at start, or when other nodes last showed the same
   bool trusted_ = true;
   bool is_behind_ = false;  // the committed time, at the last comparison
   bool is_compared_ = false;

@@ -7,7 +7,7 @@
 namespace earshot::actors {
 namespace {
 
-constexpr std::uint64_t kWallMs = 1'700'000'000'000;
+constexpr std::uint64_t kWallMs = 1'699'999'999'000;
 constexpr std::uint64_t kHourMs = 3'600'000;
 
 class ClockWatchTest : public testing::Test {
@@ -16,16 +16,24 @@ class ClockWatchTest : public testing::Test {
     watch_.told(NodeId(node), static_cast<std::uint64_t>(static_cast<std::int64_t>(kWallMs + now_ms_) + ahead_ms),
                 now_ms_);
   }
-  bool look() { return watch_.look(kWallMs + now_ms_, now_ms_); }
+  bool look(std::uint64_t set_by_ms = 0) { return watch_.look(kWallMs + now_ms_ + set_by_ms, now_ms_); }
   [[nodiscard]] bool is_in_doubt() const { return watch_.others_ms(now_ms_).has_value(); }
+  [[nodiscard]] bool is_confirmed(std::uint64_t set_by_ms = 0) const {
+    return watch_.is_confirmed(kWallMs + now_ms_ + set_by_ms, now_ms_);
+  }
+  [[nodiscard]] bool is_steady(std::uint64_t set_by_ms) const {
+    return watch_.is_steady(kWallMs + now_ms_ + set_by_ms, now_ms_);
+  }
 
   std::uint64_t now_ms_ = 1'000;
-  ClockWatch watch_;
+  ManualClock clock_;  // shows the same
+  ClockWatch watch_{clock_};
 };
 
 TEST_F(ClockWatchTest, ANodeAloneBelievesItsClock) {
   EXPECT_FALSE(look());
   EXPECT_FALSE(is_in_doubt());
+  EXPECT_FALSE(is_confirmed());
 }
 
 TEST_F(ClockWatchTest, AClockThatMostOthersDisagreeWithIsInDoubt) {
@@ -57,6 +65,31 @@ TEST_F(ClockWatchTest, OneThatIsWrongMakesNobodyElseDoubt) {
   told(3, kHourMs);
   look();
   EXPECT_FALSE(is_in_doubt());
+  EXPECT_FALSE(is_confirmed()) << "one of two does not confirm it either";
+}
+
+TEST_F(ClockWatchTest, WhatMostOthersShowConfirmsAClock) {
+  told(2, 0);
+  told(3, 0);
+  told(4, kHourMs);
+  look();
+  EXPECT_TRUE(is_confirmed());
+  EXPECT_FALSE(is_confirmed(limits::kClocksApartMsMax + 1)) << "it was set just now";
+  now_ms_ += limits::kClockToldMsMax + 1;
+  EXPECT_TRUE(is_confirmed());
+  look();
+  EXPECT_FALSE(is_confirmed()) << "nobody has been heard for long";
+}
+
+// Clocks that are set together, by the same mistake, must not confirm each other; but one that was set right is told.
+TEST_F(ClockWatchTest, AClockThatWasSetIsNoneToTellUntilOthersShowTheSame) {
+  EXPECT_TRUE(is_steady(limits::kClockDisagreementMsMax));
+  EXPECT_FALSE(is_steady(limits::kClockDisagreementMsMax + 1));
+  look(kHourMs);
+  EXPECT_FALSE(is_steady(kHourMs)) << "with nobody there";
+  told(2, kHourMs);
+  look(kHourMs);
+  EXPECT_TRUE(is_steady(kHourMs));
 }
 
 TEST_F(ClockWatchTest, WhatWasToldLongAgoDoesNotCount) {

@@ -495,6 +495,24 @@ TEST_F(ExchangeTest, RegistrationsAreComparedWithTheLeader) {
   EXPECT_NE(compared, frames.end());
 }
 
+// As by a time server that is wrong: the monotonic clock shows it, and nobody speaks against that.
+TEST_F(ExchangeTest, ClocksThatAreSetTogetherDoNotConfirmEachOther) {
+  const auto is_confirmed = [this] {
+    for (int second = 0; second < 6; ++second) {
+      clock_.advance(1'000);
+      for (Node* node : {&a_, &b_, &c_}) node->exchange->tick();
+      carry();
+    }
+    return a_.exchange->clocks()->is_confirmed(clock_.wall_ms(), clock_.monotonic_ms());
+  };
+  EXPECT_TRUE(is_confirmed());
+  clock_.jump_wall(3'600'000);
+  EXPECT_FALSE(is_confirmed());
+  EXPECT_EQ(a_.exchange->clocks()->others_ms(clock_.monotonic_ms()), std::nullopt);
+  clock_.jump_wall(-3'600'000);
+  EXPECT_TRUE(is_confirmed());
+}
+
 TEST_F(ExchangeTest, ANodeThatIsCutOffSendsItsClientsAway) {
   wires_.up = false;
   for (int second = 0; second < 3; ++second) {

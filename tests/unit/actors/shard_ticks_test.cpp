@@ -53,7 +53,7 @@ TEST_F(TickSourceLog, ShortRestAndAnEmptyShardAreNoNews) {
 
 // Such a clock was wrong when the node started, or drifts: the monotonic one shows nothing of it.
 TEST_F(TickSourceLog, AClockThatOtherNodesDisagreeWithGivesNoTicksButTheirTime) {
-  const auto clocks = std::make_shared<ClockWatch>();
+  const auto clocks = std::make_shared<ClockWatch>(clock_);
   TickSource ticks(clock_, ShardId(3), clocks);
   const std::uint64_t theirs_ms = clock_.wall_ms() + kHourMs;
   for (const NodeId node : {NodeId(2), NodeId(3)}) clocks->told(node, theirs_ms, clock_.monotonic_ms());
@@ -66,6 +66,27 @@ TEST_F(TickSourceLog, AClockThatOtherNodesDisagreeWithGivesNoTicksButTheirTime) 
   clocks->told(NodeId(2), clock_.wall_ms(), clock_.monotonic_ms());
   clocks->look(clock_.wall_ms(), clock_.monotonic_ms());
   EXPECT_EQ(ticks.now().tick_ms, clock_.wall_ms());
+}
+
+// The monotonic clock stands still meanwhile.
+TEST_F(TickSourceLog, AMachineThatWasSuspendedGoesByTheTimeThatOtherNodesShow) {
+  const auto clocks = std::make_shared<ClockWatch>(clock_);
+  TickSource ticks(clock_, ShardId(3), clocks);
+  const auto others_show_the_same = [&] {
+    for (const NodeId node : {NodeId(2), NodeId(3)}) clocks->told(node, clock_.wall_ms(), clock_.monotonic_ms());
+    clocks->look(clock_.wall_ms(), clock_.monotonic_ms());
+  };
+  others_show_the_same();
+  const std::uint64_t before_ms = clock_.wall_ms();
+  clock_.jump_wall(kHourMs);
+  EXPECT_EQ(ticks.now().tick_ms, 0u) << "what others showed before says nothing";
+  EXPECT_EQ(ticks.now().now_ms, before_ms);
+  clock_.advance(limits::kClockToldMsMax + 1);
+  others_show_the_same();
+  EXPECT_EQ(ticks.now().tick_ms, clock_.wall_ms());
+  clock_.advance(kHourMs);
+  clocks->look(clock_.wall_ms(), clock_.monotonic_ms());
+  EXPECT_EQ(ticks.now().tick_ms, clock_.wall_ms()) << "also when nobody is heard any more";
 }
 
 TEST_F(TickSourceLog, ClockThatIsNotUsedIsNotComparedEither) {
