@@ -72,6 +72,11 @@ bool has_port(const ShardRequest& request) {
       request);
 }
 
+// Does more when it is done twice, and has no number of its own that the shard would know it by: the call's must do.
+bool is_once_only(const ShardRequest& request) {
+  return std::holds_alternative<ShardPositions>(request) || std::holds_alternative<ShardAttempts>(request);
+}
+
 // Whoever asked asks again when no answer comes, and goes on to other things. Passed on by a node that has fallen
 // behind, what it asked first would be done after those; and what was asked here and comes back from a shard that has
 // just ceased to lead would follow what has gone to the next leader meanwhile.
@@ -110,6 +115,7 @@ bool Exchange::call(NodeId to, ShardId shard, ShardRequest& request, std::uint8_
   // One that is passed on stays a call of the node that asked: the answer goes there.
   const bool is_own = from.node == self_;
   Asker asker = take_asker(request);
+  if (is_own && !is_asked(asker) && is_once_only(request)) from.call = calls_.take_number();
   if (is_own && is_asked(asker)) {
     from.call = calls_.open(to, shard, asker, clock_.monotonic_ms(), tag_of(request, from));
     if (from.call == 0) {
@@ -175,8 +181,8 @@ bool Exchange::open(ShardId shard, const FromPeer& call, const std::function<voi
   if (decoded) {
     if (decoded->from.node == NodeId()) decoded->from.node = call.from;
     const PortAddress& from = decoded->from;
-    const bool may_not_be_repeated = std::holds_alternative<ShardPositions>(decoded->request) && from.call != 0;
-    if (may_not_be_repeated && !recent_.is_first(from.node, from.call, decoded->hops)) return true;
+    const bool is_told_apart = from.call != 0 && is_once_only(decoded->request);
+    if (is_told_apart && !recent_.is_first(from.node, from.call, decoded->hops)) return true;
     set_port(decoded->request, shard, decoded->from, shared_from_this(), clock_.monotonic_ms());
     if (has_port(decoded->request)) {
       take(std::move(decoded->request), decoded->hops);

@@ -71,6 +71,11 @@ std::uint64_t OpenCalls::open(NodeId to, ShardId shard, Asker& asker, std::uint6
   return last_;
 }
 
+std::uint64_t OpenCalls::take_number() {
+  const std::lock_guard lock(mutex_);
+  return ++last_;
+}
+
 Asker OpenCalls::take_back(std::uint64_t call) {
   const std::lock_guard lock(mutex_);
   auto taken = open_.extract(call);

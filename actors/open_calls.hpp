@@ -24,6 +24,8 @@ class OpenCalls {
 
   // A number for the call; 0: as many are open as may, and the asker stays with the caller. `tag`: for log lines.
   std::uint64_t open(NodeId to, ShardId shard, Asker& asker, std::uint64_t now_ms, const RequestTag& tag = {});
+  // A number for what nobody waits for, so that it is told apart from others.
+  std::uint64_t take_number();
   // It did not go after all.
   Asker take_back(std::uint64_t call);
   // Its answer, handed to whoever asked. One that does not fit what was asked is dropped, and the call stays open.

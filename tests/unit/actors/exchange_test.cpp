@@ -336,6 +336,20 @@ TEST_F(ExchangeTest, WhatIsAskedAboutPlacesKeepsTheNameOfItsCall) {
   EXPECT_EQ(std::get<ShardWhere>(b_.take_requests().at(0)).tag, (RequestTag{kA})) << "of no call";
 }
 
+TEST_F(ExchangeTest, DeliveriesInVainThatComeTwiceAreCountedOnce) {
+  b_leads();
+  const AttemptsCommand vain{UserId::trusted("anna"), tests::device("phone"), {{Sequence(3), Sequence(3), 1}}};
+  const auto anna = session(a_, 70);
+  route(a_).post(ShardAttempts{anna, 5, vain});
+  route(a_).post(ShardAttempts{anna, 6, vain});
+  route(a_).post(ShardAttempts{nullptr, 0, vain});  // the last word of a session
+  ASSERT_EQ(wires_.frames.size(), 3u);
+  const auto frames = wires_.frames;
+  wires_.frames.insert(wires_.frames.end(), frames.begin(), frames.end());
+  carry();
+  EXPECT_EQ(b_.take_requests().size(), 3u);
+}
+
 // Its client may have asked again elsewhere by now, and for other things since.
 TEST_F(ExchangeTest, AnotherNodesChangeIsNotPassedOn) {
   b_leads();
