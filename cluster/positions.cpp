@@ -38,6 +38,7 @@ Status Positions::load() {
   const auto visit = [this](std::string_view key, std::optional<std::string_view> value) {
     ++layers_;
     const auto head = value ? decode_layer_head(*value) : fail(ErrorCode::kCorrupt, "layerHead", "");
+    if (!head) ++damaged_met_;
     if (head && head->dead > 0) with_dead_.insert(keys::layer_of(key));
     return true;
   };
@@ -216,6 +217,7 @@ std::uint64_t Positions::next_due_ms(std::uint64_t tick_ms) const {
 Result<std::optional<Position>> Positions::find(const LayerId& layer, std::string_view member, std::uint64_t tick_ms) {
   const auto entry = heads_.load(layer);
   if (!entry) return fail(entry.error());
+  if ((*entry)->is_damaged()) return fail(ErrorCode::kCorrupt, "layer", "the head of the layer is damaged");
   if ((*entry)->get() == nullptr) return std::optional<Position>{};
   const LayerHead head = *(*entry)->get();
   auto bytes = state_.get(keys::position(layer, member));
@@ -245,6 +247,7 @@ Result<PositionPage> Positions::scan(const std::string& from, std::size_t limit,
       const auto entry = heads_.load(of);
       if (!entry) heads_read = fail(entry.error());
       if (!entry) return false;
+      page.is_damaged |= (*entry)->is_damaged();  // of its members nobody knows who was cleared
       head = (*entry)->get() != nullptr ? std::optional(*(*entry)->get()) : std::nullopt;
       layer = std::move(of);
     }

@@ -310,6 +310,20 @@ TEST_F(ShardMachineDamage, OfADamagedPrivacyTheStrictestIsTold) {
   EXPECT_EQ(tick(kStart).damaged, 1u);
 }
 
+// It says which of them were cleared; that they are nowhere would be a wrong answer.
+TEST_F(ShardMachineDamage, WhereMembersOfALayerAreIsNotKnownWithoutItsHead) {
+  const LayerId layer = LayerId::trusted("people");
+  std::string member = "member";
+  while (shard_of(layer, member, kTestShards) != kTestShard) member += "r";
+  replica().apply(SetPositionsCommand{layer, PositionCondition::kAlways, {{member, 7}}});
+  damage_value(keys::layer_head(layer));
+  const auto position = replica()->position(layer, member);
+  ASSERT_FALSE(position.has_value());
+  EXPECT_EQ(position.error().code, ErrorCode::kCorrupt);
+  EXPECT_TRUE(replica()->positions("", 10).value().is_damaged);
+  EXPECT_EQ(tick(kStart).damaged, 1u) << "met at the start";
+}
+
 TEST_F(ShardMachineDamage, RoundThatIsForgottenBeginsAnew) {
   login(kStart);
   damage_value(keys::sweep_head());
