@@ -217,7 +217,7 @@ Status DiskLogStore::write(std::span<const LogWrite> writes, Erase erase) {
     const std::lock_guard guard(mutex_);
     ++changes_;
   }
-  const Status committed = (*transaction)->commit();
+  Status committed = (*transaction)->commit();
   const std::lock_guard guard(mutex_);
   ++changes_;
   has_room_ = committed.has_value();
