@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -38,9 +39,10 @@ class Beat {
   // Those that are due, who have to want again; then next_ms() is the time of the next beat. One thread.
   template <class Visit>
   void beat(std::uint64_t now_ms, Visit visit) {
-    for (std::uint16_t shard = 0; shard < due_.size(); ++shard) {
+    for (std::size_t shard = 0; shard < due_.size(); ++shard) {
       std::uint64_t at_ms = due_[shard].load();
-      if (at_ms != 0 && at_ms <= now_ms && due_[shard].compare_exchange_strong(at_ms, 0)) visit(ShardId(shard));
+      if (at_ms != 0 && at_ms <= now_ms && due_[shard].compare_exchange_strong(at_ms, 0))
+        visit(ShardId(static_cast<std::uint16_t>(shard)));
     }
     // Whoever wants to be woken meanwhile sees either the new time, or is seen by the second look.
     std::uint64_t next_ms = multiple_after(now_ms, pause_ms_);

@@ -268,9 +268,9 @@ void FeedDesk::renew_leases(std::uint64_t now_ms) {
 
 void FeedDesk::settle(std::uint64_t now_ms) {
   std::uint64_t until_ms = UINT64_MAX;
-  for (std::uint16_t shard = 0; shard < intakes_.size(); ++shard) {
+  for (std::size_t shard = 0; shard < intakes_.size(); ++shard) {
     const std::uint64_t of_shard_ms = intakes_[shard].lease_until_ms();
-    setup_.exactness->set_exact_until(ShardId(shard), of_shard_ms);
+    setup_.exactness->set_exact_until(ShardId(static_cast<std::uint16_t>(shard)), of_shard_ms);
     until_ms = std::min(until_ms, of_shard_ms);
   }
   if (until_ms != exact_until_ms_) setup_.exactness->set_exact_until(until_ms);

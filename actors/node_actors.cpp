@@ -320,6 +320,7 @@ void NodeActors::state_changed(const std::shared_ptr<const MetaState>& state) {
   map_->state_changed(state);
   auto others = other_nodes(*state, setup_.id);
   std::vector<NodeId> ids;
+  ids.reserve(others.size());
   for (const cluster::PeerNode& other : others) ids.push_back(other.node);
   exchange_->set_nodes(std::move(ids));
   if (setup_.meta->removals) setup_.meta->removals([state](NodeId node) { return cluster::was_removed(*state, node); });

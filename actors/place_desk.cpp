@@ -161,7 +161,8 @@ void PlaceDesk::clear_layers(const std::vector<LayerId>& layers, Done<std::uint6
     if (!layer.empty() && (!only_known || views_->has_layer(layer))) different.push_back(layer);
   std::ranges::sort(different);
   different.erase(std::unique(different.begin(), different.end()), different.end());
-  clear_on(std::make_shared<const ClearLayersCommand>(std::move(different), mover), 0, 0, std::move(done));
+  clear_on(std::make_shared<const ClearLayersCommand>(ClearLayersCommand{std::move(different), mover}), 0, 0,
+           std::move(done));
 }
 
 void PlaceDesk::clear_on(std::shared_ptr<const ClearLayersCommand> whole, std::size_t from, std::uint64_t cleared,

@@ -395,7 +395,7 @@ std::size_t bytes_of(const Told& told) {
   if (const auto* layers = std::get_if<ToldLayers>(&told))
     for (const auto& one : layers->layers) bytes += sizeof one + one.name.size();
   if (const auto* scan = std::get_if<ToldScan>(&told))
-    for (const std::string& name : scan->names) bytes += sizeof name + name.size();
+    for (const std::string& name : scan->names) bytes += sizeof(std::string) + name.size();
   return bytes;
 }
 

@@ -146,8 +146,7 @@ ToldScan merge_scans(std::vector<NodeTold> told) {
     return std::pair(scan_place_of(one), std::string_view(one)) <
            std::pair(scan_place_of(other), std::string_view(other));
   });
-  const auto repeated = std::ranges::unique(merged.names);
-  merged.names.erase(repeated.begin(), repeated.end());
+  merged.names.erase(std::unique(merged.names.begin(), merged.names.end()), merged.names.end());
   return merged;
 }
 

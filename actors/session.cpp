@@ -159,16 +159,16 @@ struct Session::Impl {
     return {};
   }
 
-  void take(ClientDelivered& delivered, std::uint64_t now_ms) {
+  void take(ClientDelivered& delivered, std::uint64_t now_ms) const {
     if (subscription) subscription->taken_in(delivered.number, now_ms);
   }
-  void take(MailboxPush& push, std::uint64_t now_ms) {
+  void take(MailboxPush& push, std::uint64_t now_ms) const {
     if (subscription) subscription->pushed(push, now_ms);
   }
-  void take(MessagesEnded& ended, std::uint64_t now_ms) {
+  void take(MessagesEnded& ended, std::uint64_t now_ms) const {
     if (subscription) subscription->ended(ended, now_ms);
   }
-  void take(ParkingRule& rule, std::uint64_t) {
+  void take(ParkingRule& rule, std::uint64_t) const {
     if (subscription) subscription->take(rule);
   }
   void take(AttemptsAnswered& answered, std::uint64_t) {
