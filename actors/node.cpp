@@ -192,7 +192,8 @@ void NodeImpl::stop() {
 void NodeImpl::ping(std::function<void()> done) {
   const std::shared_lock lock(ping_gate_);
   if (!system_) return done();
-  system_->spawn([done = std::move(done)] { done(); });
+  // As an argument, since CAF binds a reference to the tuple of them, which is null when there are none.
+  system_->spawn([](const std::function<void()>& answer) { answer(); }, std::move(done));
   // A thread that spawns holds the system's logger, for which the system's end waits.
   caf::logger::set_current_actor_system(nullptr);
 }
