@@ -417,6 +417,7 @@ TEST_F(ExchangeTest, AFullLinkIsAnOverloadedLeader) {
   route(a_).post(ShardFetch{anna, 5, UserId::trusted("anna"), {}, 1, 1});
   ASSERT_EQ(anna->fetches.size(), 1u);
   EXPECT_EQ(anna->fetches[0].batch.error().code, ErrorCode::kOverloaded);
+  route(a_).post(ShardAttempts{nullptr, 0, {UserId::trusted("anna"), tests::device("phone"), {}}});  // nobody is told
   EXPECT_EQ(a_.exchange->open_calls(), 0u);
 }
 

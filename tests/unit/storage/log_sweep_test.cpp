@@ -112,7 +112,7 @@ TEST_P(SweptLogTest, AGroupThatKeepsItsEntriesKeepsNoFilesOfOthers) {
 // As the groups of shards that nobody writes to: what they begin with brings no state to flush.
 TEST_P(SweptLogTest, AGroupThatHasNothingToDoIsNotWaitedForLong) {
   write(append(kGroup, 1, 20));
-  EXPECT_LE(most_bytes_while_another_is_busy(), 768u << 10);
+  EXPECT_LE(most_bytes_while_another_is_busy(), 512u << 10);
   reopen();
   EXPECT_EQ(must(store->load(kGroup)).entries, append(kGroup, 1, 20).entries);
 }
@@ -122,7 +122,7 @@ TEST_P(SweptLogTest, AGroupThatGetsAnEntryNowAndThenIsNotWaitedForLong) {
   const auto now_and_then = [this](std::uint64_t index) {
     if (index % 16 == 0) write(append(kGroup, index / 16, index / 16));
   };
-  EXPECT_LE(most_bytes_while_another_is_busy(now_and_then), 768u << 10);
+  EXPECT_LE(most_bytes_while_another_is_busy(now_and_then), 512u << 10);
   reopen();
   EXPECT_EQ(must(store->load(kGroup)).entries, append(kGroup, 1, 32).entries);
 }
