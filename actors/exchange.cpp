@@ -65,9 +65,12 @@ std::vector<NodeId> Exchange::others() const {
   return others_;
 }
 
+// Whoever waits in a route or for a call may hold the way back to it.
 void Exchange::forget() {
   meta_ = {};
   router_.reset();
+  for (const auto& route : routes_) route->forget();
+  calls_.forget();
   routes_.clear();
   replicas_.clear();
   sessions_.reset();

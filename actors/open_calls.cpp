@@ -125,6 +125,13 @@ void OpenCalls::lose_older_than(std::uint64_t since_ms) {
   lose([since_ms](std::uint64_t, const Open& one) { return one.since_ms < since_ms; });
 }
 
+// Outside the lock: what is dropped may hold the last reference to anything.
+void OpenCalls::forget() {
+  std::unordered_map<std::uint64_t, Open> dropped;
+  const std::lock_guard lock(mutex_);
+  dropped.swap(open_);
+}
+
 std::size_t OpenCalls::size() const {
   const std::lock_guard lock(mutex_);
   return open_.size();

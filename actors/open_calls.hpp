@@ -39,6 +39,8 @@ class OpenCalls {
   void lose_shard(ShardId shard, std::uint64_t last_before, NodeId node);
   // Those that have waited longer than anybody waits for an answer.
   void lose_older_than(std::uint64_t since_ms);
+  // Drops all of them, unanswered: the node has ended.
+  void forget();
 
   [[nodiscard]] std::size_t size() const;
   // The number of the newest call.

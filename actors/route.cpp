@@ -110,6 +110,14 @@ void Route::try_again() {
   set_short_way();
 }
 
+// Outside the lock: what is dropped may hold the last reference to anything.
+void Route::forget() {
+  std::deque<Held> dropped;
+  const std::lock_guard lock(mutex_);
+  dropped.swap(held_);
+  held_bytes_ = 0;
+}
+
 Route::Leader Route::leader() const {
   const std::lock_guard lock(mutex_);
   return leader_;

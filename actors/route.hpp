@@ -66,6 +66,8 @@ class Route final : public ShardInbox {
   bool set_leader(Leader leader);
   // Tries again what is held: a leader is known, a connection has come up. Drops what has waited too long.
   void try_again();
+  // Drops what is held, unanswered: the node has ended.
+  void forget();
 
   [[nodiscard]] Leader leader() const;
   [[nodiscard]] std::size_t held() const;

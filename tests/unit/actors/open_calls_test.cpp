@@ -85,6 +85,16 @@ TEST_F(OpenCallsTest, CallsThatNobodyWaitsForAnyMoreAreDropped) {
   EXPECT_EQ(session_->fetches[0].request, 1u);
 }
 
+TEST_F(OpenCallsTest, WhoAskedIsLetGoOfWhenTheNodeHasEnded) {
+  const std::weak_ptr asker(session_);
+  open_fetch(1);
+  session_.reset();
+  ASSERT_FALSE(asker.expired());
+  calls_.forget();
+  EXPECT_TRUE(asker.expired());
+  EXPECT_EQ(calls_.size(), 0u);
+}
+
 TEST_F(OpenCallsTest, APositionsCallHasItsAnswerOnce) {
   int answers = 0;
   const std::uint64_t call = open(Waiter(PositionsWaiter{[&](Result<PositionsAnswer> answer) {

@@ -74,6 +74,16 @@ TEST_F(RouteTest, RequestsWaitInTheirOrderWhileNobodyLeads) {
   EXPECT_EQ(route_.held(), 0u);
 }
 
+TEST_F(RouteTest, WhatWaitsIsLetGoOfWhenTheNodeHasEnded) {
+  const std::weak_ptr asker(session_);
+  route_.post(fetch(1));
+  session_.reset();
+  ASSERT_FALSE(asker.expired());
+  route_.forget();
+  EXPECT_TRUE(asker.expired());
+  EXPECT_EQ(route_.held(), 0u);
+}
+
 TEST_F(RouteTest, NothingPassesWhatWaits) {
   route_.post(fetch(1));
   route_.set_leader({kSelf, Term(4)});
