@@ -43,8 +43,9 @@ Result<WrittenFiles> write_pair(const std::string& directory, const std::string&
 
 Status check_absent(const std::string& directory, const std::string& name, bool force) {
   if (force) return {};
+  const std::string stem = directory + "/" + name;
   for (const char* kind : {".pem", ".key"}) {
-    const std::string path = directory + "/" + name + kind;
+    const std::string path = stem + kind;
     std::error_code error;
     if (std::filesystem::symlink_status(path, error).type() != std::filesystem::file_type::not_found)
       return refuse(ErrorCode::kConflict, "out", path + " is there already (--force replaces it)");

@@ -86,7 +86,7 @@ std::optional<Error> refusal_in(const std::vector<AskedNode>& asked) {
 ExitCode run_status(const StatusOptions& options) {
   auto servers = options.connection.servers;
   std::ranges::sort(servers);
-  servers.erase(std::ranges::unique(servers).begin(), servers.end());
+  servers.erase(std::unique(servers.begin(), servers.end()), servers.end());
   for (;;) {
     auto token = token_of(options.connection);
     if (!token) return complain(token.error());

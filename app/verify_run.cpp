@@ -39,8 +39,8 @@ class Supervisor {
     say_pending();
     report_.records = shared_->records;
     report_.bytes = shared_->bytes;
-    for (std::uint16_t shard = 0; shard < shared_->is_fetching.size(); ++shard) {
-      if (shared_->is_fetching[shard]) report_.fetching.emplace_back(shard);
+    for (std::size_t shard = 0; shard < shared_->is_fetching.size(); ++shard) {
+      if (shared_->is_fetching[shard]) report_.fetching.emplace_back(static_cast<std::uint16_t>(shard));
     }
     return std::move(report_);
   }

@@ -157,7 +157,7 @@ inline constexpr std::uint64_t kVerifySilenceMsMax = 20'000;  // no record in so
 
 // ---- consensus
 inline constexpr std::uint32_t kElectionTimeoutMs =
-    500;                                            // see docs/decisions: libraft waits for the slower of two timers
+    500;                                            // a follower stands after one to two of these without a leader
 inline constexpr std::uint32_t kHeartbeatMs = 150;  //
 inline constexpr std::uint64_t kBeatMs = 50;        // shards of a node in a cluster are woken at multiples of this
 // Where nothing happens, a leader sends every third heartbeat itself, the others its node: with the longest heartbeat
@@ -192,7 +192,7 @@ inline constexpr std::uint64_t kCutOffMs = 2'000;  // one that is cut off from m
 inline constexpr std::uint64_t kCutOffLeaveMs = 4'000;   // … who have this long, …
 inline constexpr std::uint64_t kCutOffAgainMs = 10'000;  // … and those who come meanwhile after this
 inline constexpr std::size_t kOpenCallsMax = 262'144;    // calls of a node to others that are not answered yet
-inline constexpr std::size_t kRecentCallsMax = 4096;     // changes of places of one node, known by their numbers
+inline constexpr std::size_t kRecentCallsMax = 4096;     // calls of one node to be done once, by their numbers
 inline constexpr std::size_t kRouteHeldMax = 16'384;     // requests that wait on a node for a leader of one shard …
 inline constexpr std::size_t kRouteHeldBytesMax = 16 << 20;  // … and what they take: then kOverloaded
 

@@ -26,6 +26,7 @@ std::vector<Result<ClusterStatus>> ask_status(const std::vector<std::string>& ad
   }
   kj::joinPromises(asked.releaseAsArray()).wait(io.waitScope);
   std::vector<Result<ClusterStatus>> results;
+  results.reserve(questions.size());
   for (auto& question : questions) results.push_back(question->take_result());
   return results;
 }

@@ -55,7 +55,8 @@ std::vector<Calls::Finished> Calls::disconnected() {
   std::vector<Finished> finished;
   for (auto& [number, call] : std::exchange(on_wire_, {})) {
     if (!call.done) {
-      (void)finish(std::move(call), fail(call.last));
+      Error last = std::move(call.last);
+      (void)finish(std::move(call), fail(std::move(last)));
       continue;
     }
     Error lost{ErrorCode::kUnavailable, "", "the connection is lost", 0, 0};
@@ -151,7 +152,7 @@ std::optional<Calls::Finished> Calls::answered(Ticket ticket, Result<CallReply> 
 
 // ---- time
 
-Calls::Finished Calls::expired(Call& call, const std::string& trouble) {
+Calls::Finished Calls::expired(Call& call, const std::string& trouble) const {
   std::string why = "not answered within " + std::to_string(limits_.timeout_ms) + " ms";
   if (!trouble.empty())
     why += ", not connected: " + trouble;

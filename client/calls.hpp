@@ -102,7 +102,7 @@ class Calls {
   [[nodiscard]] bool may_repeat(const Call& call, const Error& error) const;
   void wait(Call call);
   Finished finish(Call call, Result<CallReply> answer);
-  Finished expired(Call& call, const std::string& trouble);
+  Finished expired(Call& call, const std::string& trouble) const;
 
   Limits limits_;
   Random random_;

@@ -28,8 +28,7 @@ Region region_of(geo::Geohash place) {
 
 CellMap::CellMap(std::vector<NodeId> view) : view_(std::move(view)) {
   std::ranges::sort(view_);
-  const auto repeated = std::ranges::unique(view_);
-  view_.erase(repeated.begin(), repeated.end());
+  view_.erase(std::unique(view_.begin(), view_.end()), view_.end());
 }
 
 NodeId CellMap::owner(const LayerId& layer, Region region) const {

@@ -73,8 +73,8 @@ struct Welcome {
 
 enum Role {                     # what a token lets its holder do
   user @0;                      # acts as itself
-  service @1;                   # a trusted backend: acts as itself, may also read about any user (devices, parked, explain)
-  operator @2;                  # may also change: remove devices, replay and drop what is parked, set policies
+  service @1;                   # a trusted backend: may also read about any user and the cluster, and change positions and layers
+  operator @2;                  # may also remove devices, replay and drop what is parked, set policies, remove nodes
 }
 
 struct Limits {
