@@ -97,7 +97,7 @@ std::size_t words_behind(const ShardHistory& request) { return words_of_read(req
 // Rare and small: what the largest of them takes, beside its names and sequences.
 std::size_t words_behind(const ShardManage& request) {
   constexpr std::size_t kParams = flat::words_of<Session::ExplainParams>() + flat::words_of<schema::Policy>();
-  std::size_t words = flat::words_of<schema::Manage>() + kParams;
+  std::size_t words = flat::words_of<schema::Manage>() + codec::words_of(request.mover) + kParams;
   std::visit(
       [&words](const auto& one) {
         words += flat::words_of_text(one.user.text().size());
@@ -145,7 +145,9 @@ void write(const ShardFetch& from, schema::Call::Builder to) { write_read(from, 
 void write(const ShardHistory& from, schema::Call::Builder to) { write_read(from, from.before, to.initHistory()); }
 
 void write(const ShardManage& from, schema::Call::Builder to) {
-  std::visit([manage = to.initManage()](const auto& one) { wire::write(one, init(one, manage)); }, from.manage);
+  auto manage = to.initManage();
+  if (from.mover.login != 0) codec::write(from.mover, manage.initMover());
+  std::visit([&manage](const auto& one) { wire::write(one, init(one, manage)); }, from.manage);
 }
 
 void write(const ShardRegister& from, schema::Call::Builder call) {
@@ -217,6 +219,12 @@ ShardHistory read_history(RequestId request, schema::MailboxRead::Reader from, F
           from.getLimit(), from.getBytesMax()};
 }
 
+ShardManage read_manage(RequestId request, schema::Manage::Reader from, Fields& fields) {
+  ShardManage manage{nullptr, request, fields.inner(read(from))};
+  if (from.hasMover()) manage.mover = codec::read(from.getMover(), fields);
+  return manage;
+}
+
 ShardRegister read_register(schema::Registration::Reader from, Fields& fields) {
   return {nullptr,
           from.getSession(),
@@ -248,7 +256,7 @@ Result<CallRequest> read_request(schema::Call::Reader from) {
     case schema::Call::COMMAND: return read_command(request, from.getCommand());
     case schema::Call::FETCH: result = read_fetch(request, from.getFetch(), fields); break;
     case schema::Call::HISTORY: result = read_history(request, from.getHistory(), fields); break;
-    case schema::Call::MANAGE: result = ShardManage{nullptr, request, fields.inner(read(from.getManage()))}; break;
+    case schema::Call::MANAGE: result = read_manage(request, from.getManage(), fields); break;
     case schema::Call::REGISTER: result = read_register(from.getRegister(), fields); break;
     case schema::Call::UNREGISTER: result = read_unregister(from.getUnregister(), fields); break;
     case schema::Call::WHERE: result = read_where(from.getWhere(), fields); break;

@@ -35,31 +35,37 @@ bool ClockWatch::told(NodeId node, std::uint64_t their_wall_ms, std::uint64_t mo
   return is_first;
 }
 
-bool ClockWatch::look(std::uint64_t wall_ms, std::uint64_t monotonic_ms) {
+bool ClockWatch::look(std::size_t others, std::uint64_t wall_ms, std::uint64_t monotonic_ms) {
   const std::int64_t own_ahead_ms = ahead_ms_of(wall_ms, monotonic_ms);
-  std::vector<std::int64_t> all;
+  std::vector<std::int64_t> heard;
   {
     const std::lock_guard lock(mutex_);
     for (auto& [node, tellings] : told_) {
       // What was told since this look began is later than it.
       while (!tellings.empty() && tellings.front().at_ms + limits::kClockToldMsMax < monotonic_ms) tellings.pop_front();
-      if (!tellings.empty()) all.push_back(tellings.front().ahead_ms);
+      if (!tellings.empty()) heard.push_back(tellings.front().ahead_ms);
     }
   }
   const auto near = static_cast<std::size_t>(std::ranges::count_if(
-      all, [&](std::int64_t ahead_ms) { return are_within(limits::kClocksApartMsMax, ahead_ms, own_ahead_ms); }));
-  const bool is_in_doubt = 2 * near < all.size();
-  const bool is_confirmed = 2 * near > all.size();
+      heard, [&](std::int64_t ahead_ms) { return are_within(limits::kClocksApartMsMax, ahead_ms, own_ahead_ms); }));
+  const std::size_t away = heard.size() - near;
+  // Where more are heard than there are, it is not known (yet) who the others are.
+  const auto are_most_of_all = [&](std::size_t nodes) { return heard.size() <= others && 2 * nodes > others; };
   std::int64_t middle_ms = kNone;
-  if (!all.empty()) {
-    const auto middle = all.begin() + static_cast<std::ptrdiff_t>((all.size() - 1) / 2);
-    std::ranges::nth_element(all, middle);
+  if (!heard.empty()) {
+    const auto middle = heard.begin() + static_cast<std::ptrdiff_t>((heard.size() - 1) / 2);
+    std::ranges::nth_element(heard, middle);
     middle_ms = *middle;
   }
+  const bool is_confirmed = are_most_of_all(near);
   if (is_confirmed) steady_ahead_ms_.store(own_ahead_ms, std::memory_order_relaxed);
   confirmed_ahead_ms_.store(is_confirmed ? middle_ms : kNone, std::memory_order_relaxed);
-  const std::int64_t before = others_ahead_ms_.exchange(is_in_doubt ? middle_ms : kNone, std::memory_order_relaxed);
-  return (before == kNone) == is_in_doubt;
+  // Doubt ends nothing: most of those that are heard may raise it, however few they are.
+  std::int64_t others_ahead_ms = kNone;
+  if (away > near) others_ahead_ms = are_most_of_all(away) ? middle_ms : kTooFew;
+  const std::int64_t before = others_ahead_ms_.exchange(others_ahead_ms, std::memory_order_relaxed);
+  // That others' time goes on is no news.
+  return before != others_ahead_ms && std::min(before, others_ahead_ms) <= kTooFew;
 }
 
 // The clock may have been set since the last look.

@@ -102,7 +102,8 @@ void Exchange::send_feed_request(ShardId shard, NodeId to, const FeedRequest& re
 void Exchange::leader_is(ShardId shard, Route::Leader leader) {
   Route& route = *routes_[shard.value];
   const std::uint64_t last_before = calls_.last();
-  if (!route.set_leader(leader)) return;
+  // One that is found again in its term is no news: its calls are under way still, and what waits for it can go.
+  if (!route.set_leader(leader)) return route.try_again();
   spdlog::debug("shard {}: node {} leads in term {}", shard.value, leader.node.value, leader.term.value);
   calls_.lose_shard(shard, last_before, leader.node);
   route.try_again();
@@ -159,12 +160,16 @@ void Exchange::tell_time(NodeId node) {
 void Exchange::compare_clocks() {
   const std::uint64_t wall_ms = clock_.wall_ms();
   const std::uint64_t now_ms = clock_.monotonic_ms();
-  if (!clocks_->look(wall_ms, now_ms)) return;
+  if (!clocks_->look(others().size(), wall_ms, now_ms)) return;
   if (const auto others_ms = clocks_->others_ms(now_ms)) {
     spdlog::warn("the wall clock is {} ms away from those of most other nodes: no ticks from here, nothing expires",
                  static_cast<std::int64_t>(wall_ms - *others_ms));
+  } else if (clocks_->is_in_doubt()) {
+    spdlog::warn(
+        "the wall clock is away from those of most other nodes that tell theirs, which are too few to go by: no ticks "
+        "from here, nothing expires");
   } else {
-    spdlog::info("the wall clock agrees with those of most other nodes again: ticks go on");
+    spdlog::info("the wall clock is not in doubt any more by those of other nodes");
   }
 }
 
@@ -211,8 +216,9 @@ void Exchange::send_digest(ShardId shard, NodeId to, const RegistrationDigest& d
   peers_.send(to, {cluster::PeerTopic::kCluster, shard, shared(encode_registrations(digest))});
 }
 
-// A leader says so once to each node. Where that was missed, or a replica that is no member any more has lost sight of
-// it, nobody says it again until the next election: so everybody is asked, and a leader answers.
+// A leader says so once to each node. Where that was missed, or is not believed any more (Route::not_led_by), or a
+// replica that is no member any more has lost sight of it, nobody says it again until the next election: so everybody
+// is asked, and a leader answers.
 void Exchange::ask_who_leads() {
   for (std::uint16_t shard = 0; shard < shard_count_; ++shard) {
     if (routes_[shard]->leader().node != NodeId()) continue;

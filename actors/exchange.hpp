@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -127,6 +128,13 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   [[nodiscard]] bool is_up(NodeId node) const { return peers_.is_up(node); }
   [[nodiscard]] Route::Leader leader(ShardId shard) const { return routes_[shard.value]->leader(); }
   [[nodiscard]] std::size_t open_calls() const { return calls_.size(); }
+  // Requests that wait for a leader, of the shard that most wait for. Not while forget() goes on.
+  [[nodiscard]] std::size_t held_most() const {
+    std::size_t most = 0;
+    if (!is_set_up_.load(std::memory_order_acquire)) return most;
+    for (const auto& route : routes_) most = std::max(most, route->held());
+    return most;
+  }
   [[nodiscard]] std::uint64_t malformed() const { return malformed_.load(std::memory_order_relaxed); }
 
  private:

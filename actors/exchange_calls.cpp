@@ -74,6 +74,7 @@ bool has_port(const ShardRequest& request) {
 
 // Does more when it is done twice, and has no number of its own that the shard would know it by: the call's must do.
 bool is_once_only(const ShardRequest& request) {
+  if (const auto* manage = std::get_if<ShardManage>(&request)) return is_change(manage->manage);
   return std::holds_alternative<ShardPositions>(request) || std::holds_alternative<ShardAttempts>(request);
 }
 
@@ -85,10 +86,13 @@ bool must_not_come_late(const ShardRequest& request, std::uint8_t hops) {
   return hops > 0 && (std::holds_alternative<ShardLogin>(request) || std::holds_alternative<ShardManage>(request));
 }
 
-// Whether it says that whoever answers does not lead. Of reads a leader says so too, until it has caught up.
+// Whether it says that whoever answers does not lead. A leader says so too while it hands over, and to questions about
+// mailboxes until it has caught up: it is found again. Of what a node that does not lead would pass on, as it does with
+// reads, only such a leader says so.
 bool says_not_leader(const AnswerContent& content) {
   const auto says = [](const auto& result) { return !result && refusals::is_leader_change(result.error()); };
   if (const auto* login = std::get_if<LoginAnswered>(&content)) return says(login->outcome);
+  if (const auto* managed = std::get_if<ManageAnswered>(&content)) return says(managed->answer);
   const auto* positions = std::get_if<PositionsAnswered>(&content);
   return positions != nullptr && says(positions->answer);
 }
@@ -148,7 +152,7 @@ void Exchange::answered(NodeId from, std::string_view bytes) {
     return;
   }
   if (answer->to.call != 0) {
-    // The word of a new leader was missed: ask_who_leads() asks for it.
+    // The word of a new leader may have been missed: ask_who_leads() asks for it.
     if (says_not_leader(answer->content))
       if (const auto shard = calls_.shard_of(answer->to.call)) routes_[shard->value]->not_led_by(from);
     return calls_.answered(answer->to.call, std::move(answer->content));

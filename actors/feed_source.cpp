@@ -237,6 +237,7 @@ bool FeedSource::has_read_all() const {
 }
 
 void FeedSource::end_scans(std::uint64_t now_ms) {
+  if (faults_.leaves_scans_open) return;
   for (auto& [node, feed] : feeds_) {
     if (!may_end(feed)) continue;
     feed.scan = Scan::kTold;

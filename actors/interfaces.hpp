@@ -133,8 +133,11 @@ struct FlushOverlay {
   std::shared_ptr<const storage::FrozenOverlay> overlay;
 };
 
-// The receiver's frozen overlay is committed and synced.
-struct StateFlushed {};
+// The receiver's frozen overlay is committed and synced; or (`is_damaged`) left, since what counts the shard's records
+// on the disk cannot be read.
+struct StateFlushed {
+  bool is_damaged = false;
+};
 
 // The other shards of the node, once all of them exist.
 struct JoinShards {

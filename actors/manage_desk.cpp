@@ -17,11 +17,6 @@ Error invalid(std::string field, std::string why) {
   return Error{ErrorCode::kInvalidArgument, std::move(field), std::move(why)};
 }
 
-// Whether a request asks or changes.
-template <class Request>
-constexpr bool kChanges = std::is_same_v<Request, RemoveDeviceRequest> || std::is_same_v<Request, ReplayRequest> ||
-                          std::is_same_v<Request, DropParkedRequest> || std::is_same_v<Request, SetPolicyRequest>;
-
 template <class Request>
 bool is_about_all(const Request& request) {
   if constexpr (requires { request.all; }) return request.all;

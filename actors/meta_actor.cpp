@@ -85,7 +85,8 @@ caf::behavior MetaActor::make_behavior() {
         for (const auto ticket : message.tickets) group_->persisted(ticket);
         quit_if_drained();
       },
-      [this](StateFlushed) {
+      [this](StateFlushed message) {
+        EARSHOT_INVARIANT(!message.is_damaged, "what the meta group writes brings its own sums");
         group_->flushed();
         quit_if_drained();
       },

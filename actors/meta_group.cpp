@@ -15,6 +15,7 @@
 #include "cluster/meta_plan.hpp"
 #include "cluster/node_removal.hpp"
 #include "storage/keys.hpp"
+#include "storage/table_sums.hpp"
 
 namespace earshot::actors {
 namespace {
@@ -46,6 +47,7 @@ class MetaGroupImpl final : public MetaGroup, private cluster::ReplicaHost {
         self_(options.replica.self),
         host_(host),
         clock_(clock),
+        environment_(environment),
         disk_(environment, storage::kMetaGroup),
         fetch_(std::uint64_t{options.replica.seed} << 32 | self_.value),
         keeper_({}, options.replica.seed) {}
@@ -136,6 +138,7 @@ class MetaGroupImpl final : public MetaGroup, private cluster::ReplicaHost {
   const NodeId self_;
   MetaGroupHost& host_;
   const Clock& clock_;
+  storage::Environment& environment_;
   storage::ShardState disk_;
   cluster::MetaMachine machine_;
   std::unique_ptr<cluster::Replica> replica_;
@@ -176,7 +179,10 @@ Status MetaGroupImpl::start(storage::LoadedLog log) {
   std::optional<LogIndex> applied;
   auto stored = disk_.get(storage::keys::meta_record());
   if (!stored && stored.error().code != ErrorCode::kCorrupt) return fail(std::move(stored.error()));
-  if (stored) {
+  // One that was lost is not taken for one that never was.
+  const Status counted = stored && !*stored ? storage::check_sums(environment_, storage::kMetaGroup, true) : Status();
+  if (!counted && counted.error().code != ErrorCode::kCorrupt) return counted;
+  if (stored && counted) {
     auto record = *stored ? decode_meta_record(**stored) : MetaRecord{};
     if (record) {
       applied = frozen_index_ = record->applied;
@@ -188,6 +194,8 @@ Status MetaGroupImpl::start(storage::LoadedLog log) {
   auto replica = cluster::Replica::start(options_.replica, *this, std::move(log), applied, now_ms);
   if (!replica) return fail(std::move(replica.error()));
   replica_ = std::move(*replica);
+  if (!applied && replica_->members().size() <= 1)
+    return fail(ErrorCode::kCorrupt, "state", "the record of nodes and placement is damaged, and nobody else has it");
   // One that stands below the log's beginning is of no use.
   if (replica_->is_passive()) fetch_.begin(replica_->snapshot_index());
   settle(now_ms);
@@ -453,8 +461,11 @@ void MetaGroupImpl::flush_if_due(std::uint64_t now_ms) {
 void MetaGroupImpl::write_record(const MetaRecord& record) {
   is_flushing_ = true;
   frozen_index_ = record.applied;
-  disk_.put(storage::keys::meta_record(), encode(record));
-  host_.write_state(disk_.freeze(record.applied));
+  const std::string key = storage::keys::meta_record();
+  const std::string value = encode(record);
+  disk_.put(key, value);
+  // It is all that there is: what was counted before does not matter.
+  host_.write_state(disk_.freeze(record.applied, storage::sums_of_record(storage::kMetaGroup, key, value)));
 }
 
 void MetaGroupImpl::flushed() {

@@ -127,7 +127,8 @@ ShardReading read(std::uint16_t shard, const ShardGauge& gauge, const storage::S
           Term(value(gauge.term)),
           value(gauge.voters),
           value(gauge.lag_entries),
-          sizes};
+          sizes,
+          value(gauge.held_answers)};
 }
 
 ShardStatus status_of(std::uint16_t shard, const ShardGauge& gauge) {
@@ -354,7 +355,7 @@ void NodeActors::remove_node(NodeId node, std::function<void(Result<RemovalAnswe
 std::shared_ptr<QuestionPort> NodeActors::begin_questions() {
   const caf::actor questions =
       spawn_questions(system_, QuestionSetup{setup_.id, places_, exactness_, setup_.visibility, setup_.peers,
-                                             setup_.clock, exchange_->call_log()});
+                                             setup_.clock, exchange_->call_log(), questions_});
   writers_->add(kQuestions, questions);
   auto port = std::make_shared<QuestionPort>(questions);
   exchange_->set_questions(port);
@@ -442,6 +443,10 @@ NodeReport NodeActors::report() const {
   report.raft = read(*raft_counters_);
   report.peers = setup_.peers->readings();
   report.open_calls = exchange_->open_calls();
+  report.open_questions = questions_->open.load(std::memory_order_relaxed);
+  report.question_bytes = questions_->bytes.load(std::memory_order_relaxed);
+  const std::shared_lock lock(gate_);
+  if (!closed_) report.held_requests = exchange_->held_most();
   return report;
 }
 

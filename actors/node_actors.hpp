@@ -23,6 +23,7 @@
 #include "actors/place_desk.hpp"
 #include "actors/places.hpp"
 #include "actors/ports.hpp"
+#include "actors/question_gauge.hpp"
 #include "actors/session_directory.hpp"
 #include "actors/shard.hpp"
 #include "actors/shard_gauge.hpp"
@@ -160,6 +161,7 @@ class NodeActors {
   const std::shared_ptr<WriterCounters> log_writes_ = std::make_shared<WriterCounters>();
   const std::shared_ptr<WriterCounters> state_writes_ = std::make_shared<WriterCounters>();
   const std::shared_ptr<cluster::RaftCounters> raft_counters_ = std::make_shared<cluster::RaftCounters>();
+  const std::shared_ptr<QuestionGauge> questions_ = std::make_shared<QuestionGauge>();
   std::vector<std::shared_ptr<ShardGauge>> gauges_;  // of the shards, by id
   std::vector<caf::actor> shard_actors_;             // until serve()
   std::shared_ptr<const Router> router_;
@@ -170,8 +172,8 @@ class NodeActors {
   std::atomic<bool> told_up_{false};
   std::atomic<bool> told_removed_{false};
 
-  // Held shared while a session is opened, alone when stopping begins.
-  std::shared_mutex gate_;
+  // Held shared while a session is opened, or what a stop takes away is looked at; alone when stopping begins.
+  mutable std::shared_mutex gate_;
   bool closed_ = false;
   std::atomic<SessionId> next_session_;
 };

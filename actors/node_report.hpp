@@ -33,6 +33,7 @@ struct ShardReading {
   std::uint64_t voters = 0;       // of its group
   std::uint64_t lag_entries = 0;  // of the member furthest behind; where it leads
   storage::ShardSizes sizes = {};
+  std::uint64_t held_answers = 0;  // until nodes have been told where members are
 };
 
 struct WriterReading {
@@ -90,6 +91,9 @@ struct NodeReport {
   RaftReading raft;
   std::vector<cluster::PeerReading> peers;  // by id
   std::size_t open_calls = 0;               // to shards that other nodes lead
+  std::size_t held_requests = 0;     // that wait for a leader, of the shard that most wait for; 0 of a node that stops
+  std::size_t open_questions = 0;    // about members that several nodes have
+  std::uint64_t question_bytes = 0;  // of their answers that are not whole yet
 };
 
 }  // namespace earshot::actors

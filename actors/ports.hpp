@@ -270,6 +270,7 @@ struct ShardManage {
   RequestId request = 0;
   ManageRequest manage;    // its user is a user of the shard, or empty where the request is about all mailboxes
   CallId client_call = 0;  // of the session's client, for log lines; 0: of none
+  Mover mover = {};        // the session
 };
 struct ShardAttempts {
   std::shared_ptr<SessionPort> from;  // null: the session has ended, nobody waits

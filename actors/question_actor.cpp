@@ -28,13 +28,15 @@ class Questions final : private QuestionHost {
   void link_changed(NodeId node) { desk_.link_changed(node, now_ms()); }
   void exact_now() { server_.wake(now_ms()); }
   void timer_fired(std::uint64_t number);
-  void arm_timer();
+  // After every event.
+  void settle();
 
  private:
   // QuestionHost
   std::shared_ptr<const cluster::CellMap> cells() override { return setup_.feeds->cells(); }
   bool send(NodeId to, const NodeQuestion& question) override;
 
+  void arm_timer();
   [[nodiscard]] QuestionServer::Setup server_setup() const;
   [[nodiscard]] std::uint64_t now_ms() const { return setup_.clock->monotonic_ms(); }
 
@@ -115,6 +117,12 @@ void Questions::timer_fired(std::uint64_t number) {
   server_.wake(now_ms());
 }
 
+void Questions::settle() {
+  setup_.gauge->open.store(desk_.open(), std::memory_order_relaxed);
+  setup_.gauge->bytes.store(desk_.bytes(), std::memory_order_relaxed);
+  arm_timer();
+}
+
 void Questions::arm_timer() {
   std::uint64_t at_ms = desk_.wake_at();
   const std::uint64_t serves_at_ms = server_.wake_at();
@@ -139,11 +147,11 @@ class QuestionActor final : public caf::event_based_actor {
     return {
         [this](const QuestionsCall& message) {
           message.call(*questions_);
-          questions_->arm_timer();
+          questions_->settle();
         },
         [this](const TimerFired& message) {
           questions_->timer_fired(message.number);
-          questions_->arm_timer();
+          questions_->settle();
         },
         [this](StopWriter) { quit(); },
     };

@@ -9,6 +9,7 @@
 #include "actors/cluster_views.hpp"
 #include "actors/feed_view.hpp"
 #include "actors/place_views.hpp"
+#include "actors/question_gauge.hpp"
 #include "actors/remote_call_log.hpp"
 #include "base/clock.hpp"
 #include "base/ids.hpp"
@@ -29,6 +30,7 @@ struct QuestionSetup {
   cluster::Peers* peers = nullptr;
   const Clock* clock = nullptr;
   std::shared_ptr<RemoteCallLog> call_log;
+  std::shared_ptr<QuestionGauge> gauge = std::make_shared<QuestionGauge>();  // for whoever watches
 };
 
 // A node's questions to others and theirs to it: actors/question_desk.hpp, actors/question_server.hpp. StopWriter

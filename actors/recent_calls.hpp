@@ -13,8 +13,8 @@
 namespace earshot::actors {
 
 // Which calls have come in lately, of those that must not be done twice and that nothing else tells apart: a frame may
-// come twice, and what a place was set to would come back after a later change, or a delivery in vain count twice. The
-// newest of each node. Thread-safe.
+// come twice, and what a place or a policy was set to would come back after a later change, a device that is back be
+// removed again, or a delivery in vain count twice. The newest of each node. Thread-safe.
 class RecentCalls {
  public:
   // False: it came before. One that is passed on comes again, with more hops.

@@ -68,10 +68,14 @@ void Route::not_led_by(NodeId node) {
   set_short_way();
 }
 
+// A term has one leader at most (Raft paper, section 5.2: election safety), and a node is elected in it once: what was
+// asked of it before it was unlearned is under way still, or is refused by it when it was deposed.
 bool Route::set_leader(Leader leader) {
   const std::lock_guard lock(mutex_);
   if (leader.term < leader_.term || leader == leader_) return false;
-  const bool is_news = leader.node != NodeId() && (leader.term > leader_.term || leader_.node != leader.node);
+  if (leader.term > leader_.term) elected_ = NodeId();
+  const bool is_news = leader.node != NodeId() && leader.node != elected_;
+  if (is_news) elected_ = leader.node;
   leader_ = leader;
   set_short_way();
   return is_news;

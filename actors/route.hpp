@@ -59,10 +59,11 @@ class Route final : public ShardInbox {
 
   // The local shard does not lead. `hops`: so often it was passed on.
   void given_back(ShardRequest request, std::uint8_t hops);
-  // This node says that it does not lead, in the term in which it was taken for the leader.
+  // This node says that it does not lead, in the term in which it was taken for the leader. It may lead all the same,
+  // like one that hands over in vain: the next word that it leads is believed, also in that term.
   void not_led_by(NodeId node);
-  // Somebody leads in this term, or (0) nobody known any more. Whether that is news of a leader; an older term is not.
-  // What is held waits for try_again().
+  // Somebody leads in this term, or (0) nobody known any more. Whether that is news of a leader: an older term is not,
+  // nor is one that is found again in its term, since it has led all the time. What is held waits for try_again().
   bool set_leader(Leader leader);
   // Tries again what is held: a leader is known, a connection has come up. Drops what has waited too long.
   void try_again();
@@ -102,6 +103,7 @@ class Route final : public ShardInbox {
   std::atomic<ShardInbox*> leads_here_{nullptr};
   mutable std::mutex mutex_;
   Leader leader_;
+  NodeId elected_;  // in leader_'s term, whether it is believed to lead still or not; 0: not known
   std::deque<Held> held_;
   bool is_trying_ = false;    // somebody tries what is held …
   bool must_try_on_ = false;  // … and does so once more, though it met no way

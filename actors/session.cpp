@@ -55,6 +55,7 @@ struct Session::Impl {
     login = std::move(*answered.outcome);
     acks = AckMerger(login.cursor, login.acked_above);
     acked = login.cursor;
+    shards.logged_in(login.number);
     register_at_home();
     count(options.counters->logins);
     client->logged_in(welcome_of(options, login, shards.shard_count()));

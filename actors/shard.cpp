@@ -11,7 +11,9 @@
 #include "actors/shard_impl.hpp"
 #include "actors/shard_refusals.hpp"
 #include "cluster/group_view.hpp"
+#include "cluster/membership.hpp"
 #include "storage/seed_mark.hpp"
+#include "storage/table_sums.hpp"
 
 namespace earshot::actors {
 
@@ -30,7 +32,10 @@ Status ShardImpl::start(const ShardOptions& options, storage::LoadedLog log) {
   std::optional<LogIndex> applied;
   Status opened;
   if (*is_whole) {
-    opened = begin_life();
+    // What is missing would not show otherwise; of a node alone that is looked at before.
+    const bool others_have_it = cluster::members_in(log) > 1;
+    if (options.feeds) opened = storage::check_sums(environment_, id_, !others_have_it);
+    if (opened) opened = begin_life();
     if (!opened && opened.error().code != ErrorCode::kCorrupt) return opened;
     if (opened) applied = life_->machine->applied_index();
     if (opened && options.faults.machine.applies_again) applied = log.snapshot ? log.snapshot->index : LogIndex{};
@@ -154,7 +159,7 @@ void ShardImpl::write_log(storage::LogWrite write) {
 void ShardImpl::apply(const storage::LogEntry& entry) {
   if (state_is_lost_ || !life_) return;
   cluster::Effects effects = life_->machine->apply(entry.index, entry.term, *entry.data);
-  if ((effects.damaged > 0 || effects.is_doubtful) && !is_alone()) {
+  if (!is_alone() && (effects.damaged > 0 || effects.is_doubtful || (effects.misses_messages && has_lost_messages()))) {
     state_is_lost_ = true;
     return report_.note(effects);
   }
@@ -200,6 +205,7 @@ void ShardImpl::show_gauge() {
   show(gauge_->lag_entries, lag_entries());
   show(gauge_->commit_index, replica_->commit_index().value);
   show(gauge_->fetching, life_ ? 0 : 1);
+  show(gauge_->held_answers, feeds_ ? feeds_->held() : 0);
   gauge_->members.show(replica_->members(), [this](NodeId member) {
     if (!leads_) return LogIndex();
     return member == node_ ? replica_->synced_index() : replica_->match_index(member);
@@ -309,6 +315,15 @@ void ShardImpl::flushed() {
     fetch_->written();
   }
   settle(now_ms);
+}
+
+void ShardImpl::flush_refused() {
+  if (flush_is_orphan_ || !life_) return flushed();  // what comes next begins the state anew
+  EARSHOT_INVARIANT(!is_alone(), "shard " + std::to_string(id_.value) +
+                                     ": the sums are damaged that tell how many records there should be");
+  (void)life_->flusher->flushed();
+  state_is_lost_ = true;
+  settle(clock_.monotonic_ms());
 }
 
 void ShardImpl::set_timer() {

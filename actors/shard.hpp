@@ -119,6 +119,8 @@ class Shard {
   virtual void scan_positions() = 0;
   virtual void persisted(std::uint64_t ticket) = 0;
   virtual void flushed() = 0;
+  // What was to be flushed was not, and cannot be: what counts the shard's records on the disk is damaged.
+  virtual void flush_refused() = 0;
   virtual void wake() = 0;
   // Refuses new requests (kUnavailable) and flushes what is applied; drained() once nothing is under way.
   virtual void stop() = 0;

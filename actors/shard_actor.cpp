@@ -137,8 +137,8 @@ caf::behavior ShardActor::make_behavior() {
         for (const auto ticket : message.tickets) shard_->persisted(ticket);
         quit_if_drained();
       },
-      [this](StateFlushed) {
-        shard_->flushed();
+      [this](StateFlushed message) {
+        message.is_damaged ? shard_->flush_refused() : shard_->flushed();
         quit_if_drained();
       },
       [this](const TimerFired& message) {

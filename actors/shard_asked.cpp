@@ -33,7 +33,7 @@ void ShardImpl::handle(ShardManage message) {
   if (gives_back(message)) return;
   const auto* set_policy = std::get_if<SetPolicyRequest>(&message.manage);
   auto policy_of = set_policy != nullptr ? std::optional(set_policy->user) : std::nullopt;
-  if (auto command = command_of(message.manage)) {
+  if (auto command = command_of(message)) {
     return admit(std::move(*command), ManageWaiter{std::move(message.from), message.request, std::move(policy_of)});
   }
   read(std::move(message));
@@ -175,19 +175,20 @@ void ShardImpl::answer_read(ReadGate::Read& read) {
     ShardRequest request = std::visit([](auto& one) { return ShardRequest(std::move(one)); }, read);
     return refuse(take_asker(request), *error);
   }
-  bool is_answered = true;
-  if (const auto* fetch = std::get_if<ShardFetch>(&read))
-    is_answered = actors::answer_read(*fetch, *life_->machine, budgets_, is_alone());
-  else if (const auto* history = std::get_if<ShardHistory>(&read))
-    is_answered = actors::answer_read(*history, *life_->machine, budgets_, is_alone());
-  else if (const auto* where = std::get_if<ShardWhere>(&read))
-    is_answered = actors::answer_read(*where, *life_->machine, is_alone());
-  else
-    is_answered =
-        answer_question(std::get<ShardManage>(read), node_, *life_->machine, life_->audience->presence(), is_alone());
-  if (is_answered) return;
+  auto outcome = try_to_answer(read, is_alone() ? Tells::kAll : Tells::kNothing);
+  if (outcome == ReadOutcome::kHole && !has_lost_messages()) outcome = try_to_answer(read, Tells::kHoles);
+  if (outcome == ReadOutcome::kAnswered) return;
   state_is_lost_ = true;
   std::visit([this](auto& message) { host_.give_back(std::move(message)); }, read);
+}
+
+ReadOutcome ShardImpl::try_to_answer(const ReadGate::Read& read, Tells tells) {
+  if (const auto* fetch = std::get_if<ShardFetch>(&read))
+    return actors::answer_read(*fetch, *life_->machine, budgets_, tells);
+  if (const auto* history = std::get_if<ShardHistory>(&read))
+    return actors::answer_read(*history, *life_->machine, budgets_, tells);
+  if (const auto* where = std::get_if<ShardWhere>(&read)) return actors::answer_read(*where, *life_->machine, tells);
+  return answer_question(std::get<ShardManage>(read), node_, *life_->machine, life_->audience->presence(), tells);
 }
 
 void ShardImpl::go_on_reading(std::uint64_t now_ms) {

@@ -25,6 +25,7 @@ class ShardGauge {
   Counter lag_entries{0};      // that the member furthest behind has not stored, as its leader here knows
   Counter commit_index{0};     //
   Counter fetching{0};         // 1: its state is not here yet
+  Counter held_answers{0};     // until nodes have been told where members are
   GroupGauge members;
 };
 

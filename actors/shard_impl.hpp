@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "actors/damage.hpp"
 #include "actors/entry_judge.hpp"
 #include "actors/feed_source.hpp"
 #include "actors/read_gate.hpp"
@@ -78,6 +79,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void scan_positions() override;
   void persisted(std::uint64_t ticket) override;
   void flushed() override;
+  void flush_refused() override;
   void wake() override;
   void stop() override;
   [[nodiscard]] bool drained() const override;
@@ -162,6 +164,10 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   }
   void read(ReadGate::Read read);
   void answer_read(ReadGate::Read& read);
+  ReadOutcome try_to_answer(const ReadGate::Read& read, Tells tells);
+  // A message is missing: whether that is damage of this replica's disk. Looks at all messages of the shard, and where
+  // they are what was counted not again for a while.
+  bool has_lost_messages();
   void go_on_reading(std::uint64_t now_ms);
   void go_on_feeding(std::uint64_t now_ms);
   // Calls it when every node that might say where members are has been told what was changed.
@@ -219,9 +225,10 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   // Brought up by the replica, not acted on yet.
   std::vector<Applied> applied_;
   std::optional<RoleChange> role_change_;
-  bool state_is_lost_ = false;        // a record of it is damaged …
-  std::optional<LogIndex> installs_;  // the state is to stand there, or above
-  bool state_is_old_ = false;         // … or the log of the leader does not go back so far
+  bool state_is_lost_ = false;                 // a record of it is damaged …
+  std::uint64_t holes_are_true_until_ms_ = 0;  // what is missing was counted as missing
+  std::optional<LogIndex> installs_;           // the state is to stand there, or above
+  bool state_is_old_ = false;                  // … or the log of the leader does not go back so far
 
   bool is_alone_ = true;
   cluster::GroupKeeper keeper_;

@@ -11,6 +11,8 @@ namespace {
 
 // One overload per request: its command, or nothing.
 struct Commanding {
+  Mover& mover;
+
   std::optional<Command> operator()(RemoveDeviceRequest& request) const {
     return RemoveDeviceCommand{std::move(request.user), std::move(request.device)};
   }
@@ -21,7 +23,7 @@ struct Commanding {
     return DropParkedCommand{std::move(request.user), std::move(request.device), std::move(request.sequences)};
   }
   std::optional<Command> operator()(SetPolicyRequest& request) const {
-    return SetPolicyCommand{std::move(request.user), request.policy};
+    return SetPolicyCommand{std::move(request.user), request.policy, std::move(mover)};
   }
   std::optional<Command> operator()(const DevicesRequest&) const { return std::nullopt; }
   std::optional<Command> operator()(const ParkedRequest&) const { return std::nullopt; }
@@ -68,25 +70,31 @@ struct Answering {
   }
 };
 
-bool shows_damage(const Result<ManageAnswer>& answer) {
-  if (!answer) return answer.error().code == ErrorCode::kCorrupt;
+ReadOutcome outcome_of(const Result<ManageAnswer>& answer, Tells tells) {
+  if (tells == Tells::kAll) return ReadOutcome::kAnswered;
+  if (!answer) return answer.error().code == ErrorCode::kCorrupt ? ReadOutcome::kDamaged : ReadOutcome::kAnswered;
   const auto* explanation = std::get_if<Explanation>(&*answer);
-  return explanation != nullptr && explanation->ended_reason == LostReason::kCorrupt;
+  if (explanation == nullptr || explanation->kept) return ReadOutcome::kAnswered;
+  if (explanation->ended_reason == LostReason::kCorrupt) return ReadOutcome::kDamaged;
+  const bool is_missing = explanation->ended_reason == LostReason::kUnknown;
+  return is_missing && tells == Tells::kNothing ? ReadOutcome::kHole : ReadOutcome::kAnswered;
 }
 
 }  // namespace
 
-std::optional<Command> command_of(ManageRequest& request) { return std::visit(Commanding{}, request); }
+std::optional<Command> command_of(ShardManage& request) {
+  return std::visit(Commanding{request.mover}, request.manage);
+}
 
-bool answer_question(const ShardManage& question, NodeId node, cluster::ShardMachine& machine, const Presence& presence,
-                     bool tells_damage) {
+ReadOutcome answer_question(const ShardManage& question, NodeId node, cluster::ShardMachine& machine,
+                            const Presence& presence, Tells tells) {
   auto answer = std::visit(Answering{machine, presence, node}, question.manage);
-  if (!tells_damage && shows_damage(answer)) return false;
+  if (const auto outcome = outcome_of(answer, tells); outcome != ReadOutcome::kAnswered) return outcome;
   // Only a session that delivers has something to add, and only to what is still there.
   const auto* explanation = answer ? std::get_if<Explanation>(&*answer) : nullptr;
   if (explanation == nullptr || !explanation->kept) {
     question.from->post(ManageAnswered{question.request, std::move(answer), 0});
-    return true;
+    return ReadOutcome::kAnswered;
   }
   const Sequence sequence = explanation->message.sequence;
   const auto& sessions = presence.sessions_of(std::get<ExplainRequest>(question.manage).user);
@@ -95,7 +103,7 @@ bool answer_question(const ShardManage& question, NodeId node, cluster::ShardMac
   for (const auto& session : sessions) {
     if (session.push) session.port->post(SessionExplain{question.from, question.request, sequence});
   }
-  return true;
+  return ReadOutcome::kAnswered;
 }
 
 }  // namespace earshot::actors

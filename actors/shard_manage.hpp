@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "actors/damage.hpp"
 #include "actors/ports.hpp"
 #include "actors/presence.hpp"
 #include "cluster/shard_machine.hpp"
@@ -10,12 +11,12 @@
 namespace earshot::actors {
 
 // What a request that looks after mailboxes is to its shard: the command that it becomes, or nothing when it only asks.
-std::optional<Command> command_of(ManageRequest& request);
+std::optional<Command> command_of(ShardManage& request);
 
 // Answers a request that only asks, from the committed state and from who is connected. An explanation is completed by
-// the sessions of the user: they are asked here, and answer the one who asked. False, and nothing is told: without
-// `tells_damage`, when damage would be what is told.
-bool answer_question(const ShardManage& question, NodeId node, cluster::ShardMachine& machine, const Presence& presence,
-                     bool tells_damage);
+// the sessions of the user: they are asked here, and answer the one who asked. Anything but kAnswered: nothing was
+// told.
+ReadOutcome answer_question(const ShardManage& question, NodeId node, cluster::ShardMachine& machine,
+                            const Presence& presence, Tells tells);
 
 }  // namespace earshot::actors

@@ -14,14 +14,20 @@ namespace {
 std::uint32_t bounded(std::uint32_t limit) { return std::clamp<std::uint32_t>(limit, 1, limits::kFetchMessagesMax); }
 std::size_t bounded(std::size_t bytes_max) { return std::min(bytes_max, limits::kBatchBytesMax); }
 
-bool shows_damage(const Result<Batch>& batch) {
-  if (!batch) return batch.error().code == ErrorCode::kCorrupt;
-  return std::ranges::any_of(batch->lost, [](const LostRange& range) { return range.reason == LostReason::kCorrupt; });
+ReadOutcome outcome_of(const Result<Batch>& batch, Tells tells) {
+  if (tells == Tells::kAll) return ReadOutcome::kAnswered;
+  const auto has = [&](LostReason reason) {
+    return std::ranges::any_of(batch->lost, [reason](const LostRange& range) { return range.reason == reason; });
+  };
+  if (batch ? has(LostReason::kCorrupt) : batch.error().code == ErrorCode::kCorrupt) return ReadOutcome::kDamaged;
+  // Where a message has ended there is a tombstone that says why.
+  if (tells == Tells::kNothing && batch && has(LostReason::kUnknown)) return ReadOutcome::kHole;
+  return ReadOutcome::kAnswered;
 }
 
-bool post(SessionPort& to, RequestId request, Result<Batch> batch, const std::shared_ptr<NodeBudgets>& budgets,
-          bool tells_damage) {
-  if (!tells_damage && shows_damage(batch)) return false;
+ReadOutcome post(SessionPort& to, RequestId request, Result<Batch> batch, const std::shared_ptr<NodeBudgets>& budgets,
+                 Tells tells) {
+  if (const auto outcome = outcome_of(batch, tells); outcome != ReadOutcome::kAnswered) return outcome;
   std::size_t bytes = sizeof(Batch);
   if (batch) {
     for (const auto& message : batch->messages) bytes += sizeof message + message.body.size();
@@ -33,41 +39,39 @@ bool post(SessionPort& to, RequestId request, Result<Batch> batch, const std::sh
   };
   auto held = std::make_shared<Held>(Held{budgets, ByteLease(budgets->reads, bytes)});
   to.post(FetchAnswered{request, std::move(batch), std::shared_ptr<const ByteLease>(held, &held->lease)});
-  return true;
+  return ReadOutcome::kAnswered;
 }
 
 }  // namespace
 
-bool answer_read(const ShardFetch& read, cluster::ShardMachine& machine, const std::shared_ptr<NodeBudgets>& budgets,
-                 bool tells_damage) {
+ReadOutcome answer_read(const ShardFetch& read, cluster::ShardMachine& machine,
+                        const std::shared_ptr<NodeBudgets>& budgets, Tells tells) {
   return post(*read.from, read.request,
-              machine.fetch(read.user, read.after, bounded(read.limit), bounded(read.bytes_max)), budgets,
-              tells_damage);
+              machine.fetch(read.user, read.after, bounded(read.limit), bounded(read.bytes_max)), budgets, tells);
 }
 
-bool answer_read(const ShardHistory& read, cluster::ShardMachine& machine, const std::shared_ptr<NodeBudgets>& budgets,
-                 bool tells_damage) {
+ReadOutcome answer_read(const ShardHistory& read, cluster::ShardMachine& machine,
+                        const std::shared_ptr<NodeBudgets>& budgets, Tells tells) {
   return post(*read.from, read.request,
-              machine.history(read.user, read.before, bounded(read.limit), bounded(read.bytes_max)), budgets,
-              tells_damage);
+              machine.history(read.user, read.before, bounded(read.limit), bounded(read.bytes_max)), budgets, tells);
 }
 
-bool answer_read(const ShardWhere& read, cluster::ShardMachine& machine, bool tells_damage) {
+ReadOutcome answer_read(const ShardWhere& read, cluster::ShardMachine& machine, Tells tells) {
   WhereAnswer answer;
   answer.reserve(read.members.size());
   for (const std::string& member : read.members) {
     const auto position = machine.position(read.layer, member);
     if (!position) {
-      if (!tells_damage) return false;
+      if (tells != Tells::kAll) return ReadOutcome::kDamaged;
       read.done(fail(position.error()));
-      return true;
+      return ReadOutcome::kAnswered;
     }
     answer.push_back(*position
                          ? std::optional(Whereabouts{(*position)->score, (*position)->version, (*position)->hidden})
                          : std::nullopt);
   }
   read.done(std::move(answer));
-  return true;
+  return ReadOutcome::kAnswered;
 }
 
 }  // namespace earshot::actors

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "actors/damage.hpp"
 #include "actors/ports.hpp"
 #include "actors/shard_budget.hpp"
 #include "cluster/shard_machine.hpp"
@@ -9,12 +10,11 @@
 namespace earshot::actors {
 
 // Answer reads of a mailbox, or of positions, from the committed state. Sessions may be slower than their shard: what
-// is on its way to them counts as the node's. False, and no answer, when damage is met that is not to be told, since
-// other replicas have what is lost here.
-bool answer_read(const ShardFetch& read, cluster::ShardMachine& machine, const std::shared_ptr<NodeBudgets>& budgets,
-                 bool tells_damage);
-bool answer_read(const ShardHistory& read, cluster::ShardMachine& machine, const std::shared_ptr<NodeBudgets>& budgets,
-                 bool tells_damage);
-bool answer_read(const ShardWhere& read, cluster::ShardMachine& machine, bool tells_damage);
+// is on its way to them counts as the node's. Anything but kAnswered: nothing was told.
+ReadOutcome answer_read(const ShardFetch& read, cluster::ShardMachine& machine,
+                        const std::shared_ptr<NodeBudgets>& budgets, Tells tells);
+ReadOutcome answer_read(const ShardHistory& read, cluster::ShardMachine& machine,
+                        const std::shared_ptr<NodeBudgets>& budgets, Tells tells);
+ReadOutcome answer_read(const ShardWhere& read, cluster::ShardMachine& machine, Tells tells);
 
 }  // namespace earshot::actors

@@ -33,7 +33,8 @@ RequestId ShardRequests::send(CallId call, ShardId shard, ProducerId producer, s
 }
 
 void ShardRequests::manage_as(RequestId id, CallId call, ShardId shard, ManageRequest request) {
-  router_->shard(shard).post(ShardManage{self_, id, std::move(request), call});
+  router_->shard(shard).post(
+      ShardManage{self_, id, std::move(request), call, Mover{options_.user, device(), login_number_}});
 }
 
 void ShardRequests::ack_as(RequestId request, AckRequest ack) {

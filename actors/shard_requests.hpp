@@ -36,6 +36,8 @@ class ShardRequests {
   [[nodiscard]] Requests& requests() { return requests_; }
 
   void log_in(std::uint64_t now_ms) { log_in_as(requests_.open(RequestKind::kLogin, now_ms)); }
+  // Changes name the session by it from then on.
+  void logged_in(std::uint64_t login_number) { login_number_ = login_number; }
   // From the moment that the shard knows of the session, an earlier session of the device is out, and this one will be
   // told when a later one comes.
   void register_session(bool push, ProducerId producer);
@@ -76,6 +78,7 @@ class ShardRequests {
   const std::shared_ptr<SessionPort> self_;
   const std::shared_ptr<const Router> router_;
   const ShardId home_;
+  std::uint64_t login_number_ = 0;     // LoginOutcome::number; 0: the login is not complete
   SessionDirectory::Listing listing_;  // in the node's directory
   Requests requests_;
 };

@@ -4,12 +4,20 @@
 
 #include "actors/shard_impl.hpp"
 #include "cluster/seed_message.hpp"
+#include "storage/table_sums.hpp"
 
 namespace earshot::actors {
+
+namespace {
+
+constexpr std::uint64_t kHolesBelievedMs = 600'000;
+
+}  // namespace
 
 void ShardImpl::begin_fetching(bool is_damaged) {
   flush_is_orphan_ = flush_is_orphan_ || (life_ && life_->flusher->is_flushing()) || (fetch_ && fetch_->is_writing());
   life_.reset();
+  holes_are_true_until_ms_ = 0;
   const LogIndex floor = installs_.value_or(replica_->snapshot_index());
   fetch_.emplace(options_, host_, environment_, floor, options_.random + ++fetches_);
   if (is_damaged) fetch_->begin_without_state();
@@ -56,6 +64,19 @@ void ShardImpl::act_on_lost_state(std::uint64_t now_ms) {
   if (const Status lost = replica_->state_lost(now_ms); !lost) return;
   spdlog::error("shard {}: its state is damaged, and is fetched from another node", id_.value);
   begin_fetching(true);
+}
+
+// It is nobody's damage, but a loss that all have, where the records on the disk are those that were counted.
+bool ShardImpl::has_lost_messages() {
+  const std::uint64_t now_ms = clock_.monotonic_ms();
+  if (now_ms < holes_are_true_until_ms_) return false;
+  const Status checked = storage::check_records(environment_, id_, 'M');
+  if (!checked) {
+    spdlog::error("shard {}: a message is missing: {}", id_.value, checked.error().to_string());
+    return true;
+  }
+  holes_are_true_until_ms_ = now_ms + kHolesBelievedMs;
+  return false;
 }
 
 Result<std::uint64_t> ShardImpl::digest() {

@@ -1,7 +1,6 @@
 #include "actors/shard_ticks.hpp"
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 #include <spdlog/spdlog.h>
@@ -37,8 +36,7 @@ TickSource::Time TickSource::now() {
                    shard_.value, disagreement_ms);
     }
   }
-  const auto others_ms = clocks_ ? clocks_->others_ms(monotonic_ms) : std::nullopt;
-  if (others_ms) return Time{0, *others_ms};
+  if (clocks_ && clocks_->is_in_doubt()) return Time{0, clocks_->others_ms(monotonic_ms).value_or(expected_ms)};
   return trusted ? Time{wall_ms, wall_ms} : Time{0, expected_ms};
 }
 
@@ -50,7 +48,7 @@ std::uint64_t TickSource::wait_ms(std::uint64_t wall_ms) {
 
 void TickSource::compare(std::uint64_t committed_ms) {
   // That is said already, and what it says is not used.
-  if (!trusted_ || (clocks_ && clocks_->others_ms(clock_.monotonic_ms()))) return;
+  if (!trusted_ || (clocks_ && clocks_->is_in_doubt())) return;
   const std::uint64_t wall_ms = clock_.wall_ms();
   const bool is_behind = committed_ms > wall_ms + limits::kClockDisagreementMsMax;
   if (is_behind != is_behind_) {

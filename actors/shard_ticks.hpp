@@ -13,8 +13,10 @@ namespace earshot::actors {
 // other nodes. One that has drifted away from the monotonic one by more than a minute since start was set by somebody
 // and may be wrong, as one that others disagree with: then no tick is proposed, so nothing expires by mistake, until it
 // agrees again. Says so once each time (of the others, the node does). The time itself goes on meanwhile, by the other
-// nodes' clocks or the monotonic one: what is stored then must not count from when the ticks stopped. Other nodes that
-// show the same time say that it was the monotonic clock which left the wall clock: the machine was suspended.
+// nodes' clocks where most of all disagree, else by the monotonic one: what is stored then must not count from when the
+// ticks stopped. Most of all other nodes, showing the same time, say that it was the monotonic clock which left the
+// wall clock: all clocks of a virtual machine stand still while it is paused, saved or migrated, and its wall clock is
+// set afterwards.
 class TickSource {
  public:
   // `clocks`: of the other nodes; none: there are none.

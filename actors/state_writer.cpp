@@ -32,8 +32,8 @@ std::size_t StateWriter::next_transaction() const {
 }
 
 // Leaves in `count` how many were written, or tried last.
-Status StateWriter::write_next(std::size_t& count) {
-  Status written = storage::write_overlays(environment_, std::span(queue_).first(count));
+Status StateWriter::write_next(std::size_t& count, std::vector<ShardId>& damaged) {
+  Status written = storage::write_overlays(environment_, std::span(queue_).first(count), &damaged);
   if (written || written.error().code != ErrorCode::kStorageFull) return written;
   const bool ballast_given = watch_ != nullptr && watch_->ran_full();
   if (!ballast_given && count == 1) return written;
@@ -41,14 +41,16 @@ Status StateWriter::write_next(std::size_t& count) {
   const auto smallest =
       std::ranges::min_element(queue_, {}, [](const auto& overlay) { return overlay->changes.bytes(); });
   std::iter_swap(queue_.begin(), smallest);  // shards' overlays are independent of each other
-  return storage::write_overlays(environment_, std::span(queue_).first(count));
+  damaged.clear();
+  return storage::write_overlays(environment_, std::span(queue_).first(count), &damaged);
 }
 
 std::vector<StateWriter::Completion> StateWriter::commit() {
   std::vector<Completion> completions;
   if (queue_.empty()) return completions;
   std::size_t count = next_transaction();
-  const Status written = write_next(count);
+  std::vector<ShardId> damaged;
+  const Status written = write_next(count, damaged);
   disk_.set_state_full(!written.has_value());
   if (!written.has_value()) {
     retry_after_ms_ = retry_.failed(written.error());
@@ -56,7 +58,10 @@ std::vector<StateWriter::Completion> StateWriter::commit() {
   }
   retry_.succeeded();
   retry_after_ms_ = 0;
-  for (std::size_t i = 0; i < count; ++i) completions.push_back(Completion{queue_[i]->shard});
+  for (std::size_t i = 0; i < count; ++i) {
+    const ShardId shard = queue_[i]->shard;
+    completions.push_back(Completion{shard, std::ranges::find(damaged, shard) != damaged.end()});
+  }
   queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(count));
   return completions;
 }
@@ -82,7 +87,9 @@ class StateWriterActor final : public WriterActor<StateWriter> {
       gather_soon();
     });
   }
-  void tell(StateWriter::Completion completion) override { send(shards_.at(completion.shard), StateFlushed{}); }
+  void tell(StateWriter::Completion completion) override {
+    send(shards_.at(completion.shard), StateFlushed{completion.is_damaged});
+  }
   void on_exit() override { shards_.clear(); }
 
   const std::shared_ptr<NodeBudgets> budgets_;

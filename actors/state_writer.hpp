@@ -27,6 +27,7 @@ class StateWriter {
  public:
   struct Completion {
     ShardId shard;
+    bool is_damaged = false;  // nothing was written: what tells how many records there should be cannot be read
   };
 
   StateWriter(storage::Environment& environment, DiskState& disk, const Clock& clock, Random random,
@@ -49,7 +50,7 @@ class StateWriter {
 
  private:
   [[nodiscard]] std::size_t next_transaction() const;  // how many overlays it takes
-  Status write_next(std::size_t& count);
+  Status write_next(std::size_t& count, std::vector<ShardId>& damaged);
 
   storage::Environment& environment_;
   DiskState& disk_;

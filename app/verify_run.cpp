@@ -6,7 +6,10 @@
 
 #include "app/verify_process.hpp"
 #include "base/limits.hpp"
+#include "cluster/membership.hpp"
+#include "storage/journal_environment.hpp"
 #include "storage/lmdb_environment.hpp"
+#include "storage/log_store.hpp"
 #include "storage/state_store.hpp"
 #include "storage/table_sums.hpp"
 
@@ -133,8 +136,32 @@ Result<VerifyReport> VerifyRun::run_with(const std::vector<Section>& sections, c
   return Supervisor(sections, work, clock, std::move(*shared), std::move(progress)).run();
 }
 
+namespace {
+
+// A replica that took what it has left for the whole would differ from the others.
+Status check_nobody_else_has_it(const std::string& path, const storage::NodeIdentity& identity) {
+  if (identity.place != storage::NodeIdentity::Place::kMember) return {};
+  const auto environment = storage::open_journal({.path = path + "/log", .tables = storage::LogStore::tables().size()});
+  if (!environment) return fail(environment.error());
+  const auto store = storage::LogStore::open(**environment);
+  if (!store) return fail(store.error());
+  for (const storage::GroupId group : storage::groups_of(identity.shard_count)) {
+    const auto log = (*store)->load(group);
+    if (!log) return fail(log.error());
+    if (cluster::members_in(*log) > 1)
+      return fail(
+          ErrorCode::kConflict, "data",
+          "it is of a node whose cluster has more of them: they have what is lost here, and it fetches that from "
+          "them when it is started");
+  }
+  return {};
+}
+
+}  // namespace
+
 Status accept_loss(const std::string& path, const storage::NodeIdentity& identity, VerifyRun::OnProgress progress) {
   const auto recount = [&](VerifyShared& shared, storage::Witness& witness) -> Status {
+    if (auto alone = check_nobody_else_has_it(path, identity); !alone) return alone;
     storage::LmdbOptions options;
     options.path = path + "/state";
     options.tables = storage::state_tables();

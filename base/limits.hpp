@@ -84,7 +84,7 @@ inline constexpr std::size_t kOutboxRecordsMax = 1 << 20;  // undrained records 
 // What a forgotten producer has sent is remembered for this long, since a session that lives on another node may hear
 // late that its device was removed, and sends once more what has no answer.
 inline constexpr std::uint64_t kForgottenProducerMs = 120'000;
-// A shard knows for this long that a session of a device has changed positions, or that a device was removed: what an
+// A shard knows for this long that a session of a device has made changes, or that a device was removed: what an
 // earlier session asked waits for a leader for seconds, and in a link for seconds.
 inline constexpr std::uint64_t kLastLoginMs = 600'000;
 inline constexpr std::uint64_t kProducerIdleMsMax = 30ull * 24 * 3600 * 1000;  // a producer idle longer is forgotten

@@ -120,6 +120,9 @@ struct Effects {
   // So may one that has looked at damaged records which are not counted here: because they are met again and again, as
   // those at a mailbox's front, or have been told of already.
   bool is_doubtful = false;
+  // A message was missed that should be there. All replicas lack it where an operator took its loss when the node was
+  // alone (`earshot verify`); else this one may now differ from its peers.
+  bool misses_messages = false;
 };
 
 }  // namespace earshot::cluster

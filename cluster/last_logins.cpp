@@ -7,7 +7,7 @@ namespace {
 
 Status judge(const Mover& mover, const LastLogin* last) {
   if (last == nullptr || mover.login >= last->login) return {};
-  return fail(ErrorCode::kSessionReplaced, "login", "a later session of the device has changed positions since");
+  return fail(ErrorCode::kSessionReplaced, "login", "a later session of the device has made changes since");
 }
 
 }  // namespace

@@ -44,14 +44,15 @@ struct LastLoginEnds {
 //   session 7 ── set ──► (waits on a node that is cut off) ───────────────► set: refused, 8 has been here
 //   session 8 ── set ──► done;  clear ──► done
 //
-// A record is written once for each session that changes positions here, and again only after it was forgotten.
+// A record is written once for each session that changes positions, layers or policies here, and again only after it
+// was forgotten.
 class LastLogins {
  public:
   LastLogins(storage::ShardState& state, const MachineLimits& limits);
 
   Status load() { return ends_.load(); }
 
-  // Whether the session may change positions: kSessionReplaced(login) when a later one of its device has.
+  // Whether the session may make changes: kSessionReplaced(login) when a later one of its device has made some.
   [[nodiscard]] Status check(const Mover& mover);
   // The same, for one that does now.
   Status admit(const Mover& mover, std::uint64_t now_ms);

@@ -26,10 +26,18 @@ std::vector<Member> members_of(std::string_view configuration) {
   const int count = raft_engine_configuration_decode(configuration.data(), configuration.size(), plain);
   EARSHOT_INVARIANT(count > 0, "a configuration that was stored is valid");
   std::vector<Member> members;
+  members.reserve(static_cast<std::size_t>(count));
   for (int i = 0; i < count; ++i) {
     members.push_back({NodeId(plain[i].id), plain[i].address, plain[i].role == RAFT_ENGINE_VOTER});
   }
   return members;
+}
+
+std::size_t members_in(const storage::LoadedLog& log) {
+  std::string_view configuration = log.snapshot ? std::string_view(log.snapshot->configuration) : std::string_view();
+  for (const storage::LogEntry& entry : log.entries)
+    if (entry.type == storage::EntryType::kConfiguration) configuration = *entry.data;
+  return is_configuration(configuration) ? members_of(configuration).size() : 0;
 }
 
 Membership Membership::of(std::span<const Member> members, NodeId self) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/ids.hpp"
+#include "storage/log_types.hpp"
 
 namespace earshot::cluster {
 
@@ -25,6 +26,8 @@ std::string encode_members(std::span<const Member> members);
 
 // The bytes are a valid configuration.
 std::vector<Member> members_of(std::string_view configuration);
+// How many there are as of the newest configuration in the log; 0: it has none.
+[[nodiscard]] std::size_t members_in(const storage::LoadedLog& log);
 
 // What its members mean to one node.
 struct Membership {

@@ -24,6 +24,7 @@ std::vector<WantedMember> wanted_meta_members(const MetaState& state, std::span<
   }
   const std::vector<NodeId> voters = plan_meta_voters(nodes, voting);
   std::vector<WantedMember> wanted;
+  wanted.reserve(nodes.size());
   for (const NodeId node : nodes) wanted.push_back({node, std::ranges::binary_search(voters, node)});
   std::ranges::stable_sort(wanted, {},
                            [self](const WantedMember& one) { return std::pair(one.node != self, !one.voter); });

@@ -49,6 +49,9 @@ struct Retention::Front {
   std::size_t looked = 0;
   std::size_t damaged = 0;  // of them
   bool is_cut = false;      // there may be more to look at
+  bool met_living = false;
+  bool met_gap = false;
+  Sequence next = head.first;
   Sequence end = head.first;
   std::vector<Going> going = {};
   std::vector<Going> pending = {};  // damaged, not yet decided
@@ -61,6 +64,8 @@ struct Retention::Front {
   // False: this one lives.
   bool look(Sequence sequence, std::optional<std::string_view> value) {
     ++looked;
+    met_gap = met_gap || sequence != next;
+    next = sequence.next();
     const auto record = sound_record(value);
     if (!record.has_value()) ++damaged;
     std::optional<LostReason> reason = record.has_value() ? ended_reason(*record, rules) : std::nullopt;
@@ -80,6 +85,7 @@ struct Retention::Front {
 
   // What is missing has no record to look at.
   void finish() {
+    met_gap = met_gap || (!is_cut && !met_living && next <= head.last);
     if (is_cut || kept_max == 0 || head.last.value + incoming < kept_max) return;
     end = std::max(end, std::min(Sequence(head.last.value + incoming - kept_max + 1), head.last.next()));
   }
@@ -118,7 +124,10 @@ bool Retention::end(const keys::Expiry& due, std::uint64_t tick_ms, Effects& eff
   if (!head.has_value()) return false;
   auto record = mailboxes_.message(due.user, due.sequence);
   if (!record.has_value()) {
-    if (record.error().code != ErrorCode::kNotFound) require_readable(fail(record.error()), damaged_met_);
+    if (record.error().code != ErrorCode::kNotFound)
+      require_readable(fail(record.error()), damaged_met_);
+    else
+      ++missed_;
     return false;
   }
   record->body.clear();
@@ -153,7 +162,10 @@ Retention::Trimmed Retention::trim(const UserId& user, const Policy& policy, std
       front.is_cut = true;
       return false;
     }
-    if (const auto sequence = sequence_at(user, key, value)) return front.look(*sequence, value);
+    if (const auto sequence = sequence_at(user, key, value)) {
+      front.met_living = !front.look(*sequence, value);
+      return !front.met_living;
+    }
     ++front.looked;
     strays.emplace_back(key);
     return true;
@@ -162,6 +174,7 @@ Retention::Trimmed Retention::trim(const UserId& user, const Policy& policy, std
   require_readable(scanned, damaged_met_);
   doubts_ += front.damaged + strays.size();
   if (scanned.has_value()) front.finish();
+  if (front.met_gap) ++missed_;
   if (front.end > head->first) {
     const std::string end_key = keys::message(user, front.end);
     for (const std::string& stray : strays) {

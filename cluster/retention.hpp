@@ -40,6 +40,8 @@ class Retention {
   [[nodiscard]] std::uint64_t damaged_met() const { return damaged_met_; }
   // Damaged records that decided something and are not counted above (Effects::is_doubtful).
   [[nodiscard]] std::uint64_t doubts() const { return doubts_; }
+  // How often a message was not there that should have been (Effects::missed).
+  [[nodiscard]] std::uint64_t missed() const { return missed_; }
 
  private:
   struct Front;
@@ -57,6 +59,7 @@ class Retention {
   MachineFaults faults_;
   std::uint64_t damaged_met_ = 0;
   std::uint64_t doubts_ = 0;
+  std::uint64_t missed_ = 0;
 };
 
 }  // namespace earshot::cluster

@@ -41,6 +41,9 @@ Error wrong_shard(const LayerId& layer) {
 
 Error no_such_device() { return Error{ErrorCode::kNotFound, "device", "the user has no such device"}; }
 
+// A login's number is its place in the log: whatever leaders put into entries, each has one of its own.
+static_assert(limits::kEntryCommandsMax <= kCommandPlacesPerEntry);
+
 // Where the copy goes that a sender wants for its own devices.
 enum class SelfCopy : std::uint8_t { kNone, kHere, kOutbox };
 
@@ -180,6 +183,7 @@ class Machine final : public ShardMachine {
   std::uint64_t command_number_ = 0;  // of the one that runs, by its place in the log: ascends
   std::uint64_t damaged_told_ = 0;    // of damaged_met(), in effects; what load() met is told with the first entry
   std::uint64_t doubts_told_ = 0;
+  std::uint64_t missed_told_ = 0;
   MachineLimits limits_;
   const MachineFaults faults_;
   Lanes lanes_;
@@ -239,7 +243,7 @@ Effects Machine::apply(LogIndex index, Term term, std::string_view entry) {
     positions_.step(head_.tick_ms, head_.position_version, effects);
     last_logins_.step(head_.tick_ms);
   }
-  command_number_ = index.value * limits::kEntryCommandsMax;
+  command_number_ = index.value * kCommandPlacesPerEntry;
   for (Command& command : batch->commands) {
     ++command_number_;
     effects.results.push_back(std::visit([&](auto& each) { return run(each, effects); }, command));
@@ -249,6 +253,7 @@ Effects Machine::apply(LogIndex index, Term term, std::string_view entry) {
   last_logins_.refresh(head_.tick_ms);
   effects.damaged = damaged_met() - std::exchange(damaged_told_, damaged_met());
   effects.is_doubtful = doubts() != std::exchange(doubts_told_, doubts());
+  effects.misses_messages = retention_.missed() != std::exchange(missed_told_, retention_.missed());
   auto& targets = effects.outbox_targets;
   std::sort(targets.begin(), targets.end());
   targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
@@ -439,6 +444,7 @@ CommandResult Machine::run(DropParkedCommand& command, Effects&) {
 
 CommandResult Machine::run(SetPolicyCommand& command, Effects&) {
   if (!command.user.empty() && !is_ours(command.user)) return StatusResult{fail(wrong_shard(command.user))};
+  if (auto admitted = last_logins_.admit(command.mover, head_.now_ms); !admitted) return StatusResult{admitted};
   policies_.set(command.user, command.policy);
   sweep_.policy_changed(policies_.of(command.user));
   return StatusResult{};

@@ -9,12 +9,13 @@ using Bytes = std::bitset<256>;
 
 std::size_t place_of(char c) { return static_cast<unsigned char>(c); }
 
-// Both may be given the wrong way round. Signed, as Redis compares them where char is.
+// Both may be given the wrong way round. In the order of signed bytes, as Redis compares them where char is.
 void add_range(Bytes& to, char one, char other) {
-  int low = static_cast<signed char>(one);
-  int high = static_cast<signed char>(other);
+  constexpr std::size_t kSign = 0x80;
+  std::size_t low = place_of(one) ^ kSign;
+  std::size_t high = place_of(other) ^ kSign;
   if (low > high) std::swap(low, high);
-  for (int c = low; c <= high; ++c) to.set(place_of(static_cast<char>(c)));
+  for (std::size_t c = low; c <= high; ++c) to.set(c ^ kSign);
 }
 
 // Takes the set whose "[" was taken already off the front of the pattern.

@@ -54,6 +54,7 @@ struct Manage {                 # the parameters of the method of Broker.Session
     policy @6 :AnyPointer;
     setPolicy @7 :AnyPointer;
   }
+  mover @8 :Command.Mover;      # the session that asks; none: of nobody who could come again
 }
 
 struct Registration {

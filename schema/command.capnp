@@ -35,7 +35,7 @@ struct Command {
     setLayerPrivacy @14 :SetLayerPrivacy;
     clearLayers @15 :List(Text);  # this shard's parts of them
   }
-  mover @16 :Mover;             # of what changes positions and layers; none: of nobody who could come again
+  mover @16 :Mover;             # of what changes positions, layers and policies; none: of nobody who could come again
 }
 
 struct Mover {                  # the session that a change comes from

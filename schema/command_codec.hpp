@@ -7,8 +7,13 @@
 #include "schema/commands.hpp"
 #include "schema/fields.hpp"
 
-// For codecs alone: one command, for messages that carry one on its way into a log.
+// For codecs alone: one command, or who it comes from, for messages that carry one on its way into a log.
 namespace earshot::codec {
+
+// One of nobody takes no words, and is not to be written.
+std::size_t words_of(const Mover& mover);
+void write(const Mover& from, schema::Mover::Builder to);
+Mover read(schema::Mover::Reader from, Fields& fields);
 
 // Words of everything behind the Command struct. `One` is an alternative of Command.
 template <class One>

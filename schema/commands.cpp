@@ -70,13 +70,13 @@ std::size_t words_of(const ParkedChange& change) {
   return flat::words_of<schema::ParkedChange>() + words_of_names(change.user, change.device) + change.sequences.size();
 }
 
-std::size_t words_of(const SetPolicyCommand& set) {
-  return flat::words_of<schema::SetPolicy>() + flat::words_of_text(set.user.text().size()) +
-         flat::words_of<schema::Policy>();
-}
-
 std::size_t words_of(const Mover& mover) {
   return mover.login == 0 ? 0 : flat::words_of<schema::Mover>() + words_of_names(mover.user, mover.device);
+}
+
+std::size_t words_of(const SetPolicyCommand& set) {
+  return words_of(set.mover) + flat::words_of<schema::SetPolicy>() + flat::words_of_text(set.user.text().size()) +
+         flat::words_of<schema::Policy>();
 }
 
 std::size_t words_of(const SetPositionsCommand& set) {
@@ -199,19 +199,16 @@ void write(const DropParkedCommand& from, schema::Command::Builder command) {
   write_change(from, command.initDropParked());
 }
 
+void write(const Mover& from, schema::Command::Builder command) {
+  if (from.login != 0) codec::write(from, command.initMover());
+}
+
 void write(const SetPolicyCommand& from, schema::Command::Builder command) {
+  write(from.mover, command);
   auto to = command.initSetPolicy();
   to.setUser(flat::text(from.user.text()));
   if (from.policy) codec::write(*from.policy, to.initPolicy());
   to.setInherit(!from.policy);
-}
-
-void write(const Mover& from, schema::Command::Builder command) {
-  if (from.login == 0) return;
-  auto to = command.initMover();
-  to.setUser(flat::text(from.user.text()));
-  to.setDevice(flat::text(from.device.text()));
-  to.setLogin(from.login);
 }
 
 void write(const SetPositionsCommand& from, schema::Command::Builder command) {
@@ -421,11 +418,6 @@ ClearLayersCommand read(capnp::List<capnp::Text>::Reader from, Fields& fields) {
   return clear;
 }
 
-Mover read(schema::Mover::Reader from, Fields& fields) {
-  return {fields.user(from.getUser(), "mover"), fields.device(from.getDevice(), "mover"),
-          fields.positive(from.getLogin(), "mover")};
-}
-
 Result<Command> read(schema::Command::Reader from, Fields::Source source) {
   Fields fields(source);
   Command command;
@@ -458,7 +450,7 @@ Result<Command> read(schema::Command::Reader from, Fields::Source source) {
   if (from.hasMover()) {
     std::visit(
         [&](auto& one) {
-          if constexpr (requires { one.mover; }) one.mover = read(from.getMover(), fields);
+          if constexpr (requires { one.mover; }) one.mover = codec::read(from.getMover(), fields);
         },
         command);
   }
@@ -468,6 +460,19 @@ Result<Command> read(schema::Command::Reader from, Fields::Source source) {
 }  // namespace
 
 namespace codec {
+
+std::size_t words_of(const Mover& mover) { return earshot::words_of(mover); }
+
+void write(const Mover& from, schema::Mover::Builder to) {
+  to.setUser(flat::text(from.user.text()));
+  to.setDevice(flat::text(from.device.text()));
+  to.setLogin(from.login);
+}
+
+Mover read(schema::Mover::Reader from, Fields& fields) {
+  return {fields.user(from.getUser(), "mover"), fields.device(from.getDevice(), "mover"),
+          fields.positive(from.getLogin(), "mover")};
+}
 
 template <class One>
 std::size_t words_behind_command(const One& command) {
@@ -524,7 +529,9 @@ Result<CommandBatch> decode_command_batch(std::string_view bytes) {
     CommandBatch batch;
     batch.tick_ms = root.getTickMs();
     batch.now_ms = root.getNowMs();
-    for (auto element : root.getCommands()) {
+    const auto commands = root.getCommands();
+    if (commands.size() > kCommandPlacesPerEntry) return flat::corrupt("commands", "more than an entry has places for");
+    for (auto element : commands) {
       Result<Command> command = read(element, Fields::Source::kStored);
       if (!command) return fail(std::move(command.error()));
       batch.commands.push_back(std::move(*command));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -116,19 +117,20 @@ struct DropParkedCommand {
   bool operator==(const DropParkedCommand&) const = default;
 };
 
-struct SetPolicyCommand {
-  UserId user;                   // empty: the default of every mailbox of the shard
-  std::optional<Policy> policy;  // nothing: the mailbox follows the default again
-  bool operator==(const SetPolicyCommand&) const = default;
-};
-
-// The session that a change of positions comes from. Of two of the same device the one with the greater login is the
-// later one, and what the other one asked is out of date.
+// The session that a change of policies, positions or layers comes from. Of two of the same device the one with the
+// greater login is the later one, and what the other one asked is out of date.
 struct Mover {
   UserId user;
   DeviceId device;
   std::uint64_t login = 0;  // LoginOutcome::number; 0: of nobody who could come again
   bool operator==(const Mover&) const = default;
+};
+
+struct SetPolicyCommand {
+  UserId user;                   // empty: the default of every mailbox of the shard
+  std::optional<Policy> policy;  // nothing: the mailbox follows the default again
+  Mover mover = {};
+  bool operator==(const SetPolicyCommand&) const = default;
 };
 
 enum class PositionCondition : std::uint16_t { kAlways = 0, kIfNew = 1, kIfExists = 2 };
@@ -176,6 +178,10 @@ using Command = std::variant<SendCommand, LoginCommand, AckCommand, TransferComm
                              AttemptsCommand, RemoveDeviceCommand, ReplayCommand, DropParkedCommand, SetPolicyCommand,
                              SetPositionsCommand, ClearPositionsCommand, ClearLayersCommand, SetLayerPrivacyCommand>;
 
+// An entry has so many places for commands. Sessions are numbered by the places of their logins in the log, so this is
+// part of what entries say, and no limit: it never changes.
+inline constexpr std::size_t kCommandPlacesPerEntry = 1 << 16;
+
 // One Raft entry.
 struct CommandBatch {
   std::uint64_t tick_ms = 0;  // the leader's wall clock; 0: no tick
@@ -185,7 +191,8 @@ struct CommandBatch {
 };
 
 std::string encode(const CommandBatch& batch);
-// kCorrupt for bytes that are no command batch; kUnsupportedVersion for a command that this version does not know.
+// kCorrupt for bytes that are no command batch, and for more commands than there are places; kUnsupportedVersion for a
+// command that this version does not know.
 Result<CommandBatch> decode_command_batch(std::string_view bytes);
 
 // About how many bytes a command takes in an entry: for batching against entry_bytes_max. Never below the body bytes.

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -126,6 +127,15 @@ struct SetPolicyRequest {
 };
 using ManageRequest = std::variant<DevicesRequest, RemoveDeviceRequest, ParkedRequest, ReplayRequest, DropParkedRequest,
                                    ExplainRequest, PolicyRequest, SetPolicyRequest>;
+
+// Whether a request changes something; others only ask.
+template <class Request>
+inline constexpr bool kChanges =
+    std::is_same_v<Request, RemoveDeviceRequest> || std::is_same_v<Request, ReplayRequest> ||
+    std::is_same_v<Request, DropParkedRequest> || std::is_same_v<Request, SetPolicyRequest>;
+inline bool is_change(const ManageRequest& request) {
+  return std::visit([]<class Request>(const Request&) { return kChanges<Request>; }, request);
+}
 
 struct Done {
   bool operator==(const Done&) const = default;

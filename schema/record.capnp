@@ -130,7 +130,7 @@ struct LayerHead {              # this shard's part of a layer
 }
 
 struct LastLogin {              # of a device, for a while; user and device are in the key
-  login @0 :UInt64;             # the greatest of a session that has changed positions here; 0: none has
+  login @0 :UInt64;             # the greatest of a session that has changed anything here; 0: none has
   store @1 :UInt64;             # of the last login before the device was removed, as the next; 0: it was not
   loginNumber @2 :UInt64;
   untilMs @3 :UInt64;
@@ -148,6 +148,7 @@ struct ShardHead {              # one per shard, written with every flush
   nextProducer @4 :UInt64;      # counter for producer ids
   nowMs @5 :UInt64;             # the newest time that an entry told, with a tick or without
   positionVersion @6 :UInt64;   # the newest that was given to a position
+  obsoleteLogins @7 :UInt64;    # so many had been; they are numbered by their places in the log now
 }
 
 struct ShardSums {              # what a shard has on disk, counted; written with every flush

@@ -148,7 +148,7 @@ struct LayerHead {                    // a shard's part of a layer
 
 // What is remembered of a device for a while; user and device are in the key.
 struct LastLogin {
-  std::uint64_t login = 0;     // the greatest LoginOutcome::number that has changed positions here; 0: none has
+  std::uint64_t login = 0;     // the greatest LoginOutcome::number that has changed anything here; 0: none has
   LoginOrder removed_at = {};  // the last login before the device was removed; store 0: not known
   std::uint64_t until_ms = 0;
   bool operator==(const LastLogin&) const = default;

@@ -35,6 +35,18 @@ constexpr std::size_t kIdentityFileBytesMax = 64 << 10;
 constexpr std::array<std::string_view, 8> kOwnNames = {"identity", "identity.new", "nodes", "nodes.new",
                                                        "lock",     "log",          "state", "ballast"};
 
+// Whether a node may move in at `path` although there is a file of this name.
+Status check_harmless(const std::string& path, const std::string& name) {
+  if (std::ranges::find(kOwnNames, name) == kOwnNames.end()) {
+    return fail(ErrorCode::kInvalidArgument, "data",
+                path + " is no data directory and holds other files (" + name + "): name an empty or a new one");
+  }
+  // The identity is there before these are made, so it was lost after.
+  if (name == "log" || name == "state")
+    return fail(ErrorCode::kCorrupt, "", path + " holds data (" + name + ") but its identity file is missing");
+  return {};
+}
+
 // Whether there is nothing at `path` that this program, or anybody, could miss when a node moves in.
 Status check_vacant(const std::string& path) {
   std::error_code error;
@@ -42,15 +54,7 @@ Status check_vacant(const std::string& path) {
   std::filesystem::directory_iterator entries(path, error);
   if (error) return fail(file_error(error.value(), "read the directory", path));
   for (const auto& entry : entries) {
-    const std::string name = entry.path().filename().string();
-    if (std::ranges::find(kOwnNames, name) == kOwnNames.end()) {
-      return fail(ErrorCode::kInvalidArgument, "data",
-                  path + " is no data directory and holds other files (" + name + "): name an empty or a new one");
-    }
-    // The identity is there before these are made, so it was lost after.
-    if (name == "log" || name == "state") {
-      return fail(ErrorCode::kCorrupt, "", path + " holds data (" + name + ") but its identity file is missing");
-    }
+    if (auto vacant = check_harmless(path, entry.path().filename().string()); !vacant) return vacant;
   }
   return {};
 }
@@ -154,7 +158,10 @@ Status open_data(const std::string& path, DataDirectory& directory) {
     if (auto written = keep_identity(path, identity); !written) return written;
   }
   if (auto removed = remove_log_in_lmdb(path + "/log"); !removed) return removed;
-  if (auto checked = check_sums(*directory.state_environment, identity.shard_count); !checked) return checked;
+  // Nobody else has what is missing here; of a cluster, each replica looks at its own.
+  if (identity.place == Place::kAlone) {
+    if (auto checked = check_sums(*directory.state_environment, identity.shard_count); !checked) return checked;
+  }
 
   auto space = open_disk_space(path, claims);
   if (!space) return fail(std::move(space.error()));

@@ -48,8 +48,9 @@ struct DataDirectory {
   // (`shard_count` 0: whatever it has; then nothing is made). kInvalidArgument(data): the place holds something else,
   // or nothing. kInvalidArgument(start): it is not for a node that starts so; the detail says why, and what to do.
   // kCorrupt, kUnsupportedVersion: the identity is damaged, lost or of a newer format. kCorrupt also when what
-  // everything else is found by is damaged (LogStore::open, check_sums): `earshot verify` says what is lost. `random`
-  // seeds a new cluster id, or the nonce to join with; with kJoin the shard count is not looked at.
+  // everything else is found by is damaged (LogStore::open; of a node alone check_sums, of a cluster each replica looks
+  // at its own): `earshot verify` says what is lost. `random` seeds a new cluster id, or the nonce to join with; with
+  // kJoin the shard count is not looked at.
   static Result<DataDirectory> open(const std::string& path, Start start, std::uint16_t shard_count,
                                     std::uint64_t random);
   static Result<DataDirectory> open(const std::string& path, std::uint16_t shard_count, std::uint64_t random) {

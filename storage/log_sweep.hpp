@@ -7,7 +7,7 @@ namespace earshot::storage {
 
 struct LogSweepOptions {
   std::uint64_t from_bytes = 32 << 20;      // a log of no more than this is not swept
-  std::uint64_t held_up_bytes = 512 << 20;  // appended while entries that no snapshot has hold a sweep up
+  std::uint64_t held_up_bytes = 512 << 20;  // appended while entries that no snapshot has hold a sweep up, all in all
 };
 
 // When the log of many groups is swept, and how far that has come. Most groups cut their entries soon, so that the
@@ -34,6 +34,7 @@ class LogSweep {
     early_bytes_ = 0;
     meanwhile_bytes_ = 0;
     held_up_bytes_ = 0;
+    is_held_up_ = false;
   }
 
   [[nodiscard]] bool is_on() const { return next_ < end_; }
@@ -42,12 +43,12 @@ class LogSweep {
   [[nodiscard]] std::uint64_t end() const { return end_; }
   // Whether an entry of so many bytes is written again although no snapshot has it, or waited for: its group cuts it
   // soon, if the group is busy. One that is not may take no snapshot for long, so after a while a few bytes are written
-  // again whosever they are; and any, once entries have been waited for too long.
+  // again whosever they are; and any, once this sweep has waited too long, for whichever groups.
   [[nodiscard]] bool rewrites_early(std::size_t bytes) {
     if (held_up_bytes_ >= options_.held_up_bytes) return true;
-    if (meanwhile_bytes_ < options_.from_bytes / 2 || early_bytes_ + bytes > options_.from_bytes / 4) return false;
-    early_bytes_ += bytes;
-    return true;
+    is_held_up_ = meanwhile_bytes_ < options_.from_bytes / 2 || early_bytes_ + bytes > options_.from_bytes / 4;
+    if (!is_held_up_) early_bytes_ += bytes;
+    return !is_held_up_;
   }
   // Bytes that may be written again beside an append of so many.
   [[nodiscard]] static std::size_t budget(std::size_t appended_bytes) {
@@ -58,7 +59,7 @@ class LogSweep {
 
   void passed(std::uint64_t number) {
     next_ = number + 1;
-    if (held_up_bytes_ < options_.held_up_bytes) held_up_bytes_ = 0;
+    is_held_up_ = false;
   }
   void rewritten(std::size_t bytes) { rewritten_bytes_ += bytes; }
   // There is nothing more up to the end.
@@ -67,7 +68,7 @@ class LogSweep {
     unlooked_bytes_ += bytes;
     if (!is_on()) return;
     meanwhile_bytes_ += bytes;
-    held_up_bytes_ += bytes;
+    if (is_held_up_) held_up_bytes_ += bytes;
   }
 
  private:
@@ -78,7 +79,8 @@ class LogSweep {
   std::uint64_t unlooked_bytes_ = 0;
   std::uint64_t early_bytes_ = 0;      // … of which no snapshot had
   std::uint64_t meanwhile_bytes_ = 0;  // appended since the last sweep began
-  std::uint64_t held_up_bytes_ = 0;    // … since it passed an entry; at the limit it waits for none any more
+  std::uint64_t held_up_bytes_ = 0;    // … while it waited for entries; at the limit it waits for none any more
+  bool is_held_up_ = false;            // it waits for the next one
 };
 
 }  // namespace earshot::storage

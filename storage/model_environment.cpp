@@ -392,4 +392,21 @@ bool ModelDisk::damage(Table table, std::string_view key, std::uint64_t bit) {
   return true;
 }
 
+bool ModelDisk::damage_key(Table table, std::string_view key, std::size_t from, std::uint64_t bit) {
+  const std::lock_guard guard(state_->mutex);
+  Records& records = state_->records(table);
+  const auto record = records.find(key);
+  if (record == records.end() || key.size() <= from) return false;
+  const Versions& versions = record->second;
+  if (versions.size() != 1 || !versions.front().value || versions.front().number > state_->synced) return false;
+  std::string altered(key);
+  const std::uint64_t place = from * 8 + bit % ((key.size() - from) * 8);
+  altered[place / 8] = static_cast<char>(altered[place / 8] ^ (1 << (place % 8)));
+  if (records.contains(altered)) return false;
+  auto moved = records.extract(record);
+  moved.key() = std::move(altered);
+  records.insert(std::move(moved));
+  return true;
+}
+
 }  // namespace earshot::storage

@@ -19,8 +19,8 @@ namespace earshot::storage {
 //   * manual: begin_write().commit() makes changes visible; they survive crash() only after sync(). A simulator delays
 //   sync()
 //     to stand for a slow disk, and crash() drops everything after the last sync.
-// Faults: fill(bytes) makes commits beyond that size answer kStorageFull; damage(table, key) flips a bit of a stored
-// value.
+// Faults: fill(bytes) makes commits beyond that size answer kStorageFull; damage() flips a bit of a stored value,
+// damage_key() of a key.
 class ModelDisk {
  public:
   explicit ModelDisk(std::size_t tables);
@@ -40,6 +40,9 @@ class ModelDisk {
   void set_capacity(std::uint64_t bytes);
   // Flips one bit of the value (chosen by `bit` modulo its size). False when the key is absent.
   bool damage(Table table, std::string_view key, std::uint64_t bit);
+  // Flips one of the bits of the key behind its first `from` bytes, so that the record is found there no more. False
+  // when it is absent, not synced yet or has no such bytes, or when there is a record under the other key.
+  bool damage_key(Table table, std::string_view key, std::size_t from, std::uint64_t bit);
   // Counts the commits that there were, synced or not. Does not go back.
   [[nodiscard]] std::uint64_t commits() const;
   [[nodiscard]] std::uint64_t used_bytes() const;

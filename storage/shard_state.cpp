@@ -152,10 +152,11 @@ bool ShardState::has_changes() const { return !active_->changes.empty(); }
 
 bool ShardState::is_flushing() const { return frozen_ != nullptr; }
 
-std::shared_ptr<const FrozenOverlay> ShardState::freeze(LogIndex applied) {
+std::shared_ptr<const FrozenOverlay> ShardState::freeze(LogIndex applied, std::optional<ShardSums> sums) {
   if (frozen_ || !has_changes()) return nullptr;
   active_->shard = shard_;
   active_->applied = applied;
+  active_->sums = std::move(sums);
   std::shared_ptr<const FrozenOverlay> overlay = std::exchange(active_, std::make_shared<FrozenOverlay>());
   frozen_ = faults_.drops_overlay_early ? std::make_shared<const FrozenOverlay>() : overlay;
   return overlay;

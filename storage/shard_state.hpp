@@ -56,7 +56,8 @@ class ShardState {
   [[nodiscard]] bool is_flushing() const;
 
   // Moves the active overlay to the frozen place and returns it; nullptr when one is being flushed or nothing changed.
-  [[nodiscard]] std::shared_ptr<const FrozenOverlay> freeze(LogIndex applied);
+  // `sums`: see FrozenOverlay.
+  [[nodiscard]] std::shared_ptr<const FrozenOverlay> freeze(LogIndex applied, std::optional<ShardSums> sums = {});
   // The frozen overlay is committed and synced.
   void flushed();
 

@@ -11,15 +11,13 @@ namespace {
 
 Result<SumsUpdate> begin_sums(WriteTransaction& transaction, const FrozenOverlay& overlay) {
   auto sums = SumsUpdate::begin(transaction, overlay.shard);
-  // Damaged ones are among what a fetch mends.
-  const bool is_of_fetch = overlay.changes.find(keys::seed_head()) != nullptr;
-  if (sums || !is_of_fetch || sums.error().code != ErrorCode::kCorrupt) return sums;
+  // Damaged ones are among what a fetch mends, and not needed where an overlay brings its own.
+  const bool needs_none = overlay.sums.has_value() || overlay.changes.find(keys::seed_head()) != nullptr;
+  if (sums || !needs_none || sums.error().code != ErrorCode::kCorrupt) return sums;
   return SumsUpdate::begin_anew(transaction, overlay.shard);
 }
 
-Status write_overlay(WriteTransaction& transaction, const FrozenOverlay& overlay) {
-  auto sums = begin_sums(transaction, overlay);
-  if (!sums) return fail(std::move(sums.error()));
+Status write_overlay(WriteTransaction& transaction, const FrozenOverlay& overlay, SumsUpdate& sums) {
   std::string full_key = state_key(overlay.shard, {});
   const std::size_t prefix_bytes = full_key.size();
   std::string sealed;
@@ -28,18 +26,18 @@ Status write_overlay(WriteTransaction& transaction, const FrozenOverlay& overlay
     full_key.append(change->key());
     const auto value = change->value();
     if (!value) {
-      if (auto counted = sums->erase(full_key); !counted) return counted;
+      if (auto counted = sums.erase(full_key); !counted) return counted;
       if (auto erased = transaction.erase(kStateTable, full_key); !erased) return fail(std::move(erased.error()));
       continue;
     }
     begin_sealed(sealed);
     sealed.append(*value);
     finish_sealed(full_key, sealed);
-    if (auto counted = sums->put(full_key, sealed); !counted) return counted;
+    if (auto counted = sums.put(full_key, sealed); !counted) return counted;
     if (auto put = transaction.put(kStateTable, full_key, sealed); !put) return put;
   }
-  if (overlay.sums) sums->replace(*overlay.sums);
-  return sums->write();
+  if (overlay.sums) sums.replace(*overlay.sums);
+  return sums.write();
 }
 
 }  // namespace
@@ -70,7 +68,8 @@ std::optional<std::string_view> unseal(std::string_view full_key, std::string_vi
   return open_sealed(full_key, sealed);
 }
 
-Status write_overlays(Environment& environment, std::span<const std::shared_ptr<const FrozenOverlay>> overlays) {
+Status write_overlays(Environment& environment, std::span<const std::shared_ptr<const FrozenOverlay>> overlays,
+                      std::vector<ShardId>* damaged) {
   // In the order of the keys, so that every page is visited once.
   std::vector<const FrozenOverlay*> in_order;
   in_order.reserve(overlays.size());
@@ -80,7 +79,13 @@ Status write_overlays(Environment& environment, std::span<const std::shared_ptr<
   auto transaction = environment.begin_write();
   if (!transaction) return fail(std::move(transaction.error()));
   for (const FrozenOverlay* overlay : in_order) {
-    if (auto written = write_overlay(**transaction, *overlay); !written) return written;
+    auto sums = begin_sums(**transaction, *overlay);
+    if (!sums && sums.error().code == ErrorCode::kCorrupt && damaged != nullptr) {
+      damaged->push_back(overlay->shard);
+      continue;
+    }
+    if (!sums) return fail(std::move(sums.error()));
+    if (auto written = write_overlay(**transaction, *overlay, *sums); !written) return written;
   }
   return (*transaction)->commit();
 }

@@ -26,7 +26,9 @@ std::string seal(std::string_view full_key, std::string_view value);
 std::optional<std::string_view> unseal(std::string_view full_key, std::string_view sealed);
 
 // Writes the overlays in one synced transaction, with the sums of their shards (table_sums.hpp). On kStorageFull
-// nothing was changed; kCorrupt when a shard's sums are damaged. Thread: the state writer only.
-Status write_overlays(Environment& environment, std::span<const std::shared_ptr<const FrozenOverlay>> overlays);
+// nothing was changed. Shards whose sums are damaged are left as they are and named in `damaged`; without that it is
+// kCorrupt. Thread: the state writer only.
+Status write_overlays(Environment& environment, std::span<const std::shared_ptr<const FrozenOverlay>> overlays,
+                      std::vector<ShardId>* damaged = nullptr);
 
 }  // namespace earshot::storage

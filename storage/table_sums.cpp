@@ -55,7 +55,8 @@ Result<KindReading> read_kind(ReadTransaction& transaction, ShardId shard, char 
   return reading;
 }
 
-Status check_kind(ReadTransaction& transaction, ShardId shard, char kind, const ShardSums& sums) {
+// A damaged record may have it in its guard, which is in the digest: `takes_damage` leaves it to whoever reads it.
+Status check_kind(ReadTransaction& transaction, ShardId shard, char kind, const ShardSums& sums, bool takes_damage) {
   auto reading = read_kind(transaction, shard, kind);
   if (!reading) return fail(std::move(reading.error()));
   const auto stored = sums.kinds.find(static_cast<std::uint8_t>(kind));
@@ -65,14 +66,14 @@ Status check_kind(ReadTransaction& transaction, ShardId shard, char kind, const 
     return corrupt(shard, "there are " + std::to_string(reading->sum.count) + " " + plural_of(kind) + " where " +
                               std::to_string(expected.count) + " should be");
   }
-  // A damaged record may have it in its guard, which is in the digest; whoever reads it will see.
-  if (reading->sum.digest != expected.digest && !reading->has_damage) {
+  if (reading->has_damage)
+    return takes_damage ? Status() : corrupt(shard, "of the " + plural_of(kind) + " some are damaged");
+  if (reading->sum.digest != expected.digest)
     return corrupt(shard, "the " + plural_of(kind) + " are not those that were written last");
-  }
   return {};
 }
 
-Status check_shard(ReadTransaction& transaction, ShardId shard) {
+Status check_shard(ReadTransaction& transaction, ShardId shard, bool takes_damage) {
   auto whole = is_whole(transaction, shard);
   if (!whole) return fail(std::move(whole.error()));
   if (!*whole) return {};  // nobody serves it, and what was wrong with it before it is fetched does not matter
@@ -87,7 +88,7 @@ Status check_shard(ReadTransaction& transaction, ShardId shard) {
   }
   for (const char kind : record_kind_letters()) {
     if (!record_kind(kind).is_checked_at_start) continue;
-    if (auto checked = check_kind(transaction, shard, kind, **sums); !checked) return checked;
+    if (auto checked = check_kind(transaction, shard, kind, **sums, takes_damage); !checked) return checked;
   }
   return {};
 }
@@ -106,6 +107,12 @@ void subtract_from_sums(ShardSums& sums, char kind, std::uint64_t guard) {
   if (sum == sums.kinds.end() || sum->second.count == 0) return;
   sum->second.digest -= guard;
   if (--sum->second.count == 0 && sum->second.digest == 0) sums.kinds.erase(sum);
+}
+
+ShardSums sums_of_record(ShardId shard, std::string_view key, std::string_view value) {
+  ShardSums sums;
+  add_to_sums(sums, key.front(), guard_of(state_key(shard, key), value));
+  return sums;
 }
 
 Result<SumsUpdate> SumsUpdate::begin(WriteTransaction& transaction, ShardId shard) {
@@ -208,9 +215,23 @@ Status check_sums(Environment& environment, std::uint16_t shard_count) {
   auto transaction = environment.begin_read();
   if (!transaction) return fail(std::move(transaction.error()));
   for (const ShardId shard : groups_of(shard_count)) {
-    if (auto checked = check_shard(**transaction, shard); !checked) return checked;
+    if (auto checked = check_shard(**transaction, shard, true); !checked) return checked;
   }
   return {};
+}
+
+Status check_sums(Environment& environment, ShardId shard, bool takes_damage) {
+  auto transaction = environment.begin_read();
+  if (!transaction) return fail(std::move(transaction.error()));
+  return check_shard(**transaction, shard, takes_damage);
+}
+
+Status check_records(Environment& environment, ShardId shard, char kind) {
+  auto transaction = environment.begin_read();
+  if (!transaction) return fail(std::move(transaction.error()));
+  auto sums = read_sums(**transaction, shard);
+  if (!sums) return fail(std::move(sums.error()));
+  return check_kind(**transaction, shard, kind, *sums ? **sums : ShardSums(), false);
 }
 
 }  // namespace earshot::storage

@@ -56,6 +56,8 @@ class SumsUpdate {
 // Adds a record with this guard to a kind, or takes one away.
 void add_to_sums(ShardSums& sums, char kind, std::uint64_t guard);
 void subtract_from_sums(ShardSums& sums, char kind, std::uint64_t guard);
+// Of a shard that has this record alone.
+ShardSums sums_of_record(ShardId shard, std::string_view key, std::string_view value);
 
 // The stored sums; nothing when the shard has none. kCorrupt when they are damaged.
 Result<std::optional<ShardSums>> read_sums(ReadTransaction& transaction, ShardId shard);
@@ -78,5 +80,12 @@ Status store_counted_sums(Environment& environment, std::uint16_t shard_count, c
 // says which kind of which shard does not; the meta group is one of them here. A shard whose state is being fetched has
 // nothing to check. Damaged values are not searched for here: they show when they are read.
 Status check_sums(Environment& environment, std::uint16_t shard_count);
+// The same of one shard, or of the meta group. Without `takes_damage` a damaged record is kCorrupt, too: its key may be
+// what was altered, so that it would be looked for in vain.
+Status check_sums(Environment& environment, ShardId shard, bool takes_damage);
+
+// Whether all records of one kind are there, as they were counted: whole, in order, each found by its key. Looks at
+// every one of them, of whatever kind. kCorrupt says what is wrong.
+Status check_records(Environment& environment, ShardId shard, char kind);
 
 }  // namespace earshot::storage

@@ -1,5 +1,6 @@
 #include "watch/cluster_metrics.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include "base/limits.hpp"
@@ -33,6 +34,11 @@ void tell_peer(Families& to, const cluster::PeerReading& reading) {
   to.counter("earshot_peer_sends_refused_total", "Frames that did not go: there was no link, or no room.",
              number(reading.sends_refused), labels);
   for (const auto& waiting : reading.waiting) tell_waiting(to, peer, waiting);
+}
+
+void tell_queue(Families& to, const char* queue, std::uint64_t items, std::uint64_t items_max) {
+  to.gauge(kQueueItems, kQueueItemsHelp, number(items), {{"queue", queue}});
+  to.gauge(kQueueLimitItems, kQueueLimitItemsHelp, number(items_max), {{"queue", queue}});
 }
 
 void tell_raft(Families& to, const actors::RaftReading& raft) {
@@ -72,9 +78,15 @@ std::vector<prometheus::MetricFamily> cluster_metrics(const actors::NodeReport& 
   if (!report.has_peers) return to.take();
   for (const auto& peer : report.peers) tell_peer(to, peer);
   tell_raft(to, report.raft);
-  const Labels open_calls{{"queue", "calls"}};
-  to.gauge(kQueueItems, kQueueItemsHelp, number(report.open_calls), open_calls);
-  to.gauge(kQueueLimitItems, kQueueLimitItemsHelp, number(limits::kOpenCallsMax), open_calls);
+  tell_queue(to, "calls", report.open_calls, limits::kOpenCallsMax);
+  tell_queue(to, "routes", report.held_requests, limits::kRouteHeldMax);
+  std::uint64_t held_answers = 0;
+  for (const auto& shard : report.shards) held_answers = std::max(held_answers, shard.held_answers);
+  tell_queue(to, "feeds", held_answers, limits::kFeedHeldAnswersMax);
+  tell_queue(to, "questions", report.open_questions, limits::kOpenQuestionsMax);
+  const Labels questions{{"queue", "questions"}};
+  to.gauge(kQueueBytes, kQueueBytesHelp, number(report.question_bytes), questions);
+  to.gauge(kQueueLimitBytes, kQueueLimitBytesHelp, number(limits::kQuestionBytesMax), questions);
   return to.take();
 }
 

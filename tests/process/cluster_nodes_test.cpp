@@ -1,4 +1,7 @@
 // Nodes of a cluster that die, are suspended, or all lose their power at once, under load.
+#include <algorithm>
+#include <array>
+#include <chrono>
 #include <csignal>
 
 #include "tests/support/cluster_test.hpp"
@@ -43,6 +46,20 @@ TEST_F(ClusterNodes, TheOneThatLeadsMostIsSuspendedAndTheOthersServe) {
     EXPECT_GT(answered_within(is_long() ? 17'000 : 2'000), 0u) << "while one of three is suspended";
     cluster_->node(node).signal(SIGCONT);
   });
+  judge();
+}
+
+TEST_F(ClusterNodes, LeadersAreSpreadEvenly) {
+  const auto has_its_share = [this] {
+    const tests::ClusterView view = cluster_->view();
+    return std::ranges::all_of(std::array{1, 2, 3}, [&](std::size_t node) {
+      const std::size_t led = view.led_by(node);
+      return led == 21 || led == 22;  // of 64
+    });
+  };
+  const auto deadline = Clock::now() + std::chrono::milliseconds(tests::kPatienceMs);
+  while (!has_its_share() && Clock::now() < deadline) sleep_ms(100);
+  EXPECT_TRUE(has_its_share()) << cluster_->logs();
   judge();
 }
 

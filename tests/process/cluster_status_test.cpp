@@ -1,5 +1,6 @@
-// `earshot cluster status` of a node alone and of three real nodes, of which one dies and then most.
+// `earshot cluster status`, once and as a watch: of a node alone, and of three real ones, of which one dies, then most.
 #include <chrono>
+#include <csignal>
 #include <cstddef>
 #include <functional>
 #include <string>
@@ -33,6 +34,20 @@ Output status(const std::string& server, const std::vector<std::string>& more = 
   output.text = earshot.read_all();
   output.code = earshot.wait();
   return output;
+}
+
+tests::ChildProcess start_watch(const std::string& server) {
+  return tests::ChildProcess({tests::earshot_path(), "cluster", "status", "--user", "olga", "--server", server,
+                              "--watch", "--interval", "0.2"});
+}
+
+// The next line of a watch that says this; "" when none does within a minute.
+std::string next_line(tests::ChildProcess& watch, const std::string& what) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  std::string line;
+  while (std::chrono::steady_clock::now() < end && watch.read_line(line))
+    if (line.find(what) != std::string::npos) return line;
+  return "";
 }
 
 Json json_of(const std::string& server) { return Json::parse(status(server, {"--json"}).text); }
@@ -72,6 +87,24 @@ TEST(ClusterStatus, WhereNobodyListensItSaysSoAndFails) {
   EXPECT_NE(output.text.find(nowhere + " was not reached"), std::string::npos) << output.text;
 }
 
+TEST(ClusterStatus, AWatchIsDrawnAgainUntilASignalEndsIt) {
+  const tests::TemporaryDirectory directory;
+  tests::NodeOptions options;
+  options.data = directory / "data";
+  tests::NodeProcess node(options);
+  const auto began = std::chrono::steady_clock::now();
+  tests::ChildProcess watch = start_watch(node.address());
+  for (int table = 1; table <= 3; ++table) {
+    const std::string summary = next_line(watch, "nodes reached");
+    EXPECT_EQ(summary.find("a node alone: 1 of 1 nodes reached"), 0u) << "table " << table << ": " << summary;
+    EXPECT_NE(next_line(watch, "   63  "), "") << "the last shard of table " << table;
+  }
+  EXPECT_GE(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(400)) << "two intervals";
+  // Not SIGINT: it is ignored by whatever a shell without job control has started in the background.
+  watch.signal(SIGTERM);
+  EXPECT_EQ(watch.wait(), 128 + SIGTERM);
+}
+
 TEST(ClusterStatus, AnyNodeTellsOfAllAndWhoIsDeadIsNamed) {
   const tests::TemporaryDirectory directory;
   tests::ClusterOptions options;
@@ -86,7 +119,10 @@ TEST(ClusterStatus, AnyNodeTellsOfAllAndWhoIsDeadIsNamed) {
       EXPECT_EQ(shard["replicas"].size(), 3u);
     }
   }
+  tests::ChildProcess watch = start_watch(cluster.node(2).address());
+  EXPECT_NE(next_line(watch, "3 of 3 nodes reached"), "");
   cluster.kill({2});
+  EXPECT_NE(next_line(watch, "2 of 3 nodes reached"), "") << "begun at the node that died, it goes on at the others";
   const std::string first = cluster.node(1).address();
   const Json after = wait_for(first, [](const Json& now) {
     for (const Json& shard : now["shards"])

@@ -31,7 +31,7 @@ const char* name_of(Fault fault) {
 }
 
 FaultInjector::FaultInjector(World& world, std::vector<SimNode*> nodes, std::size_t damaged, Network& network,
-                             PeerNetwork* peers, bool grows, History& history,
+                             PeerNetwork* peers, bool grows, Random losses, History& history,
                              std::vector<std::unique_ptr<SimDevice>>& devices)
     : world_(world),
       nodes_(std::move(nodes)),
@@ -40,7 +40,8 @@ FaultInjector::FaultInjector(World& world, std::vector<SimNode*> nodes, std::siz
       peers_(peers),
       history_(history),
       devices_(devices),
-      random_(world.fork()) {
+      random_(world.fork()),
+      losses_(losses) {
   // A run with few kinds of fault digs deeper into each of them than one with all.
   const double share = 0.15 + 0.85 * static_cast<double>(random_.below(100)) / 100;
   for (std::size_t i = 0; i < (peers_ == nullptr ? kFaultsOfOneNode : kFaults); ++i) {
@@ -124,6 +125,8 @@ void FaultInjector::stop_node(SimNode& node) {
 }
 
 void FaultInjector::damage_message(SimNode& node) {
+  if (peers_ != nullptr && losses_.chance(0.5)) node.lose_a_message(losses_);
+  if (peers_ != nullptr && losses_.chance(0.5)) node.damage_at_next_start(Random(losses_.next()));
   if (peers_ != nullptr && random_.chance(0.5)) return node.damage_a_record(random_);
   const auto damaged = node.damage_a_message(random_);
   // Other replicas have it.

@@ -46,9 +46,9 @@ const char* name_of(Fault fault);
 class FaultInjector {
  public:
   // `peers`: between the nodes, if there are several. `grows`: they become several. `damaged`: which of them is the one
-  // whose state may be damaged.
+  // whose state may be damaged, and `losses` what of it gets lost.
   FaultInjector(World& world, std::vector<SimNode*> nodes, std::size_t damaged, Network& network, PeerNetwork* peers,
-                bool grows, History& history, std::vector<std::unique_ptr<SimDevice>>& devices);
+                bool grows, Random losses, History& history, std::vector<std::unique_ptr<SimDevice>>& devices);
 
   // No others strike. Before the start.
   void limit_to(std::vector<Fault> kinds) { kinds_ = std::move(kinds); }
@@ -90,6 +90,7 @@ class FaultInjector {
   History& history_;
   std::vector<std::unique_ptr<SimDevice>>& devices_;
   Random random_;
+  Random losses_;
   std::vector<Fault> kinds_;  // of this run; a kind may stand there several times
   std::uint64_t every_ms_ = 0;
   bool calm_ = false;

@@ -86,6 +86,9 @@ INSTANTIATE_TEST_SUITE_P(
         Planted{"LeasesKept", [](PlantedBugs& bugs) { bugs.node.feeds.keeps_leases = true; }, 3, Load::kWalkers},
         Planted{"PagesToldLate", [](PlantedBugs& bugs) { bugs.node.feeds.tells_pages_late = true; }, 3, Load::kWalkers},
         Planted{"DeparturesForgotten", [](PlantedBugs& bugs) { bugs.node.feeds.forgets_departures = true; }, 3,
+                Load::kWalkers},
+        // Every answer is partial, and so breaks no other rule.
+        Planted{"ScansLeftOpen", [](PlantedBugs& bugs) { bugs.node.feeds.leaves_scans_open = true; }, 3,
                 Load::kWalkers}),
     [](const testing::TestParamInfo<Planted>& info) { return std::string(info.param.name); });
 

@@ -20,7 +20,8 @@ namespace {
 constexpr std::int64_t kWallErrorAtStartMsMax = 12 * 3'600'000;
 constexpr std::uint64_t kClusterId = 7;
 constexpr std::uint64_t kDoubtNotedMs = 500;
-constexpr std::uint64_t kLookMs = 5;  // whether actors that are to end have
+constexpr std::size_t kNameOffset = 3;  // of whose record it is, in a key: behind its shard and its kind
+constexpr std::uint64_t kLookMs = 5;    // whether actors that are to end have
 
 // Urgent, so that of all that waits for the actor this comes first: it does nothing more.
 void kill(const caf::actor& actor) {
@@ -68,7 +69,10 @@ Status SimNode::open() {
   jumps_at_start_ = clock_.jumps();
   log_.environment = log_.model.open();
   state_.environment = state_.model.open();
-  if (const Status sums = storage::check_sums(*state_.environment, options_.shard_count); !sums) return sums;
+  if (damage_at_start_) damage_what_is_counted(*std::exchange(damage_at_start_, std::nullopt));
+  const bool is_alone = options_.members.empty() && !options_.grows;
+  if (const Status sums = is_alone ? storage::check_sums(*state_.environment, options_.shard_count) : Status(); !sums)
+    return sums;
   auto store = storage::LogStore::open(*log_.environment, options_.log_sweep);
   if (!store) return fail(std::move(store.error()));
   log_store_ = std::move(*store);
@@ -99,14 +103,16 @@ Status SimNode::open() {
   return started;
 }
 
-// A node in doubt goes by the others' time, which is no tick.
+// A node in doubt goes by the others' time or by what its monotonic clock has counted: neither is a tick. The second is
+// what the wall clock shows, unless it was set since start, of which tells_a_tick() knows.
 void SimNode::note_doubt() {
   if (!actors_ || actors_->exchange() == nullptr) return;
-  const auto others_ms = actors_->exchange()->clocks()->others_ms(clock_.monotonic_ms());
-  if (!others_ms) return;
+  const auto clocks = actors_->exchange()->clocks();
+  if (!clocks->is_in_doubt()) return;
+  const std::uint64_t stored_ms = clocks->others_ms(clock_.monotonic_ms()).value_or(clock_.wall_ms());
   const bool is_noted =
-      !doubtful_ms_.empty() && doubtful_ms_.back().first <= *others_ms && *others_ms <= doubtful_ms_.back().second;
-  if (!is_noted) doubtful_ms_.emplace_back(*others_ms, *others_ms + kDoubtNotedMs);
+      !doubtful_ms_.empty() && doubtful_ms_.back().first <= stored_ms && stored_ms <= doubtful_ms_.back().second;
+  if (!is_noted) doubtful_ms_.emplace_back(stored_ms, stored_ms + kDoubtNotedMs);
 }
 
 void SimNode::opened(const Status& status) {
@@ -339,11 +345,30 @@ std::optional<std::pair<UserId, Sequence>> SimNode::damage_a_message(Random& ran
 }
 
 void SimNode::damage_a_record(Random& random) {
-  const std::vector<std::string> keys = flushed_keys("HMCEKPGXYVLFOTISW");
+  const std::vector<std::string> keys = flushed_keys("HMCEKPGXYVLFOTISWQRD");
   if (keys.empty()) return;
   const std::string& key = keys[random.below(keys.size())];
   if (state_.model.damage(storage::kStateTable, key, random.next()))
     world_.note(std::string("flip of a record of kind ") + key[2], options_.id.value);
+}
+
+void SimNode::lose_a_message(Random& random) {
+  const std::vector<std::string> keys = flushed_keys("M");
+  if (keys.empty()) return;
+  const std::string& key = keys[random.below(keys.size())];
+  if (state_.model.damage_key(storage::kStateTable, key, kNameOffset, random.next()))
+    world_.note("flip in the key of a message", options_.id.value);
+}
+
+void SimNode::damage_what_is_counted(Random random) {
+  const std::vector<std::string> keys = flushed_keys("CDFHILPSTVWY");
+  if (keys.empty()) return;
+  const std::string& key = keys[random.below(keys.size())];
+  const bool is_moved = state_.model.damage_key(storage::kStateTable, key, kNameOffset, random.next());
+  if (is_moved || state_.model.damage(storage::kStateTable, key, random.next()))
+    world_.note(std::string(is_moved ? "flip in the key" : "flip in the value") + " of a record of kind " + key[2] +
+                    " while the node was off",
+                options_.id.value);
 }
 
 // ---- for checkers

@@ -89,6 +89,10 @@ class SimNode final : public Host, public PeerNetwork::End {
   std::optional<std::pair<UserId, Sequence>> damage_a_message(Random& random);
   // Flips a bit of any record of a shard's state that was flushed.
   void damage_a_record(Random& random);
+  // Flips a bit in the key of a flushed message: it is not found any more.
+  void lose_a_message(Random& random);
+  // The next time it starts, a bit of a record or of its key is found flipped, of those that a start looks at.
+  void damage_at_next_start(Random random) { damage_at_start_ = random; }
   void disarm() { armed_.reset(); }
   ProcessClock& clock() { return clock_; }
 
@@ -134,7 +138,8 @@ class SimNode final : public Host, public PeerNetwork::End {
   Status open();
   void opened(const Status& status);
   void serves(const Status& status);
-  // After each turn of an actor: by others' clocks it stores without a tick.
+  void damage_what_is_counted(Random random);
+  // After each turn of an actor: in doubt it stores without a tick.
   void note_doubt();
   [[nodiscard]] actors::MetaStart meta_start();
   void stop_rest(std::function<void()> stopped);
@@ -164,7 +169,7 @@ class SimNode final : public Host, public PeerNetwork::End {
   std::uint64_t run_ = 0;                  // counts starts
   std::uint64_t committed_ms_before_ = 0;  // at most, by the runs before this one
   std::vector<std::pair<std::uint64_t, std::uint64_t>>
-      doubtful_ms_;  // times that are no ticks: of runs before this one whose clock was set, or of others' clocks
+      doubtful_ms_;  // times that are no ticks: of runs before this one whose clock was set, or of nodes in doubt
   std::uint64_t started_ms_ = 0;
   std::uint64_t wall_at_start_ms_ = 0;
   std::uint64_t jumps_at_start_ = 0;
@@ -175,6 +180,7 @@ class SimNode final : public Host, public PeerNetwork::End {
   bool stopping_ = false;
   std::uint64_t sleeps_until_ms_ = 0;
   std::optional<ArmedCrash> armed_;
+  std::optional<Random> damage_at_start_;
 };
 
 }  // namespace earshot::simulation

@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "base/limits.hpp"
 #include "tests/simulation/caretaker.hpp"
 #include "tests/simulation/checkers.hpp"
 #include "tests/simulation/faults.hpp"
@@ -31,6 +34,10 @@ constexpr std::uint64_t kElectedMs = 10'000;     // a cluster that has started h
 constexpr int kDigestLooks = 60;                 // until a replica has fetched its state
 constexpr std::uint64_t kDigestMs = 730;         // one of them; out of step with ticks, which may come every second
 constexpr std::int64_t kNothingDueMs = 11 * 3'600'000;
+// Until every node tells exactly where everybody is. A clock that is ahead by up to a minute is believed, and nobody is
+// told of exactly before those have ended whose time was over by it, even if it was set right meanwhile.
+constexpr std::uint64_t kAllToldMsMax = limits::kClockDisagreementMsMax + 30'000;
+constexpr std::uint64_t kAskAgainMs = 100;
 
 class Simulation {
  public:
@@ -53,8 +60,8 @@ class Simulation {
     if (Random walkers(options.seed * 2 + 2); !options.plain && (walkers.chance(0.5) || options.walkers))
       walkers_.emplace(world_, history_, cluster_.nodes(), Random(walkers.next()));
     const std::size_t damaged = Random(options.seed * 2 + 4).below(options.nodes);
-    faults_.emplace(world_, cluster_.nodes(), damaged, network_, cluster_.network(), cluster_.grows(), history_,
-                    devices_);
+    faults_.emplace(world_, cluster_.nodes(), damaged, network_, cluster_.network(), cluster_.grows(),
+                    Random(options.seed * 2 + 6), history_, devices_);
     if (!options.faults.empty()) faults_->limit_to(options.faults);
   }
   ~Simulation() { devices_.clear(); }
@@ -71,7 +78,8 @@ class Simulation {
     faults_->calm_down();
     if (caretaker_) run_for(kLastRoundsMs);
     if (failed() || !come_to_rest()) return outcome();
-    check_replay();
+    expect_all_told("at rest");
+    if (!failed()) check_replay();
     return outcome();
   }
 
@@ -192,6 +200,21 @@ class Simulation {
     return false;
   }
 
+  // Where everybody is: told in part, or not at all, while things fail; not for good.
+  void expect_all_told(const std::string& when) {
+    if (!walkers_) return;
+    walkers_->expect_all();
+    const std::uint64_t end_ms = world_.now_ms() + kAllToldMsMax;
+    std::vector<std::string> missing = walkers_->ask_for_the_rest();
+    while (!missing.empty() && !failed() && world_.now_ms() < end_ms) {
+      run_for(kAskAgainMs);
+      missing = walkers_->ask_for_the_rest();
+    }
+    if (missing.empty() || failed()) return;
+    for (const std::string& each : missing) history_.violation(when + ": " + each);
+    for (const SimNode* node : cluster_.nodes()) history_.violation(node->description());
+  }
+
   // What a device that does not come to rest hangs on.
   void describe(const SimDevice& device) {
     if (!device.runs()) return history_.violation(device.name().text() + " does not run");
@@ -267,8 +290,10 @@ class Simulation {
   // The state that lived and the one that is made from disk and log are the same; nobody is connected meanwhile.
   void check_replay() {
     for (const auto& device : devices_) device->close();
+    if (walkers_) walkers_->set_asking(false);  // or there would always be a question that is under way
     run_for(kSessionsEndMs);
     for (const SimNode* node : cluster_.nodes()) check_nothing_is_left(*node);
+    if (walkers_) walkers_->set_asking(true);
     // What a crash would heal: a state that differs in memory alone.
     digests();
     if (failed()) return;
@@ -294,14 +319,14 @@ class Simulation {
     if (failed()) return;
     if (!cluster_.accepts()) return history_.violation("a node does not open again");
     if (digests() != before) history_.violation("the state that was replayed from disk is another");
+    if (!failed()) expect_all_told("after the last start");
   }
 
   void check_nothing_is_left(const SimNode& node) {
     if (node.sessions() > 0) history_.violation(std::to_string(node.sessions()) + " sessions are left over");
     if (const auto admitted = node.budgets().admitted.used(); admitted > 0)
       history_.violation(std::to_string(admitted) + " bytes stay admitted");
-    // Walkers go on asking.
-    if (const auto open = node.open_calls(); open > 0 && !walkers_)
+    if (const auto open = node.open_calls(); open > 0)
       history_.violation(std::to_string(open) + " calls to other nodes stay open");
   }
 

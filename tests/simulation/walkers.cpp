@@ -14,6 +14,7 @@ const geo::Point kMiddle{116.4, 39.9};
 const geo::Point kCorner{116.71875, 39.867716615625};
 constexpr double kDegreesMax = 0.05;  // from there, either way
 constexpr double kRadiusMMax = 6'000;
+constexpr double kRadiusOfAllM = 10'000;  // from the middle
 
 // From 0 to 1.
 double part(Random& random) { return static_cast<double>(random.between(0, 1'000'000)) / 1e6; }
@@ -25,7 +26,22 @@ geo::Point somewhere(Random& random, const geo::Point& middle) {
 }
 double score_of(geo::Geohash place) { return static_cast<double>(place.value); }
 
+// Whether it tells all; else why not.
+Status whole(const Result<actors::NearbyAnswer>& answer) {
+  if (!answer) return fail(answer.error());
+  return answer->is_partial ? Status(fail(actors::answer_is_partial())) : Status();
+}
+
 }  // namespace
+
+// What a node is to tell when nothing fails any more.
+struct Walkers::Expected {
+  SimNode& node;
+  bool is_circle;
+  bool is_asked = false;  // and has not answered
+  bool is_told = false;
+  std::string said = "nothing";  // last
+};
 
 struct Walkers::Crowd {
   explicit Crowd(History& told) : history(told) {}
@@ -104,9 +120,8 @@ SimNode* Walkers::some_node() {
 }
 
 void Walkers::act() {
-  if (SimNode* const node = some_node()) {
-    if (nodes_.size() == 1 && std::exchange(node_deaths_, node->deaths()) != node->deaths())
-      crowd_->steps.forget_what_may_be_lost();
+  if (SimNode* const node = asks_ ? some_node() : nullptr) {
+    note_deaths(*node);
     const actors::PlaceDesk& desk = *node->place_desk();
     const std::uint64_t what = random_.below(100);
     if (what < 35) {
@@ -118,6 +133,11 @@ void Walkers::act() {
     }
   }
   world_.after(random_.between(1, every_ms_), [this] { act(); });
+}
+
+void Walkers::note_deaths(const SimNode& node) {
+  if (nodes_.size() == 1 && std::exchange(node_deaths_, node.deaths()) != node.deaths())
+    crowd_->steps.forget_what_may_be_lost();
 }
 
 // One of them, or several at once.
@@ -159,30 +179,69 @@ void Walkers::clear_layer(const actors::PlaceDesk& desk) {
   desk.clear_layers({kLayer}, crowd_->steps_answered<std::uint64_t>(std::move(steps)));
 }
 
-void Walkers::ask_places(SimNode& node) {
+void Walkers::ask_places(SimNode& node, Told told) {
   actors::ScoresQuestion question;
   for (const auto& walker : crowd_->steps.walkers()) question.members.push_back(walker.name);
   auto& views = node.place_desk()->views();
-  question.done = [weak = std::weak_ptr(crowd_), asked = crowd_->steps.answered_now(),
-                   is_complete = views.is_complete() || crowd_->is_cluster](const actors::Scores& scores) {
-    if (const auto there = weak.lock()) there->check_places(asked, is_complete, scores);
+  const bool is_complete = views.is_complete() || crowd_->is_cluster;
+  question.done = [weak = std::weak_ptr(crowd_), asked = crowd_->steps.answered_now(), is_complete,
+                   told](const actors::Scores& scores) {
+    const auto crowd = weak.lock();
+    if (!crowd) return;
+    crowd->check_places(asked, is_complete, scores);
+    if (told) told(is_complete ? Status() : Status(fail(actors::answer_is_partial())));
   };
+  if (told) question.failed = [told](Error error) { told(fail(std::move(error))); };
   views.ask(kLayer, std::move(question));
 }
 
 void Walkers::ask_circle(SimNode& node) {
   const geo::Point centre = somewhere(random_, middle_);
   const auto area = geo::Area::circle(centre, kRadiusMMax * part(random_), "radius").value();
-  const bool in_order = random_.chance(0.5);
+  ask_circle(node, area, random_.chance(0.5));
+}
+
+void Walkers::ask_circle(SimNode& node, const geo::Area& area, bool in_order, Told told) {
   actors::NearbyQuestion question;
-  question.centre = centre;
+  question.centre = area.centre();
   question.area = [area](const geo::Point&) -> Result<geo::Area> { return area; };
   question.in_order = in_order;
-  question.done = [weak = std::weak_ptr(crowd_), asked = crowd_->steps.answered_now(),
-                   area](const Result<actors::NearbyAnswer>& answer) {
-    if (const auto crowd = weak.lock(); crowd && answer) crowd->check_circle(asked, area, *answer);
+  question.done = [weak = std::weak_ptr(crowd_), asked = crowd_->steps.answered_now(), area,
+                   told = std::move(told)](const Result<actors::NearbyAnswer>& answer) {
+    const auto crowd = weak.lock();
+    if (!crowd) return;
+    if (answer) crowd->check_circle(asked, area, *answer);
+    if (told) told(whole(answer));
   };
   node.place_desk()->views().ask(kLayer, std::move(question));
+}
+
+void Walkers::expect_all() {
+  expected_.clear();
+  for (SimNode* node : nodes_)
+    for (const bool is_circle : {false, true})
+      expected_.push_back(std::make_shared<Expected>(Expected{*node, is_circle}));
+}
+
+std::vector<std::string> Walkers::ask_for_the_rest() {
+  const auto around_all = geo::Area::circle(middle_, kRadiusOfAllM, "radius").value();
+  std::vector<std::string> missing;
+  for (const auto& one : expected_) {
+    if (one->is_told) continue;
+    missing.push_back("node " + std::to_string(one->node.id().value) + " does not tell " +
+                      (one->is_circle ? "who is in a circle around all walkers" : "where all walkers are") +
+                      "; it has said: " + one->said);
+    if (one->is_asked || !one->node.accepts()) continue;
+    one->is_asked = true;
+    Told told = [one](const Status& all) {
+      one->is_asked = false;
+      one->is_told = all.has_value();
+      one->said = all ? "all" : all.error().to_string();
+    };
+    note_deaths(one->node);
+    one->is_circle ? ask_circle(one->node, around_all, true, std::move(told)) : ask_places(one->node, std::move(told));
+  }
+  return missing;
 }
 
 }  // namespace earshot::simulation

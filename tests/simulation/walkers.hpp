@@ -2,12 +2,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "actors/place_desk.hpp"
+#include "base/error.hpp"
+#include "geo/area.hpp"
 #include "geo/geohash.hpp"
 #include "tests/simulation/history.hpp"
 #include "tests/simulation/sim_node.hpp"
@@ -41,20 +44,35 @@ class Walkers {
   void start();
   // Nobody walks any more; questions go on.
   void calm_down() { walk_ = false; }
+  // Whether they do.
+  void set_asking(bool asks) { asks_ = asks; }
+
+  // ---- when nothing fails any more
+  // Every node is to tell where all of them are, and who is within a circle around them all.
+  void expect_all();
+  // Asks those that have not told all of it, again when they have answered. What they have not told yet, in words.
+  std::vector<std::string> ask_for_the_rest();
+
   // How many questions were answered; and of circles so many in part.
   [[nodiscard]] std::uint64_t answered() const;
   [[nodiscard]] std::uint64_t in_part() const;
 
  private:
   struct Crowd;
+  struct Expected;
+  // Hears that all was told, or why not.
+  using Told = std::function<void(const Status& all)>;
   void act();
   // One that accepts; none: null.
   SimNode* some_node();
   void walk(const actors::PlaceDesk& desk);
   void leave(const actors::PlaceDesk& desk);
   void clear_layer(const actors::PlaceDesk& desk);
-  void ask_places(SimNode& node);
+  // A node alone that has died has lost what it had only accepted.
+  void note_deaths(const SimNode& node);
+  void ask_places(SimNode& node, Told told = nullptr);
   void ask_circle(SimNode& node);
+  void ask_circle(SimNode& node, const geo::Area& area, bool in_order, Told told = nullptr);
 
   World& world_;
   const std::vector<SimNode*> nodes_;
@@ -66,8 +84,10 @@ class Walkers {
   const bool passes_;   // some have a time to live
   std::uint64_t node_deaths_ = 0;
   bool walk_ = true;
+  bool asks_ = true;
   const geo::Point middle_;
   const std::shared_ptr<Crowd> crowd_;  // answers may come when the walkers are gone
+  std::vector<std::shared_ptr<Expected>> expected_;
 };
 
 }  // namespace earshot::simulation

@@ -18,6 +18,7 @@
 #include "base/random.hpp"
 #include "client/runtime.hpp"
 #include "tests/support/cluster_process.hpp"
+#include "tests/support/cluster_states.hpp"
 #include "tests/support/mailbox_load.hpp"
 #include "tests/support/place_load.hpp"
 #include "tests/support/seed.hpp"
@@ -27,7 +28,7 @@ namespace earshot::tests {
 
 // Three nodes under load to which a test does something in rounds. After each round they are whole again by themselves,
 // and circles are exact again; at the end the load is judged, nothing waits anywhere, and all replicas have applied the
-// same. No answer that says that it is exact may be wrong at any time.
+// same, which their disks show when they have ended. No answer that says that it is exact may be wrong at any time.
 class ClusterTest : public testing::Test {
  protected:
   using Clock = std::chrono::steady_clock;
@@ -116,6 +117,8 @@ class ClusterTest : public testing::Test {
     EXPECT_EQ(cluster_->wait_level(), "");
     std::cout << rounds() << " rounds, " << load_->stored() << " messages stored" << std::endl;
     EXPECT_TRUE(cluster_->stop()) << "a node did not end in order";
+    EXPECT_EQ(difference_of_states({cluster_->data_of(1), cluster_->data_of(2), cluster_->data_of(3)}, compared_kinds_),
+              "");
     if (HasFailure()) std::cout << cluster_->logs() << std::endl;
   }
   void judge_places() {
@@ -128,6 +131,7 @@ class ClusterTest : public testing::Test {
       std::cout << count << " circles without an answer, the first: " << why << std::endl;
   }
 
+  std::string_view compared_kinds_ = kComparedKinds;
   TemporaryDirectory directory_;
   Random random_{seed_of_test()};
   std::shared_ptr<client::Runtime> runtime_ = client::Runtime::start().value();

@@ -49,7 +49,7 @@ class CallValues {
         actors::ShardTransferred{shard(), Epoch(values.positive()), values.number()},
     };
     for (ManageRequest& one : manage_requests()) {
-      all.emplace_back(actors::ShardManage{nullptr, values.number(), std::move(one), values.number()});
+      all.emplace_back(actors::ShardManage{nullptr, values.number(), std::move(one), values.number(), values.mover()});
     }
     all.emplace_back(actors::ShardPositions{set_positions(), nullptr});
     all.emplace_back(actors::ShardPositions{clear_positions(), nullptr});
@@ -294,7 +294,7 @@ inline auto crossing(const actors::ShardFetch& m) {
 inline auto crossing(const actors::ShardHistory& m) {
   return std::tie(m.request, m.user, m.before, m.limit, m.bytes_max, m.client_call);
 }
-inline auto crossing(const actors::ShardManage& m) { return std::tie(m.request, m.manage, m.client_call); }
+inline auto crossing(const actors::ShardManage& m) { return std::tie(m.request, m.manage, m.client_call, m.mover); }
 inline auto crossing(const actors::ShardAttempts& m) { return std::tie(m.request, m.command); }
 inline auto crossing(const actors::ShardRegister& m) {
   return std::tie(m.session, m.user, m.device, m.push, m.order, m.producer);

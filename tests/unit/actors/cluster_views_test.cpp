@@ -24,6 +24,7 @@
 #include "base/limits.hpp"
 #include "base/random.hpp"
 #include "places/layer.hpp"
+#include "tests/support/client_eventually.hpp"
 #include "tests/support/deaf_shard.hpp"
 #include "tests/support/linked_view.hpp"
 #include "tests/support/log_capture.hpp"
@@ -126,9 +127,9 @@ class ClusterViewsTest : public testing::Test {
       node.link = std::make_unique<Network::Link>(network, id);
       const auto feeds = std::make_shared<tests::LinkedView>(id, ids, *node.link, node.places);
       views_of.push_back(feeds);
-      node.questions =
-          spawn_questions(system, QuestionSetup{id, node.places, feeds, nullptr, node.link.get(), &clock,
-                                                std::make_shared<RemoteCallLog>(clock, limits::kSlowCallMs)});
+      node.questions = spawn_questions(
+          system, QuestionSetup{id, node.places, feeds, nullptr, node.link.get(), &clock,
+                                std::make_shared<RemoteCallLog>(clock, limits::kSlowCallMs), node.gauge});
       node.port = std::make_shared<QuestionPort>(node.questions);
       node.views = std::make_shared<ClusterViews>(node.places, router, node.port, node.places->privacy_table());
       network.ports[id] = node.port;
@@ -232,6 +233,7 @@ class ClusterViewsTest : public testing::Test {
     std::shared_ptr<Places> places;
     std::unique_ptr<Network::Link> link;
     caf::actor questions;
+    std::shared_ptr<QuestionGauge> gauge = std::make_shared<QuestionGauge>();
     std::shared_ptr<QuestionPort> port;
     std::shared_ptr<ClusterViews> views;
   };
@@ -305,6 +307,20 @@ TEST_F(ClusterViewsTest, ANodeThatHearsNothingMakesItPartial) {
   EXPECT_GT(found->found.size(), 0u);
   EXPECT_LT(found->found.size(), 300u);
   EXPECT_EQ(size_of(views()), std::nullopt);
+}
+
+TEST_F(ClusterViewsTest, WhoeverWatchesIsToldOfQuestionsAsLongAsTheyAreOpen) {
+  tell_all();
+  Random random(tests::seed_of_test());
+  populate(random, 300);
+  network.deafen(NodeId(3));
+  NearbyQuestion question = around(geo::Point{0, 0}, 3e7, geo::Pick::kAll, SIZE_MAX);
+  question.deadline_ms = 1'000;
+  auto answer = std::async(std::launch::async, [&] { return nearby(views(), question); });
+  const QuestionGauge& gauge = *nodes[0].gauge;
+  EXPECT_TRUE(tests::eventually([&] { return gauge.open == 1 && gauge.bytes > 0; })) << "two nodes have answered";
+  EXPECT_TRUE(answer.get()->is_partial);
+  EXPECT_TRUE(tests::eventually([&] { return gauge.open == 0 && gauge.bytes == 0; }));
 }
 
 TEST_F(ClusterViewsTest, RegionsOfANodeThatIsGoneAreThoseOfOthers) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <deque>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -84,7 +85,7 @@ struct Session final : SessionPort {
   void post(AckAnswered message) override { acks.push_back(std::move(message)); }
   void post(FetchAnswered message) override { fetches.push_back(std::move(message)); }
   void post(MailboxPush message) override { pushes.push_back(std::move(message)); }
-  void post(ManageAnswered) override {}
+  void post(ManageAnswered message) override { manages.push_back(std::move(message)); }
   void post(AttemptsAnswered) override {}
   void post(MessagesEnded) override {}
   void post(ParkingRule) override {}
@@ -98,6 +99,7 @@ struct Session final : SessionPort {
   std::vector<AckAnswered> acks;
   std::vector<FetchAnswered> fetches;
   std::vector<MailboxPush> pushes;
+  std::vector<ManageAnswered> manages;
   std::vector<SessionExplain> explains;
   std::vector<SessionExplained> explained;
 };
@@ -125,9 +127,11 @@ class Node {
   // What the shard is asked by other nodes.
   std::vector<ShardRequest> take_requests() {
     std::vector<ShardRequest> requests;
-    for (const FromPeer& frame : std::exchange(replica_->frames, {}))
+    for (const FromPeer& frame : std::exchange(replica_->frames, {})) {
+      if (frame.topic != cluster::PeerTopic::kCall) continue;
       exchange->open(kShard, frame,
                      [&](ShardRequest request, std::uint8_t) { requests.push_back(std::move(request)); });
+    }
     return requests;
   }
 
@@ -158,6 +162,50 @@ class ExchangeTest : public testing::Test {
     carry();
   }
   ShardInbox& route(Node& from) { return from.exchange->router()->shard(kShard); }
+
+  void a_changes_a_position() {
+    route(a_).post(ShardPositions{SetPositionsCommand{LayerId::trusted("cars"), {}, {{"m", 1}}},
+                                  [](const Result<PositionsAnswer>&) {}});
+  }
+  // B has an ack of that session, and tells A that it does not lead: as a leader does that hands over.
+  ShardAck a_unlearns_b(const std::shared_ptr<Session>& anna) {
+    route(a_).post(ShardAck{anna, 5, AckCommand{UserId::trusted("anna"), tests::device("phone"), Sequence(3), {}}});
+    a_changes_a_position();
+    carry();
+    const auto asked = b_.take_requests();
+    std::get<ShardPositions>(asked.at(1)).done(fail(refusals::not_leader()));
+    carry();
+    EXPECT_EQ(a_.exchange->leader(kShard).node, NodeId());
+    return std::get<ShardAck>(asked.at(0));
+  }
+  // Whom the node asks at its next tick who leads.
+  std::set<NodeId> asked_who_leads(Node& from) {
+    from.exchange->tick();
+    std::set<NodeId> asked;
+    for (const Wires::Frame& one : wires_.frames)
+      if (one.frame.topic == cluster::PeerTopic::kCluster && one.frame.group == kShard) asked.insert(one.to);
+    carry();
+    return asked;
+  }
+  // The word of the new leader reaches B, gets lost on its way to A, and nobody says it again by itself.
+  void c_leads_and_a_does_not_know() {
+    c_.exchange->leader_is(kShard, {kC, Term(3)});
+    std::erase_if(wires_.frames, [](const Wires::Frame& one) { return one.to == kA; });
+    carry();
+    ASSERT_EQ(a_.exchange->leader(kShard).node, kB);
+    ASSERT_EQ(b_.exchange->leader(kShard).node, kC);
+  }
+  // A asks all others who leads, and then the one that does.
+  void expect_a_finds_c() {
+    EXPECT_EQ(a_.exchange->leader(kShard).node, NodeId());
+    EXPECT_EQ(asked_who_leads(a_), (std::set<NodeId>{kB, kC}));
+    for (Node* asked : {&b_, &c_}) asked->exchange->compared(kShard, kA, false);  // as their shards do
+    carry();
+    EXPECT_EQ(a_.exchange->leader(kShard), (Route::Leader{kC, Term(3)}));
+    a_changes_a_position();
+    carry();
+    EXPECT_EQ(c_.take_requests().size(), 1u);
+  }
 
   ManualClock clock_;
   Wires wires_;
@@ -276,6 +324,40 @@ TEST_F(ExchangeTest, CallsToALeaderThatWasReplacedAreLost) {
   EXPECT_EQ(anna->fetches.size(), 1u);
 }
 
+// It has led all the time, and answers what it was asked before.
+TEST_F(ExchangeTest, CallsToALeaderThatIsFoundAgainInItsTermAreNotLost) {
+  b_leads();
+  const auto anna = session(a_, 70);
+  const ShardAck ack = a_unlearns_b(anna);
+  route(a_).post(ShardFetch{anna, 6, UserId::trusted("anna"), {}, 1, 1});
+  EXPECT_EQ(asked_who_leads(a_), (std::set<NodeId>{kB, kC}));
+  EXPECT_TRUE(b_.take_requests().empty()) << "nobody is known to lead";
+  b_.exchange->compared(kShard, kA, false);  // as its shard does
+  carry();
+  EXPECT_EQ(a_.exchange->leader(kShard), (Route::Leader{kB, Term(2)}));
+  EXPECT_EQ(b_.take_requests().size(), 1u) << "what waited goes out";
+  EXPECT_TRUE(anna->acks.empty()) << "nothing is known of it yet";
+  ack.from->post(AckAnswered{ack.request, Sequence(3)});
+  carry();
+  ASSERT_EQ(anna->acks.size(), 1u);
+  ASSERT_TRUE(anna->acks[0].cursor.has_value());
+  EXPECT_EQ(*anna->acks[0].cursor, Sequence(3));
+  EXPECT_EQ(a_.sessions->announced, std::vector<Term>{Term(2)}) << "it is no news";
+}
+
+TEST_F(ExchangeTest, CallsToALeaderThatIsElectedAgainAreLost) {
+  b_leads();
+  const auto anna = session(a_, 70);
+  a_unlearns_b(anna);
+  route(a_).post(ShardFetch{anna, 6, UserId::trusted("anna"), {}, 1, 1});
+  b_.exchange->leader_is(kShard, {kB, Term(4)});
+  carry();
+  ASSERT_EQ(anna->acks.size(), 1u);
+  ASSERT_FALSE(anna->acks[0].cursor.has_value());
+  EXPECT_TRUE(refusals::is_leader_change(anna->acks[0].cursor.error()));
+  EXPECT_EQ(b_.take_requests().size(), 1u) << "what waited goes out";
+}
+
 TEST_F(ExchangeTest, WhatWaitedForALeaderIsAskedOfItAndNotLost) {
   const auto anna = session(a_, 70);
   route(a_).post(ShardFetch{anna, 5, UserId::trusted("anna"), {}, 1, 1});
@@ -350,6 +432,34 @@ TEST_F(ExchangeTest, DeliveriesInVainThatComeTwiceAreCountedOnce) {
   EXPECT_EQ(b_.take_requests().size(), 3u);
 }
 
+TEST_F(ExchangeTest, WhatChangesMailboxesAndComesTwiceIsDoneOnceAndAnswered) {
+  b_leads();
+  const auto anna = session(a_, 70);
+  const UserId user = UserId::trusted("anna");
+  const DeviceId phone = tests::device("phone");
+  const std::vector<ManageRequest> all{SetPolicyRequest{user, false, Policy()}, RemoveDeviceRequest{user, phone},
+                                       ReplayRequest{user, phone, {Sequence(1)}},
+                                       DropParkedRequest{user, phone, {Sequence(1)}}};
+  for (const ManageRequest& one : all) {
+    SCOPED_TRACE(one.index());
+    route(a_).post(ShardManage{anna, 5, one});
+    ASSERT_EQ(wires_.frames.size(), 1u);
+    const auto frame = wires_.frames.front();
+    carry();
+    wires_.frames.push_back(frame);
+    carry();
+    const auto asked = b_.take_requests();
+    ASSERT_EQ(asked.size(), 1u);
+    const auto& first = std::get<ShardManage>(asked[0]);
+    first.from->post(ManageAnswered{first.request, ManageAnswer(Done{})});
+    carry();
+    ASSERT_EQ(anna->manages.size(), 1u);
+    EXPECT_TRUE(anna->manages[0].answer.has_value());
+    anna->manages.clear();
+  }
+  EXPECT_EQ(a_.exchange->open_calls(), 0u);
+}
+
 // Its client may have asked again elsewhere by now, and for other things since.
 TEST_F(ExchangeTest, AnotherNodesChangeIsNotPassedOn) {
   b_leads();
@@ -380,18 +490,48 @@ TEST_F(ExchangeTest, AChangeThatComesBackFromAShardHereDoesNotFollowLaterOnes) {
   EXPECT_TRUE(refusals::is_leader_change(*told)) << told->to_string();
 }
 
-// The word of the new leader got lost on its way here, and nobody says it again by itself.
 TEST_F(ExchangeTest, ANodeThatIsToldThatTheLeaderDoesNotLeadAsksWhoDoes) {
   b_leads();
-  ASSERT_EQ(a_.exchange->leader(kShard).node, kB);
-  route(a_).post(ShardPositions{SetPositionsCommand{LayerId::trusted("cars"), {}, {{"m", 1}}},
-                                [](const Result<PositionsAnswer>&) {}});
+  c_leads_and_a_does_not_know();
+  a_changes_a_position();
   carry();
   auto asked = b_.take_requests();
   ASSERT_EQ(asked.size(), 1u);
   b_.exchange->given_back(kShard, std::move(asked[0]), 1);
   carry();
-  EXPECT_EQ(a_.exchange->leader(kShard).node, NodeId());
+  expect_a_finds_c();
+}
+
+// Its session would ask the same node again and again until its deadline.
+TEST_F(ExchangeTest, ANodeThatIsToldSoOfMailboxesItLooksAfterAsksWhoLeads) {
+  b_leads();
+  c_leads_and_a_does_not_know();
+  const auto anna = session(a_, 70);
+  route(a_).post(ShardManage{anna, 5, DevicesRequest{UserId::trusted("anna")}});
+  carry();
+  auto asked = b_.take_requests();
+  ASSERT_EQ(asked.size(), 1u);
+  b_.exchange->given_back(kShard, std::move(asked[0]), 1);
+  carry();
+  ASSERT_EQ(anna->manages.size(), 1u);
+  ASSERT_FALSE(anna->manages[0].answer.has_value());
+  EXPECT_TRUE(refusals::is_leader_change(anna->manages[0].answer.error()));
+  expect_a_finds_c();
+}
+
+// Whoever does not lead passes a read on: a new leader that has not caught up says so, and all else need not wait.
+TEST_F(ExchangeTest, ALeaderThatRefusesAReadIsBelievedToLeadStill) {
+  b_leads();
+  const auto anna = session(a_, 70);
+  route(a_).post(ShardFetch{anna, 5, UserId::trusted("anna"), {}, 1, 1});
+  carry();
+  const auto asked = b_.take_requests();
+  ASSERT_EQ(asked.size(), 1u);
+  const auto& fetch = std::get<ShardFetch>(asked[0]);
+  fetch.from->post(FetchAnswered{fetch.request, fail(refusals::not_leader())});
+  carry();
+  ASSERT_EQ(anna->fetches.size(), 1u);
+  EXPECT_EQ(a_.exchange->leader(kShard).node, kB);
 }
 
 // The leader knows a session by its node and its number: with another node's it would keep a session that has ended.
@@ -523,9 +663,27 @@ TEST_F(ExchangeTest, ClocksThatAreSetTogetherDoNotConfirmEachOther) {
   EXPECT_TRUE(is_confirmed());
   clock_.jump_wall(3'600'000);
   EXPECT_FALSE(is_confirmed());
-  EXPECT_EQ(a_.exchange->clocks()->others_ms(clock_.monotonic_ms()), std::nullopt);
+  EXPECT_FALSE(a_.exchange->clocks()->is_in_doubt());
   clock_.jump_wall(-3'600'000);
   EXPECT_TRUE(is_confirmed());
+}
+
+// It takes its clock for right, and no longer knows that it was set.
+TEST_F(ExchangeTest, ANodeThatIsStartedAgainDoesNotConfirmClocksThatWereSet) {
+  clock_.jump_wall(3'600'000);
+  Node third(kC, wires_, clock_);
+  const auto is_confirmed_by = [this](std::initializer_list<Node*> started_again) {
+    clock_.advance(1'000);
+    for (Node* node : started_again) node->exchange->tick();
+    a_.exchange->tick();
+    carry();
+    a_.exchange->tick();
+    return a_.exchange->clocks()->is_confirmed(clock_.wall_ms(), clock_.monotonic_ms());
+  };
+  EXPECT_FALSE(is_confirmed_by({&third}));
+  EXPECT_FALSE(a_.exchange->clocks()->is_in_doubt());
+  Node second(kB, wires_, clock_);
+  EXPECT_TRUE(is_confirmed_by({&third, &second})) << "most of all others";
 }
 
 TEST_F(ExchangeTest, ANodeThatIsCutOffSendsItsClientsAway) {

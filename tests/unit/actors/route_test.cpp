@@ -134,10 +134,35 @@ TEST_F(RouteTest, ALeaderOfAnOlderTermIsNoNews) {
   EXPECT_EQ(route_.leader().node, kOther);
 }
 
-TEST_F(RouteTest, ALeaderThatIsFoundAgainInItsTermIsNews) {
+// It has led all the time: what was asked of it is under way, and who registered with it is registered.
+TEST_F(RouteTest, ALeaderThatIsFoundAgainInItsTermIsNoNews) {
   route_.set_leader({kOther, Term(5)});
   EXPECT_FALSE(route_.set_leader({NodeId(), Term(5)})) << "that nobody leads brings nobody to register";
-  EXPECT_TRUE(route_.set_leader({kOther, Term(5)}));
+  EXPECT_FALSE(route_.set_leader({kOther, Term(5)}));
+  EXPECT_EQ(route_.leader().node, kOther);
+}
+
+TEST_F(RouteTest, ALeaderThatSaidThatItIsNoneIsBelievedAgainInItsTerm) {
+  route_.set_leader({kOther, Term(5)});
+  route_.not_led_by(kThird);
+  EXPECT_EQ(route_.leader().node, kOther) << "it was not taken for the leader";
+  route_.not_led_by(kOther);
+  EXPECT_EQ(route_.leader(), (Route::Leader{NodeId(), Term(5)}));
+  route_.post(fetch(7));
+  EXPECT_EQ(route_.held(), 1u);
+  EXPECT_FALSE(route_.set_leader({kOther, Term(5)}));
+  EXPECT_EQ(route_.leader(), (Route::Leader{kOther, Term(5)}));
+  route_.try_again();
+  EXPECT_EQ(calls_.made, (std::vector<std::pair<NodeId, RequestId>>{{kOther, 7}}));
+}
+
+TEST_F(RouteTest, ALeaderThatIsElectedAgainIsNews) {
+  route_.set_leader({kOther, Term(5)});
+  route_.not_led_by(kOther);
+  EXPECT_TRUE(route_.set_leader({kOther, Term(6)}));
+  route_.not_led_by(kOther);
+  EXPECT_FALSE(route_.set_leader({NodeId(), Term(7)}));
+  EXPECT_TRUE(route_.set_leader({kOther, Term(7)})) << "whom the term before had is another matter";
 }
 
 TEST_F(RouteTest, WhatALocalShardGivesBackWaitsForAnotherLeader) {

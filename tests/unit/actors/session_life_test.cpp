@@ -476,6 +476,17 @@ TEST_F(SessionLife, AManagementCallGoesToTheShardAndBack) {
   EXPECT_TRUE(client_->manages[0].second.has_value());
 }
 
+// A shard is to know what an earlier session of the device asked, when that comes late.
+TEST_F(SessionLife, AManagementCallNamesItsSession) {
+  session_->start(now_);
+  LoginOutcome login = outcome(0, 0);
+  login.number = 77;
+  session_->handle(LoginAnswered{home().logins.back().request, login}, now_);
+  session_->handle(ClientManage{5, RemoveDeviceRequest{{}, DeviceId::trusted("tablet")}}, now_);
+  ASSERT_EQ(home().manages.size(), 1u);
+  EXPECT_EQ(home().manages[0].mover, (Mover{user("alice"), DeviceId::trusted("phone"), 77}));
+}
+
 TEST_F(SessionLife, AManagementCallWithoutAnswerFailsAtItsDeadline) {
   open();
   session_->handle(ClientManage{5, DevicesRequest{}}, now_);

@@ -174,6 +174,26 @@ TEST_F(ShardLife, SessionsAreToldTheRuleOnlyWhereSomethingCanBeParked) {
   EXPECT_THAT(phone->rules, ElementsAre(3, 0, 0)) << "its own policy stands before the default";
 }
 
+// It waited on a node that was cut off, while the operator went elsewhere, asked again, and changed their mind.
+TEST_F(ShardLife, APolicyThatAnEarlierSessionSetsLateIsRefusedAndNobodyIsToldOfIt) {
+  login(world.alice);
+  subscribe(phone, 1);
+  const auto set = [this](std::uint32_t deliveries_max, std::uint64_t login_number) {
+    Policy policy;
+    policy.deliveries_max = deliveries_max;
+    world->handle(ShardManage{port, ++world.requests, SetPolicyRequest{world.alice, false, policy}, 0,
+                              Mover{UserId::trusted("olga"), device("desk"), login_number}});
+    world.settle();
+    return port->manages.back().answer;
+  };
+  EXPECT_TRUE(set(3, 8).has_value());
+  EXPECT_TRUE(set(4, 8).has_value());
+  const auto late = set(3, 7);
+  ASSERT_FALSE(late.has_value());
+  EXPECT_EQ(late.error().code, ErrorCode::kSessionReplaced);
+  EXPECT_THAT(phone->rules, ElementsAre(3, 4));
+}
+
 TEST_F(ShardLife, WhatIsParkedIsToldToItsDeviceAlone) {
   login(world.alice);
   login(world.alice, "tablet");

@@ -57,24 +57,43 @@ TEST_F(TickSourceLog, AClockThatOtherNodesDisagreeWithGivesNoTicksButTheirTime) 
   TickSource ticks(clock_, ShardId(3), clocks);
   const std::uint64_t theirs_ms = clock_.wall_ms() + kHourMs;
   for (const NodeId node : {NodeId(2), NodeId(3)}) clocks->told(node, theirs_ms, clock_.monotonic_ms());
-  clocks->look(clock_.wall_ms(), clock_.monotonic_ms());
+  clocks->look(2, clock_.wall_ms(), clock_.monotonic_ms());
   clock_.advance(7);
   EXPECT_EQ(ticks.now().tick_ms, 0u);
   EXPECT_EQ(ticks.now().now_ms, theirs_ms + 7);
   EXPECT_GT(ticks.wait_ms(0), 0u);
   clock_.advance(limits::kClockToldMsMax);
   clocks->told(NodeId(2), clock_.wall_ms(), clock_.monotonic_ms());
-  clocks->look(clock_.wall_ms(), clock_.monotonic_ms());
+  clocks->look(2, clock_.wall_ms(), clock_.monotonic_ms());
   EXPECT_EQ(ticks.now().tick_ms, clock_.wall_ms());
 }
 
-// The monotonic clock stands still meanwhile.
-TEST_F(TickSourceLog, AMachineThatWasSuspendedGoesByTheTimeThatOtherNodesShow) {
+// What is stored by a time that is ahead never goes back.
+TEST_F(TickSourceLog, OneOfTwoOthersThatDisagreesStopsTicksButDoesNotLendItsTime) {
+  const auto clocks = std::make_shared<ClockWatch>(clock_);
+  TickSource ticks(clock_, ShardId(3), clocks);
+  clocks->told(NodeId(2), clock_.wall_ms() + kHourMs, clock_.monotonic_ms());
+  clocks->look(2, clock_.wall_ms(), clock_.monotonic_ms());
+  clock_.advance(7);
+  EXPECT_EQ(ticks.now().tick_ms, 0u);
+  EXPECT_EQ(ticks.now().now_ms, clock_.wall_ms());
+  const std::uint64_t counted_ms = clock_.wall_ms();
+  clock_.jump_wall(kHourMs);
+  EXPECT_EQ(ticks.now().now_ms, counted_ms) << "by the monotonic clock";
+  clock_.jump_wall(-static_cast<std::int64_t>(kHourMs));
+  ticks.now();
+  said();
+  ticks.compare(clock_.wall_ms() + kHourMs);
+  EXPECT_EQ(said(), "") << "a clock that is not used";
+}
+
+// All its clocks stand still meanwhile, and its wall clock is set afterwards.
+TEST_F(TickSourceLog, AVirtualMachineThatWasPausedGoesByTheTimeThatOtherNodesShow) {
   const auto clocks = std::make_shared<ClockWatch>(clock_);
   TickSource ticks(clock_, ShardId(3), clocks);
   const auto others_show_the_same = [&] {
     for (const NodeId node : {NodeId(2), NodeId(3)}) clocks->told(node, clock_.wall_ms(), clock_.monotonic_ms());
-    clocks->look(clock_.wall_ms(), clock_.monotonic_ms());
+    clocks->look(2, clock_.wall_ms(), clock_.monotonic_ms());
   };
   others_show_the_same();
   const std::uint64_t before_ms = clock_.wall_ms();
@@ -85,7 +104,7 @@ TEST_F(TickSourceLog, AMachineThatWasSuspendedGoesByTheTimeThatOtherNodesShow) {
   others_show_the_same();
   EXPECT_EQ(ticks.now().tick_ms, clock_.wall_ms());
   clock_.advance(kHourMs);
-  clocks->look(clock_.wall_ms(), clock_.monotonic_ms());
+  clocks->look(2, clock_.wall_ms(), clock_.monotonic_ms());
   EXPECT_EQ(ticks.now().tick_ms, clock_.wall_ms()) << "also when nobody is heard any more";
 }
 

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -37,6 +38,9 @@ class ShardMachineLastLogins : public ShardMachineLife {
   }
   std::string set_privacy(const Mover& mover) {
     return said(ask<StatusResult>(SetLayerPrivacyCommand{own_layer(), LayerPrivacy{1, 2, 3}, mover}).status);
+  }
+  std::string set_deliveries(std::uint32_t deliveries_max, const Mover& mover, const UserId& user) {
+    return said(ask<StatusResult>(SetPolicyCommand{user, Policy{0, 0, 0, deliveries_max}, mover}).status);
   }
   template <class T>
   static std::string said(const Result<T>& result) {
@@ -96,6 +100,25 @@ TEST_F(ShardMachineLastLogins, WhatAnEarlierSessionAskedUndoesNothingThatALaterO
   EXPECT_EQ(score(), std::nullopt);
 }
 
+TEST_F(ShardMachineLastLogins, APolicyThatAnEarlierSessionSetDoesNotComeBack) {
+  for (const UserId& user : {bob, UserId()}) {
+    EXPECT_EQ(set_deliveries(1, phone(7), user), "");
+    EXPECT_EQ(set_deliveries(1, phone(7), user), "") << "a session may change its mind";
+    EXPECT_EQ(set_deliveries(1, {alice, device("tablet"), 8}, user), "");
+    EXPECT_EQ(set_deliveries(2, {alice, device("tablet"), 8}, user), "") << "of another device";
+  }
+  for (const UserId& user : {bob, UserId()}) {
+    EXPECT_EQ(set_deliveries(3, phone(8), user), "");
+    for (const bool is_flushed : {false, true}) {
+      is_flushed ? replica().flush_and_reopen() : replica().reopen();
+      EXPECT_EQ(set_deliveries(1, phone(7), user), kOvertaken);
+      EXPECT_EQ(said(ask<StatusResult>(SetPolicyCommand{user, std::nullopt, phone(7)}).status), kOvertaken);
+      EXPECT_EQ(replica()->policy(user).value().policy.deliveries_max, 3u);
+    }
+  }
+  EXPECT_EQ(set(1, phone(7)), kOvertaken) << "nor does it move anybody any more";
+}
+
 TEST_F(ShardMachineLastLogins, AnyChangeOfALaterSessionCounts) {
   EXPECT_EQ(clear(phone(8)), "");
   EXPECT_EQ(set(1, phone(7)), kOvertaken);
@@ -103,7 +126,9 @@ TEST_F(ShardMachineLastLogins, AnyChangeOfALaterSessionCounts) {
   EXPECT_EQ(set(1, phone(8)), kOvertaken);
   EXPECT_EQ(set_privacy(phone(10)), "");
   EXPECT_EQ(set(1, phone(9)), kOvertaken);
-  EXPECT_EQ(set(1, phone(10)), "");
+  EXPECT_EQ(set_deliveries(1, phone(11), bob), "");
+  EXPECT_EQ(set(1, phone(10)), kOvertaken);
+  EXPECT_EQ(set(1, phone(11)), "");
 }
 
 TEST_F(ShardMachineLastLogins, DevicesAndUsersAndThoseWithoutASessionAreTheirOwn) {
@@ -126,6 +151,17 @@ TEST_F(ShardMachineLastLogins, ASessionIsWrittenDownOnceAndForgottenInTime) {
   EXPECT_EQ(records("Q", "S"), 0u);
   EXPECT_EQ(set(4, phone(8)), "") << "it goes on, and is written down again";
   EXPECT_EQ(records("R", "S"), 1u);
+}
+
+// Numbers of before are remembered, here and by other shards: whatever is tuned, their order must not change.
+TEST_F(ShardMachineLastLogins, ALoginsNumberIsItsPlaceInTheLog) {
+  CommandBatch batch;
+  for (const std::string_view name : {"phone", "tablet"})
+    batch.commands.emplace_back(LoginCommand{bob, device(name), {}, {}, {}, StartAt::kOldest});
+  last_ = replica().apply(batch);
+  const std::uint64_t entry = replica()->applied_index().value;
+  EXPECT_EQ(std::get<LoginResult>(last_.results.at(0)).outcome.value().number, entry * 65'536 + 1);
+  EXPECT_EQ(std::get<LoginResult>(last_.results.at(1)).outcome.value().number, entry * 65'536 + 2);
 }
 
 TEST_F(ShardMachineLastLogins, LoginsAscendAcrossDevicesAndRestarts) {

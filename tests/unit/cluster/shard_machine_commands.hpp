@@ -160,6 +160,7 @@ class RandomCommands {
 
   SetPolicyCommand set_policy() {
     SetPolicyCommand command{random_.chance(0.2) ? UserId() : any_user(), std::nullopt};
+    if (random_.chance(0.7)) command.mover = Mover{ours_[0], any_device(), 1 + random_.below(4)};
     if (random_.chance(0.3)) return command;
     Policy policy{0, 0, 0, static_cast<std::uint32_t>(random_.below(3))};
     if (random_.chance(0.4)) policy.retention_age_ms = 100 + random_.below(2'000);

@@ -102,6 +102,24 @@ TEST_F(ShardMachineDamage, SoundFrontsRaiseNoDoubts) {
   fill(5);
   send(kStart + 12'000);
   EXPECT_FALSE(last_.is_doubtful);
+  EXPECT_FALSE(last_.misses_messages);
+}
+
+TEST_F(ShardMachineDamage, AMessageThatIsMissingWhereAMailboxIsTrimmedIsMissed) {
+  fill(5);
+  move_record(keys::message(bob, Sequence(2)), keys::message(bob, Sequence(1 << 20)));
+  ASSERT_TRUE(set_policy(bob, Policy{0, 4, 0, 0}).has_value());
+  send(kStart);
+  EXPECT_TRUE(last_.misses_messages) << "others have told that it is trimmed";
+  send(kStart);
+  EXPECT_FALSE(last_.misses_messages) << "the front is behind it";
+}
+
+TEST_F(ShardMachineDamage, AMessageThatIsMissingWhenItsTimeHasComeIsMissed) {
+  send(kStart, 100), send(kStart, 200);
+  move_record(keys::message(bob, Sequence(1)), keys::message(bob, Sequence(1 << 20)));
+  EXPECT_TRUE(tick(kStart + 100).misses_messages) << "others have a tombstone now";
+  EXPECT_FALSE(tick(kStart + 100).misses_messages) << "it is told once";
 }
 
 TEST_F(ShardMachineDamage, ExpiryMarkUnderAnotherKeyAsksForNoTickAgainAndAgain) {

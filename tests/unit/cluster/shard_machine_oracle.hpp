@@ -28,6 +28,7 @@ class ShardOracle {
     if (batch.tick_ms != 0) {
       end_due(effects);
       sweep(effects);
+      std::erase_if(last_logins_, [this](const auto& one) { return one.second.until <= tick_; });
     }
     for (const Command& command : batch.commands) {
       effects.results.push_back(std::visit([&](const auto& c) { return run(c, effects); }, command));
@@ -122,6 +123,10 @@ class ShardOracle {
     std::map<std::uint64_t, ParkedRecord> parked;
 
     bool has_acked(std::uint64_t n) const { return n <= up_to || above.contains(n); }
+  };
+  struct LastLogin {
+    std::uint64_t login = 0;
+    std::uint64_t until = 0;
   };
   struct Message {
     IncomingMessage content;
@@ -414,8 +419,16 @@ class ShardOracle {
   CommandResult run(const ClearPositionsCommand&, Effects&) { return ClearedResult{0}; }
   CommandResult run(const ClearLayersCommand&, Effects&) { return LayersClearedResult{}; }
   CommandResult run(const SetLayerPrivacyCommand&, Effects&) { return StatusResult{}; }
+  // A later session of the device has been here lately.
+  bool is_overtaken(const Mover& mover) {
+    if (mover.login == 0) return false;
+    LastLogin& last = last_logins_[{mover.user, mover.device}];
+    if (mover.login > last.login) last = {mover.login, now_ + limits_.last_login_ms};
+    return mover.login < last.login;
+  }
   CommandResult run(const SetPolicyCommand& command, Effects&) {
     if (!command.user.empty() && !ours(command.user)) return StatusResult{fail(wrong_shard())};
+    if (is_overtaken(command.mover)) return StatusResult{fail(ErrorCode::kSessionReplaced, "login", "")};
     policies_.erase(command.user);
     if (command.policy) policies_[command.user] = *command.policy;
     shorten_interval(policy_of(command.user));
@@ -560,6 +573,7 @@ class ShardOracle {
   std::uint64_t round_interval_ = limits_.sweep_interval_ms;
   bool is_round_half_done_ = false;
   std::map<UserId, std::map<DeviceId, Cursor>> cursors_;
+  std::map<std::pair<UserId, DeviceId>, LastLogin> last_logins_;
   std::map<ShardId, Stream> outboxes_;
   std::map<ShardId, std::pair<std::uint64_t, std::uint64_t>> inbound_;  // epoch, last
 };

@@ -32,6 +32,7 @@ MachineLimits tiny_limits() {
   limits.sweep_interval_ms = 1'500;
   limits.producer_idle_ms_max = 3'000;
   limits.forgotten_producer_ms = 2'000;
+  limits.last_login_ms = 2'000;
   limits.cache_bytes_max = 600;
   return limits;
 }
@@ -114,6 +115,7 @@ const std::vector<std::string> kOutcomes = {"stored ",
                                             "replay unavailable(shard)",
                                             "status ok",
                                             "status notFound(device)",
+                                            "status sessionReplaced(login)",
                                             "status unavailable(shard)"};
 
 void note(const std::string& text, std::map<std::string, std::size_t>& met) {

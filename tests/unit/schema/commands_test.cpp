@@ -78,6 +78,14 @@ TEST(Commands, RefuseWhatNoProgramOfOursWrites) {
   EXPECT_EQ(refusal_of(batch_of(send)).code, ErrorCode::kCorrupt);
 }
 
+TEST(Commands, AreNoMoreThanAnEntryHasPlacesFor) {
+  CommandBatch batch;
+  batch.commands.assign(kCommandPlacesPerEntry, TouchCommand{});
+  EXPECT_TRUE(decode_command_batch(encode(batch)).has_value());
+  batch.commands.emplace_back(TouchCommand{});
+  EXPECT_EQ(refusal_of(batch).field, "commands");
+}
+
 TEST(Commands, AreAsLargeAsSizeOfSays) {
   RandomValues values(seed_of_test());
   for (int round = 0; round < 500; ++round) {

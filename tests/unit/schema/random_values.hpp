@@ -160,7 +160,10 @@ class RandomValues {
 
   LayerId layer() { return LayerId::trusted(name()); }
   std::string member() { return bytes(limits::kMemberBytesMax); }
-  double score() { return coin() ? static_cast<double>(random.below(std::uint64_t{1} << 52)) : -0.5 * random.next(); }
+  double score() {
+    return coin() ? static_cast<double>(random.below(std::uint64_t{1} << 52))
+                  : -0.5 * static_cast<double>(random.next());
+  }
   PositionRecord position_record() { return {score(), number(), number(), coin()}; }
   LayerPrivacy layer_privacy() {
     const auto some = [this] { return static_cast<std::uint32_t>(number()); };
@@ -216,7 +219,8 @@ class RandomValues {
       case 6: return RemoveDeviceCommand{user(), device()};
       case 7: return ReplayCommand{user(), device(), ascending(0, 9)};
       case 8: return DropParkedCommand{user(), device(), ascending(0, 9)};
-      case 9: return SetPolicyCommand{coin() ? user() : UserId{}, coin() ? std::optional(policy()) : std::nullopt};
+      case 9:
+        return SetPolicyCommand{coin() ? user() : UserId{}, coin() ? std::optional(policy()) : std::nullopt, mover()};
       case 10: {
         SetPositionsCommand set{layer(), PositionCondition(random.below(3)), {}};
         set.accepted = set.condition == PositionCondition::kAlways && coin();

@@ -43,18 +43,31 @@ TEST(LogSweep, ALogThatIsLongForWhatGroupsKeepIsNotSweptAgainAtOnce) {
 TEST(LogSweep, WaitsForASnapshotWithinBounds) {
   LogSweep sweep({1'000, 5'000});
   sweep.look(1'000, 7);
-  sweep.appended(4'000);
   EXPECT_FALSE(sweep.rewrites_early(251));
-  sweep.passed(1);
-  sweep.appended(4'000);
-  EXPECT_FALSE(sweep.rewrites_early(251)) << "it waited for another one before";
-  sweep.appended(1'000);
+  sweep.appended(4'999);
+  EXPECT_FALSE(sweep.rewrites_early(251));
+  sweep.appended(1);
   EXPECT_TRUE(sweep.rewrites_early(251));
-  sweep.passed(2);
+  sweep.passed(1);
   EXPECT_TRUE(sweep.rewrites_early(251)) << "nor are those behind it waited for";
   sweep.ended();
   sweep.look(1'000, 9);
+  EXPECT_FALSE(sweep.rewrites_early(251)) << "the next sweep waits anew";
+}
+
+TEST(LogSweep, GroupsThatAreSlowOneAfterTheOtherAreWaitedForNoLongerThanOne) {
+  LogSweep sweep({1'000, 5'000});
+  sweep.look(1'000, 7);
   EXPECT_FALSE(sweep.rewrites_early(251));
+  sweep.appended(3'000);
+  sweep.passed(1);  // its group has a snapshot now
+  sweep.appended(9'000);
+  sweep.passed(2);
+  EXPECT_FALSE(sweep.rewrites_early(251)) << "while it went on, nobody was waited for";
+  sweep.appended(1'999);
+  EXPECT_FALSE(sweep.rewrites_early(251));
+  sweep.appended(1);
+  EXPECT_TRUE(sweep.rewrites_early(251)) << "the first group had its part of the time";
 }
 
 TEST(LogSweep, WaitsForAMomentOnlyIfThatSavesLittle) {

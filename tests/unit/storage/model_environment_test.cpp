@@ -111,6 +111,24 @@ TEST(ModelDisk, DamageFlipsOneBitOfTheStoredValue) {
   EXPECT_EQ(get(*reader, 0, "a"), "AB");
 }
 
+TEST(ModelDisk, DamageOfAKeyMovesItsRecord) {
+  ModelDisk disk(1);
+  disk.set_manual_sync(true);
+  auto environment = disk.open();
+  put(*environment, 0, "xA", "value");
+  put(*environment, 0, "xB", "other");
+  EXPECT_FALSE(disk.damage_key(0, "absent", 1, 0));
+  EXPECT_FALSE(disk.damage_key(0, "xA", 2, 0)) << "it has no more than two bytes";
+  EXPECT_FALSE(disk.damage_key(0, "xA", 1, 0)) << "\"x@\" is free, but nothing is synced yet";
+  disk.sync();
+  EXPECT_TRUE(disk.damage_key(0, "xA", 1, 0));
+  EXPECT_FALSE(disk.damage_key(0, "xB", 1, 9)) << "there is one under \"x@\"";
+  auto reader = must(environment->begin_read());
+  EXPECT_EQ(get(*reader, 0, "xA"), std::nullopt);
+  EXPECT_EQ(get(*reader, 0, "x@"), "value");
+  EXPECT_EQ(get(*reader, 0, "xB"), "other");
+}
+
 TEST(ModelDiskDeathTest, SecondEnvironmentOnOneDiskStopsTheProcess) {
   ModelDisk disk(1);
   auto environment = disk.open();

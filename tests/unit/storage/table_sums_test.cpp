@@ -115,6 +115,18 @@ TEST_P(TableSums, MissingHeadIsSeenBeforeTheNodeServes) {
       << checked.error().to_string();
 }
 
+TEST_P(TableSums, HeadUnderAnAlteredKeyIsSeenByWhoTakesNoDamage) {
+  auto environment = disk.open();
+  must(write(*environment, kShard, {{"Ha", head_of(1)}, {"Hb", head_of(2)}, {"S", "s"}}));
+  must(check_sums(*environment, kShard, false));
+  const std::string moved = value_behind(*environment, "Hb");
+  erase_behind(*environment, "Hb");
+  put(*environment, kStateTable, state_key(kShard, "Hc"), moved);
+  must(check_sums(*environment, kShard, true));  // it shows that it is damaged, to whoever comes across it
+  EXPECT_EQ(check_sums(*environment, kShard, false).error().code, ErrorCode::kCorrupt);
+  must(check_sums(*environment, ShardId(0), false));
+}
+
 TEST_P(TableSums, HeadFromAnEarlierTimeIsSeenThoughItsSealFits) {
   auto environment = disk.open();
   must(write(*environment, kShard, {{"Ha", head_of(1)}, {"S", "s"}}));
@@ -131,6 +143,49 @@ TEST_P(TableSums, MissingMessageDoesNotKeepTheNodeFromServingTheRest) {
   erase_behind(*environment, "Mb");
   must(check_sums(*environment, 4));
   EXPECT_EQ(counted(*environment).kinds.at('M').count + 1, stored(*environment)->kinds.at('M').count);
+}
+
+TEST_P(TableSums, WhoLooksForALostMessageFindsOut) {
+  auto environment = disk.open();
+  must(write(*environment, kShard, {{"Ma", "1"}, {"Mb", "2"}, {"S", "s"}}));
+  must(check_records(*environment, kShard, 'M'));
+  must(check_records(*environment, ShardId(1), 'M'));  // where there is nothing
+  const std::string moved = value_behind(*environment, "Mb");
+  erase_behind(*environment, "Mb");
+  EXPECT_EQ(check_records(*environment, kShard, 'M').error().code, ErrorCode::kCorrupt) << "it is not there";
+  put(*environment, kStateTable, state_key(kShard, "Mc"), moved);
+  EXPECT_EQ(check_records(*environment, kShard, 'M').error().code, ErrorCode::kCorrupt) << "it has another key";
+  must(store_counted_sums(*environment, 4));
+  EXPECT_EQ(check_records(*environment, kShard, 'M').error().code, ErrorCode::kCorrupt)
+      << "its seal is of the other key";
+  erase_behind(*environment, "Mc");
+  must(store_counted_sums(*environment, 4));
+  must(check_records(*environment, kShard, 'M'));  // somebody has taken the loss
+}
+
+TEST_P(TableSums, AShardWithDamagedSumsIsNamedAndTheOthersAreWritten) {
+  auto environment = disk.open();
+  const ShardId other(1);
+  must(write(*environment, kShard, {{"Ha", "1"}}));
+  std::string sums = value_behind(*environment, keys::shard_sums());
+  sums.back() = static_cast<char>(sums.back() ^ 1);
+  put(*environment, kStateTable, state_key(kShard, keys::shard_sums()), sums);
+
+  const std::vector overlays{overlay_of(kShard, {{"Hb", "2"}}), overlay_of(other, {{"Ha", "3"}})};
+  EXPECT_EQ(write_overlays(*environment, overlays).error().code, ErrorCode::kCorrupt) << "nobody asks which";
+  EXPECT_EQ(stored(*environment, other), std::nullopt);
+  std::vector<ShardId> damaged;
+  must(write_overlays(*environment, overlays, &damaged));
+  EXPECT_EQ(damaged, std::vector{kShard});
+  EXPECT_EQ(counted(*environment).kinds.at('H').count, 1u) << "left as it was";
+  EXPECT_EQ(stored(*environment, other), counted(*environment, other));
+
+  auto brings_its_own = std::make_shared<FrozenOverlay>();
+  brings_its_own->shard = kShard;
+  brings_its_own->changes.put("Ha", "4");
+  brings_its_own->sums = sums_of_record(kShard, "Ha", "4");
+  must(write_overlays(*environment, std::vector<std::shared_ptr<const FrozenOverlay>>{brings_its_own}));
+  EXPECT_EQ(stored(*environment), counted(*environment));
 }
 
 TEST_P(TableSums, LostSumsAreSeen) {

@@ -134,6 +134,10 @@ TEST(Metrics, LinksAndReplicasOfAClusterStandUnderTheirNames) {
                  .seed_parts_received = 12,
                  .seed_bytes_received = 13};
   report.open_calls = 14;
+  report.held_requests = 16;
+  report.open_questions = 17;
+  report.question_bytes = 18;
+  report.shards[1].held_answers = 19;
   MetricsPage page;
   page.add([&] { return cluster_metrics(report); });
   const MetricsText text(page.text());
@@ -164,6 +168,15 @@ TEST(Metrics, LinksAndReplicasOfAClusterStandUnderTheirNames) {
   EXPECT_EQ(text.at("earshot_seed_parts_total{direction=\"received\"}"), 12);
   EXPECT_EQ(text.at("earshot_seed_bytes_total{direction=\"received\"}"), 13);
   EXPECT_EQ(text.at("earshot_queue_items{queue=\"calls\"}"), 14);
+  EXPECT_EQ(text.at("earshot_queue_limit_items{queue=\"calls\"}"), limits::kOpenCallsMax);
+  EXPECT_EQ(text.at("earshot_queue_items{queue=\"routes\"}"), 16);
+  EXPECT_EQ(text.at("earshot_queue_limit_items{queue=\"routes\"}"), limits::kRouteHeldMax);
+  EXPECT_EQ(text.at("earshot_queue_items{queue=\"feeds\"}"), 19) << "of the shard with most";
+  EXPECT_EQ(text.at("earshot_queue_limit_items{queue=\"feeds\"}"), limits::kFeedHeldAnswersMax);
+  EXPECT_EQ(text.at("earshot_queue_items{queue=\"questions\"}"), 17);
+  EXPECT_EQ(text.at("earshot_queue_limit_items{queue=\"questions\"}"), limits::kOpenQuestionsMax);
+  EXPECT_EQ(text.at("earshot_queue_bytes{queue=\"questions\"}"), 18);
+  EXPECT_EQ(text.at("earshot_queue_limit_bytes{queue=\"questions\"}"), limits::kQuestionBytesMax);
 }
 
 TEST(Metrics, ANodeAloneHasNoLinksToTellOf) { EXPECT_TRUE(cluster_metrics(report_of_two_shards()).empty()); }
