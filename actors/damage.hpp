@@ -12,6 +12,12 @@ enum class Tells : std::uint8_t {
   kAll,      // nobody else has the state
 };
 
+enum class FlushOutcome : std::uint8_t {
+  kWritten,            // committed and synced
+  kWrittenOverDamage,  // … and a record that was changed had been damaged: what counts them may hide what is missing
+  kRefused,            // nothing was written: what counts the shard's records on the disk cannot be read
+};
+
 enum class ReadOutcome : std::uint8_t {
   kAnswered,
   kDamaged,  // a record is damaged

@@ -9,6 +9,7 @@
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/type_id.hpp>
 
+#include "actors/damage.hpp"
 #include "actors/places.hpp"
 #include "actors/ports.hpp"
 #include "cluster/group_keeper.hpp"
@@ -133,10 +134,9 @@ struct FlushOverlay {
   std::shared_ptr<const storage::FrozenOverlay> overlay;
 };
 
-// The receiver's frozen overlay is committed and synced; or (`is_damaged`) left, since what counts the shard's records
-// on the disk cannot be read.
+// The receiver's frozen overlay is written, or cannot be.
 struct StateFlushed {
-  bool is_damaged = false;
+  FlushOutcome outcome = FlushOutcome::kWritten;
 };
 
 // The other shards of the node, once all of them exist.

@@ -86,7 +86,7 @@ caf::behavior MetaActor::make_behavior() {
         quit_if_drained();
       },
       [this](StateFlushed message) {
-        EARSHOT_INVARIANT(!message.is_damaged, "what the meta group writes brings its own sums");
+        EARSHOT_INVARIANT(message.outcome != FlushOutcome::kRefused, "what the meta group writes brings its own sums");
         group_->flushed();
         quit_if_drained();
       },

@@ -210,7 +210,7 @@ void ShardImpl::show_gauge() {
     if (!leads_) return LogIndex();
     return member == node_ ? replica_->synced_index() : replica_->match_index(member);
   });
-  if (!life_) return;
+  if (!life_) return show(gauge_->applied_index, 0);
   show(gauge_->applied_index, life_->machine->applied_index().value);
   show(gauge_->overlay_bytes, life_->machine->unflushed_bytes());
   show(gauge_->registrations, life_->audience->presence().size());
@@ -305,25 +305,21 @@ void ShardImpl::act_on_damage(std::uint64_t now_ms) {
 
 // ---- flushing and time
 
-void ShardImpl::flushed() {
+void ShardImpl::flushed(FlushOutcome outcome) {
   const std::uint64_t now_ms = clock_.monotonic_ms();
   if (flush_is_orphan_) {
     flush_is_orphan_ = false;
   } else if (life_) {
-    replica_->snapshot_flushed(life_->flusher->flushed(), now_ms);
+    EARSHOT_INVARIANT(
+        outcome != FlushOutcome::kRefused || !is_alone(),
+        "shard " + std::to_string(id_.value) + ": the sums are damaged that tell how many records there should be");
+    const LogIndex flushed = life_->flusher->flushed();
+    if (outcome != FlushOutcome::kRefused) replica_->snapshot_flushed(flushed, now_ms);
+    if (outcome != FlushOutcome::kWritten && !is_alone()) state_is_lost_ = true;
   } else {
     fetch_->written();
   }
   settle(now_ms);
-}
-
-void ShardImpl::flush_refused() {
-  if (flush_is_orphan_ || !life_) return flushed();  // what comes next begins the state anew
-  EARSHOT_INVARIANT(!is_alone(), "shard " + std::to_string(id_.value) +
-                                     ": the sums are damaged that tell how many records there should be");
-  (void)life_->flusher->flushed();
-  state_is_lost_ = true;
-  settle(clock_.monotonic_ms());
 }
 
 void ShardImpl::set_timer() {

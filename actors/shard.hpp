@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "actors/clock_watch.hpp"
+#include "actors/damage.hpp"
 #include "actors/feed_message.hpp"
 #include "actors/node_faults.hpp"
 #include "actors/ports.hpp"
@@ -118,9 +119,7 @@ class Shard {
   virtual void gather() = 0;
   virtual void scan_positions() = 0;
   virtual void persisted(std::uint64_t ticket) = 0;
-  virtual void flushed() = 0;
-  // What was to be flushed was not, and cannot be: what counts the shard's records on the disk is damaged.
-  virtual void flush_refused() = 0;
+  virtual void flushed(FlushOutcome outcome) = 0;
   virtual void wake() = 0;
   // Refuses new requests (kUnavailable) and flushes what is applied; drained() once nothing is under way.
   virtual void stop() = 0;

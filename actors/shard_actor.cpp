@@ -138,7 +138,7 @@ caf::behavior ShardActor::make_behavior() {
         quit_if_drained();
       },
       [this](StateFlushed message) {
-        message.is_damaged ? shard_->flush_refused() : shard_->flushed();
+        shard_->flushed(message.outcome);
         quit_if_drained();
       },
       [this](const TimerFired& message) {

@@ -78,8 +78,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   void gather() override;
   void scan_positions() override;
   void persisted(std::uint64_t ticket) override;
-  void flushed() override;
-  void flush_refused() override;
+  void flushed(FlushOutcome outcome) override;
   void wake() override;
   void stop() override;
   [[nodiscard]] bool drained() const override;

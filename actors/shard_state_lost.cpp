@@ -75,6 +75,7 @@ bool ShardImpl::has_lost_messages() {
     spdlog::error("shard {}: a message is missing: {}", id_.value, checked.error().to_string());
     return true;
   }
+  spdlog::warn("shard {}: a message is missing that was counted as missing: it is said to be lost", id_.value);
   holes_are_true_until_ms_ = now_ms + kHolesBelievedMs;
   return false;
 }

@@ -13,6 +13,18 @@
 
 namespace earshot::actors {
 
+namespace {
+
+FlushOutcome outcome_of(ShardId shard, const storage::WriteDamage& damage) {
+  const auto has = [shard](const std::vector<ShardId>& shards) {
+    return std::ranges::find(shards, shard) != shards.end();
+  };
+  if (has(damage.unwritten)) return FlushOutcome::kRefused;
+  return has(damage.met) ? FlushOutcome::kWrittenOverDamage : FlushOutcome::kWritten;
+}
+
+}  // namespace
+
 StateWriter::StateWriter(storage::Environment& environment, DiskState& disk, const Clock& clock, Random random,
                          std::size_t transaction_bytes_max, std::shared_ptr<DiskWatch> watch)
     : environment_(environment),
@@ -32,8 +44,8 @@ std::size_t StateWriter::next_transaction() const {
 }
 
 // Leaves in `count` how many were written, or tried last.
-Status StateWriter::write_next(std::size_t& count, std::vector<ShardId>& damaged) {
-  Status written = storage::write_overlays(environment_, std::span(queue_).first(count), &damaged);
+Status StateWriter::write_next(std::size_t& count, storage::WriteDamage& damage) {
+  Status written = storage::write_overlays(environment_, std::span(queue_).first(count), &damage);
   if (written || written.error().code != ErrorCode::kStorageFull) return written;
   const bool ballast_given = watch_ != nullptr && watch_->ran_full();
   if (!ballast_given && count == 1) return written;
@@ -41,16 +53,16 @@ Status StateWriter::write_next(std::size_t& count, std::vector<ShardId>& damaged
   const auto smallest =
       std::ranges::min_element(queue_, {}, [](const auto& overlay) { return overlay->changes.bytes(); });
   std::iter_swap(queue_.begin(), smallest);  // shards' overlays are independent of each other
-  damaged.clear();
-  return storage::write_overlays(environment_, std::span(queue_).first(count), &damaged);
+  damage = {};
+  return storage::write_overlays(environment_, std::span(queue_).first(count), &damage);
 }
 
 std::vector<StateWriter::Completion> StateWriter::commit() {
   std::vector<Completion> completions;
   if (queue_.empty()) return completions;
   std::size_t count = next_transaction();
-  std::vector<ShardId> damaged;
-  const Status written = write_next(count, damaged);
+  storage::WriteDamage damage;
+  const Status written = write_next(count, damage);
   disk_.set_state_full(!written.has_value());
   if (!written.has_value()) {
     retry_after_ms_ = retry_.failed(written.error());
@@ -58,10 +70,8 @@ std::vector<StateWriter::Completion> StateWriter::commit() {
   }
   retry_.succeeded();
   retry_after_ms_ = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    const ShardId shard = queue_[i]->shard;
-    completions.push_back(Completion{shard, std::ranges::find(damaged, shard) != damaged.end()});
-  }
+  for (std::size_t i = 0; i < count; ++i)
+    completions.push_back({queue_[i]->shard, outcome_of(queue_[i]->shard, damage)});
   queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(count));
   return completions;
 }
@@ -88,7 +98,7 @@ class StateWriterActor final : public WriterActor<StateWriter> {
     });
   }
   void tell(StateWriter::Completion completion) override {
-    send(shards_.at(completion.shard), StateFlushed{completion.is_damaged});
+    send(shards_.at(completion.shard), StateFlushed{completion.outcome});
   }
   void on_exit() override { shards_.clear(); }
 

@@ -7,6 +7,7 @@
 #include <caf/actor.hpp>
 #include <caf/fwd.hpp>
 
+#include "actors/damage.hpp"
 #include "actors/disk_watch.hpp"
 #include "actors/shard_budget.hpp"
 #include "actors/writer_retry.hpp"
@@ -27,7 +28,7 @@ class StateWriter {
  public:
   struct Completion {
     ShardId shard;
-    bool is_damaged = false;  // nothing was written: what tells how many records there should be cannot be read
+    FlushOutcome outcome = FlushOutcome::kWritten;
   };
 
   StateWriter(storage::Environment& environment, DiskState& disk, const Clock& clock, Random random,
@@ -50,7 +51,7 @@ class StateWriter {
 
  private:
   [[nodiscard]] std::size_t next_transaction() const;  // how many overlays it takes
-  Status write_next(std::size_t& count, std::vector<ShardId>& damaged);
+  Status write_next(std::size_t& count, storage::WriteDamage& damage);
 
   storage::Environment& environment_;
   DiskState& disk_;

@@ -139,6 +139,17 @@ static bool is_handed_over_early(raft_engine* engine, const struct raft_message*
   return true;
 }
 
+/* A candidate asks in advance with the term that it would have, and libraft repeats that in its answer, also where it
+ * refuses since it is in a later one. A libraft candidate that was refused asks in earnest the next time and moves on;
+ * ours asks in advance each time (raft_engine_tick), so it has to be told. Else one with the longer log but an earlier
+ * term, and one with a later term but the shorter log, refuse each other for ever. */
+static void tell_term_in_refusal(const raft_engine* engine, raft_engine_message* message) {
+  if (message->type != RAFT_ENGINE_REQUEST_VOTE_RESULT) return;
+  const raft_engine_vote_result* result = &message->request_vote_result;
+  const uint64_t term = raft_engine_term(engine);
+  if (result->pre_vote && !result->granted && message->term < term) message->term = term;
+}
+
 static void copy_messages(raft_engine* engine, const struct raft_update* from, raft_engine_update* to) {
   const unsigned n = from->messages.n;
   if (n > engine->messages_capacity) {
@@ -148,7 +159,9 @@ static void copy_messages(raft_engine* engine, const struct raft_update* from, r
   to->messages = engine->messages;
   for (unsigned i = 0; i < n; ++i) {
     if (is_handed_over_early(engine, &from->messages.batch[i])) continue;
-    engine->messages[to->messages_n++] = copy_message(&from->messages.batch[i]);
+    raft_engine_message* copied = &engine->messages[to->messages_n++];
+    *copied = copy_message(&from->messages.batch[i]);
+    tell_term_in_refusal(engine, copied);
   }
 }
 

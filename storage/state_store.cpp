@@ -69,7 +69,7 @@ std::optional<std::string_view> unseal(std::string_view full_key, std::string_vi
 }
 
 Status write_overlays(Environment& environment, std::span<const std::shared_ptr<const FrozenOverlay>> overlays,
-                      std::vector<ShardId>* damaged) {
+                      WriteDamage* damage) {
   // In the order of the keys, so that every page is visited once.
   std::vector<const FrozenOverlay*> in_order;
   in_order.reserve(overlays.size());
@@ -80,12 +80,13 @@ Status write_overlays(Environment& environment, std::span<const std::shared_ptr<
   if (!transaction) return fail(std::move(transaction.error()));
   for (const FrozenOverlay* overlay : in_order) {
     auto sums = begin_sums(**transaction, *overlay);
-    if (!sums && sums.error().code == ErrorCode::kCorrupt && damaged != nullptr) {
-      damaged->push_back(overlay->shard);
+    if (!sums && sums.error().code == ErrorCode::kCorrupt && damage != nullptr) {
+      damage->unwritten.push_back(overlay->shard);
       continue;
     }
     if (!sums) return fail(std::move(sums.error()));
     if (auto written = write_overlay(**transaction, *overlay, *sums); !written) return written;
+    if (damage != nullptr && sums->has_met_damage()) damage->met.push_back(overlay->shard);
   }
   return (*transaction)->commit();
 }

@@ -143,7 +143,10 @@ Status SumsUpdate::subtract(std::string_view full_key) {
   if (!old) return fail(std::move(old.error()));
   if (!*old) return {};
   const char kind = kind_of(full_key);
-  if (record_kind(kind).is_checked_at_start && !open_sealed(full_key, **old)) damaged_kinds_.insert(kind);
+  if (!open_sealed(full_key, **old)) {
+    has_met_damage_ = true;
+    if (record_kind(kind).is_checked_at_start) damaged_kinds_.insert(kind);
+  }
   subtract_from_sums(sums_, kind, guard_in(**old));
   return {};
 }

@@ -40,6 +40,9 @@ class SumsUpdate {
   void replace(ShardSums sums);
   // Puts the sums among the shard's records.
   Status write();
+  // A record that was changed had been damaged. It may have been another one, found under an altered key: then the sums
+  // hide from now on that this one is missing.
+  [[nodiscard]] bool has_met_damage() const { return has_met_damage_; }
 
  private:
   SumsUpdate(WriteTransaction& transaction, ShardId shard, ShardSums sums)
@@ -51,6 +54,7 @@ class SumsUpdate {
   ShardId shard_;
   ShardSums sums_;
   std::set<char> damaged_kinds_;  // that check_sums() looks at
+  bool has_met_damage_ = false;
 };
 
 // Adds a record with this guard to a kind, or takes one away.

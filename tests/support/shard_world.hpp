@@ -96,7 +96,7 @@ class ShardWorld : private actors::ShardHost {
     const auto overlay = std::move(overlays_.front());
     overlays_.pop_front();
     EXPECT_TRUE(storage::write_overlays(*state_environment_, {&overlay, 1}).has_value());
-    shard_->flushed();
+    shard_->flushed(actors::FlushOutcome::kWritten);
     return true;
   }
   void advance(std::uint64_t ms) {

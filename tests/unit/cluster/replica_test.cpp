@@ -221,6 +221,34 @@ TEST_F(ReplicaTest, GrantedVoteWaitsForItsWrite) {
   EXPECT_TRUE(std::get<RequestVoteResult>(sent[0].content).granted);
 }
 
+TEST_F(ReplicaTest, WhoAsksInAdvanceInAnEarlierTermIsToldTheTerm) {
+  start_follower();
+  replica->receive(from(2, 7, RequestVote{LogIndex(1), Term(1), false, false}), ++now);
+  persist_all();
+  host.take_sent();
+  replica->receive(from(3, 3, RequestVote{LogIndex(9), Term(2), false, true}), ++now);
+  const auto sent = host.take_sent();
+  ASSERT_EQ(sent.size(), 1u);
+  const auto& result = std::get<RequestVoteResult>(sent[0].content);
+  EXPECT_TRUE(result.pre_vote);
+  EXPECT_FALSE(result.granted);
+  EXPECT_EQ(sent[0].term, Term(7));
+}
+
+TEST_F(ReplicaTest, WhoIsToldALaterTermInAdvanceGoesOnFromThere) {
+  start_follower();
+  tick_when_due();
+  host.take_sent();
+  replica->receive(from(2, 7, RequestVoteResult{false, true, 0, 0}), ++now);
+  EXPECT_EQ(replica->term(), Term(7));
+  persist_all();
+  tick_when_due();
+  for (const auto& message : host.take_sent()) {
+    EXPECT_TRUE(std::get<RequestVote>(message.content).pre_vote);
+    EXPECT_EQ(message.term, Term(8));
+  }
+}
+
 TEST_F(ReplicaTest, StaleCompletionAfterTruncationAcksNothing) {
   start_follower();
   replica->receive(
