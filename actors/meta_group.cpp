@@ -180,7 +180,7 @@ Status MetaGroupImpl::start(storage::LoadedLog log) {
   auto stored = disk_.get(storage::keys::meta_record());
   if (!stored && stored.error().code != ErrorCode::kCorrupt) return fail(std::move(stored.error()));
   // One that was lost is not taken for one that never was.
-  const Status counted = stored && !*stored ? storage::check_sums(environment_, storage::kMetaGroup, true) : Status();
+  Status counted = stored && !*stored ? storage::check_sums(environment_, storage::kMetaGroup, true) : Status();
   if (!counted && counted.error().code != ErrorCode::kCorrupt) return counted;
   if (stored && counted) {
     auto record = *stored ? decode_meta_record(**stored) : MetaRecord{};
