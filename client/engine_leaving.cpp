@@ -17,8 +17,8 @@ std::vector<std::string> Engine::usable(std::vector<std::string> addresses) cons
   return addresses;
 }
 
-// The clients of a node that sends them away do not go all at once: each draws its time from the first half. From then on
-// what is under way has half of what is left.
+// The clients of a node that sends them away do not go all at once: each draws its time from the first half. From then
+// on what is under way has half of what is left.
 void Engine::go_away(GoAway request) {
   if (state_ != State::kOpen || asked_to_go_) return;
   request.addresses = usable(std::move(request.addresses));
