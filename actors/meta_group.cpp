@@ -12,6 +12,7 @@
 #include "cluster/group_keeper.hpp"
 #include "cluster/group_view.hpp"
 #include "cluster/join_desk.hpp"
+#include "cluster/membership.hpp"
 #include "cluster/meta_plan.hpp"
 #include "cluster/node_removal.hpp"
 #include "storage/keys.hpp"
@@ -194,7 +195,7 @@ Status MetaGroupImpl::start(storage::LoadedLog log) {
   auto replica = cluster::Replica::start(options_.replica, *this, std::move(log), applied, now_ms);
   if (!replica) return fail(std::move(replica.error()));
   replica_ = std::move(*replica);
-  if (!applied && replica_->members().size() <= 1)
+  if (!applied && !cluster::Membership::of(replica_->members(), self_).others_have_state())
     return fail(ErrorCode::kCorrupt, "state", "the record of nodes and placement is damaged, and nobody else has it");
   // One that stands below the log's beginning is of no use.
   if (replica_->is_passive()) fetch_.begin(replica_->snapshot_index());

@@ -33,8 +33,8 @@ Status ShardImpl::start(const ShardOptions& options, storage::LoadedLog log) {
   Status opened;
   if (*is_whole) {
     // What is missing would not show otherwise; of a node alone that is looked at before.
-    const bool others_have_it = cluster::members_in(log) > 1;
-    if (options.feeds) opened = storage::check_sums(environment_, id_, !others_have_it);
+    const auto membership = cluster::Membership::of(cluster::members_in(log), node_);
+    if (options.feeds) opened = storage::check_sums(environment_, id_, !membership.others_have_state());
     if (opened) opened = begin_life();
     if (!opened && opened.error().code != ErrorCode::kCorrupt) return opened;
     if (opened) applied = life_->machine->applied_index();
@@ -45,7 +45,7 @@ Status ShardImpl::start(const ShardOptions& options, storage::LoadedLog log) {
   if (!replica.has_value()) return fail(std::move(replica.error()));
   replica_ = std::move(*replica);
   // Nobody else has the state.
-  if (!opened && replica_->members().size() <= 1) return opened;
+  if (!opened && !cluster::Membership::of(replica_->members(), node_).others_have_state()) return opened;
   if (!opened) spdlog::error("shard {}: its state is damaged: {}", id_.value, opened.error().to_string());
   // Without a state, or with one that stands below its log.
   if (replica_->is_passive()) {

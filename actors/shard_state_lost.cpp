@@ -10,7 +10,7 @@ namespace earshot::actors {
 
 namespace {
 
-constexpr std::uint64_t kHolesBelievedMs = 600'000;
+constexpr std::uint64_t kHolesBelievedMs = 600'000;  // a look at all messages takes about a microsecond for each
 
 }  // namespace
 

@@ -148,7 +148,7 @@ Status check_nobody_else_has_it(const std::string& path, const storage::NodeIden
   for (const storage::GroupId group : storage::groups_of(identity.shard_count)) {
     const auto log = (*store)->load(group);
     if (!log) return fail(log.error());
-    if (cluster::members_in(*log) > 1)
+    if (cluster::Membership::of(cluster::members_in(*log), identity.node).others_have_state())
       return fail(
           ErrorCode::kConflict, "data",
           "it is of a node whose cluster has more of them: they have what is lost here, and it fetches that from "

@@ -33,11 +33,11 @@ std::vector<Member> members_of(std::string_view configuration) {
   return members;
 }
 
-std::size_t members_in(const storage::LoadedLog& log) {
+std::vector<Member> members_in(const storage::LoadedLog& log) {
   std::string_view configuration = log.snapshot ? std::string_view(log.snapshot->configuration) : std::string_view();
   for (const storage::LogEntry& entry : log.entries)
     if (entry.type == storage::EntryType::kConfiguration) configuration = *entry.data;
-  return is_configuration(configuration) ? members_of(configuration).size() : 0;
+  return is_configuration(configuration) ? members_of(configuration) : std::vector<Member>();
 }
 
 Membership Membership::of(std::span<const Member> members, NodeId self) {

@@ -26,8 +26,8 @@ std::string encode_members(std::span<const Member> members);
 
 // The bytes are a valid configuration.
 std::vector<Member> members_of(std::string_view configuration);
-// How many there are as of the newest configuration in the log; 0: it has none.
-[[nodiscard]] std::size_t members_in(const storage::LoadedLog& log);
+// As of the newest configuration in the log; none: it has no configuration.
+[[nodiscard]] std::vector<Member> members_in(const storage::LoadedLog& log);
 
 // What its members mean to one node.
 struct Membership {
@@ -37,6 +37,8 @@ struct Membership {
 
   static Membership of(std::span<const Member> members, NodeId self);
   [[nodiscard]] bool sole_voter() const { return self_votes && voters == 1; }
+  // Whether another member can give it a state. A standby of the only voter may not have one.
+  [[nodiscard]] bool others_have_state() const { return voters > 0 && !sole_voter(); }
 };
 
 }  // namespace earshot::cluster

@@ -40,7 +40,7 @@ class Retention {
   [[nodiscard]] std::uint64_t damaged_met() const { return damaged_met_; }
   // Damaged records that decided something and are not counted above (Effects::is_doubtful).
   [[nodiscard]] std::uint64_t doubts() const { return doubts_; }
-  // How often a message was not there that should have been (Effects::missed).
+  // How often a message was not there that should have been (Effects::misses_messages).
   [[nodiscard]] std::uint64_t missed() const { return missed_; }
 
  private:

@@ -25,13 +25,14 @@ std::string seal(std::string_view full_key, std::string_view value);
 // The value inside; nothing when the checksum does not fit (the record must not be served).
 std::optional<std::string_view> unseal(std::string_view full_key, std::string_view sealed);
 
-// Writes the overlays in one synced transaction, with the sums of their shards (table_sums.hpp). On kStorageFull
-// nothing was changed. Shards whose sums are damaged are left as they are, which `damage` tells; without that it is
-// kCorrupt. Thread: the state writer only.
 struct WriteDamage {
   std::vector<ShardId> unwritten;  // their sums are damaged
   std::vector<ShardId> met;        // written, over a damaged record (SumsUpdate::has_met_damage())
 };
+
+// Writes the overlays in one synced transaction, with the sums of their shards (table_sums.hpp). On kStorageFull
+// nothing was changed. Shards whose sums are damaged are left as they are, which `damage` tells; without that it is
+// kCorrupt. Thread: the state writer only.
 Status write_overlays(Environment& environment, std::span<const std::shared_ptr<const FrozenOverlay>> overlays,
                       WriteDamage* damage = nullptr);
 
