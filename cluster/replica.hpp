@@ -163,7 +163,7 @@ class Replica {
   [[nodiscard]] virtual const std::vector<Member>& members() const = 0;
   [[nodiscard]] virtual bool members_committed() const = 0;
   // As leader, of another member: through where its log is known to be stored (0: unknown) and when it was heard last
-  // (ms; 0: not yet).
+  // (ms; 0: not yet since this one leads).
   [[nodiscard]] virtual LogIndex match_index(NodeId member) const = 0;
   [[nodiscard]] virtual std::uint64_t heard_ms(NodeId member) const = 0;
   [[nodiscard]] virtual CatchUp catch_up(NodeId standby) const = 0;

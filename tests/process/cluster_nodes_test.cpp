@@ -76,5 +76,18 @@ TEST_F(ClusterNodesYoung, ThoseThatAllDieAsSoonAsTheyAreTogetherFindEachOther) {
   }
 }
 
+// What the others know of where replicas should be is older than where they are: nobody may act on that so that the
+// dead one is needed.
+TEST_F(ClusterNodesYoung, TheFirstDiesAsSoonAsTheyAreTogetherAndTheOthersGoOn) {
+  for (int round = 0; round < (is_long() ? rounds() : 2); ++round) {
+    start_cluster({}, "first-" + std::to_string(round));
+    cluster_->kill({1});
+    ASSERT_EQ(cluster_->wait_led_without(1), "") << "in round " << round << "\n" << cluster_->logs();
+    sleep_s(2);  // within which a leader that cannot commit steps down
+    ASSERT_EQ(cluster_->wait_led_without(1), "") << "in round " << round << "\n" << cluster_->logs();
+    cluster_.reset();
+  }
+}
+
 }  // namespace
 }  // namespace earshot

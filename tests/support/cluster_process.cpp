@@ -72,7 +72,7 @@ std::string ClusterView::problem(std::size_t voters) const {
   return "";
 }
 
-std::size_t ClusterView::led_by(std::size_t node) const {
+std::vector<ClusterView::Group> ClusterView::newest() const {
   std::vector<Group> newest;
   for (const auto& seen : nodes_) {
     if (!seen) continue;
@@ -83,9 +83,14 @@ std::size_t ClusterView::led_by(std::size_t node) const {
         newest[shard] = group;
     }
   }
-  return static_cast<std::size_t>(
-      std::count_if(newest.begin(), newest.end(), [&](const Group& group) { return group.leader == node; }));
+  return newest;
 }
+
+std::size_t ClusterView::led_by(std::size_t node) const {
+  return static_cast<std::size_t>(std::ranges::count(newest(), node, &Group::leader));
+}
+
+std::size_t ClusterView::not_led_by_others(std::size_t node) const { return led_by(0) + led_by(node); }
 
 std::size_t ClusterView::leads_most() const {
   std::size_t most = 1;
@@ -209,6 +214,13 @@ ClusterView ClusterProcess::view() const {
 
 std::string ClusterProcess::wait_whole(std::uint64_t patience_ms) const {
   return wait_until_none(patience_ms, [&] { return view().problem(kNodes); });
+}
+
+std::string ClusterProcess::wait_led_without(std::size_t node, std::uint64_t patience_ms) const {
+  return wait_until_none(patience_ms, [&]() -> std::string {
+    const std::size_t count = view().not_led_by_others(node);
+    return count == 0 ? "" : "of " + std::to_string(count) + " shards nobody leads who lives";
+  });
 }
 
 std::string ClusterProcess::wait_level(std::uint64_t patience_ms) const {

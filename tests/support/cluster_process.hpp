@@ -28,6 +28,8 @@ class ClusterView {
   // Shards that a node leads, as far as the node knows that knows the newest term. Nodes count from 1.
   [[nodiscard]] std::size_t led_by(std::size_t node) const;
   [[nodiscard]] std::size_t leads_most() const;
+  // Shards of which nobody is known to lead, or this node.
+  [[nodiscard]] std::size_t not_led_by_others(std::size_t node) const;
   // Every replica of every shard has applied as much as the others.
   [[nodiscard]] bool is_level() const;
   // Nothing waits in any node: not to get into a log, not to be delivered, not to be acked.
@@ -44,6 +46,9 @@ class ClusterView {
     std::vector<Group> groups;  // by shard
     double queued_bytes = 0;
   };
+
+  // Of each shard, what the node knows that knows the newest term.
+  [[nodiscard]] std::vector<Group> newest() const;
 
   std::vector<std::optional<Node>> nodes_;
 };
@@ -90,6 +95,8 @@ class ClusterProcess {
   [[nodiscard]] ClusterView view() const;
   // Until the view is whole; what was amiss to the last when it does not come to be within the time, else "".
   std::string wait_whole(std::uint64_t patience_ms = 60'000) const;
+  // Until every shard is led by another node than this one, which is dead.
+  std::string wait_led_without(std::size_t node, std::uint64_t patience_ms = 20'000) const;
   // Until nothing waits anywhere and all replicas have applied the same.
   std::string wait_level(std::uint64_t patience_ms = 60'000) const;
   // The last lines that each node logged.

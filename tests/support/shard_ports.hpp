@@ -36,9 +36,13 @@ inline OutgoingMessage outgoing(UserId recipient, std::uint64_t number, std::str
   return message;
 }
 
-// A session that writes down what it is told.
+// A session that writes down what it is told. Other nodes find it where it has an address.
 class RecordingSession final : public actors::SessionPort {
  public:
+  RecordingSession() = default;
+  explicit RecordingSession(const actors::PortAddress& address) : address_(address) {}
+
+  [[nodiscard]] actors::PortAddress address() const override { return address_; }
   void post(actors::SendsAnswered message) override { sends.push_back(std::move(message)); }
   void post(actors::LoginAnswered message) override { logins.push_back(std::move(message)); }
   void post(actors::AckAnswered message) override { acks.push_back(std::move(message)); }
@@ -51,7 +55,7 @@ class RecordingSession final : public actors::SessionPort {
   }
   void post(actors::ParkingRule message) override { rules.push_back(message.deliveries_max); }
   void post(actors::SessionExplain message) override { explains.push_back(std::move(message)); }
-  void post(actors::SessionExplained) override {}
+  void post(actors::SessionExplained message) override { explained.push_back(std::move(message)); }
   void post(actors::SessionEvicted message) override { evicted = std::move(message.reason); }
   void post(actors::LeaderAnnounced) override {}
 
@@ -91,7 +95,11 @@ class RecordingSession final : public actors::SessionPort {
   std::vector<LostRange> ended;
   std::vector<std::uint32_t> rules;
   std::vector<actors::SessionExplain> explains;
+  std::vector<actors::SessionExplained> explained;
   std::optional<Error> evicted;
+
+ private:
+  const actors::PortAddress address_;
 };
 
 // A shard elsewhere that writes down what it is sent.

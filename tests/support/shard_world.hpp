@@ -40,6 +40,7 @@ class ShardWorld : private actors::ShardHost {
     options.shard_count = kShardCount;
     options.replica.group = kShard;
     options.replica.bootstrap = founders;
+    options.feeds = founders.size() > 1;
     auto opened =
         actors::Shard::open(options, *this, *state_environment_, store_->load(kShard).value(), budgets, clock);
     ASSERT_TRUE(opened.has_value()) << opened.error().to_string();

@@ -56,6 +56,31 @@ TEST(ShardFollower, AnEntryThatIsNoCommandIsRefusedBeforeItIsStored) {
   world.settle();
 }
 
+// It is about to give the state to the other, which has nothing yet.
+TEST(ShardBesideAStandby, TheOnlyVoterKeepsAStateThatIsDamaged) {
+  ShardWorld world(false);
+  world.founders = {{NodeId(1), "local", true}, {NodeId(2), "there", false}};
+  world.start();
+  world.settle();
+  const auto port = std::make_shared<RecordingSession>();
+  world.send(port, world.alice, 1);
+  world.send(port, world.bob, 2);
+  world.settle();
+  world.advance(limits::kFlushIntervalMs);
+  ASSERT_TRUE(world.write_overlay());
+  world.settle();
+  world.crash();
+  ASSERT_TRUE(world.state_disk.damage(
+      storage::kStateTable, storage::state_key(ShardWorld::kShard, storage::keys::mailbox_head(world.bob)), 77));
+  world.start();
+  world.settle();
+  EXPECT_THAT(world.bodies(world.alice), ElementsAre("body 1"));
+  const auto damaged = world.fetch(world.bob);
+  ASSERT_FALSE(damaged.has_value());
+  EXPECT_EQ(damaged.error().code, ErrorCode::kCorrupt);
+  EXPECT_THAT(world.bodies(world.alice), ElementsAre("body 1")) << "nobody could give it another";
+}
+
 TEST_F(ShardTest, AnswersOnlyAfterTheLogIsSynced) {
   auto receiver = session();
   subscribe(receiver, 1, world.alice);

@@ -332,6 +332,25 @@ TEST_F(ReplicaMembershipTest, LagOfAFollowerAndItsSilenceAreVisible) {
   EXPECT_EQ(replica->match_index(NodeId(77)), LogIndex(0));
 }
 
+// The leader before it is dead, and was heard a moment ago: who stays after a removal would count on it.
+TEST_F(ReplicaMembershipTest, WhoWasHeardBeforeItLedCountsAsSilentUntilItIsHeardAgain) {
+  start_follower();
+  replica->receive(append(2, 1, 1, 1, {}, 1), ++now);
+  persist_all();
+  ASSERT_EQ(replica->leader(), NodeId(2));
+  tick_when_due();
+  replica->receive(from(3, 2, RequestVoteResult{true, true, 0, 0}), ++now);
+  persist_all();
+  replica->receive(from(3, 2, RequestVoteResult{true, false, 0, 0}), ++now);
+  persist_all();
+  ASSERT_EQ(replica->role(), Role::kLeader);
+  EXPECT_EQ(replica->heard_ms(NodeId(2)), 0u);
+  EXPECT_EQ(replica->heard_ms(NodeId(3)), 0u);
+  acknowledge(3, replica->last_index());
+  EXPECT_EQ(replica->heard_ms(NodeId(2)), 0u);
+  EXPECT_EQ(replica->heard_ms(NodeId(3)), now);
+}
+
 // ---- whether it still leads
 
 TEST_F(ReplicaMembershipTest, SoleVoterIsSureAtOnce) {
