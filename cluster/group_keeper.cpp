@@ -101,6 +101,7 @@ std::optional<GroupStep> GroupKeeper::next(const GroupView& view, const std::vec
 
   std::vector<GroupStep> steps;
   list_removals(view, situation, steps);
+  put_off_removals(view, steps, now_ms);
   list_arrivals(wanted, situation, steps);
   const auto heir = heir_of(view, wanted, now_ms);
   if (heir) steps.push_back({Kind::kTransfer, *heir});
@@ -117,6 +118,18 @@ std::optional<GroupStep> GroupKeeper::next(const GroupView& view, const std::vec
     return step;
   }
   return std::nullopt;
+}
+
+void GroupKeeper::put_off_removals(const GroupView& view, std::vector<GroupStep>& removals, std::uint64_t now_ms) {
+  const auto is_listed = [&](NodeId node) {
+    return std::ranges::find(removals, node, &GroupStep::node) != removals.end();
+  };
+  std::erase_if(superfluous_since_, [&](const auto& one) { return !is_listed(one.first); });
+  std::erase_if(removals, [&](const GroupStep& step) {
+    if (!std::ranges::find(view.members, step.node, &Member::node)->voter) return false;
+    const auto since = superfluous_since_.try_emplace(step.node, now_ms).first;
+    return now_ms - since->second < options_.removed_after_ms;
+  });
 }
 
 // Who should get leadership now: the first that is wanted, or, for a leader that is not wanted and has nothing else
@@ -152,6 +165,7 @@ std::optional<NodeId> GroupKeeper::heir_of(const GroupView& view, const std::vec
 void GroupKeeper::reset() {
   attempts_.clear();
   ready_since_.clear();
+  superfluous_since_.clear();
   look_at_ms_ = 0;
 }
 

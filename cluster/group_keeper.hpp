@@ -50,7 +50,9 @@ struct GroupStep {
 //   add as standby ─► caught up ─► promote ─► remove who is not wanted ─► hand leadership over
 //
 //  * No step takes the group's ability to commit: those who vote after it and are heard are a majority of them.
-//  * A voter is removed only when as many stay as are wanted, or everybody who is wanted votes.
+//  * A voter is removed only when as many stay as are wanted, or everybody who is wanted votes; and when that was so
+//  for
+//    a while: a leader may know for a moment of a placement that is older than the group, and of a node that is dead.
 //  * The leader never removes itself: it hands over to one who is wanted, who does it.
 //  * A voter that is wanted as a standby stays a voter.
 //
@@ -60,6 +62,8 @@ class GroupKeeper {
   struct Options {
     // A standby that lags by no more may be promoted; libraft brings it the rest.
     std::uint64_t caught_up_entries = 256;
+    // A voter is removed when it could have been for so long.
+    std::uint64_t removed_after_ms = 3'000;
     // Who should lead gets leadership when it could have had it for so long.
     std::uint64_t lead_ready_ms = 10'000;
     BackoffPolicy retry{1'000, 30'000};
@@ -77,6 +81,8 @@ class GroupKeeper {
   void reset();
 
  private:
+  // Leaves out voters that could be removed, but not for long enough.
+  void put_off_removals(const GroupView& view, std::vector<GroupStep>& removals, std::uint64_t now_ms);
   std::optional<NodeId> heir_of(const GroupView& view, const std::vector<WantedMember>& wanted, std::uint64_t now_ms);
 
   struct Attempt {
@@ -86,8 +92,9 @@ class GroupKeeper {
 
   const Options options_;
   Random random_;
-  std::map<GroupStep, Attempt> attempts_;        // of steps that are due and were asked for
-  std::map<NodeId, std::uint64_t> ready_since_;  // who could lead, since when
+  std::map<GroupStep, Attempt> attempts_;              // of steps that are due and were asked for
+  std::map<NodeId, std::uint64_t> ready_since_;        // who could lead, since when
+  std::map<NodeId, std::uint64_t> superfluous_since_;  // voters that could be removed, since when
   std::uint64_t look_at_ms_ = 0;
 };
 
