@@ -70,8 +70,19 @@ class ClusterNodesYoung : public tests::ClusterTest {};
 TEST_F(ClusterNodesYoung, ThoseThatAllDieAsSoonAsTheyAreTogetherFindEachOther) {
   for (int round = 0; round < (is_long() ? rounds() : 2); ++round) {
     tests::ClusterOptions options;
-    options.die_young = true;
+    options.die_young = {1, 2, 3};
     start_cluster(std::move(options), std::to_string(round));
+    cluster_.reset();
+  }
+}
+
+TEST_F(ClusterNodesYoung, OneThatDiesWhileTheyComeTogetherIsMissedByNobodyOnceItIsBack) {
+  for (int round = 0; round < (is_long() ? rounds() : 2); ++round) {
+    tests::ClusterOptions options;
+    options.die_young = {1 + random_.below(tests::ClusterProcess::kNodes)};
+    options.young_for_ms = random_.below(200);
+    std::cout << "node " << options.die_young[0] << " dies after " << options.young_for_ms << " ms" << std::endl;
+    start_cluster(std::move(options), "one-" + std::to_string(round));
     cluster_.reset();
   }
 }

@@ -121,7 +121,11 @@ ClusterProcess::ClusterProcess(ClusterOptions options)
       if (port == 0) port = free_port();
   // One after the other, since they are given their ids in the order in which they come.
   for (std::size_t node = 1; node <= kNodes; ++node) nodes_.push_back(std::make_unique<NodeProcess>(options_of(node)));
-  if (options_.die_young) kill({1, 2, 3}), start({1, 2, 3});
+  if (!options_.die_young.empty()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(options_.young_for_ms));
+    kill(options_.die_young);
+    start(options_.die_young);
+  }
   if (const std::string amiss = wait_whole(); !amiss.empty())
     throw std::runtime_error("no cluster came about: " + amiss + "\n" + logs());
 }
