@@ -278,7 +278,9 @@ void MetaGroupImpl::remove(NodeId node, const std::vector<ShardStatus>& shards, 
   for (const cluster::Member& member : group.members)
     if (member.voter) facts.meta_voters.push_back(member.node);
   facts.is_heard = [&](NodeId one) { return one == self_ || group.is_heard(one); };
-  facts.is_linked = [this](NodeId one) { return host_.is_up(one); };
+  facts.may_be_there = [&](NodeId one) {
+    return one == self_ || host_.is_up(one) || cluster::may_be_there(*replica_, one, now_ms);
+  };
   const auto judged = cluster::judge_removal(node, facts);
   if (!judged) return done(fail(judged.error()));
   if (!*judged) return done(NodeRemoved{true});

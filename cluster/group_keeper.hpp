@@ -27,7 +27,7 @@ struct GroupView {
   bool is_changing = false;  // that is not committed yet, or a member is being caught up, or leadership is handed over
   LogIndex last_index;
   std::function<LogIndex(NodeId)> match_index;  // how far a member's log is known to be that of the leader
-  std::function<bool(NodeId)> is_heard;         // lately; of members, and of those who should be
+  std::function<bool(NodeId)> is_heard;         // now; of members, and of those who should be
 };
 
 struct GroupStep {

@@ -60,6 +60,9 @@ Status check_shards(NodeId node, const RemovalFacts& facts) {
     const auto voters = voters_known(shard, facts.self, placement[number]);
     auto kept = check_group(node, voters, facts, "shards", "shard " + std::to_string(number));
     if (!kept) return kept;
+    if (has(voters, node) && (shard.leader == NodeId() || shard.leader == node))
+      return conflict("shards", "nobody leads shard " + std::to_string(number) + ", which " + name_of(node) +
+                                    " belongs to: ask again when somebody does, or bring it back");
   }
   return {};
 }
@@ -74,7 +77,7 @@ Result<std::optional<SetNodeState>> judge_removal(NodeId node, const RemovalFact
   const auto is_another = [node](const MetaNode& one) { return one.id != node && one.state == NodeState::kUp; };
   if (std::ranges::none_of(state.nodes, is_another))
     return conflict("node", name_of(node) + " is the only one that is up: what it has would be lost");
-  if (facts.is_heard(node) || facts.is_linked(node))
+  if (facts.may_be_there(node))
     return conflict("node", name_of(node) + " is there, or was a moment ago: stop it, then ask again");
   if (auto kept = check_group(node, facts.meta_voters, facts, "meta", "the meta group"); !kept)
     return fail(std::move(kept.error()));

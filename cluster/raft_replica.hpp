@@ -153,7 +153,7 @@ class RaftReplica final : public Replica {
   void feed_followers();
   void post_append(NodeId node, Follower& follower, LogIndex previous, std::vector<storage::LogEntry> entries);
   void fill_install(const raft_engine_message& from, InstallSnapshot& to);
-  void heard_from(NodeId node);
+  void heard_from(NodeId node, Term its_term);
   void heard_result(NodeId node, bool rejected);
   void forget_followers();
 

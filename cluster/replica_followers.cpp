@@ -72,10 +72,9 @@ void RaftReplica::fill_install(const raft_engine_message& from, InstallSnapshot&
   count(counters_->snapshots_sent);
 }
 
-// Only since it leads: the leader before it, which is dead, would be counted among the living for a while, and with it
-// for a majority of members that has none.
-void RaftReplica::heard_from(NodeId node) {
-  if (role() != Role::kLeader) return;
+// Only in answer to this leader: else the one before it, which is dead, would be counted among the living for a while.
+void RaftReplica::heard_from(NodeId node, Term its_term) {
+  if (role() != Role::kLeader || its_term != term()) return;
   const auto follower = followers_.find(node);
   if (follower != followers_.end()) follower->second.heard_ms = now_ms_;
 }

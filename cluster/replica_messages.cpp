@@ -54,7 +54,7 @@ void RaftReplica::receive(const PeerMessage& message, std::uint64_t now_ms) {
   auto decoded = decode_raft_message(message.body);
   if (!decoded) return;
   const Term term = decoded->term;
-  heard_from(message.from);
+  heard_from(message.from, term);
   if (auto* append = std::get_if<AppendEntries>(&decoded->content)) {
     receive_append(message.from, term, std::move(*append));
   } else if (auto* install = std::get_if<InstallSnapshot>(&decoded->content)) {

@@ -1,6 +1,7 @@
 #include <string>
 #include <utility>
 
+#include "cluster/group_view.hpp"
 #include "tests/unit/cluster/replica_fixture.hpp"
 
 // Who belongs to the group, how it changes, and whether a leader still leads.
@@ -349,6 +350,32 @@ TEST_F(ReplicaMembershipTest, WhoWasHeardBeforeItLedCountsAsSilentUntilItIsHeard
   acknowledge(3, replica->last_index());
   EXPECT_EQ(replica->heard_ms(NodeId(2)), 0u);
   EXPECT_EQ(replica->heard_ms(NodeId(3)), now);
+}
+
+TEST_F(ReplicaMembershipTest, WhatAnEarlierTermSaidLateIsNotHeard) {
+  start_leader_that_committed();
+  replica->receive(append(3, 1, 1, 1, {}, 1), ++now);
+  EXPECT_EQ(replica->heard_ms(NodeId(3)), 0u);
+}
+
+// It may have died with its last word: as one of two voters it would be needed for everything from then on.
+TEST_F(ReplicaMembershipTest, WhoHasNoLinkOrIsSilentForSomeHeartbeatsIsNotCountedOnButMayBeThere) {
+  start_leader_that_committed();
+  bool linked = true;
+  const auto is_heard = [&] {
+    return view_of(
+               *replica, NodeId(1), [&](NodeId) { return linked; }, now)
+        .is_heard(NodeId(2));
+  };
+  EXPECT_TRUE(is_heard());
+  linked = false;
+  EXPECT_FALSE(is_heard());
+  linked = true;
+  now += 1'001;
+  EXPECT_FALSE(is_heard());
+  EXPECT_TRUE(may_be_there(*replica, NodeId(2), now));
+  now += 2'000;
+  EXPECT_FALSE(may_be_there(*replica, NodeId(2), now));
 }
 
 // ---- whether it still leads
