@@ -50,9 +50,9 @@ struct GroupStep {
 //   add as standby ─► caught up ─► promote ─► remove who is not wanted ─► hand leadership over
 //
 //  * No step takes the group's ability to commit: those who vote after it and are heard are a majority of them.
-//  * A voter is removed only when as many stay as are wanted, or everybody who is wanted votes; and when that was so
-//  for
-//    a while: a leader may know for a moment of a placement that is older than the group, and of a node that is dead.
+//  * A voter is removed only when as many stay as are wanted, or everybody who is wanted votes.
+//  * It is removed only when it could have been for a while: a leader may know for a moment of an older placement, to
+//    which the group was brought before.
 //  * The leader never removes itself: it hands over to one who is wanted, who does it.
 //  * A voter that is wanted as a standby stays a voter.
 //

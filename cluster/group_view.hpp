@@ -11,9 +11,9 @@
 // Between a keeper and the replica that leads the group.
 namespace earshot::cluster {
 
-// The group as its leader sees it now. `is_up`: whether there is a link to a node. Whoever has one counts as heard, and
-// of members whoever has said something lately besides: they may be asked for a majority at once. Valid as long as the
-// replica, until its next event.
+// The group as its leader sees it now. `is_up`: whether there is a link to a node, without which nobody counts as
+// heard; a member must have said something within some heartbeats, too. Valid as long as the replica, until its next
+// event.
 GroupView view_of(const Replica& replica, NodeId self, std::function<bool(NodeId)> is_up, std::uint64_t now_ms);
 
 // Whether a member was heard within some seconds, as the leader knows, whatever became of its link.

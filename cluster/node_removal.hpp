@@ -27,9 +27,8 @@ struct RemovalFacts {
 // its new members. Refusals, with the field:
 //  * kInvalidArgument(node): 0. kNotFound(node): there never was such a node.
 //  * kConflict(node): it is the only one, or it is there.
-//  * kConflict(shards), kConflict(meta): a group would be left without a majority of its voters, and for ever; or one
-//  has
-//    no leader now, which may need what the node has.
+//  * kConflict(shards), kConflict(meta): a group would be left without a majority of its voters, and for ever.
+//  * kConflict(shards): nobody leads a shard, which may need what the node has.
 // Pure.
 Result<std::optional<SetNodeState>> judge_removal(NodeId node, const RemovalFacts& facts);
 
