@@ -50,12 +50,13 @@ void Exchange::set_up(std::vector<Replica> replicas, std::shared_ptr<LocalSessio
   if (feeds_) feeds_->post(FeedNodes{});  // of what came before nobody was told
 }
 
-void Exchange::set_nodes(std::vector<NodeId> others) {
+void Exchange::set_nodes(std::vector<NodeId> others, std::vector<NodeId> joining) {
   {
     const std::lock_guard lock(nodes_mutex_);
     for (const NodeId node : others_)
       if (std::ranges::find(others, node) == others.end()) left_.push_back(node);
     others_ = std::move(others);
+    joining_ = std::move(joining);
   }
   if (is_set_up_.load(std::memory_order_acquire) && feeds_) feeds_->post(FeedNodes{});
 }
@@ -63,6 +64,11 @@ void Exchange::set_nodes(std::vector<NodeId> others) {
 std::vector<NodeId> Exchange::others() const {
   const std::lock_guard lock(nodes_mutex_);
   return others_;
+}
+
+std::vector<NodeId> Exchange::joining() const {
+  const std::lock_guard lock(nodes_mutex_);
+  return joining_;
 }
 
 // Whoever waits in a route or for a call may hold the way back to it.
@@ -175,7 +181,7 @@ void Exchange::compare_clocks() {
 
 void Exchange::look_at_nodes(std::uint64_t now_ms) {
   const auto look = watch_.look(
-      others(), [this](NodeId node) { return peers_.is_up(node); }, now_ms);
+      others(), joining(), [this](NodeId node) { return peers_.is_up(node); }, now_ms);
   if (look.should_send_away) {
     spdlog::warn("this node is cut off from most of its cluster: its clients are asked to go to others");
     sessions_->send_away(limits::kCutOffLeaveMs);

@@ -73,11 +73,12 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   void set_up(std::vector<Replica> replicas, std::shared_ptr<LocalSessions> sessions);
   // That of a group's replica on this node.
   [[nodiscard]] std::shared_ptr<cluster::GroupPulse> pulse(storage::GroupId group) const { return pulses_.at(group); }
-  // The other nodes of the cluster, from now on.
-  void set_nodes(std::vector<NodeId> others);
+  // The other nodes of the cluster, from now on; `joining`: those of them that have not come yet.
+  void set_nodes(std::vector<NodeId> others, std::vector<NodeId> joining = {});
   // Before set_up(): who is told of where members are, and of who leads. None: nobody.
   void set_feeds(std::shared_ptr<FeedInbox> feeds) { feeds_ = std::move(feeds); }
   [[nodiscard]] std::vector<NodeId> others() const;
+  [[nodiscard]] std::vector<NodeId> joining() const;
   // Before set_up(): where questions about members go, and news of links; none: they are dropped.
   void set_questions(std::shared_ptr<const QuestionPort> questions) { questions_ = std::move(questions); }
   // Lets go of all of that: the node has ended.
@@ -182,6 +183,7 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
 
   mutable std::mutex nodes_mutex_;
   std::vector<NodeId> others_;
+  std::vector<NodeId> joining_;
   std::vector<NodeId> left_;  // were others: their sessions are forgotten at a tick
 
   mutable std::mutex pushes_mutex_;

@@ -321,9 +321,13 @@ void NodeActors::state_changed(const std::shared_ptr<const MetaState>& state) {
   map_->state_changed(state);
   auto others = other_nodes(*state, setup_.id);
   std::vector<NodeId> ids;
+  std::vector<NodeId> joining;
   ids.reserve(others.size());
-  for (const cluster::PeerNode& other : others) ids.push_back(other.node);
-  exchange_->set_nodes(std::move(ids));
+  for (const cluster::PeerNode& other : others) {
+    ids.push_back(other.node);
+    if (state->node(other.node)->state == NodeState::kJoining) joining.push_back(other.node);
+  }
+  exchange_->set_nodes(std::move(ids), std::move(joining));
   if (setup_.meta->removals) setup_.meta->removals([state](NodeId node) { return cluster::was_removed(*state, node); });
   setup_.peers->set_nodes(std::move(others));
   for (std::uint16_t shard = 0; shard < setup_.shard_count; ++shard)

@@ -1,11 +1,14 @@
 #include "actors/node_watch.hpp"
 
+#include <algorithm>
+#include <ranges>
+
 #include "base/limits.hpp"
 
 namespace earshot::actors {
 
-NodeWatch::Look NodeWatch::look(const std::vector<NodeId>& others, const std::function<bool(NodeId)>& is_up,
-                                std::uint64_t now_ms) {
+NodeWatch::Look NodeWatch::look(const std::vector<NodeId>& others, const std::vector<NodeId>& joining,
+                                const std::function<bool(NodeId)>& is_up, std::uint64_t now_ms) {
   Look look;
   std::map<NodeId, std::uint64_t> down;
   for (const NodeId node : others) {
@@ -17,8 +20,9 @@ NodeWatch::Look NodeWatch::look(const std::vector<NodeId>& others, const std::fu
   }
   down_since_ms_ = std::move(down);
 
-  const std::size_t all = others.size() + 1;
-  const std::size_t together = all - down_since_ms_.size();
+  const auto counts = [&](NodeId node) { return std::ranges::find(joining, node) == joining.end(); };
+  const auto all = 1 + std::ranges::count_if(others, counts);
+  const auto together = all - std::ranges::count_if(std::views::keys(down_since_ms_), counts);
   look.is_cut_off = 2 * together <= all;
   if (!look.is_cut_off) {
     send_away_at_ms_ = 0;

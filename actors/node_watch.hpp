@@ -19,8 +19,9 @@ class NodeWatch {
     bool should_send_away = false;  // now, and then every kCutOffAgainMs: some may have come since
     bool is_cut_off = false;        // no link to so many that this one and those it has are no majority
   };
-  // `others`: all other nodes of the cluster.
-  Look look(const std::vector<NodeId>& others, const std::function<bool(NodeId)>& is_up, std::uint64_t now_ms);
+  // `others`: all other nodes of the cluster; `joining`: those of them that have not come yet, and vote nowhere.
+  Look look(const std::vector<NodeId>& others, const std::vector<NodeId>& joining,
+            const std::function<bool(NodeId)>& is_up, std::uint64_t now_ms);
 
  private:
   std::map<NodeId, std::uint64_t> down_since_ms_;

@@ -31,7 +31,7 @@ struct TransferResult {
 struct ConfirmResult {};
 struct TouchResult {};
 struct AttemptsResult {
-  std::vector<Sequence> parked;  // for this device, now; ascending
+  std::vector<Sequence> parked;  // for this device, of those noted, now or before; ascending
 };
 struct ReplayResult {
   Result<std::vector<Sequence>> sequences;  // see Replayed

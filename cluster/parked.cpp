@@ -56,17 +56,19 @@ Parked::Parked(storage::ShardState& state, Mailboxes& mailboxes, Cursors& cursor
 
 std::vector<Sequence> Parked::note(const AttemptsCommand& command, std::uint32_t deliveries_max, const EndRules& rules,
                                    std::uint64_t now_ms) {
-  std::vector<Sequence> newly;
+  std::vector<Sequence> told;
   const auto head = mailboxes_.head(command.user);
   CursorRecord* cursor = cursors_.edit(command.user, command.device);
-  if (!head.has_value() || cursor == nullptr) return newly;
+  if (!head.has_value() || cursor == nullptr) return told;
 
   std::erase_if(cursor->attempts, [&head](const auto& attempt) { return attempt.sequence < head->first; });
   const auto parked =
       cursor->parked > 0 ? sequences(command.user, command.device, cursor->up_to) : std::vector<Sequence>{};
-  for (const AttemptsCommand::Note& note : command.notes) count(note, *head, parked, *cursor);
+  for (const AttemptsCommand::Note& note : command.notes) count(note, *head, parked, *cursor, told);
+  std::ranges::sort(told);
+  told.erase(std::ranges::unique(told).begin(), told.end());
 
-  if (deliveries_max == 0) return newly;
+  if (deliveries_max == 0) return told;
   std::vector<CursorRecord::Attempt> kept;
   for (const CursorRecord::Attempt& attempt : cursor->attempts) {
     if (attempt.count < deliveries_max) {
@@ -81,14 +83,15 @@ std::vector<Sequence> Parked::note(const AttemptsCommand& command, std::uint32_t
     const std::string key = keys::parked(command.user, command.device, attempt.sequence);
     if (!has_record(key)) ++cursor->parked;  // a damaged one was not believed, but is counted
     state_.put(key, encode(ParkedRecord{attempt.count, now_ms}));
-    newly.push_back(attempt.sequence);
+    told.push_back(attempt.sequence);
   }
   cursor->attempts = std::move(kept);
-  return newly;
+  std::ranges::sort(told);
+  return told;
 }
 
 void Parked::count(const AttemptsCommand::Note& note, const MailboxHead& head, const std::vector<Sequence>& parked,
-                   CursorRecord& cursor) const {
+                   CursorRecord& cursor, std::vector<Sequence>& met) const {
   auto& attempts = cursor.attempts;
   const auto is_in = [](const std::vector<Sequence>& all, Sequence one) {
     return std::binary_search(all.begin(), all.end(), one);
@@ -96,7 +99,11 @@ void Parked::count(const AttemptsCommand::Note& note, const MailboxHead& head, c
   const Sequence last = std::min(note.last, head.last);
   for (Sequence s = std::max({note.first, head.first, cursor.up_to.next()}); s <= last; s = s.next()) {
     if (attempts.size() == attempts_kept_max_ && s > attempts.back().sequence) break;
-    if (is_in(cursor.above, s) || is_in(parked, s)) continue;
+    if (is_in(cursor.above, s)) continue;
+    if (is_in(parked, s)) {
+      met.push_back(s);
+      continue;
+    }
     auto place = std::lower_bound(attempts.begin(), attempts.end(), s,
                                   [](const CursorRecord::Attempt& a, Sequence b) { return a.sequence < b; });
     if (place == attempts.end() || place->sequence != s) place = attempts.insert(place, CursorRecord::Attempt{s, 0});

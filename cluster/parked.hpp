@@ -32,8 +32,10 @@ class Parked {
  public:
   Parked(storage::ShardState& state, Mailboxes& mailboxes, Cursors& cursors, const MachineLimits& limits);
 
-  // Counts fruitless deliveries; parks what has had `deliveries_max` of them (0: nothing) and says what. Only the
-  // lowest attempts_kept_max sequences that wait for an ack are counted: in order, nothing behind them can be at fault.
+  // Counts fruitless deliveries, parks what has had `deliveries_max` of them (0: nothing), and says what is parked of
+  // what was noted, ascending: also from before, for the word of that may not have come to whoever delivers it still.
+  // Only the lowest attempts_kept_max sequences that wait for an ack are counted: in order, nothing behind them can be
+  // at fault.
   std::vector<Sequence> note(const AttemptsCommand& command, std::uint32_t deliveries_max, const EndRules& rules,
                              std::uint64_t now_ms);
   // Whether a replay may be done as a whole: kNotFound(device), kMailboxFull, and kTooLarge(sequences) for more bytes
@@ -60,8 +62,9 @@ class Parked {
   [[nodiscard]] std::uint64_t doubts() const { return doubts_; }
 
  private:
+  // `met`: of those that are parked.
   void count(const AttemptsCommand::Note& note, const MailboxHead& head, const std::vector<Sequence>& parked,
-             CursorRecord& cursor) const;
+             CursorRecord& cursor, std::vector<Sequence>& met) const;
 
   // For commands. Whether there is such a record, damaged or not.
   bool has_record(const std::string& key);

@@ -18,10 +18,11 @@ class NodeWatchTest : public testing::Test {
   NodeWatch::Look after(std::uint64_t ms) {
     now_ms_ += ms;
     return watch_.look(
-        others_, [this](NodeId node) { return !down_.contains(node); }, now_ms_);
+        others_, joining_, [this](NodeId node) { return !down_.contains(node); }, now_ms_);
   }
 
   std::vector<NodeId> others_{NodeId(2), NodeId(3)};
+  std::vector<NodeId> joining_;
   std::set<NodeId> down_;
   std::uint64_t now_ms_ = 1'000;
   NodeWatch watch_;
@@ -50,6 +51,23 @@ TEST_F(NodeWatchTest, CutOffFromMostItSendsItsClientsAwayAndLaterThoseWhoCame) {
   EXPECT_FALSE(after(limits::kCutOffAgainMs).is_cut_off);
   down_ = {NodeId(2), NodeId(3)};
   EXPECT_FALSE(after(limits::kCutOffAgainMs).should_send_away) << "it waits anew";
+}
+
+// Where it died, or is refused, before it came to vote anywhere, nobody needs it for anything.
+TEST_F(NodeWatchTest, ANodeThatHasNotComeYetCutsNobodyOff) {
+  others_ = {NodeId(2)};
+  joining_ = {NodeId(2)};
+  down_ = {NodeId(2)};
+  EXPECT_FALSE(after(0).is_cut_off);
+  EXPECT_FALSE(after(60'000).should_send_away);
+  joining_ = {};
+  EXPECT_TRUE(after(0).is_cut_off) << "one of two";
+  others_ = {NodeId(2), NodeId(3), NodeId(4)};
+  joining_ = {NodeId(4)};
+  down_ = {NodeId(3), NodeId(4)};
+  EXPECT_FALSE(after(0).is_cut_off) << "two of three";
+  down_ = {NodeId(2), NodeId(3)};
+  EXPECT_TRUE(after(0).is_cut_off) << "the new one does not make up for them";
 }
 
 TEST_F(NodeWatchTest, WithAMajorityNobodyIsSentAway) {

@@ -439,21 +439,25 @@ class ShardOracle {
   // ---- what is parked
 
   CommandResult run(const AttemptsCommand& command, Effects&) {
-    AttemptsResult result;
     Cursor* cursor = find(command.user, command.device);
-    if (cursor == nullptr) return result;
+    if (cursor == nullptr) return AttemptsResult();
+    std::set<Sequence> told;
     auto& attempts = cursor->attempts;
     attempts.erase(attempts.begin(), attempts.lower_bound(first(command.user)));
     for (const auto& note : command.notes) {
       for (std::uint64_t n = note.first.value; n <= std::min(note.last.value, last(command.user)); ++n) {
         const bool is_low = attempts.size() < limits_.attempts_kept_max || n <= attempts.rbegin()->first;
-        if (n < first(command.user) || cursor->has_acked(n) || cursor->parked.contains(n) || !is_low) continue;
+        if (n < first(command.user) || cursor->has_acked(n) || !is_low) continue;
+        if (cursor->parked.contains(n)) {
+          told.insert(Sequence(n));
+          continue;
+        }
         attempts[n] += note.count;
         if (attempts.size() > limits_.attempts_kept_max) attempts.erase(std::prev(attempts.end()));
       }
     }
     const std::uint32_t deliveries_max = policy_of(command.user).deliveries_max;
-    if (deliveries_max == 0) return result;
+    if (deliveries_max == 0) return AttemptsResult{{told.begin(), told.end()}};
     for (const auto& [n, count] : std::map(attempts)) {
       if (count < deliveries_max) continue;
       const bool is_alive = lives(command.user, n);
@@ -461,9 +465,9 @@ class ShardOracle {
       attempts.erase(n);
       if (!is_alive) continue;
       cursor->parked[n] = ParkedRecord{count, now_};
-      result.parked.push_back(Sequence(n));
+      told.insert(Sequence(n));
     }
-    return result;
+    return AttemptsResult{{told.begin(), told.end()}};
   }
 
   CommandResult run(const ReplayCommand& command, Effects& effects) {
