@@ -73,6 +73,8 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   void set_up(std::vector<Replica> replicas, std::shared_ptr<LocalSessions> sessions);
   // That of a group's replica on this node.
   [[nodiscard]] std::shared_ptr<cluster::GroupPulse> pulse(storage::GroupId group) const { return pulses_.at(group); }
+  // Somebody found that the node does not lead the shard, if it is still believed to: who does is asked.
+  void is_not_led_by(ShardId shard, NodeId node) { routes_[shard.value]->not_led_by(node); }
   // The other nodes of the cluster, from now on; `joining`: those of them that have not come yet.
   void set_nodes(std::vector<NodeId> others, std::vector<NodeId> joining = {});
   // Before set_up(): who is told of where members are, and of who leads. None: nobody.

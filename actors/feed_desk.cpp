@@ -139,6 +139,7 @@ class FeedDesk final : public caf::event_based_actor, private FeedTaker {
     places_->page(shard, std::move(moves), places::UntilTaken(nullptr, taken));
   }
   void privacies(ShardId, const std::vector<cluster::PrivacyChange>& changes) override { places_->privacies(changes); }
+  void gives_no_feed(ShardId shard, NodeId leader) override { setup_.exchange->is_not_led_by(shard, leader); }
 
   template <class Act>
   void with(ShardId shard, Act act) {

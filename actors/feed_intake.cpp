@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t kAsksKeptMax = 8;  // more than fit into the time of a lease
 constexpr std::uint64_t kGoneAgainMs = 100;
+constexpr std::uint32_t kGoneTimesMax = 10;     // a new leader may not know itself yet that it leads
 constexpr std::uint64_t kDeadLeaseMs = 60'000;  // of the planted bug
 
 }  // namespace
@@ -22,6 +23,7 @@ void FeedIntake::leader_is(NodeId leader, Term term, std::uint64_t now_ms) {
   if (leader == NodeId() || term < term_ || (leader == leader_ && term == term_)) return;
   leader_ = leader;
   term_ = term;
+  times_gone_ = 0;
   subscribe(now_ms);
 }
 
@@ -58,8 +60,10 @@ void FeedIntake::handle(NodeId from, const FeedTiding& tiding, std::uint64_t now
     lose();
     is_gone_ = true;
     again_at_ms_ = now_ms + kGoneAgainMs;
+    if (++times_gone_ % kGoneTimesMax == 0) taker_.gives_no_feed(shard_, leader_);
     return;
   }
+  times_gone_ = 0;
   if ((*items)->number == last_ + 1) {
     ++last_;
     take(**items);

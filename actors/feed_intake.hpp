@@ -27,6 +27,8 @@ class FeedTaker {
   // FeedIntake::page_taken() once the cells have it.
   virtual void page(ShardId shard, const FeedId& feed, std::vector<cluster::Move> moves) = 0;
   virtual void privacies(ShardId shard, const std::vector<cluster::PrivacyChange>& changes) = 0;
+  // It says again and again that it gives no feed: it may lead no more, and who does has to be asked.
+  virtual void gives_no_feed(ShardId shard, NodeId leader) = 0;
 };
 
 // The other end of a shard's feed: subscribes at whoever leads the shard, takes in what it is told in the order of its
@@ -89,6 +91,7 @@ class FeedIntake {
   bool is_whole_ = false;
   bool tells_late_ = false;        // the scan
   bool is_gone_ = false;           // the leader knows nothing of it: subscribed anew at the next wake()
+  std::uint32_t times_gone_ = 0;   // one after the other
   std::uint64_t again_at_ms_ = 0;  // then it is said again that it is there
   std::set<LayerId> with_privacy_;
   std::set<LayerId> had_privacy_;  // before the scan, and not told of since

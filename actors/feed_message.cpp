@@ -132,7 +132,8 @@ class ItemsReader {
     return fields_.fits(size, limits::kFeedItemsMax, field, "items");
   }
   bool read_layers(capnp::List<capnp::Text>::Reader from) {
-    if (!fits(from.size(), "layers")) return false;
+    // Each item of each kind may be of a layer of its own.
+    if (!fields_.fits(from.size(), 3 * limits::kFeedItemsMax, "layers", "items")) return false;
     for (const auto name : from) {
       layers_.push_back(fields_.layer(name, "layers"));
       if (!fields_.ok()) return false;

@@ -48,7 +48,6 @@ void FeedSource::end() {
   feeds_.clear();
   dropped_.clear();
   asks_.clear();
-  ahead_ = settled_ = 0;
   confirmed_ = check_under_way_ = check_again_at_ms_ = 0;
 }
 
@@ -103,10 +102,6 @@ void FeedSource::tell_each(TellOne tell_one) {
 void FeedSource::tell(const std::vector<cluster::Move>& moves, const std::vector<cluster::ClearedLayer>& cleared,
                       std::uint64_t now_ms) {
   if (term_ == Term()) return;
-  for (const cluster::Move& move : moves) {
-    ahead_ += move.ahead ? 1 : 0;
-    settled_ += move.settles && is_caught_up_ ? 1 : 0;  // before, it was another leader's
-  }
   tell_each([&](NodeId node, Feed& feed) {
     std::size_t next_clear = 0;
     for (std::size_t next = 0; next < moves.size() || next_clear < cleared.size();) {
@@ -195,7 +190,7 @@ std::optional<FeedSource::Wanted> FeedSource::wanted() const {
 void FeedSource::begin_scan(NodeId node, const std::vector<cluster::PrivacyChange>& privacies, std::uint64_t now_ms) {
   Feed& feed = feeds_.at(node);
   feed.scan = Scan::kReading;
-  feed.ahead_before = ahead_;
+  feed.aheads_before = aheads_told_;
   FeedItems begins;
   begins.scan = FeedScan::kBegins;
   auto late_above = versions_.before(now_ms);

@@ -52,6 +52,10 @@ class FeedSource {
   void note_version(std::uint64_t version, std::uint64_t now_ms) { versions_.note(version, now_ms); }
   // The state shows all that any leader before this one can have told: scans may begin.
   void caught_up() { is_caught_up_ = true; }
+  // Changes that this replica has ever told ahead of the log, and how many of those have their place in it by now, or
+  // were taken back, and are told so. A page does not show the others: no scan that began after they were told ends
+  // before they are settled.
+  void note_aheads(std::uint64_t told, std::uint64_t settled) { aheads_told_ = told, aheads_settled_ = settled; }
 
   void handle(NodeId from, const FeedRequest& request, std::uint64_t now_ms);
 
@@ -116,7 +120,7 @@ class FeedSource {
     std::uint64_t progress_ms = 0;  // something was acked, or sent again
     // Whoever has a newer version has moved of late, and is told of wherever it is: none is known, nobody.
     std::uint64_t late_above = UINT64_MAX;
-    std::uint64_t ahead_before = 0;        // moves that were told ahead before its scan began
+    std::uint64_t aheads_before = 0;       // changes that were told ahead before its scan began
     std::shared_ptr<FeedItems> late_page;  // a planted bug
   };
   struct Lease {
@@ -144,7 +148,7 @@ class FeedSource {
   void tell_each(TellOne tell_one);
   void send(NodeId node, Feed& feed, FeedItems items, std::uint64_t event, std::uint64_t now_ms);
   [[nodiscard]] bool may_end(const Feed& feed) const {
-    return feed.scan == Scan::kRead && feed.pages_taken == feed.pages && settled_ >= feed.ahead_before;
+    return feed.scan == Scan::kRead && feed.pages_taken == feed.pages && aheads_settled_ >= feed.aheads_before;
   }
   void send_late_page(NodeId node, Feed& feed, std::uint64_t now_ms);
   void send_again(std::uint64_t now_ms);
@@ -166,10 +170,8 @@ class FeedSource {
   std::map<NodeId, FeedId> dropped_;  // of each node the last that it is not fed by any more, and never will be again
   std::map<NodeId, Lease> leases_;
   std::uint64_t event_ = 0;  // counts what was told
-  // Moves that were told ahead of the log, by this leader, and how many of them have their place in it: a page does not
-  // show the others, so no scan that began after them ends before they have.
-  std::uint64_t ahead_ = 0;
-  std::uint64_t settled_ = 0;
+  std::uint64_t aheads_told_ = 0;
+  std::uint64_t aheads_settled_ = 0;
   std::deque<Held> held_;  // by event, ascending
 
   std::vector<Ask> asks_;

@@ -33,6 +33,8 @@ class FeedIntakeTest : public testing::Test, public FeedTaker {
     for (const auto& [layer, privacy] : changes) happened += (privacy ? "+" : "-") + layer.text() + " ";
   }
 
+  void gives_no_feed(ShardId, NodeId leader) override { happened += "not " + std::to_string(leader.value) + " "; }
+
   [[nodiscard]] FeedId feed() const {
     for (auto one = sent.rbegin(); one != sent.rend(); ++one)
       if (const auto* subscribe = std::get_if<FeedSubscribe>(&*one)) return subscribe->id;
@@ -139,6 +141,28 @@ TEST_F(FeedIntakeTest, WhereNothingIsKnownOfItItSubscribesAnewALittleLater) {
   now_ms = intake.wake_at();
   intake.wake(now_ms);
   EXPECT_GT(feed().subscription, before.subscription);
+}
+
+// The word of another leader may have got lost on its way here.
+TEST_F(FeedIntakeTest, WhoGivesNoFeedAgainAndAgainIsDoubtedToLead) {
+  take_scan();
+  happened.clear();
+  const auto go_without = [this](int times) {
+    for (int i = 0; i < times; ++i) {
+      intake.handle(kLeader, FeedGone{feed()}, now_ms);
+      now_ms = intake.wake_at();
+      intake.wake(now_ms);
+    }
+  };
+  go_without(9);
+  EXPECT_EQ(happened, "lost ");
+  take(1, FeedScan::kBegins);
+  go_without(9);
+  EXPECT_EQ(happened, "lost begins ") << "it gave one in between";
+  go_without(1);
+  EXPECT_EQ(happened, "lost begins not 2 ");
+  go_without(10);
+  EXPECT_EQ(happened, "lost begins not 2 not 2 ");
 }
 
 TEST_F(FeedIntakeTest, APrivacyThatAScanDoesNotTellOfIsOver) {

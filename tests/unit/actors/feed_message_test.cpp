@@ -54,6 +54,18 @@ TEST(FeedMessage, TidingsComeBackAsTheyWere) {
   EXPECT_TRUE(std::get<FeedGone>(gone.value()) == FeedGone{kFeed});
 }
 
+// As many moves as go into one frame, each in a layer of its own, and as many layers that were cleared.
+TEST(FeedMessage, EveryItemMayBeOfALayerOfItsOwn) {
+  FeedItems items{kFeed, 9, FeedScan::kNone, {}, {}, {}};
+  for (std::size_t i = 0; i < limits::kFeedItemsMax; ++i) {
+    items.moves.push_back({LayerId::trusted("set-" + std::to_string(i)), "ada", 1.5, 2 * i, false, false, false});
+    items.cleared.push_back({LayerId::trusted("cleared-" + std::to_string(i)), 2 * i + 1});
+  }
+  const auto again = decode_feed_tiding(encode(FeedTiding(std::make_shared<const FeedItems>(items))));
+  ASSERT_TRUE(again.has_value()) << again.error().to_string();
+  EXPECT_TRUE(*std::get<std::shared_ptr<const FeedItems>>(*again) == items);
+}
+
 TEST(FeedMessage, AnyFlippedBitIsSeen) {
   const std::string bytes = encode(FeedTiding(std::make_shared<const FeedItems>(some_items())));
   for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {

@@ -55,6 +55,7 @@ class Node final : public FeedTaker {
     pages.push_back(feed);
   }
   void privacies(ShardId, const std::vector<cluster::PrivacyChange>&) override {}
+  void gives_no_feed(ShardId, NodeId) override {}
 
   const NodeId self;
   FeedIntake intake;
