@@ -11,6 +11,7 @@
 #include "actors/layer_actor.hpp"
 #include "actors/question_merge.hpp"
 #include "actors/shard_refusals.hpp"
+#include "base/call_scope.hpp"
 #include "base/limits.hpp"
 #include "cluster/area_regions.hpp"
 #include "places/layer.hpp"
@@ -102,6 +103,20 @@ void ClusterViews::ask(const LayerId& layer, ScoresQuestion question) {
         scores[i] = found->score;
     }
     question.done(std::move(scores));
+  });
+}
+
+// ---- what layers show
+
+// Whoever has changed it is answered when this node has heard of it, if it holds a lease of that shard; asking keeps
+// one.
+void ClusterViews::when_privacy_is_known(const LayerId& layer, std::uint32_t deadline_ms,
+                                         std::function<void(bool)> then) {
+  const ShardId shard = shard_of(layer.text(), router_->shard_count());
+  if (feeds_->is_exact_now(shard)) return then(true);
+  nodes_->when_exact(shard, deadline_ms, [tag = CallScope::current(), then = std::move(then)](bool is_known) {
+    const CallScope named(tag);
+    then(is_known);
   });
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/feed_view.hpp"
 #include "actors/place_views.hpp"
 #include "actors/ports.hpp"
 #include "actors/question_desk.hpp"
@@ -21,6 +22,8 @@ class NodesAsker {
  public:
   virtual ~NodesAsker() = default;
   virtual void ask(NodesQuestion question) = 0;
+  // Says whether FeedView::is_exact_now(shard) within `deadline_ms`; as soon as it is.
+  virtual void when_exact(ShardId shard, std::uint32_t deadline_ms, std::function<void(bool)> then) = 0;
 };
 
 // Where everybody is in a cluster: asked of the nodes that have members of the regions in question, and put together.
@@ -31,10 +34,14 @@ class NodesAsker {
 // as a new one.
 class ClusterViews final : public PlaceViews, public std::enable_shared_from_this<ClusterViews> {
  public:
-  // `own`: what this node has itself.
+  // `own`: what this node has itself; `feeds`: what it is told.
   ClusterViews(std::shared_ptr<PlaceViews> own, std::shared_ptr<const Router> router, std::shared_ptr<NodesAsker> nodes,
-               std::shared_ptr<const places::PrivacyTable> privacies)
-      : own_(std::move(own)), router_(std::move(router)), nodes_(std::move(nodes)), privacies_(std::move(privacies)) {}
+               std::shared_ptr<FeedView> feeds, std::shared_ptr<const places::PrivacyTable> privacies)
+      : own_(std::move(own)),
+        router_(std::move(router)),
+        nodes_(std::move(nodes)),
+        feeds_(std::move(feeds)),
+        privacies_(std::move(privacies)) {}
 
   void ask(const LayerId& layer, NearbyQuestion question) override;
   void ask(const LayerId& layer, ScoresQuestion question) override;
@@ -51,8 +58,9 @@ class ClusterViews final : public PlaceViews, public std::enable_shared_from_thi
   [[nodiscard]] Result<LayerPermit> permit_setting(const LayerId& layer) override {
     return own_->permit_setting(layer);
   }
-  // Whether this node has known of all that it is told of, and so what layers show. From then on nodes say themselves
-  // what they know when they are asked, this one too.
+  void when_privacy_is_known(const LayerId& layer, std::uint32_t deadline_ms, std::function<void(bool)> then) override;
+  // Whether this node has known of all that it is told of. From then on nodes say themselves what they know when they
+  // are asked, this one too.
   [[nodiscard]] bool is_complete() const override {
     if (!was_complete_.load(std::memory_order_relaxed) && own_->is_complete()) was_complete_ = true;
     return was_complete_.load(std::memory_order_relaxed);
@@ -76,6 +84,7 @@ class ClusterViews final : public PlaceViews, public std::enable_shared_from_thi
   const std::shared_ptr<PlaceViews> own_;
   const std::shared_ptr<const Router> router_;
   const std::shared_ptr<NodesAsker> nodes_;
+  const std::shared_ptr<FeedView> feeds_;
   const std::shared_ptr<const places::PrivacyTable> privacies_;
   mutable std::atomic<bool> was_complete_{false};
 };

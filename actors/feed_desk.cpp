@@ -18,14 +18,14 @@ namespace earshot::actors {
 
 // ---- FeedExactness
 
-bool FeedExactness::is_exact_now() {
+std::uint64_t FeedExactness::was_asked_at() {
   const std::uint64_t now_ms = clock_.monotonic_ms();
   asked_at_ms_.store(now_ms, std::memory_order_relaxed);
   if (!is_awake_.exchange(true)) {
     const std::lock_guard lock(mutex_);
     if (wake_) wake_();
   }
-  return now_ms < exact_until_ms_.load(std::memory_order_acquire);
+  return now_ms;
 }
 
 FeedExactness::Waiting FeedExactness::when_exact(std::function<void()> then) {

@@ -29,7 +29,12 @@ class FeedExactness final : public FeedView {
       : clock_(clock), until_ms_(shard_count), cells_(std::make_shared<const cluster::CellMap>(std::move(view))) {}
 
   // ---- FeedView
-  [[nodiscard]] bool is_exact_now() override;
+  [[nodiscard]] bool is_exact_now() override {
+    return was_asked_at() < exact_until_ms_.load(std::memory_order_acquire);
+  }
+  [[nodiscard]] bool is_exact_now(ShardId shard) override {
+    return was_asked_at() < until_ms_.at(shard.value).load(std::memory_order_acquire);
+  }
   [[nodiscard]] Waiting when_exact(std::function<void()> then) override;
   [[nodiscard]] std::vector<bool> exact_shards() const override;
   [[nodiscard]] std::uint64_t followed_since_ms() const override {
@@ -54,6 +59,9 @@ class FeedExactness final : public FeedView {
   void end();
 
  private:
+  // Now: somebody wants to know.
+  std::uint64_t was_asked_at();
+
   const Clock& clock_;
   std::atomic<std::uint64_t> exact_until_ms_{0};
   std::vector<std::atomic<std::uint64_t>> until_ms_;  // by shard

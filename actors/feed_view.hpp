@@ -22,8 +22,10 @@ class FeedView {
   // of the members whose places are in this node's regions. Asking costs something: for some seconds from then on this
   // node keeps the leases that let it say so.
   [[nodiscard]] virtual bool is_exact_now() = 0;
-  // Once that is so: at once, or later on another thread; not if what this returns is let go before, and never after
-  // the end of the node.
+  // The same of one shard alone: its members, and the privacies of the layers that belong to it.
+  [[nodiscard]] virtual bool is_exact_now(ShardId shard) = 0;
+  // Once it is so of all: at once, or later on another thread; not if what this returns is let go before, and never
+  // after the end of the node.
   [[nodiscard]] virtual Waiting when_exact(std::function<void()> then) = 0;
   // The same of each shard's members alone.
   [[nodiscard]] virtual std::vector<bool> exact_shards() const = 0;

@@ -280,7 +280,8 @@ void NodeActors::serve(NodeAddresses addresses) {
   if (exchange_) questions = begin_questions();
   router_ = make_router();
   std::shared_ptr<PlaceViews> views = places_;
-  if (questions) views = std::make_shared<ClusterViews>(places_, router_, questions, places_->privacy_table());
+  if (questions)
+    views = std::make_shared<ClusterViews>(places_, router_, questions, exactness_, places_->privacy_table());
   // Another one after each start: members are shown elsewhere in the cells of the grid that they are in.
   const std::uint64_t secret = checksum_of("shown places", setup_.seed);
   auto for_users =

@@ -137,6 +137,12 @@ class PlaceViews {
     ask(layer, SizeQuestion{[then = std::move(then)](std::size_t) { then(); }});
   }
 
+  // Says whether this node knows what the layer shows, as every change of that which was answered by now has it; at
+  // once, or on another thread when it does, within `deadline_ms`. Never after the end of the node.
+  virtual void when_privacy_is_known(const LayerId& /*layer*/, std::uint32_t /*deadline_ms*/,
+                                     std::function<void(bool)> then) {
+    then(is_complete());
+  }
   // Before members are set in a layer. kOverloaded(layer): it has as much to do as it may, or would be one too many.
   [[nodiscard]] virtual Result<LayerPermit> permit_setting(const LayerId& layer) = 0;
 

@@ -14,7 +14,7 @@ namespace {
 using SharedSight = std::shared_ptr<const places::Sight>;
 
 Error not_known_yet() {
-  return Error{ErrorCode::kUnavailable, "", "the node has just started and does not know yet where everybody is",
+  return Error{ErrorCode::kUnavailable, "", "this node does not know at the moment what the layer shows of its members",
                limits::kRetryAfterMs};
 }
 
@@ -65,7 +65,6 @@ PrivateViews::PrivateViews(std::shared_ptr<PlaceViews> views, std::shared_ptr<co
       budget_(limits::kQueryBudgetsMax) {}
 
 Status PrivateViews::begin(const UserId& viewer, const LayerPrivacy& privacy, bool is_about_others) {
-  if (!views_->is_complete()) return fail(not_known_yet());
   if (!is_about_others) return {};
   const std::lock_guard lock(mutex_);
   return budget_.take(viewer, privacy.queries_per_minute, clock_.monotonic_ms());
@@ -76,6 +75,19 @@ SharedSight PrivateViews::sight(const UserId& viewer, const LayerId& layer, cons
 }
 
 void PrivateViews::nearby(const UserId& viewer, const LayerId& layer, NearbyQuestion question) {
+  const std::uint32_t deadline_ms = question.deadline_ms;
+  const std::uint64_t until_ms = clock_.monotonic_ms() + deadline_ms;
+  auto go_on = [self = shared_from_this(), viewer, layer, until_ms,
+                question = std::make_shared<NearbyQuestion>(std::move(question))](bool is_known) {
+    const std::uint64_t now_ms = self->clock_.monotonic_ms();
+    if (!is_known) return question->done(NearbyAnswer{{}, true});
+    question->deadline_ms = static_cast<std::uint32_t>(until_ms - std::min(until_ms, now_ms));
+    self->look_around(viewer, layer, std::move(*question));
+  };
+  views_->when_privacy_is_known(layer, deadline_ms, std::move(go_on));
+}
+
+void PrivateViews::look_around(const UserId& viewer, const LayerId& layer, NearbyQuestion question) {
   const LayerPrivacy privacy = privacies_->of(layer);
   if (auto begun = begin(viewer, privacy, true); !begun) return question.done(fail(std::move(begun.error())));
   const SharedSight sees = sight(viewer, layer, privacy);
@@ -93,6 +105,16 @@ void PrivateViews::nearby(const UserId& viewer, const LayerId& layer, NearbyQues
 
 void PrivateViews::positions(const UserId& viewer, const LayerId& layer, std::vector<std::string> members,
                              Done<Scores> done) {
+  auto go_on = [self = shared_from_this(), viewer, layer, members = std::move(members),
+                done = std::move(done)](bool is_known) mutable {
+    if (!is_known) return done(fail(not_known_yet()));
+    self->look_up(viewer, layer, std::move(members), std::move(done));
+  };
+  views_->when_privacy_is_known(layer, limits::kNearbyDeadlineMsDefault, std::move(go_on));
+}
+
+void PrivateViews::look_up(const UserId& viewer, const LayerId& layer, std::vector<std::string> members,
+                           Done<Scores> done) {
   const LayerPrivacy privacy = privacies_->of(layer);
   const bool others = std::ranges::any_of(members, [&](const std::string& one) { return one != viewer.text(); });
   if (auto begun = begin(viewer, privacy, others); !begun) return done(fail(std::move(begun.error())));
@@ -110,6 +132,16 @@ void PrivateViews::positions(const UserId& viewer, const LayerId& layer, std::ve
 
 void PrivateViews::distance(const UserId& viewer, const LayerId& layer, std::string from, std::string to,
                             Done<MemberDistance> done) {
+  auto go_on = [self = shared_from_this(), viewer, layer, from = std::move(from), to = std::move(to),
+                done = std::move(done)](bool is_known) mutable {
+    if (!is_known) return done(fail(not_known_yet()));
+    self->measure(viewer, layer, std::move(from), std::move(to), std::move(done));
+  };
+  views_->when_privacy_is_known(layer, limits::kNearbyDeadlineMsDefault, std::move(go_on));
+}
+
+void PrivateViews::measure(const UserId& viewer, const LayerId& layer, std::string from, std::string to,
+                           Done<MemberDistance> done) {
   const LayerPrivacy privacy = privacies_->of(layer);
   const bool others = from != viewer.text() || to != viewer.text();
   if (auto begun = begin(viewer, privacy, others); !begun) return done(fail(std::move(begun.error())));

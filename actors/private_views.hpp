@@ -24,11 +24,12 @@ struct MemberDistance {
 // Where people are, as a user is shown it: others about where they are (places/privacy.hpp), some not at all
 // (places/sight.hpp), and so often in a minute. Whoever is not shown is as if it were nowhere.
 //
-// Every question about others takes of the user's budget: kOverloaded(queries) when none is left. kUnavailable while
-// the node does not know yet where everybody is, and what layers show of it. Thread-safe, and nothing waits; answers
-// come once, on the thread that has the last of what they are made from. An answer about who is nearby has at most
-// kNearbyAnswerMax + 1 members.
-class PrivateViews {
+// Every question about others takes of the user's budget: kOverloaded(queries) when none is left. Nobody is told of
+// before the node knows what the layer shows, and with whatever was answered to a change of that: it waits for it up to
+// the question's deadline, and then says that it is partial, or kUnavailable. Thread-safe; answers come once, on the
+// thread that has the last of what they are made from. An answer about who is nearby has at most kNearbyAnswerMax + 1
+// members.
+class PrivateViews : public std::enable_shared_from_this<PrivateViews> {
  public:
   template <class T>
   using Done = std::function<void(Result<T>)>;
@@ -50,8 +51,12 @@ class PrivateViews {
   [[nodiscard]] LayerPrivacyInfo privacy(const LayerId& layer) const;
 
  private:
-  // A question about others: whether there is an answer, and budget for it.
+  // A question about others: whether there is budget for it.
   Status begin(const UserId& viewer, const LayerPrivacy& privacy, bool is_about_others);
+  // Each when the layer's privacy is known.
+  void look_around(const UserId& viewer, const LayerId& layer, NearbyQuestion question);
+  void look_up(const UserId& viewer, const LayerId& layer, std::vector<std::string> members, Done<Scores> done);
+  void measure(const UserId& viewer, const LayerId& layer, std::string from, std::string to, Done<MemberDistance> done);
   [[nodiscard]] std::shared_ptr<const places::Sight> sight(const UserId& viewer, const LayerId& layer,
                                                            const LayerPrivacy& privacy) const;
 

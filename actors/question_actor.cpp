@@ -9,6 +9,7 @@
 #include <caf/all.hpp>
 #include <spdlog/spdlog.h>
 
+#include "actors/exact_waits.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/question_codec.hpp"
 #include "actors/question_server.hpp"
@@ -27,6 +28,9 @@ class Questions final : private QuestionHost {
   void answered_here(NodeAnswer answer) { desk_.answered(setup_.self, std::move(answer), now_ms()); }
   void link_changed(NodeId node) { desk_.link_changed(node, now_ms()); }
   void exact_now() { server_.wake(now_ms()); }
+  void when_exact(ShardId shard, std::uint32_t deadline_ms, ExactWaits::Then then) {
+    waits_.wait(shard, now_ms() + deadline_ms, std::move(then), now_ms());
+  }
   void timer_fired(std::uint64_t number);
   // After every event.
   void settle();
@@ -44,6 +48,7 @@ class Questions final : private QuestionHost {
   const QuestionSetup setup_;
   QuestionServer server_;
   QuestionDesk desk_;
+  ExactWaits waits_;
   TimerLadder timers_;
 };
 
@@ -63,7 +68,8 @@ Questions::Questions(caf::event_based_actor& actor, QuestionSetup setup)
     : actor_(actor),
       setup_(std::move(setup)),
       server_(server_setup()),
-      desk_(*this, {limits::kOpenQuestionsMax, limits::kQuestionBytesMax}, setup_.clock->wall_ms() << kNumberBits) {}
+      desk_(*this, {limits::kOpenQuestionsMax, limits::kQuestionBytesMax}, setup_.clock->wall_ms() << kNumberBits),
+      waits_(setup_.feeds, limits::kOpenQuestionsMax) {}
 
 QuestionServer::Setup Questions::server_setup() const {
   QuestionServer::Setup setup;
@@ -115,6 +121,7 @@ void Questions::timer_fired(std::uint64_t number) {
   timers_.fired(number);
   desk_.wake(now_ms());
   server_.wake(now_ms());
+  waits_.wake(now_ms());
 }
 
 void Questions::settle() {
@@ -124,9 +131,9 @@ void Questions::settle() {
 }
 
 void Questions::arm_timer() {
-  std::uint64_t at_ms = desk_.wake_at();
-  const std::uint64_t serves_at_ms = server_.wake_at();
-  if (serves_at_ms != 0 && (at_ms == 0 || serves_at_ms < at_ms)) at_ms = serves_at_ms;
+  std::uint64_t at_ms = 0;
+  for (const std::uint64_t wanted_ms : {desk_.wake_at(), server_.wake_at(), waits_.wake_at()})
+    if (wanted_ms != 0 && (at_ms == 0 || wanted_ms < at_ms)) at_ms = wanted_ms;
   if (at_ms == 0) return;
   const std::uint64_t now = now_ms();
   if (const auto armed_ms = timers_.want(at_ms, now))
@@ -170,6 +177,11 @@ caf::actor spawn_questions(caf::actor_system& system, QuestionSetup setup) {
 void QuestionPort::ask(NodesQuestion question) {
   call([question = std::make_shared<NodesQuestion>(std::move(question))](Questions& questions) {
     questions.ask(std::move(*question));
+  });
+}
+void QuestionPort::when_exact(ShardId shard, std::uint32_t deadline_ms, std::function<void(bool)> then) {
+  call([shard, deadline_ms, then = std::move(then)](Questions& questions) {
+    questions.when_exact(shard, deadline_ms, then);
   });
 }
 void QuestionPort::received(NodeId from, storage::SharedBytes frame) const {

@@ -43,6 +43,7 @@ class QuestionPort final : public NodesAsker {
   explicit QuestionPort(caf::actor questions) : questions_(std::move(questions)) {}
 
   void ask(NodesQuestion question) override;
+  void when_exact(ShardId shard, std::uint32_t deadline_ms, std::function<void(bool)> then) override;
   // A frame of PeerTopic::kQuestions.
   void received(NodeId from, storage::SharedBytes frame) const;
   // It is linked, or no longer.

@@ -23,6 +23,7 @@ class LinkedView final : public actors::FeedView {
       : self_(self), nodes_(std::move(nodes)), peers_(peers), places_(std::move(places)) {}
 
   [[nodiscard]] bool is_exact_now() override { return places_->is_complete(); }
+  [[nodiscard]] bool is_exact_now(ShardId /*shard*/) override { return is_exact_now(); }
   [[nodiscard]] Waiting when_exact(std::function<void()> then) override {
     return places_->when_complete(std::move(then));
   }

@@ -131,7 +131,7 @@ class ClusterViewsTest : public testing::Test {
           system, QuestionSetup{id, node.places, feeds, nullptr, node.link.get(), &clock,
                                 std::make_shared<RemoteCallLog>(clock, limits::kSlowCallMs), node.gauge});
       node.port = std::make_shared<QuestionPort>(node.questions);
-      node.views = std::make_shared<ClusterViews>(node.places, router, node.port, node.places->privacy_table());
+      node.views = std::make_shared<ClusterViews>(node.places, router, node.port, feeds, node.places->privacy_table());
       network.ports[id] = node.port;
     }
   }

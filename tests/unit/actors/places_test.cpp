@@ -229,7 +229,7 @@ TEST_F(PlacesTest, ACrowdThatAUserIsNotShownStandsInNobodysWay) {
   for (auto& [shard, of_shard] : moves) places->moved(shard, std::move(of_shard), {});
   move("bea", score_at({10.1, 50}));
   const ManualClock clock;
-  PrivateViews views(places, places->privacy_table(), clock, 7);
+  const auto views = std::make_shared<PrivateViews>(places, places->privacy_table(), clock, 7);
   for (const auto& [pick, right] :
        std::map<geo::Pick, std::vector<std::string>>{{geo::Pick::kNearest, {"0", "bea"}},
                                                      {geo::Pick::kAny, {"0", "bea"}},
@@ -241,7 +241,7 @@ TEST_F(PlacesTest, ACrowdThatAUserIsNotShownStandsInNobodysWay) {
     question.pick = pick;
     question.count_max = 2;
     question.done = [&](Result<NearbyAnswer> answer) { told.set_value(std::move(answer)); };
-    views.nearby(UserId::trusted("ada"), kPeople, std::move(question));
+    views->nearby(UserId::trusted("ada"), kPeople, std::move(question));
     const auto answer = told.get_future().get();
     ASSERT_TRUE(answer);
     EXPECT_EQ(names_of(answer), right);

@@ -27,6 +27,7 @@ std::shared_ptr<const cluster::CellMap> view(std::vector<std::uint64_t> nodes) {
 
 struct FakeFeeds final : FeedView {
   [[nodiscard]] bool is_exact_now() override { return completion.is_complete(); }
+  [[nodiscard]] bool is_exact_now(ShardId shard) override { return is_exact_now() || exact.at(shard.value); }
   [[nodiscard]] Waiting when_exact(std::function<void()> then) override {
     return completion.when_complete(std::move(then));
   }
