@@ -80,7 +80,7 @@ void PrivateViews::nearby(const UserId& viewer, const LayerId& layer, NearbyQues
   auto go_on = [self = shared_from_this(), viewer, layer, until_ms,
                 question = std::make_shared<NearbyQuestion>(std::move(question))](bool is_known) {
     const std::uint64_t now_ms = self->clock_.monotonic_ms();
-    if (!is_known) return question->done(NearbyAnswer{{}, true});
+    if (!is_known) return question->done(fail(not_known_yet()));
     question->deadline_ms = static_cast<std::uint32_t>(until_ms - std::min(until_ms, now_ms));
     self->look_around(viewer, layer, std::move(*question));
   };

@@ -25,8 +25,8 @@ struct MemberDistance {
 // (places/sight.hpp), and so often in a minute. Whoever is not shown is as if it were nowhere.
 //
 // Every question about others takes of the user's budget: kOverloaded(queries) when none is left. Nobody is told of
-// before the node knows what the layer shows, and with whatever was answered to a change of that: it waits for it up to
-// the question's deadline, and then says that it is partial, or kUnavailable. Thread-safe; answers come once, on the
+// before the node knows what the layer shows, with whatever was answered to a change of that: it waits for it up to the
+// question's deadline, and then it is kUnavailable. Thread-safe; answers come once, on the
 // thread that has the last of what they are made from. An answer about who is nearby has at most kNearbyAnswerMax + 1
 // members.
 class PrivateViews : public std::enable_shared_from_this<PrivateViews> {
