@@ -383,6 +383,22 @@ TEST_F(ClusterViewsTest, UsersAreShownTheSameAsByANodeThatIsAlone) {
   }
 }
 
+// Who changed it was answered before a node heard of it that had no lease.
+TEST_F(ClusterViewsTest, WhatALayerShowsIsKnownToWhoeverIsToldOfItExactly) {
+  const auto is_known = [this](std::uint32_t deadline_ms) {
+    std::promise<bool> told;
+    views().when_privacy_is_known(kPeople, deadline_ms, [&](bool is_known) { told.set_value(is_known); });
+    return told.get_future().get();
+  };
+  EXPECT_FALSE(is_known(0));
+  EXPECT_FALSE(is_known(20));
+  std::promise<bool> late;
+  views().when_privacy_is_known(kPeople, 60'000, [&](bool is_known) { late.set_value(is_known); });
+  tell_all();
+  EXPECT_TRUE(late.get_future().get());
+  EXPECT_TRUE(is_known(0));
+}
+
 TEST_F(ClusterViewsTest, MembersAreSummedOverNodesEachOnce) {
   tell_all();
   EXPECT_EQ(size_of(views()), 0u);
