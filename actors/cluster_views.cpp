@@ -108,8 +108,8 @@ void ClusterViews::ask(const LayerId& layer, ScoresQuestion question) {
 
 // ---- what layers show
 
-// Whoever has changed it is answered when this node has heard of it, if it holds a lease of that shard; asking keeps
-// one.
+// Whoever has changed it is answered when this node has heard of it, if it holds a lease of that shard. Asking keeps
+// it.
 void ClusterViews::when_privacy_is_known(const LayerId& layer, std::uint32_t deadline_ms,
                                          std::function<void(bool)> then) {
   const ShardId shard = shard_of(layer.text(), router_->shard_count());

@@ -26,9 +26,8 @@ struct MemberDistance {
 //
 // Every question about others takes of the user's budget: kOverloaded(queries) when none is left. Nobody is told of
 // before the node knows what the layer shows, with whatever was answered to a change of that: it waits for it up to the
-// question's deadline, and then it is kUnavailable. Thread-safe; answers come once, on the
-// thread that has the last of what they are made from. An answer about who is nearby has at most kNearbyAnswerMax + 1
-// members.
+// question's deadline, and then it is kUnavailable. Thread-safe; answers come once, on the thread that has the last of
+// what they are made from. An answer about who is nearby has at most kNearbyAnswerMax + 1 members.
 class PrivateViews : public std::enable_shared_from_this<PrivateViews> {
  public:
   template <class T>

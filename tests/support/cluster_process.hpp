@@ -59,7 +59,7 @@ struct ClusterOptions {
   // Of one node's, counted from 1: what goes before its command, and more of its command line.
   std::function<std::vector<std::string>(std::size_t node)> wrapper;
   std::function<std::vector<std::string>(std::size_t node)> more_of;
-  std::vector<std::size_t> die_young;  // are killed once when the last of all has joined, so long ago
+  std::vector<std::size_t> die_young;  // nodes that are killed once, so long after the last of all has joined
   std::uint64_t young_for_ms = 0;
   std::array<std::uint16_t, 3> peer_ports = {};  // 0: picked
   // Where a node's peers connect to, if not where it listens on loopback: "address:port".

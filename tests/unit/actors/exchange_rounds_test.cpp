@@ -128,6 +128,22 @@ TEST_F(ExchangeRounds, ANodeThatIsCutOffSendsItsClientsAway) {
   EXPECT_EQ(a_.sessions->sent_away, 1);
 }
 
+TEST_F(ExchangeRounds, ANodeThatHasNotComeYetIsNotNeededForAMajority) {
+  wires_.up = false;
+  a_.exchange->set_nodes({kB}, {kB});
+  for (int second = 0; second < 20; ++second) {
+    a_.exchange->tick();
+    clock_.advance(1'000);
+  }
+  EXPECT_EQ(a_.sessions->sent_away, 0);
+  a_.exchange->set_nodes({kB});
+  for (int second = 0; second < 3; ++second) {
+    a_.exchange->tick();
+    clock_.advance(1'000);
+  }
+  EXPECT_EQ(a_.sessions->sent_away, 1);
+}
+
 TEST_F(ExchangeRounds, TheLeaderForgetsTheSessionsOfANodeThatIsGone) {
   b_leads();
   wires_.up = false;

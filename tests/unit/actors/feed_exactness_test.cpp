@@ -28,6 +28,19 @@ TEST_F(FeedExactnessTest, IsExactUntilTheTimeHasComeAndNotThen) {
   EXPECT_FALSE(exactness.is_exact_now());
 }
 
+TEST_F(FeedExactnessTest, EachShardIsExactByItself) {
+  exactness.set_exact_until(ShardId(1), clock.monotonic_ms() + 5);
+  EXPECT_TRUE(exactness.is_exact_now(ShardId(1)));
+  EXPECT_FALSE(exactness.is_exact_now(ShardId(0)));
+  EXPECT_FALSE(exactness.is_exact_now());
+  EXPECT_EQ(wakes, 1) << "asking for one wants the leases of all";
+  clock.advance(5);
+  EXPECT_FALSE(exactness.is_exact_now(ShardId(1)));
+  exactness.set_exact_until(ShardId(1), clock.monotonic_ms() + 5);
+  exactness.set_view({NodeId(2)});
+  EXPECT_FALSE(exactness.is_exact_now(ShardId(1)));
+}
+
 TEST_F(FeedExactnessTest, AskingWakesTheDeskOnceAndAgainWhenNobodyHadAskedForLong) {
   EXPECT_FALSE(exactness.is_wanted());
   (void)exactness.is_exact_now();
