@@ -42,12 +42,11 @@ void DiskWatch::look_at_space() {
   }
   if (is_unknown_) return;
   free_bytes_.store(*free, std::memory_order_relaxed);
-  // An admitted command takes its room twice, in the log and in the state.
-  const std::uint64_t promised = 2 * budgets_.admitted.used() + budgets_.overlay.used();
   // A ballast counts for half of the reserve at most: it gives its room for flushes only when a write has failed.
   const std::uint64_t counted = std::min(space_.ballast_bytes(), options_.reserve_bytes / 2);
   const std::uint64_t held = *free + (space_.has_ballast() ? counted : 0);
-  const std::uint64_t left = held - std::min(held, promised);
+  const std::uint64_t left = held - std::min(held, budgets_.promised_bytes());
+  budgets_.disk.set_room_bytes(held - std::min(held, options_.reserve_bytes));
   const std::uint64_t line = is_tight_ ? options_.reserve_bytes + options_.reserve_bytes / 4 : options_.reserve_bytes;
   if (const bool is_tight = left < line || is_misled_; is_tight != is_tight_) {
     is_tight_ = is_tight;

@@ -151,7 +151,7 @@ std::optional<Error> ShardImpl::refusal(const Command& command) const {
   // The reserve is for what is under way, and for what is small or frees room: logins, acks, copies from other shards.
   const bool adds = std::holds_alternative<SendCommand>(command) || std::holds_alternative<ReplayCommand>(command) ||
                     std::holds_alternative<SetPositionsCommand>(command);
-  if (budgets_->disk.is_tight() && adds) return storage_full();
+  if (adds && !budgets_->has_disk_room()) return storage_full();
   if (feeds_ && feeds_->is_full()) return overloaded("as many answers wait for nodes to be told as may");
   if (!entries_.has_room()) return overloaded("the shard has as many requests waiting as it may");
   if (budgets_->overlay.is_full()) return overloaded("the node holds as much unflushed state as it may");

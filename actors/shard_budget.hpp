@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 
 #include "base/byte_budget.hpp"
@@ -22,6 +23,7 @@ class DiskState {
   void set_state_full(bool full) { state_full_.store(full, std::memory_order_relaxed); }
   void set_tight(bool tight) { tight_.store(tight, std::memory_order_relaxed); }
   void set_flush_early(bool early) { flush_early_.store(early, std::memory_order_relaxed); }
+  void set_room_bytes(std::uint64_t bytes) { room_bytes_.store(bytes, std::memory_order_relaxed); }
 
   // The last write of the log did not fit: nothing more is let in.
   [[nodiscard]] bool is_log_full() const { return log_full_.load(std::memory_order_relaxed); }
@@ -29,6 +31,8 @@ class DiskState {
   [[nodiscard]] bool is_full() const { return is_log_full() || state_full_.load(std::memory_order_relaxed); }
   // The reserve is reached, or state finds no room: what would grow the disk's content is not let in.
   [[nodiscard]] bool is_tight() const { return tight_.load(std::memory_order_relaxed) || is_full(); }
+  // What was free above the reserve when the disk was looked at last, whatever is promised of it. Nobody looks: all.
+  [[nodiscard]] std::uint64_t room_bytes() const { return room_bytes_.load(std::memory_order_relaxed); }
   // Room is short, or the log is long: shards flush what they have, so that logs can be cut.
   [[nodiscard]] bool wants_flush() const { return flush_early_.load(std::memory_order_relaxed); }
 
@@ -37,6 +41,7 @@ class DiskState {
   std::atomic<bool> state_full_{false};
   std::atomic<bool> tight_{false};
   std::atomic<bool> flush_early_{false};
+  std::atomic<std::uint64_t> room_bytes_{std::numeric_limits<std::uint64_t>::max()};
 };
 
 struct NodeBudgets {
@@ -51,6 +56,13 @@ struct NodeBudgets {
   ByteBudget windows{limits::kWindowsBytesMax};
   DiskState disk;
   std::shared_ptr<DiskWatch> watch;  // looks after `disk`; none: only failed writes tell that it is full
+
+  // What has been let in and is not on the disk yet: an admitted command takes its room twice, in the log and then in the
+  // state.
+  [[nodiscard]] std::uint64_t promised_bytes() const { return 2 * std::uint64_t{admitted.used()} + overlay.used(); }
+  // Whether what would grow the disk's content is let in. Between two looks at the disk more may be asked for than the
+  // reserve has.
+  [[nodiscard]] bool has_disk_room() const { return !disk.is_tight() && promised_bytes() <= disk.room_bytes(); }
 
   NodeBudgets() = default;
   NodeBudgets(std::size_t overlay_bytes_max, std::size_t admitted_bytes_max)

@@ -70,6 +70,23 @@ TEST_F(DiskWatchTest, WhatIsLetInAndNotYetOnTheDiskCountsAsTaken) {
   EXPECT_TRUE(budgets.disk.is_tight());
 }
 
+TEST_F(DiskWatchTest, WhatIsLetInBetweenTwoLooksFindsItsRoomToo) {
+  EXPECT_TRUE(budgets.has_disk_room()) << "nobody has looked";
+  watch.look();
+  space.free = kReserve - kBallast + 500;
+  watch.look();
+  budgets.admitted.take(250);
+  EXPECT_TRUE(budgets.has_disk_room());
+  budgets.overlay.take(1);
+  EXPECT_FALSE(budgets.has_disk_room()) << "the next look is up to 2 ms away";
+  EXPECT_FALSE(budgets.disk.is_tight());
+  budgets.overlay.give_back(1);
+  EXPECT_TRUE(budgets.has_disk_room());
+  space.free = 0;
+  watch.look();
+  EXPECT_FALSE(budgets.has_disk_room());
+}
+
 TEST_F(DiskWatchTest, BallastIsGivenUpOnceAndMadeAgainWhenThereIsRoom) {
   watch.look();
   space.free = 0;
