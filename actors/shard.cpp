@@ -229,10 +229,11 @@ std::uint64_t ShardImpl::lag_entries() const {
 void ShardImpl::act_on_applied(std::uint64_t now_ms) {
   add(gauge_->entries_applied, applied_.size());
   for (Applied& applied : applied_) {
+    auto waiters = entries_.take_applied(applied.index, applied.term);
+    if (waiters) number_settled(*waiters, applied.effects);
     // Before it is answered, so that whoever has the answer finds everybody where that says.
     if (!tells_moves_late_) life_->places->tell(applied.effects, now_ms);
-    if (auto waiters = entries_.take_applied(applied.index, applied.term))
-      answer_all(*waiters, applied.effects.results);
+    if (waiters) answer_all(*waiters, applied.effects.results);
     if (tells_moves_late_) life_->places->tell(applied.effects, now_ms);
     life_->audience->tell(applied.effects);
     report_.note(applied.effects);
@@ -242,12 +243,27 @@ void ShardImpl::act_on_applied(std::uint64_t now_ms) {
   applied_.clear();
 }
 
+// The moves that settle what was told ahead stand in the order of its commands, one for each member.
+void ShardImpl::number_settled(const std::vector<Waiter>& waiters, cluster::Effects& effects) const {
+  EARSHOT_INVARIANT(effects.results.size() == waiters.size(), "every command of an entry has its result");
+  auto move = effects.moves.begin();
+  for (std::size_t i = 0; i < waiters.size(); ++i) {
+    const auto* ahead = std::get_if<AheadWaiter>(&waiters[i]);
+    if (ahead == nullptr || !std::get<cluster::PositionsResult>(effects.results[i]).outcomes) continue;
+    for (std::size_t left = ahead->members.size(); left > 0; ++move) {
+      EARSHOT_INVARIANT(move != effects.moves.end(), "every accepted move is told of");
+      if (!move->settles) continue;
+      move->ahead_number = ahead->number;
+      --left;
+    }
+  }
+}
+
 void ShardImpl::answer_all(std::vector<Waiter>& waiters, std::vector<cluster::CommandResult>& results) {
-  EARSHOT_INVARIANT(results.size() == waiters.size(), "every command of an entry has its result");
   for (std::size_t i = 0; i < results.size(); ++i) {
     life_->audience->tell_result(waiters[i], results[i]);
     if (auto* ahead = std::get_if<AheadWaiter>(&waiters[i]); ahead != nullptr) {
-      ++aheads_settled_;
+      aheads_.settle(ahead->number);
       if (!std::get<cluster::PositionsResult>(results[i]).outcomes) life_->places->take_back(std::move(*ahead));
     }
     if (!feeds_ || !std::holds_alternative<PositionsWaiter>(waiters[i])) {

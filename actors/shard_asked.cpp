@@ -80,9 +80,8 @@ void ShardImpl::set_ahead(SetPositionsCommand set, const std::function<void(Resu
   if (auto may = life_->machine->may_move(std::get<SetPositionsCommand>(command).mover); !may)
     return done(fail(std::move(may.error())));
   const auto& accepted = std::get<SetPositionsCommand>(command);
-  AheadWaiter waiter = life_->places->tell_ahead(accepted, clock_.monotonic_ms());
+  AheadWaiter waiter = life_->places->tell_ahead(accepted, aheads_.told(), clock_.monotonic_ms());
   PositionsAnswer answer{std::vector(accepted.items.size(), cluster::PositionOutcome::kAccepted), 0};
-  ++aheads_entered_;
   enter(std::move(command), std::move(waiter));
   if (!feeds_) return done(std::move(answer));
   when_told([done, answer = std::move(answer)] { done(answer); });
@@ -123,15 +122,15 @@ void ShardImpl::handle(ShardHistory message) {
 
 void ShardImpl::handle(ShardWhere message) {
   if (gives_back(message)) return;
-  if (aheads_settled_ == aheads_entered_) return read(std::move(message));
+  if (aheads_.are_all_settled()) return read(std::move(message));
   if (wheres_.size() >= limits::kShardPendingCommandsMax)
     return message.done(fail(overloaded("the shard has as many requests waiting as it may")));
-  wheres_.push_back({aheads_entered_, std::move(message)});
+  wheres_.push_back({aheads_.last(), std::move(message)});
 }
 
 // Those that wait for nothing any more.
 void ShardImpl::begin_wheres() {
-  while (!wheres_.empty() && (!leads_ || wheres_.front().aheads <= aheads_settled_)) {
+  while (!wheres_.empty() && (!leads_ || wheres_.front().aheads <= aheads_.settled_through())) {
     ShardWhere read = std::move(wheres_.front().read);
     wheres_.pop_front();
     if (!leads_) {

@@ -25,7 +25,7 @@ void ShardImpl::go_on_feeding(std::uint64_t now_ms) {
   if (life_) feeds_->note_version(life_->machine->position_version(), now_ms);
   if (leads_ && life_) {
     if (replica_->applied_index() >= read_floor_) feeds_->caught_up();
-    feeds_->note_aheads(aheads_entered_, aheads_settled_);
+    feeds_->note_aheads(aheads_.last(), aheads_.settled_through());
     life_->places->feed(ticks_.now().tick_ms, is_alone(), now_ms);
   }
   if (leads_ && feeds_->wants_check(now_ms)) {

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "actors/aheads.hpp"
 #include "actors/damage.hpp"
 #include "actors/entry_judge.hpp"
 #include "actors/feed_source.hpp"
@@ -45,7 +46,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
         ticks_(clock, options.id, options.clocks),
         entries_(budgets_,
                  [this](AheadWaiter ahead) {
-                   ++aheads_settled_;
+                   aheads_.settle(ahead.number);
                    if (life_) life_->places->take_back(std::move(ahead));
                  }),
         keeper_({}, options.random) {
@@ -179,6 +180,7 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   // Acts on what the replica's last call brought up: answers, pushes, drains, flushes, sets the timer.
   void settle(std::uint64_t now_ms);
   void act_on_applied(std::uint64_t now_ms);
+  void number_settled(const std::vector<Waiter>& waiters, cluster::Effects& effects) const;
   void answer_all(std::vector<Waiter>& waiters, std::vector<cluster::CommandResult>& results);
   void act_on_role(std::uint64_t now_ms);
   void tell_leader();
@@ -214,12 +216,11 @@ class ShardImpl final : public Shard, private cluster::ReplicaHost {
   // What was told ahead of the log is seen already by whoever asks the views: who asks the shard waits until the state
   // shows it.
   struct Where {
-    std::uint64_t aheads = 0;  // that were entered before it came in
+    std::uint64_t aheads = 0;  // the last one before it came in
     ShardWhere read;
   };
   std::deque<Where> wheres_;
-  std::uint64_t aheads_entered_ = 0;
-  std::uint64_t aheads_settled_ = 0;
+  Aheads aheads_;
 
   // Brought up by the replica, not acted on yet.
   std::vector<Applied> applied_;

@@ -99,11 +99,11 @@ void ShardPlaces::tell(cluster::Effects& effects, std::uint64_t now_ms) {
   host_.tell_privacies(std::move(effects.privacies));
 }
 
-AheadWaiter ShardPlaces::tell_ahead(const SetPositionsCommand& accepted, std::uint64_t now_ms) {
+AheadWaiter ShardPlaces::tell_ahead(const SetPositionsCommand& accepted, std::uint64_t number, std::uint64_t now_ms) {
   std::vector<cluster::Move> moves;
-  AheadWaiter waiter{accepted.layer, {}};
+  AheadWaiter waiter{accepted.layer, {}, number};
   for (const auto& item : accepted.items) {
-    moves.push_back({accepted.layer, item.member, item.score, 0, item.hidden, true, false});
+    moves.push_back({accepted.layer, item.member, item.score, 0, item.hidden, true, false, false, number});
     waiter.members.push_back(item.member);
   }
   tell_moves(std::move(moves), {}, now_ms);
@@ -116,7 +116,7 @@ void ShardPlaces::tell_taken_back(std::uint64_t now_ms) {
   for (const AheadWaiter& ahead : std::exchange(refused_, {})) {
     for (const std::string& member : ahead.members) {
       const auto position = machine_.position(ahead.layer, member);
-      cluster::Move move{ahead.layer, member, std::nullopt, machine_.position_version(), false, false, true};
+      cluster::Move move{ahead.layer, member, std::nullopt, machine_.position_version(), false, false, true, false, ahead.number};
       if (position && *position)
         move.score = (*position)->score, move.version = (*position)->version, move.hidden = (*position)->hidden;
       moves.push_back(std::move(move));

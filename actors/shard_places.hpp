@@ -44,7 +44,7 @@ class ShardPlaces {
   void feed(std::uint64_t tick_ms, bool is_alone, std::uint64_t now_ms);
   [[nodiscard]] bool met_damage() const { return damaged_parts_ > 0; }
   // Moves that are not in the log yet. Whoever waits for them there has to take them back if they do not get in.
-  AheadWaiter tell_ahead(const SetPositionsCommand& accepted, std::uint64_t now_ms);
+  AheadWaiter tell_ahead(const SetPositionsCommand& accepted, std::uint64_t number, std::uint64_t now_ms);
   // They did not. Told by the next tell_taken_back().
   void take_back(AheadWaiter ahead) { refused_.push_back(std::move(ahead)); }
   // Who was taken back is where the state says: only when everything that led to that state has been told, or what is

@@ -50,6 +50,7 @@ struct PositionsWaiter {
 struct AheadWaiter {  // nobody waits: it was answered when it was accepted
   LayerId layer;
   std::vector<std::string> members;
+  std::uint64_t number = 0;  // among all that were told ahead
 };
 struct NobodyWaits {};  // our own confirmations and touches
 using Waiter = std::variant<SendWaiter, LoginWaiter, AckWaiter, TransferWaiter, ManageWaiter, AttemptsWaiter,

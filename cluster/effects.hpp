@@ -85,8 +85,10 @@ struct Move {
   std::uint64_t version = 0;
   bool hidden = false;     // from every user but the member itself
   bool ahead = false;      // of the log, and without a version: accepted, not committed
-  bool settles = false;    // a move that was told ahead has its place in the log
+  bool settles = false;    // a move that was told ahead has its place in the log, or was taken back
   bool elsewhere = false;  // of a feed: in none of the regions of the node that is told
+  // Of what is ahead, or settles: its number among all that this leader told ahead. 0: none of its own.
+  std::uint64_t ahead_number = 0;
   bool operator==(const Move&) const = default;
 };
 

@@ -83,11 +83,13 @@ TEST_F(ShardPositionsTest, AnAcceptedMoveIsToldAndAnsweredBeforeItIsStored) {
   ASSERT_TRUE(asked->answer && *asked->answer);
   EXPECT_THAT((*asked->answer)->outcomes, ElementsAre(kAccepted, kAccepted));
   EXPECT_EQ(asked->moves_told, 2u);
-  EXPECT_THAT(world.moves, ElementsAre(Move{kPeople, ada, 1, 0, false, true}, Move{kPeople, bea, 2, 0, false, true}));
+  EXPECT_THAT(world.moves, ElementsAre(Move{kPeople, ada, 1, 0, false, true, false, false, 1},
+                                       Move{kPeople, bea, 2, 0, false, true, false, false, 1}));
   world.moves.clear();
   world.settle();
   EXPECT_THAT(world.moves,
-              ElementsAre(Move{kPeople, ada, 1, 1, false, false, true}, Move{kPeople, bea, 2, 2, false, false, true}))
+              ElementsAre(Move{kPeople, ada, 1, 1, false, false, true, false, 1},
+                          Move{kPeople, bea, 2, 2, false, false, true, false, 1}))
       << "each settles what was told ahead of it";
 }
 
@@ -99,7 +101,7 @@ TEST_F(ShardPositionsTest, AnAcceptedMoveThatChangesNothingIsSettled) {
   command.accepted = true;
   ask(command);
   world.settle();
-  EXPECT_EQ(world.moves.back(), (Move{kPeople, ada, 1, 1, false, false, true}));
+  EXPECT_EQ(world.moves.back(), (Move{kPeople, ada, 1, 1, false, false, true, false, 1}));
 }
 
 // One write of the log holds the refusal of a move, a second move of the same member, and its end.
@@ -141,7 +143,7 @@ TEST_F(ShardPositionsTest, AnAcceptedMoveIsStoredThoughTheShardStops) {
   EXPECT_EQ(waits->answer->error().code, ErrorCode::kUnavailable);
   EXPECT_FALSE(world->drained());
   world.settle();
-  EXPECT_EQ(world.moves.back(), (Move{kPeople, ada, 1, 1, false, false, true}));
+  EXPECT_EQ(world.moves.back(), (Move{kPeople, ada, 1, 1, false, false, true, false, 1}));
 }
 
 TEST_F(ShardPositionsTest, AnAcceptedMoveThatIsRefusedIsNotTold) {
