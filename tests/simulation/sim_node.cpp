@@ -386,6 +386,13 @@ bool SimNode::tells_a_tick(std::uint64_t stored_at_ms) const {
   });
 }
 
+std::vector<std::pair<NodeId, Term>> SimNode::leaders() const {
+  std::vector<std::pair<NodeId, Term>> leaders;
+  if (!accepts_) return leaders;
+  for (const ShardStatus& shard : actors_->cluster_status().shards) leaders.emplace_back(shard.leader, shard.term);
+  return leaders;
+}
+
 std::string SimNode::description() const {
   std::string text = "node " + std::to_string(options_.id.value) + (accepts_ ? " serves" : " does not serve");
   if (!actors_) return text;

@@ -106,6 +106,8 @@ class SimNode final : public Host, public PeerNetwork::End {
   // How often it ended out of order, or had something cut off.
   [[nodiscard]] std::uint64_t deaths() const { return deaths_; }
   [[nodiscard]] std::uint16_t shard_count() const { return options_.shard_count; }
+  // Who leads each shard, and in which term, as this node knows; empty: it does not serve.
+  [[nodiscard]] std::vector<std::pair<NodeId, Term>> leaders() const;
   // What its shards tell of themselves, for people.
   [[nodiscard]] std::string description() const;
   // Of the shards that lead here: what is on its way to other shards, as its disk has it.

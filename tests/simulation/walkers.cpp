@@ -43,17 +43,52 @@ struct Walkers::Expected {
   std::string said = "nothing";  // last
 };
 
-struct Walkers::Crowd {
-  explicit Crowd(History& told) : history(told) {}
+// Which nodes lead, as long as all nodes know the same, and what has died meanwhile: while this stays what it is nothing
+// that was accepted is lost.
+struct Leadership {
+  explicit Leadership(const std::vector<SimNode*>& nodes) {
+    for (const SimNode* node : nodes) deaths += node->deaths();
+    if (nodes.size() == 1) return;  // it does not lose it when it stops in order
+    for (const SimNode* node : nodes) {
+      const auto known = node->leaders();
+      if (node == nodes.front()) leaders = known;
+      if (known != leaders) is_known = false;
+    }
+    for (const auto& [leader, term] : leaders)
+      if (leader == NodeId()) is_known = false;
+    if (leaders.empty()) is_known = false;
+  }
+  bool operator==(const Leadership&) const = default;
 
+  std::vector<std::pair<NodeId, Term>> leaders;
+  std::uint64_t deaths = 0;
+  bool is_known = true;
+};
+
+struct Walkers::Crowd {
+  Crowd(History& told, const std::vector<SimNode*>& all) : history(told), nodes(all), leadership(all) {}
+
+  // Before anything is asked or judged.
+  void note_what_may_be_lost() {
+    Leadership now(nodes);
+    if (now == leadership && now.is_known) return;
+    leadership = std::move(now);
+    steps.forget_what_may_be_lost();
+  }
   // What is to be told once these steps are answered.
   template <class Answer>
   auto steps_answered(std::vector<tests::PlaceSteps::Step> taken, bool only_accepted = false) {
-    return [weak = std::weak_ptr<Crowd>(self), taken = std::move(taken), only_accepted](const Result<Answer>& answer) {
+    note_what_may_be_lost();
+    return [weak = std::weak_ptr<Crowd>(self), taken = std::move(taken), only_accepted,
+            since = leadership](const Result<Answer>& answer) {
       const auto crowd = weak.lock();
       if (!crowd) return;
-      for (const auto& step : taken)
+      crowd->note_what_may_be_lost();
+      const bool is_held = !only_accepted || (since.is_known && since == crowd->leadership);
+      for (const auto& step : taken) {
         answer ? crowd->steps.answered(step, !only_accepted) : crowd->steps.failed(step, crowd->is_cluster);
+        if (answer && !is_held) crowd->steps.forget_what_may_be_lost();
+      }
       if (answer && crowd->asks_at_once) crowd->ask_at_once();
     };
   }
@@ -62,6 +97,7 @@ struct Walkers::Crowd {
   }
   void check_places(const tests::PlaceSteps::Answered& asked, bool is_complete, const actors::Scores& scores) {
     ++questions_answered;
+    note_what_may_be_lost();
     std::vector<std::optional<geo::Geohash>> seen;
     for (const auto& score : scores)
       seen.push_back(score ? std::optional(geo::Geohash(static_cast<std::uint64_t>(*score))) : std::nullopt);
@@ -70,6 +106,7 @@ struct Walkers::Crowd {
   void check_circle(const tests::PlaceSteps::Answered& asked, const geo::Area& area,
                     const actors::NearbyAnswer& answer) {
     ++questions_answered;
+    note_what_may_be_lost();
     partial_circles += answer.is_partial ? 1 : 0;
     std::vector<tests::PlaceSteps::Found> found;
     for (const auto& one : answer.found) found.push_back({one.member->name(), one.place, one.member->is_hidden()});
@@ -77,6 +114,8 @@ struct Walkers::Crowd {
   }
 
   History& history;
+  const std::vector<SimNode*> nodes;
+  Leadership leadership;
   std::weak_ptr<Crowd> self;
   tests::PlaceSteps steps;
   bool asks_at_once = false;
@@ -92,11 +131,11 @@ Walkers::Walkers(World& world, History& history, std::vector<SimNode*> nodes, Ra
       random_(random),
       looks_(random.next()),
       every_ms_(random_.between(5, 300)),
-      accepts_(random_.chance(0.5) && nodes_.size() == 1),
+      accepts_(random_.chance(0.5)),
       hides_(looks_.chance(0.5)),
       passes_(looks_.chance(0.5)),
       middle_(nodes_.size() == 1 ? kMiddle : kCorner),
-      crowd_(std::make_shared<Crowd>(history)) {
+      crowd_(std::make_shared<Crowd>(history, nodes_)) {
   crowd_->self = crowd_;
   crowd_->is_cluster = nodes_.size() > 1;
   for (std::uint64_t i = 0, walkers = random_.between(1, 30); i < walkers; ++i)
@@ -121,7 +160,7 @@ SimNode* Walkers::some_node() {
 
 void Walkers::act() {
   if (SimNode* const node = asks_ ? some_node() : nullptr) {
-    note_deaths(*node);
+    crowd_->note_what_may_be_lost();
     const actors::PlaceDesk& desk = *node->place_desk();
     const std::uint64_t what = random_.below(100);
     if (what < 35) {
@@ -133,11 +172,6 @@ void Walkers::act() {
     }
   }
   world_.after(random_.between(1, every_ms_), [this] { act(); });
-}
-
-void Walkers::note_deaths(const SimNode& node) {
-  if (nodes_.size() == 1 && std::exchange(node_deaths_, node.deaths()) != node.deaths())
-    crowd_->steps.forget_what_may_be_lost();
 }
 
 // One of them, or several at once.
@@ -238,7 +272,7 @@ std::vector<std::string> Walkers::ask_for_the_rest() {
       one->is_told = all.has_value();
       one->said = all ? "all" : all.error().to_string();
     };
-    note_deaths(one->node);
+    crowd_->note_what_may_be_lost();
     one->is_circle ? ask_circle(one->node, around_all, true, std::move(told)) : ask_places(one->node, std::move(told));
   }
   return missing;

@@ -32,8 +32,9 @@ namespace earshot::simulation {
 // their way to two nodes have no order.
 //
 // Where a step was refused or lost its answer it may have been done or not; one that was only accepted may be lost when
-// the node dies before it is committed, and not when it stops in order. Between nodes a step that lost its answer may
-// still be done at any time.
+// the node dies before it is committed, and not when it stops in order. Between nodes it may be lost when another node
+// begins to lead, and counts for nothing unless all nodes know of the same leaders from its beginning on; a step that
+// lost its answer may still be done at any time.
 class Walkers {
  public:
   Walkers(World& world, History& history, std::vector<SimNode*> nodes, Random random);
@@ -68,8 +69,6 @@ class Walkers {
   void walk(const actors::PlaceDesk& desk);
   void leave(const actors::PlaceDesk& desk);
   void clear_layer(const actors::PlaceDesk& desk);
-  // A node alone that has died has lost what it had only accepted.
-  void note_deaths(const SimNode& node);
   void ask_places(SimNode& node, Told told = nullptr);
   void ask_circle(SimNode& node);
   void ask_circle(SimNode& node, const geo::Area& area, bool in_order, Told told = nullptr);
@@ -82,7 +81,6 @@ class Walkers {
   const bool accepts_;  // some steps are answered before they are committed
   const bool hides_;    // some are hidden
   const bool passes_;   // some have a time to live
-  std::uint64_t node_deaths_ = 0;
   bool walk_ = true;
   bool asks_ = true;
   const geo::Point middle_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -48,7 +49,12 @@ class PlaceSteps {
   };
   // Which step of which walker.
   using Step = std::pair<std::size_t, std::size_t>;
-  using Answered = std::vector<std::size_t>;  // by walker
+  // What was answered when a question was asked.
+  struct Answered {
+    std::vector<std::size_t> steps;     // by walker
+    std::vector<std::size_t> for_good;  // …, when what may be lost is
+    std::uint64_t losses = 0;
+  };
   struct Found {
     std::string_view name;
     geo::Geohash place;
@@ -78,24 +84,29 @@ class PlaceSteps {
   }
   // What was answered, and not for good, may be lost.
   void forget_what_may_be_lost() {
+    ++losses_;
     for (Walker& walker : walkers_) walker.answered = walker.committed;
   }
   // To be noted when a question is asked.
   [[nodiscard]] Answered answered_now() const {
-    Answered steps;
-    for (const Walker& walker : walkers_) steps.push_back(walker.answered);
-    return steps;
+    Answered now{{}, {}, losses_};
+    for (const Walker& walker : walkers_) {
+      now.steps.push_back(walker.answered);
+      now.for_good.push_back(walker.committed);
+    }
+    return now;
   }
 
   // `seen` by walker. Not complete: nowhere may be anywhere.
   [[nodiscard]] Wrong check_places(const Answered& asked, bool is_complete,
                                    const std::vector<std::optional<geo::Geohash>>& seen) const {
     Wrong wrong;
+    const std::vector<std::size_t>& from = steps_that_hold(asked);
     for (std::size_t i = 0; i < walkers_.size(); ++i) {
       if (!seen[i] && !is_complete) continue;  // not found out yet
       if (!walkers_[i].any_from(
-              asked[i], [&](const PlaceStep& step) { return step.place == seen[i] || (!seen[i] && step.may_end); }))
-        wrong.push_back(walkers_[i].name + " is seen where no step from " + std::to_string(asked[i]) + " to " +
+              from[i], [&](const PlaceStep& step) { return step.place == seen[i] || (!seen[i] && step.may_end); }))
+        wrong.push_back(walkers_[i].name + " is seen where no step from " + std::to_string(from[i]) + " to " +
                         std::to_string(walkers_[i].steps.size() - 1) + " has led");
     }
     return wrong;
@@ -103,6 +114,7 @@ class PlaceSteps {
   [[nodiscard]] Wrong check_circle(const Answered& asked, const geo::Area& area, const std::vector<Found>& found,
                                    bool is_partial) const {
     Wrong wrong;
+    const std::vector<std::size_t>& from = steps_that_hold(asked);
     const auto is_within = [&](const std::optional<geo::Geohash>& place) {
       return place && area.distance_within_m(geo::decode(*place));
     };
@@ -115,16 +127,16 @@ class PlaceSteps {
       }
       const std::size_t i = known->second;
       ++times_found[i];
-      const bool is_known = walkers_[i].any_from(asked[i], [&](const PlaceStep& step) {
+      const bool is_known = walkers_[i].any_from(from[i], [&](const PlaceStep& step) {
         return step.place == one.place && one.is_hidden.value_or(step.is_hidden) == step.is_hidden;
       });
       if (!is_known || !is_within(one.place))
         wrong.push_back(walkers_[i].name + " is found where it is not, or as it is not: " + led_to(i, one.place) +
-                        ", and step " + std::to_string(asked[i]) + " of " +
+                        ", and step " + std::to_string(from[i]) + " of " +
                         std::to_string(walkers_[i].steps.size() - 1) + " had been answered");
     }
     for (std::size_t i = 0; i < walkers_.size(); ++i) {
-      const bool must_be_found = !is_partial && !walkers_[i].any_from(asked[i], [&](const PlaceStep& step) {
+      const bool must_be_found = !is_partial && !walkers_[i].any_from(from[i], [&](const PlaceStep& step) {
         return !is_within(step.place) || step.may_end;
       });
       if (times_found[i] > 1) wrong.push_back(walkers_[i].name + " is found twice");
@@ -134,6 +146,10 @@ class PlaceSteps {
   }
 
  private:
+  // What was answered when it was asked, and has not been lost since.
+  [[nodiscard]] const std::vector<std::size_t>& steps_that_hold(const Answered& asked) const {
+    return asked.losses == losses_ ? asked.steps : asked.for_good;
+  }
   // For whoever reads what went wrong.
   [[nodiscard]] std::string led_to(std::size_t walker, geo::Geohash place) const {
     const auto& steps = walkers_[walker].steps;
@@ -144,6 +160,7 @@ class PlaceSteps {
 
   std::vector<Walker> walkers_;
   std::map<std::string, std::size_t, std::less<>> by_name_;
+  std::uint64_t losses_ = 0;
 };
 
 }  // namespace earshot::tests
