@@ -160,7 +160,8 @@ MessagesEnded read_ended(capnp::List<schema::LostRange>::Reader from, Fields& fi
 
 LeaderAnnounced read_leader(schema::LeaderAnnounced::Reader from, std::uint16_t shard_count, Fields& fields) {
   fields.require(from.getShard() < shard_count, "shard", "is no shard of this cluster");
-  return {ShardId(from.getShard()), Term(fields.positive(from.getTerm(), "term")), from.getAgain(), from.getPushes()};
+  return {ShardId(from.getShard()), Term(fields.positive(from.getTerm(), "term")), from.getAgain(), from.getPushes(),
+          NodeId(from.getFollowed())};
 }
 
 Result<AnswerContent> read_content(schema::Answer::Reader from, std::uint16_t shard_count) {

@@ -186,6 +186,7 @@ void write(const LeaderAnnounced& from, schema::Answer::Builder answer) {
   to.setTerm(from.term.value);
   to.setAgain(from.again);
   to.setPushes(from.pushes);
+  to.setFollowed(from.followed.value);
 }
 
 void write_mark(const PushMark& from, schema::Answer::Builder answer) {

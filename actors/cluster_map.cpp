@@ -14,15 +14,18 @@ void add_clients(const MetaNode& node, std::vector<std::string>& addresses) {
     if (addresses.size() < limits::kNodeAddressesMax) addresses.push_back(address);
 }
 
-void add_clients_of_others(const MetaState& state, NodeId self, std::vector<std::string>& addresses) {
+std::vector<std::string> clients_of(const MetaState& state, const std::function<bool(NodeId)>& is_wanted) {
+  std::vector<std::string> addresses;
   for (const MetaNode& node : state.nodes)
-    if (node.id != self) add_clients(node, addresses);
+    if (is_wanted(node.id)) add_clients(node, addresses);
+  return addresses;
 }
 
 std::shared_ptr<const std::vector<std::string>> addresses_of(const MetaState& state, NodeId self) {
   std::vector<std::string> addresses;
   if (const MetaNode* own = state.node(self)) add_clients(*own, addresses);
-  add_clients_of_others(state, self, addresses);
+  for (const MetaNode& node : state.nodes)
+    if (node.id != self) add_clients(node, addresses);
   return std::make_shared<const std::vector<std::string>>(std::move(addresses));
 }
 
@@ -55,9 +58,11 @@ std::shared_ptr<const std::vector<std::string>> ClusterMap::client_addresses() c
   return addresses_;
 }
 
-std::vector<std::string> ClusterMap::other_client_addresses() const {
-  std::vector<std::string> addresses;
-  if (const auto known = state()) add_clients_of_others(*known, self_, addresses);
+std::vector<std::string> ClusterMap::other_client_addresses(const std::function<bool(NodeId)>& is_up) const {
+  const auto known = state();
+  if (!known) return {};
+  auto addresses = clients_of(*known, [&](NodeId node) { return node != self_ && is_up(node); });
+  if (addresses.empty()) addresses = clients_of(*known, [&](NodeId node) { return node != self_; });
   return addresses;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -25,8 +26,8 @@ class ClusterMap {
   [[nodiscard]] NodeId leader() const;
   // Where clients find the nodes that are up, this one first; at most kNodeAddressesMax.
   [[nodiscard]] std::shared_ptr<const std::vector<std::string>> client_addresses() const;
-  // Without this one's.
-  [[nodiscard]] std::vector<std::string> other_client_addresses() const;
+  // Without this one's: of those that are up, or of all when none is.
+  [[nodiscard]] std::vector<std::string> other_client_addresses(const std::function<bool(NodeId)>& is_up) const;
 
  private:
   const NodeId self_;

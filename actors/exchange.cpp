@@ -180,16 +180,40 @@ void Exchange::compare_clocks() {
 }
 
 void Exchange::look_at_nodes(std::uint64_t now_ms) {
-  const auto look = watch_.look(
-      others(), joining(), [this](NodeId node) { return peers_.is_up(node); }, now_ms);
+  const auto is_up = [this](NodeId node) { return peers_.is_up(node); };
+  const auto look = watch_.look(others(), joining(), is_up, is_leader_out_of_reach(now_ms), now_ms);
   if (look.should_send_away) {
-    spdlog::warn("this node is cut off from most of its cluster: its clients are asked to go to others");
-    sessions_->send_away(limits::kCutOffLeaveMs);
+    spdlog::warn("this node {}: its clients are asked to go to others",
+                 look.is_cut_off ? "is cut off from most of its cluster"
+                                 : "does not reach one that leads shards, and others do");
+    sessions_->send_away(is_up, limits::kCutOffLeaveMs);
   }
   if (ticks_ % kCompareTicks != 0) return;
   for (const NodeId node : look.gone) forget_sessions_of(node);
   // Nobody looks at these any more, however short they were gone.
   for (const NodeId node : take_left()) forget_sessions_of(node);
+}
+
+// Somebody who leads and is known here needs no link: it is asked when it has one. Who died is not followed for long.
+bool Exchange::is_leader_out_of_reach(std::uint64_t now_ms) {
+  std::map<ShardId, Followed> followed;
+  {
+    const std::lock_guard lock(nodes_mutex_);
+    std::erase_if(followed_, [now_ms](const auto& one) { return now_ms - one.second.told_ms > limits::kFollowedMs; });
+    followed = followed_;
+  }
+  return std::ranges::any_of(followed, [this](const auto& one) {
+    const NodeId leader = routes_[one.first.value]->leader().node;
+    const bool is_another_known = leader != NodeId() && leader != one.second.node;
+    return !is_another_known && one.second.node != self_ && !peers_.is_up(one.second.node);
+  });
+}
+
+void Exchange::tell_whom_it_follows(ShardId shard, NodeId node) {
+  const Route::Leader leader = routes_[shard.value]->leader();
+  if (leader.node == NodeId() || leader.node == self_ || leader.node == node || !peers_.is_up(leader.node)) return;
+  const PortAddress to{node, 0, 0};
+  answer(to, encode_answer(to, LeaderAnnounced{shard, leader.term, false, 0, leader.node}));
 }
 
 std::vector<NodeId> Exchange::take_left() {
@@ -224,10 +248,11 @@ void Exchange::send_digest(ShardId shard, NodeId to, const RegistrationDigest& d
 
 // A leader says so once to each node. Where that was missed, or is not believed any more (Route::not_led_by), or a
 // replica that is no member any more has lost sight of it, nobody says it again until the next election: so everybody
-// is asked, and a leader answers.
+// is asked, and a leader answers; and where the link to it is gone, whoever follows it.
 void Exchange::ask_who_leads() {
   for (std::uint16_t shard = 0; shard < shard_count_; ++shard) {
-    if (routes_[shard]->leader().node != NodeId()) continue;
+    const NodeId leader = routes_[shard]->leader().node;
+    if (leader == self_ || (leader != NodeId() && peers_.is_up(leader))) continue;
     const RegistrationDigest digest = sessions_->registrations(ShardId(shard));
     for (const NodeId node : others()) send_digest(ShardId(shard), node, digest);
   }
@@ -318,6 +343,11 @@ void Exchange::asked(std::string request, std::function<void(std::string)> answe
 }
 
 void Exchange::announced(NodeId from, const LeaderAnnounced& leader) {
+  if (leader.followed != NodeId()) {
+    const std::lock_guard lock(nodes_mutex_);
+    followed_[leader.shard] = {leader.followed, clock_.monotonic_ms()};
+    return;
+  }
   leader_is(leader.shard, Route::Leader{from, leader.term});
   if (routes_[leader.shard.value]->leader() != Route::Leader{from, leader.term}) return;
   const std::lock_guard lock(pushes_mutex_);

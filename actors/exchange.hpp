@@ -46,8 +46,9 @@ class LocalSessions {
   virtual void announce(const LeaderAnnounced& leader) = 0;
   // Of those that are registered with the shard.
   [[nodiscard]] virtual RegistrationDigest registrations(ShardId shard) = 0;
-  // Asks all clients to log in elsewhere; after so long they are gone in any case.
-  virtual void send_away(std::uint32_t within_ms) = 0;
+  // Asks all clients to log in elsewhere, at nodes that this one reaches, if there are any; after so long they are gone
+  // in any case.
+  virtual void send_away(const std::function<bool(NodeId)>& is_up, std::uint32_t within_ms) = 0;
 };
 
 // Where a node's sessions and shards meet those of the others: who leads which shard, the routes there, calls that are
@@ -107,6 +108,8 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   // Tells a node, whose registrations with a shard that leads here do not agree with what is known here (`again`), or
   // do.
   void compared(ShardId shard, NodeId node, bool again);
+  // Tells a node whom a replica here follows, if it hears it: that node may not reach it, and send its clients here.
+  void tell_whom_it_follows(ShardId shard, NodeId node);
 
   // To each node for all groups that rest and are led here. Once for every heartbeat that their replicas do not send.
   void send_pulses();
@@ -159,6 +162,8 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   void look_at_nodes(std::uint64_t now_ms);
   void tell_time(NodeId node);
   void compare_clocks();
+  // Whether a shard is led by a node that this one does not reach, and others do.
+  [[nodiscard]] bool is_leader_out_of_reach(std::uint64_t now_ms);
   void forget_sessions_of(NodeId node);
   std::vector<NodeId> take_left();
   void tell_of_doubts();
@@ -187,6 +192,11 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   std::vector<NodeId> others_;
   std::vector<NodeId> joining_;
   std::vector<NodeId> left_;  // were others: their sessions are forgotten at a tick
+  struct Followed {
+    NodeId node;
+    std::uint64_t told_ms = 0;
+  };
+  std::map<ShardId, Followed> followed_;  // who leads a shard, as somebody who follows it told last
 
   mutable std::mutex pushes_mutex_;
   std::map<std::pair<ShardId, NodeId>, PushMark> pushes_;  // the last to each node, of shards that lead here

@@ -71,8 +71,8 @@ class NodeSessions final : public LocalSessions {
     if (!keeps_quiet_) directory_->announce(leader);
   }
   RegistrationDigest registrations(ShardId shard) override { return directory_->digest(shard); }
-  void send_away(std::uint32_t within_ms) override {
-    const GoAway request{map_ != nullptr ? map_->other_client_addresses() : std::vector<std::string>(), within_ms};
+  void send_away(const std::function<bool(NodeId)>& is_up, std::uint32_t within_ms) override {
+    const GoAway request{map_ != nullptr ? map_->other_client_addresses(is_up) : std::vector<std::string>(), within_ms};
     sessions_->for_each(
         [&request](const caf::actor& session) { caf::anon_send(session, SessionMessage{SentAway{request}}); });
   }

@@ -8,7 +8,8 @@
 namespace earshot::actors {
 
 NodeWatch::Look NodeWatch::look(const std::vector<NodeId>& others, const std::vector<NodeId>& joining,
-                                const std::function<bool(NodeId)>& is_up, std::uint64_t now_ms) {
+                                const std::function<bool(NodeId)>& is_up, bool is_leader_out_of_reach,
+                                std::uint64_t now_ms) {
   Look look;
   std::map<NodeId, std::uint64_t> down;
   for (const NodeId node : others) {
@@ -24,7 +25,7 @@ NodeWatch::Look NodeWatch::look(const std::vector<NodeId>& others, const std::ve
   const auto all = 1 + std::ranges::count_if(others, counts);
   const auto together = all - std::ranges::count_if(std::views::keys(down_since_ms_), counts);
   look.is_cut_off = 2 * together <= all;
-  if (!look.is_cut_off) {
+  if (!look.is_cut_off && !is_leader_out_of_reach) {
     send_away_at_ms_ = 0;
   } else if (send_away_at_ms_ == 0) {
     send_away_at_ms_ = now_ms + limits::kCutOffMs;

@@ -60,6 +60,9 @@ class ShardActor final : public caf::event_based_actor, private ShardHost {
   void compared(NodeId node, bool again) override {
     if (setup_->exchange) setup_->exchange->compared(setup_->options.id, node, again);
   }
+  void asked_who_leads(NodeId node) override {
+    if (setup_->exchange) setup_->exchange->tell_whom_it_follows(setup_->options.id, node);
+  }
   void send_seed(NodeId to, std::string bytes) override {
     if (setup_->exchange) setup_->exchange->send_seed(setup_->options.id, to, std::move(bytes));
   }

@@ -94,7 +94,8 @@ void ShardImpl::handle(ShardUnregister message) {
 }
 
 void ShardImpl::compare(NodeId node, const RegistrationDigest& theirs) {
-  if (leads_) host_.compared(node, !life_->audience->agrees(node, theirs));
+  if (!leads_) return host_.asked_who_leads(node);
+  host_.compared(node, !life_->audience->agrees(node, theirs));
 }
 
 void ShardImpl::handle(ShardTransfer message) {

@@ -57,7 +57,10 @@ void ShardPlaces::feed(std::uint64_t tick_ms, bool is_alone, std::uint64_t now_m
     if (met_damage() && !is_alone) return;
     if (moves) feeds_->page(wanted->node, std::move(*moves), std::move(from), now_ms);
   }
-  if (!feeds_->has_read_all()) return;
+  if (!feeds_->has_read_all()) {
+    over_by_ms_ = 0;  // whoever waited for its ticks is not fed any more
+    return;
+  }
   if (over_by_ms_ == 0) over_by_ms_ = tick_ms;
   if (shows_what_is_over(tick_ms, over_by_ms_)) return;
   over_by_ms_ = 0;

@@ -185,4 +185,5 @@ struct LeaderAnnounced {        # registrations with earlier terms are gone: reg
   term @1 :UInt64;
   again @2 :Bool;               # those of this very term do not agree
   pushes @3 :UInt64;            # the number of the last push to the node that is told
+  followed @4 :UInt32;          # this node leads, and the sender follows it; 0: the sender leads
 }

@@ -92,6 +92,23 @@ TEST_F(ClusterNetwork, TheOneThatLeadsMostHearsNobodyOrIsNotHeard) {
   judge();
 }
 
+// A majority is there, and so is a leader of every shard; but what one of the two leads the other cannot ask. The third
+// one serves everybody in the end.
+TEST_F(ClusterNetwork, TheOneThatLeadsMostAndAnotherDoNotReachEachOther) {
+  constexpr std::uint64_t kServedMs = 5'000;
+  ASSERT_NO_FATAL_FAILURE(start_places(usual_places(), addresses_));
+  in_rounds("one broken link", [&] {
+    const std::size_t node = cluster_->view().leads_most();
+    lab_.cut_between(node, node % ClusterProcess::kNodes + 1);
+    sleep_s(15);
+    load_->take_pauses();
+    sleep_ms(kServedMs);
+    EXPECT_LT(load_->take_pauses().message_ms, kServedMs) << "one that waits still";
+    lab_.heal_all();
+  });
+  judge();
+}
+
 TEST_F(ClusterNetwork, OnePacketInTwentyIsLost) {
   in_rounds("5 % loss", [&] {
     for (std::size_t node = 1; node <= ClusterProcess::kNodes; ++node) lab_.lose(node, 5);

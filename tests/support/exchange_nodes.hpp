@@ -1,8 +1,11 @@
 #pragma once
 
+#include <algorithm>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -24,14 +27,16 @@ class Wires {
    public:
     Way(Wires& wires, NodeId self) : wires_(wires), self_(self) {}
     bool send(NodeId to, cluster::PeerFrame frame) override {
-      if (wires_.full) return false;
+      if (wires_.full || is_broken(to)) return false;
       wires_.frames.emplace_back(self_, to, std::move(frame));
       return true;
     }
-    [[nodiscard]] bool is_up(NodeId) const override { return wires_.up; }
+    [[nodiscard]] bool is_up(NodeId to) const override { return wires_.up && !is_broken(to); }
     void set_nodes(std::vector<cluster::PeerNode>) override {}
 
    private:
+    [[nodiscard]] bool is_broken(NodeId to) const { return wires_.broken.contains(std::minmax(self_, to)); }
+
     Wires& wires_;
     const NodeId self_;
   };
@@ -42,6 +47,7 @@ class Wires {
   };
 
   bool up = true, full = false;
+  std::set<std::pair<NodeId, NodeId>> broken;  // the lower one first
   std::deque<Frame> frames;
 };
 
@@ -57,11 +63,15 @@ struct NodeSessions final : actors::LocalSessions {
   actors::RegistrationDigest registrations(ShardId shard) override {
     return shard == kShard ? registered : actors::RegistrationDigest();
   }
-  void send_away(std::uint32_t) override { ++sent_away; }
+  void send_away(const std::function<bool(NodeId)>& is_up, std::uint32_t) override {
+    ++sent_away;
+    to_a_and_b = {is_up(kA), is_up(kB)};
+  }
   std::map<actors::SessionId, std::shared_ptr<actors::SessionPort>> live;
   std::vector<Term> announced;
   int again = 0;
   int sent_away = 0;
+  std::pair<bool, bool> to_a_and_b;
   actors::RegistrationDigest registered;
 };
 

@@ -30,6 +30,10 @@ class NetworkLab {
 
   // The node neither hears the others nor is heard.
   void cut(std::size_t node) { set_rules(node, {kHears + "drop", kSays + "drop"}); }
+  // The two do not hear each other; others hear both.
+  void cut_between(std::size_t one, std::size_t other) {
+    set_rules(one, {kHears + "ip saddr " + address(other) + " drop", kSays + "ip daddr " + address(other) + " drop"});
+  }
   // It hears nothing, and is heard.
   void deafen(std::size_t node) { set_rules(node, {kHears + "drop"}); }
   // It hears, and is not heard.

@@ -128,6 +128,44 @@ TEST_F(ExchangeRounds, ANodeThatIsCutOffSendsItsClientsAway) {
   EXPECT_EQ(a_.sessions->sent_away, 1);
 }
 
+// One link is broken: a majority is there, and what B leads is served for everybody but A's clients.
+TEST_F(ExchangeRounds, WhoDoesNotReachALeaderThatOthersFollowSendsItsClientsToThem) {
+  b_leads();
+  const auto pass = [this](int seconds, bool c_follows) {
+    for (int second = 0; second < seconds; ++second) {
+      a_.exchange->tick();
+      carry();
+      for (const FromPeer& frame : std::exchange(c_.replica_->frames, {}))
+        if (frame.topic == cluster::PeerTopic::kCluster && c_follows)
+          c_.exchange->tell_whom_it_follows(kShard, frame.from);
+      carry();
+      clock_.advance(1'000);
+    }
+  };
+  pass(20, true);
+  EXPECT_EQ(a_.sessions->sent_away, 0);
+  wires_.broken.insert({kA, kB});
+  pass(20, false);
+  EXPECT_EQ(a_.sessions->sent_away, 0) << "nobody says that it lives";
+  pass(5, true);
+  EXPECT_EQ(a_.sessions->sent_away, 1);
+  EXPECT_EQ(a_.sessions->to_a_and_b, std::pair(true, false));
+  a_.exchange->leader_is(kShard, {kC, Term(3)});
+  pass(20, true);
+  EXPECT_EQ(a_.sessions->sent_away, 1);
+}
+
+// It would be followed for as long as nobody has noticed.
+TEST_F(ExchangeRounds, WhoHearsNothingFromALeaderDoesNotSayThatItFollowsIt) {
+  b_leads();
+  wires_.broken.insert({kB, kC});
+  c_.exchange->tell_whom_it_follows(kShard, kA);
+  EXPECT_TRUE(wires_.frames.empty());
+  wires_.broken.clear();
+  c_.exchange->tell_whom_it_follows(kShard, kA);
+  EXPECT_EQ(wires_.frames.size(), 1u);
+}
+
 TEST_F(ExchangeRounds, ANodeThatHasNotComeYetIsNotNeededForAMajority) {
   wires_.up = false;
   a_.exchange->set_nodes({kB}, {kB});

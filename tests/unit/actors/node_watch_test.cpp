@@ -18,12 +18,13 @@ class NodeWatchTest : public testing::Test {
   NodeWatch::Look after(std::uint64_t ms) {
     now_ms_ += ms;
     return watch_.look(
-        others_, joining_, [this](NodeId node) { return !down_.contains(node); }, now_ms_);
+        others_, joining_, [this](NodeId node) { return !down_.contains(node); }, is_leader_out_of_reach_, now_ms_);
   }
 
   std::vector<NodeId> others_{NodeId(2), NodeId(3)};
   std::vector<NodeId> joining_;
   std::set<NodeId> down_;
+  bool is_leader_out_of_reach_ = false;
   std::uint64_t now_ms_ = 1'000;
   NodeWatch watch_;
 };
@@ -74,6 +75,16 @@ TEST_F(NodeWatchTest, WithAMajorityNobodyIsSentAway) {
   down_ = {NodeId(2)};
   after(0);
   EXPECT_FALSE(after(60'000).should_send_away);
+}
+
+TEST_F(NodeWatchTest, WhatOnlyOthersReachIsSentAwayFor) {
+  down_ = {NodeId(2)};
+  is_leader_out_of_reach_ = true;
+  EXPECT_FALSE(after(0).is_cut_off);
+  EXPECT_FALSE(after(limits::kCutOffMs - 1).should_send_away);
+  EXPECT_TRUE(after(1).should_send_away);
+  is_leader_out_of_reach_ = false;
+  EXPECT_FALSE(after(limits::kCutOffAgainMs).should_send_away);
 }
 
 TEST_F(NodeWatchTest, HalfOfTheNodesAreNoMajority) {
