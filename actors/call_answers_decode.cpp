@@ -160,8 +160,13 @@ MessagesEnded read_ended(capnp::List<schema::LostRange>::Reader from, Fields& fi
 
 LeaderAnnounced read_leader(schema::LeaderAnnounced::Reader from, std::uint16_t shard_count, Fields& fields) {
   fields.require(from.getShard() < shard_count, "shard", "is no shard of this cluster");
-  return {ShardId(from.getShard()), Term(fields.positive(from.getTerm(), "term")), from.getAgain(), from.getPushes(),
-          NodeId(from.getFollowed())};
+  return {ShardId(from.getShard()), Term(fields.positive(from.getTerm(), "term")), from.getAgain(), from.getPushes()};
+}
+
+LeaderFollowed read_followed(schema::LeaderFollowed::Reader from, std::uint16_t shard_count, Fields& fields) {
+  fields.require(from.getShard() < shard_count, "shard", "is no shard of this cluster");
+  return {ShardId(from.getShard()), Term(fields.positive(from.getTerm(), "term")),
+          NodeId(fields.positive(from.getLeader(), "leader"))};
 }
 
 Result<AnswerContent> read_content(schema::Answer::Reader from, std::uint16_t shard_count) {
@@ -195,6 +200,7 @@ Result<AnswerContent> read_content(schema::Answer::Reader from, std::uint16_t sh
       content = SessionExplained{request, fields.inner(wire::read(from.getExplained()))};
       break;
     case schema::Answer::EVICTED: content = SessionEvicted{wire::read(from.getEvicted())}; break;
+    case schema::Answer::FOLLOWED: content = read_followed(from.getFollowed(), shard_count, fields); break;
     case schema::Answer::LEADER: content = read_leader(from.getLeader(), shard_count, fields); break;
     default:
       return fail(ErrorCode::kUnsupportedVersion, "answer",

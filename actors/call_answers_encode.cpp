@@ -64,6 +64,7 @@ std::size_t words_behind(const ExplainAsked&) {
 std::size_t words_behind(const SessionExplained& content) { return words_of(content.live); }
 std::size_t words_behind(const SessionEvicted& content) { return words_of(content.reason); }
 std::size_t words_behind(const LeaderAnnounced&) { return flat::words_of<schema::LeaderAnnounced>(); }
+std::size_t words_behind(const LeaderFollowed&) { return flat::words_of<schema::LeaderFollowed>(); }
 
 // ---- writing
 
@@ -186,7 +187,12 @@ void write(const LeaderAnnounced& from, schema::Answer::Builder answer) {
   to.setTerm(from.term.value);
   to.setAgain(from.again);
   to.setPushes(from.pushes);
-  to.setFollowed(from.followed.value);
+}
+void write(const LeaderFollowed& from, schema::Answer::Builder answer) {
+  auto to = answer.initFollowed();
+  to.setShard(from.shard.value);
+  to.setTerm(from.term.value);
+  to.setLeader(from.leader.value);
 }
 
 void write_mark(const PushMark& from, schema::Answer::Builder answer) {
@@ -252,6 +258,7 @@ template std::string encode_answer(const PortAddress&, const ExplainAsked&, cons
 template std::string encode_answer(const PortAddress&, const SessionExplained&, const PushMark&);
 template std::string encode_answer(const PortAddress&, const SessionEvicted&, const PushMark&);
 template std::string encode_answer(const PortAddress&, const LeaderAnnounced&, const PushMark&);
+template std::string encode_answer(const PortAddress&, const LeaderFollowed&, const PushMark&);
 template std::string encode_answer(const PortAddress&, const PositionsAnswered&, const PushMark&);
 template std::string encode_answer(const PortAddress&, const WhereAnswered&, const PushMark&);
 template std::string encode_answer(const PortAddress&, const CallRefused&, const PushMark&);

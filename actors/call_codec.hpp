@@ -64,10 +64,16 @@ struct ExplainAsked {  // SessionExplain, and whom to answer
   PortAddress from;
 };
 
+struct LeaderFollowed {  // by a replica of the node that says so
+  ShardId shard;
+  Term term;
+  NodeId leader;
+};
+
 using AnswerContent =
     std::variant<SendsAnswered, LoginAnswered, AckAnswered, FetchAnswered, MailboxPush, ManageAnswered,
                  AttemptsAnswered, MessagesEnded, ParkingRule, ExplainAsked, SessionExplained, SessionEvicted,
-                 LeaderAnnounced, PositionsAnswered, WhereAnswered, CallRefused>;
+                 LeaderAnnounced, LeaderFollowed, PositionsAnswered, WhereAnswered, CallRefused>;
 
 // A leader numbers what it pushes to a node 1, 2, 3 … within its term (push_watch.hpp).
 struct PushMark {

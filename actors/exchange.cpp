@@ -194,7 +194,7 @@ void Exchange::look_at_nodes(std::uint64_t now_ms) {
   for (const NodeId node : take_left()) forget_sessions_of(node);
 }
 
-// Somebody who leads and is known here needs no link: it is asked when it has one. Who died is not followed for long.
+// Who died is not followed for long.
 bool Exchange::is_leader_out_of_reach(std::uint64_t now_ms) {
   std::map<ShardId, Followed> followed;
   {
@@ -203,17 +203,17 @@ bool Exchange::is_leader_out_of_reach(std::uint64_t now_ms) {
     followed = followed_;
   }
   return std::ranges::any_of(followed, [this](const auto& one) {
-    const NodeId leader = routes_[one.first.value]->leader().node;
-    const bool is_another_known = leader != NodeId() && leader != one.second.node;
-    return !is_another_known && one.second.node != self_ && !peers_.is_up(one.second.node);
+    const Route::Leader known = routes_[one.first.value]->leader();
+    const Route::Leader& followed = one.second.leader;
+    const bool is_over = known.node != NodeId() && known.term > followed.term;
+    return !is_over && followed.node != self_ && !peers_.is_up(followed.node);
   });
 }
 
-void Exchange::tell_whom_it_follows(ShardId shard, NodeId node) {
-  const Route::Leader leader = routes_[shard.value]->leader();
-  if (leader.node == NodeId() || leader.node == self_ || leader.node == node || !peers_.is_up(leader.node)) return;
-  const PortAddress to{node, 0, 0};
-  answer(to, encode_answer(to, LeaderAnnounced{shard, leader.term, false, 0, leader.node}));
+void Exchange::follows(ShardId shard, Route::Leader leader, NodeId asked_by) {
+  if (leader.node == asked_by || !peers_.is_up(leader.node)) return;
+  const PortAddress to{asked_by, 0, 0};
+  answer(to, encode_answer(to, LeaderFollowed{shard, leader.term, leader.node}));
 }
 
 std::vector<NodeId> Exchange::take_left() {
@@ -343,16 +343,16 @@ void Exchange::asked(std::string request, std::function<void(std::string)> answe
 }
 
 void Exchange::announced(NodeId from, const LeaderAnnounced& leader) {
-  if (leader.followed != NodeId()) {
-    const std::lock_guard lock(nodes_mutex_);
-    followed_[leader.shard] = {leader.followed, clock_.monotonic_ms()};
-    return;
-  }
   leader_is(leader.shard, Route::Leader{from, leader.term});
   if (routes_[leader.shard.value]->leader() != Route::Leader{from, leader.term}) return;
   const std::lock_guard lock(pushes_mutex_);
   const bool is_missed = watches_[leader.shard].last_is(leader.term, leader.pushes);
   if (is_missed || leader.again) doubted_.insert(leader.shard);
+}
+
+void Exchange::told_of(const LeaderFollowed& leader) {
+  const std::lock_guard lock(nodes_mutex_);
+  followed_[leader.shard] = {{leader.leader, leader.term}, clock_.monotonic_ms()};
 }
 
 // A session sees by itself what it missed before the push that has come; others of the shard do not.

@@ -108,8 +108,9 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   // Tells a node, whose registrations with a shard that leads here do not agree with what is known here (`again`), or
   // do.
   void compared(ShardId shard, NodeId node, bool again);
-  // Tells a node whom a replica here follows, if it hears it: that node may not reach it, and send its clients here.
-  void tell_whom_it_follows(ShardId shard, NodeId node);
+  // Tells a node whom a replica here follows, if this node has a link there: that one may not reach it, and send its
+  // clients here.
+  void follows(ShardId shard, Route::Leader leader, NodeId asked_by);
 
   // To each node for all groups that rest and are led here. Once for every heartbeat that their replicas do not send.
   void send_pulses();
@@ -154,6 +155,7 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   void post_to_replica(NodeId from, const cluster::PeerFrame& frame);
   void announce(NodeId to, ShardId shard, Term term, bool again = false);
   void announced(NodeId from, const LeaderAnnounced& leader);
+  void told_of(const LeaderFollowed& leader);
   void pushed(const PushMark& mark);
   [[nodiscard]] ReplicaInbox* replica(storage::GroupId group) const;
   void compare_registrations();
@@ -193,7 +195,7 @@ class Exchange final : public cluster::PeerEvents, public CallDesk, public std::
   std::vector<NodeId> joining_;
   std::vector<NodeId> left_;  // were others: their sessions are forgotten at a tick
   struct Followed {
-    NodeId node;
+    Route::Leader leader;
     std::uint64_t told_ms = 0;
   };
   std::map<ShardId, Followed> followed_;  // who leads a shard, as somebody who follows it told last

@@ -159,6 +159,7 @@ void Exchange::answered(NodeId from, std::string_view bytes) {
   }
   if (answer->to.session == 0) {
     if (const auto* leader = std::get_if<LeaderAnnounced>(&answer->content)) announced(from, *leader);
+    if (const auto* followed = std::get_if<LeaderFollowed>(&answer->content)) told_of(*followed);
     return;
   }
   if (answer->mark.number != 0) pushed(answer->mark);

@@ -65,6 +65,7 @@ void write(const cluster::Move& from, const LayerNames& names, schema::FeedMove:
   to.setHidden(from.hidden);
   to.setAhead(from.ahead);
   to.setSettles(from.settles);
+  to.setAheadNumber(from.ahead_number);
   to.setElsewhere(from.elsewhere);
   to.setVersion(from.version);
   to.setMember(flat::data(from.member));
@@ -156,6 +157,7 @@ class ItemsReader {
     move.hidden = from.getHidden();
     move.ahead = from.getAhead();
     move.settles = from.getSettles();
+    move.ahead_number = from.getAheadNumber();
     move.elsewhere = from.getElsewhere();
     return move;
   }

@@ -115,7 +115,6 @@ void FeedSource::tell(const std::vector<cluster::Move>& moves, const std::vector
       for (cluster::Move& move : items.moves) {
         move.elsewhere = move.score && feed.cells.owner(move.layer, region_of(move)) != node;
         if (move.elsewhere && faults_.forgets_departures) move.score.reset();
-        if (move.ahead_number <= feed.aheads_before) move.settles = false;
       }
       send(node, feed, std::move(items), event_, now_ms);
     }

@@ -54,7 +54,7 @@ class FeedSource {
   void caught_up() { is_caught_up_ = true; }
   // The number of the last change that this replica told ahead of the log, and of the one up to which all have their
   // place in it by now, or were taken back, and are told so. A page does not show the others: no scan that began after
-  // they were told ends before they are settled; and whoever is told of that by this feed never heard of them by it.
+  // they were told ends before they are settled.
   void note_aheads(std::uint64_t told, std::uint64_t settled) { aheads_told_ = told, aheads_settled_ = settled; }
 
   void handle(NodeId from, const FeedRequest& request, std::uint64_t now_ms);

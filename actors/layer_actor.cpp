@@ -94,7 +94,7 @@ class LayerActor final : public caf::event_based_actor {
     gauge.waiting.fetch_sub(changes, std::memory_order_relaxed);
     if (changes > 0) let_linger();
     const std::ptrdiff_t more = note_members();
-    const bool ends = layer_->size() == 0 && setup_.owner->retire(setup_.layer, taken_);
+    const bool ends = layer_->may_go() && setup_.owner->retire(setup_.layer, taken_);
     gauge.taken.store(taken_, std::memory_order_release);
     setup_.owner->taken(more);
     if (ends) quit();
@@ -125,7 +125,7 @@ void LayerActor::lingered(std::uint64_t timer) {
   timers_.fired(timer);
   let_linger();
   setup_.owner->count_members(note_members());
-  if (layer_->size() == 0 && setup_.owner->retire(setup_.layer, taken_)) quit();
+  if (layer_->may_go() && setup_.owner->retire(setup_.layer, taken_)) quit();
 }
 
 caf::behavior LayerActor::make_behavior() {

@@ -253,16 +253,16 @@ void PlacesImpl::tell(ShardId shard, std::vector<cluster::Move> moves, std::vect
     of_layer.shard = shard;
     of_layer.until_taken = until_taken;
     of_layer.moves.push_back({std::move(move.member), move.score, move.version, move.hidden, move.ahead, move.settles,
-                              move.elsewhere ? elsewhere : places::MoveTo::kOwn});
+                              move.ahead_number, move.elsewhere ? elsewhere : places::MoveTo::kOwn});
   }
   clear_until(UINT64_MAX);
   for (auto& [layer, of_layer] : by_layer) post_moves(layer, std::move(of_layer));
 }
 
-// What brings nobody there makes no layer.
+// What brings nobody there makes no layer; unless it is told ahead: it has to be known until it is settled.
 void PlacesImpl::post_moves(const LayerId& layer, LayerMoves message) {
   const bool comes = std::ranges::any_of(message.moves, [](const places::MemberMove& move) {
-    return move.score && move.to != places::MoveTo::kElsewhere;
+    return move.ahead || (move.score && move.to != places::MoveTo::kElsewhere);
   });
   comes ? post_always(layer, std::move(message)) : void(post_if_there(layer, message));
 }

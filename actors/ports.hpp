@@ -192,7 +192,6 @@ struct LeaderAnnounced {
   Term term;
   bool again = false;        // something of this term got lost between the leader and this node's sessions
   std::uint64_t pushes = 0;  // between nodes: the number of the leader's last push to the node that is told
-  NodeId followed{};         // between nodes: who leads, as one says that follows it; 0: who says so leads
 };
 
 // Whose a request is, and whom an answer or a push goes to, on the node that asked.

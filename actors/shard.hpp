@@ -48,8 +48,8 @@ class ShardHost {
   virtual void send_to_peer(cluster::PeerMessage message) = 0;
   // Whether a node's registrations are those that are known here; `again`: they are not, and are forgotten.
   virtual void compared(NodeId node, bool again) = 0;
-  // The node compares them with this replica, which does not lead: it may know of no leader, or not reach it.
-  virtual void asked_who_leads(NodeId node) = 0;
+  // The node compares them with this replica, which follows somebody: it may know of no leader, or not reach it.
+  virtual void follows(NodeId leader, Term term, NodeId asked_by) = 0;
   // A cluster::SeedMessage.
   virtual void send_seed(NodeId to, std::string bytes) = 0;
   // As storage::LogStore::read().

@@ -60,8 +60,8 @@ class ShardActor final : public caf::event_based_actor, private ShardHost {
   void compared(NodeId node, bool again) override {
     if (setup_->exchange) setup_->exchange->compared(setup_->options.id, node, again);
   }
-  void asked_who_leads(NodeId node) override {
-    if (setup_->exchange) setup_->exchange->tell_whom_it_follows(setup_->options.id, node);
+  void follows(NodeId leader, Term term, NodeId asked_by) override {
+    if (setup_->exchange) setup_->exchange->follows(setup_->options.id, {leader, term}, asked_by);
   }
   void send_seed(NodeId to, std::string bytes) override {
     if (setup_->exchange) setup_->exchange->send_seed(setup_->options.id, to, std::move(bytes));

@@ -94,8 +94,8 @@ void ShardImpl::handle(ShardUnregister message) {
 }
 
 void ShardImpl::compare(NodeId node, const RegistrationDigest& theirs) {
-  if (!leads_) return host_.asked_who_leads(node);
-  host_.compared(node, !life_->audience->agrees(node, theirs));
+  if (leads_) return host_.compared(node, !life_->audience->agrees(node, theirs));
+  if (replica_->leader() != NodeId()) host_.follows(replica_->leader(), replica_->term(), node);
 }
 
 void ShardImpl::handle(ShardTransfer message) {

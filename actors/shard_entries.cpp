@@ -22,13 +22,13 @@ void ShardEntries::add(Command command, Waiter waiter) {
 ShardEntries::Submitted ShardEntries::submit(cluster::Replica& replica, TickSource& ticks, bool tick_alone,
                                              std::uint64_t now_ms) {
   std::vector<storage::SharedBytes> entries;
-  std::vector<Waiters::Entry> waiting;
+  std::vector<Batcher::Gathered> waiting;
   const auto put = [&](Batcher::Gathered gathered) {
     const TickSource::Time time = ticks.now();
     gathered.batch.tick_ms = time.tick_ms;
     gathered.batch.now_ms = time.now_ms;
     entries.push_back(std::make_shared<const std::string>(encode(gathered.batch)));
-    waiting.push_back(Waiters::Entry{LogIndex{}, Term{}, std::move(gathered.waiters), gathered.bytes});
+    waiting.push_back(std::move(gathered));
   };
   while (!batcher_.empty() && waiters_.size() + waiting.size() < limits::kEntriesInFlightMax) put(batcher_.take());
   // The time alone. Not refused when the disk is full: what it ends makes room.
@@ -37,17 +37,14 @@ ShardEntries::Submitted ShardEntries::submit(cluster::Replica& replica, TickSour
 
   // An entry is applied only after its write is reported, so none of these can be applied inside submit().
   const auto first = replica.submit(std::move(entries), now_ms);
-  LogIndex index = first.value_or(LogIndex{});
-  for (auto& entry : waiting) {
-    if (!first.has_value()) {
-      refuse_entry(std::move(entry.waiters), entry.bytes, first.error());
-      continue;
-    }
-    entry.index = std::exchange(index, index.next());
-    entry.term = replica.term();
-    waiters_.add(std::move(entry));
+  if (!first) {
+    refuse(std::move(waiting), first.error());
+    return Submitted::kRefused;
   }
-  return first.has_value() ? Submitted::kAll : Submitted::kRefused;
+  LogIndex index = *first;
+  for (auto& entry : waiting)
+    waiters_.add({std::exchange(index, index.next()), replica.term(), std::move(entry.waiters), entry.bytes});
+  return Submitted::kAll;
 }
 
 std::optional<std::vector<Waiter>> ShardEntries::take_applied(LogIndex index, Term term) {
@@ -73,12 +70,14 @@ void ShardEntries::refuse_entry(std::vector<Waiter> waiters, std::size_t bytes, 
     if (auto* ahead = std::get_if<AheadWaiter>(&waiter))
       take_back_(std::move(*ahead));
     else
-      refuse(waiter, error);
+      actors::refuse(waiter, error);
   }
 }
 
-void ShardEntries::refuse_who_waits(const Error& error) {
-  std::vector<Batcher::Gathered> pending;
+void ShardEntries::refuse_who_waits(const Error& error) { refuse({}, error); }
+
+// In their order: what stays is done in it.
+void ShardEntries::refuse(std::vector<Batcher::Gathered> pending, const Error& error) {
   while (!batcher_.empty()) pending.push_back(batcher_.take());
   for (auto& gathered : pending) {
     budgets_->admitted.give_back(gathered.bytes);
@@ -86,7 +85,7 @@ void ShardEntries::refuse_who_waits(const Error& error) {
       if (std::holds_alternative<AheadWaiter>(gathered.waiters[i]))
         add(std::move(gathered.batch.commands[i]), std::move(gathered.waiters[i]));
       else
-        refuse(gathered.waiters[i], error);
+        actors::refuse(gathered.waiters[i], error);
     }
   }
 }

@@ -42,8 +42,8 @@ class ShardEntries {
   // One more entry may be submitted.
   [[nodiscard]] bool may_submit() const { return waiters_.size() < limits::kEntriesInFlightMax; }
 
-  // Submits what has gathered, as far as that may be; `tick_alone`: at least an entry with the time. What the replica
-  // does not take is refused.
+  // Submits what has gathered, as far as that may be; `tick_alone`: at least an entry with the time. When the replica
+  // does not take it, which it may later, all that gathers is refused but for what was accepted already.
   enum class Submitted : std::uint8_t { kNothing, kAll, kRefused };
   Submitted submit(cluster::Replica& replica, TickSource& ticks, bool tick_alone, std::uint64_t now_ms);
 
@@ -54,12 +54,14 @@ class ShardEntries {
   // This replica leads in `term` now, or (0) does not lead: entries of other terms are lost to whoever waits.
   void leave_other_terms(Term term);
 
-  // Refuses what gathers; what was accepted already still gets into the log.
+  // Refuses what gathers; what was accepted already stays, to get into the log.
   void refuse_who_waits(const Error& error);
   // Refuses all that gathers.
   void refuse_all(const Error& error);
 
  private:
+  // These, and what gathers behind them.
+  void refuse(std::vector<Batcher::Gathered> pending, const Error& error);
   void refuse_entry(std::vector<Waiter> waiters, std::size_t bytes, const Error& error);
 
   const std::shared_ptr<NodeBudgets> budgets_;

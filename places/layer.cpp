@@ -49,12 +49,8 @@ void Layer::take_one(ShardId shard, const MemberMove& move, std::uint64_t now_ms
   MemberTable& table = (*tables_)[shard.value];
   MemberPtr member = table.find(move.member);
   if (member) member->set_told(true);
-  if (move.ahead) {
-    Ahead& ahead = ahead_[move.member];
-    ahead.shard = shard;
-    ++ahead.moves;
-  }
-  if (move.settles) settle(move.member);
+  if (move.ahead) ahead_[move.member] = {shard, move.ahead_number};
+  if (move.settles) settle(move.member, move.ahead_number);
   if (member && !move.ahead && move.version < member->version()) return;
   if (!move.ahead && is_ahead(move.member)) {
     if (member) member->set_version(move.version);
@@ -86,9 +82,9 @@ void Layer::take_one(ShardId shard, const MemberMove& move, std::uint64_t now_ms
   change(std::move(member), from, place_of(*move.score));
 }
 
-void Layer::settle(const std::string& member) {
+void Layer::settle(const std::string& member, std::uint64_t number) {
   const auto found = ahead_.find(member);
-  if (found != ahead_.end() && --found->second.moves == 0) ahead_.erase(found);
+  if (found != ahead_.end() && number >= found->second.last) ahead_.erase(found);
 }
 
 void Layer::remove(MemberTable& table, MemberPtr member) {

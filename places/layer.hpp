@@ -35,8 +35,9 @@ struct MemberMove {
   bool is_hidden = false;
   // Told before its shard has committed it, and without a version …
   bool ahead = false;
-  // … until this one, which is the same: what comes in between is older, and changes nothing that is seen.
+  // … until the one with this number that settles it: what comes in between is older, and changes nothing that is seen.
   bool settles = false;
+  std::uint64_t ahead_number = 0;
   MoveTo to = MoveTo::kOwn;
 };
 
@@ -91,6 +92,8 @@ class Layer {
 
   // With those who linger.
   [[nodiscard]] std::size_t size() const { return size_; }
+  // Nobody is in it, and nothing that was told ahead has to be known: whoever is told of later may be where it was.
+  [[nodiscard]] bool may_go() const { return size_ == 0 && ahead_.empty(); }
   // In those regions. Precondition: it counts them.
   [[nodiscard]] std::size_t size_of(const std::function<bool(std::uint16_t region)>& counts) const;
   [[nodiscard]] std::size_t cells() const { return tree_.leaves(); }
@@ -99,7 +102,7 @@ class Layer {
   using Tables = std::vector<MemberTable>;
   struct Ahead {
     ShardId shard;
-    std::size_t moves = 0;  // that are not settled
+    std::uint64_t last = 0;  // number of its last move that was told ahead
   };
   void take_one(ShardId shard, const MemberMove& move, std::uint64_t now_ms);
   void remove(MemberTable& table, MemberPtr member);
@@ -107,7 +110,7 @@ class Layer {
   void remove_unless(MemberTable& table, Stays stays);
   // Whether what its shard tells of the member is older than what was told ahead.
   [[nodiscard]] bool is_ahead(const std::string& member) const { return !ahead_.empty() && ahead_.contains(member); }
-  void settle(const std::string& member);
+  void settle(const std::string& member, std::uint64_t number);
   // Gathers what a message changes, so that each cell is told once.
   void gather(CellPort& cell, CellChange change) { gathered_[&cell].changes.push_back(std::move(change)); }
   void tell(CellPort& cell);

@@ -100,6 +100,7 @@ struct Answer {
     evicted @15 :Errors.Error;
     leader @16 :LeaderAnnounced;
     where @18 :WhereResult;
+    followed @20 :LeaderFollowed;         # between nodes
   }
   mark @17 :PushMark;           # of what goes to sessions that did not ask
   mailboxEnd @19 :UInt64;       # beside parkingRule: the last sequence of the mailbox; 0: not told
@@ -185,5 +186,10 @@ struct LeaderAnnounced {        # registrations with earlier terms are gone: reg
   term @1 :UInt64;
   again @2 :Bool;               # those of this very term do not agree
   pushes @3 :UInt64;            # the number of the last push to the node that is told
-  followed @4 :UInt32;          # this node leads, and the sender follows it; 0: the sender leads
+}
+
+struct LeaderFollowed {         # to a node that asks who leads, and may not reach it
+  shard @0 :UInt16;
+  term @1 :UInt64;
+  leader @2 :UInt64;
 }

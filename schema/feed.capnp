@@ -66,6 +66,7 @@ struct FeedMove {
   version @6 :UInt64;
   member @7 :Data;
   elsewhere @8 :Bool;             # in none of the node's regions
+  aheadNumber @9 :UInt64;         # with ahead or settles: of all that the leader has told ahead; 0: none of its own
 }
 
 struct FeedCleared {

@@ -102,7 +102,8 @@ std::vector<Host*> SimCluster::hosts() const {
 
 std::uint64_t SimCluster::committed_ms_max() const {
   std::uint64_t max_ms = 0;
-  for (const auto& node : nodes_) max_ms = std::max(max_ms, node->committed_ms_max());
+  const bool is_set = std::ranges::any_of(nodes_, [](const auto& node) { return node->was_clock_set(); });
+  for (const auto& node : nodes_) max_ms = std::max(max_ms, node->committed_ms_max(is_set));
   return max_ms;
 }
 

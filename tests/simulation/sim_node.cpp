@@ -373,9 +373,9 @@ void SimNode::damage_what_is_counted(Random random) {
 
 // ---- for checkers
 
-std::uint64_t SimNode::committed_ms_max() const {
+std::uint64_t SimNode::committed_ms_max(bool is_set) const {
   if (!actors_) return committed_ms_before_;
-  const std::uint64_t off_ms = clock_.jumps() > jumps_at_start_ ? limits::kClockDisagreementMsMax : 0;
+  const std::uint64_t off_ms = is_set || was_clock_set() ? limits::kClockDisagreementMsMax : 0;
   return std::max(committed_ms_before_, wall_at_start_ms_ + (world_.now_ms() - started_ms_) + off_ms);
 }
 

@@ -97,8 +97,11 @@ class SimNode final : public Host, public PeerNetwork::End {
   ProcessClock& clock() { return clock_; }
 
   // ---- for checkers
-  // Committed time is never beyond this: ticks come from the wall clock while it goes along with the time since start.
-  [[nodiscard]] std::uint64_t committed_ms_max() const;
+  // Committed time is never beyond this: ticks come from the wall clock while it goes along with the time since start,
+  // about. `is_set`: so does one of another node that was set, and was confirmed by this one's.
+  [[nodiscard]] std::uint64_t committed_ms_max(bool is_set = false) const;
+  // Since its start.
+  [[nodiscard]] bool was_clock_set() const { return actors_ != nullptr && clock_.jumps() > jumps_at_start_; }
   // Whether a message stored at this time tells that the time is committed: a node that doubts its clock stores by a
   // time that no tick has told.
   [[nodiscard]] bool tells_a_tick(std::uint64_t stored_at_ms) const;

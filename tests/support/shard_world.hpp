@@ -186,7 +186,7 @@ class ShardWorld : private actors::ShardHost {
     EXPECT_GT(founders.size(), 1u) << "the only voter has nobody to send to";
   }
   void compared(NodeId /*node*/, bool again) override { registrations_agree.push_back(!again); }
-  void asked_who_leads(NodeId /*node*/) override {}
+  void follows(NodeId /*leader*/, Term /*term*/, NodeId /*asked_by*/) override { ADD_FAILURE() << "it leads"; }
   void send_seed(NodeId /*to*/, std::string /*bytes*/) override { ADD_FAILURE() << "nobody asks for its state"; }
   Result<std::vector<storage::LogEntry>> read_log(LogIndex first, LogIndex last, std::size_t bytes_max) override {
     return store_->read(kShard, first, last, bytes_max);

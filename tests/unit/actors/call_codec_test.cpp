@@ -240,6 +240,9 @@ TEST(CallCodec, AWordAboutAShardThatThereIsNotIsRefused) {
   EXPECT_TRUE(back(LeaderAnnounced{ShardId(kCallShards - 1), Term(1)}));
   EXPECT_EQ(back(LeaderAnnounced{ShardId(kCallShards), Term(1)}).error().field, "shard");
   EXPECT_EQ(back(LeaderAnnounced{ShardId(0), Term(0)}).error().field, "term");
+  EXPECT_EQ(back(LeaderFollowed{ShardId(kCallShards), Term(1), NodeId(1)}).error().field, "shard");
+  EXPECT_EQ(back(LeaderFollowed{ShardId(0), Term(0), NodeId(1)}).error().field, "term");
+  EXPECT_EQ(back(LeaderFollowed{ShardId(0), Term(1), NodeId()}).error().field, "leader");
 }
 
 }  // namespace

@@ -74,8 +74,8 @@ class CallValues {
         ExplainAsked{{nullptr, values.number(), Sequence(values.positive())}, address()},
         SessionExplained{values.number(), fate()},
         SessionEvicted{values.error()},
-        LeaderAnnounced{shard(), Term(values.positive()), values.chance(0.5), values.next(),
-                        NodeId(static_cast<std::uint32_t>(values.next()))},
+        LeaderAnnounced{shard(), Term(values.positive()), values.coin(), values.number()},
+        LeaderFollowed{shard(), Term(values.positive()), NodeId(values.positive())},
         PositionsAnswered{or_error(positions_answer())},
         WhereAnswered{or_error(where_answer())},
         CallRefused{values.error()},
@@ -327,8 +327,9 @@ inline auto crossing(const actors::ExplainAsked& m) {
 inline auto crossing(const actors::SessionExplained& m) { return std::tie(m.request, m.live); }
 inline auto crossing(const actors::SessionEvicted& m) { return std::tie(m.reason); }
 inline auto crossing(const actors::LeaderAnnounced& m) {
-  return std::tie(m.shard, m.term, m.again, m.pushes, m.followed);
+  return std::tie(m.shard, m.term, m.again, m.pushes);
 }
+inline auto crossing(const actors::LeaderFollowed& m) { return std::tie(m.shard, m.term, m.leader); }
 inline auto crossing(const actors::PositionsAnswered& m) {
   using Fields = std::tuple<std::vector<cluster::PositionOutcome>, std::uint64_t, std::vector<std::uint64_t>>;
   return m.answer.map([](const auto& answer) { return Fields(answer.outcomes, answer.members, answer.of_layers); });

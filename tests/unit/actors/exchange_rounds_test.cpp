@@ -137,7 +137,7 @@ TEST_F(ExchangeRounds, WhoDoesNotReachALeaderThatOthersFollowSendsItsClientsToTh
       carry();
       for (const FromPeer& frame : std::exchange(c_.replica_->frames, {}))
         if (frame.topic == cluster::PeerTopic::kCluster && c_follows)
-          c_.exchange->tell_whom_it_follows(kShard, frame.from);
+          c_.exchange->follows(kShard, {kB, Term(2)}, frame.from);
       carry();
       clock_.advance(1'000);
     }
@@ -157,12 +157,11 @@ TEST_F(ExchangeRounds, WhoDoesNotReachALeaderThatOthersFollowSendsItsClientsToTh
 
 // It would be followed for as long as nobody has noticed.
 TEST_F(ExchangeRounds, WhoHearsNothingFromALeaderDoesNotSayThatItFollowsIt) {
-  b_leads();
   wires_.broken.insert({kB, kC});
-  c_.exchange->tell_whom_it_follows(kShard, kA);
+  c_.exchange->follows(kShard, {kB, Term(2)}, kA);
   EXPECT_TRUE(wires_.frames.empty());
   wires_.broken.clear();
-  c_.exchange->tell_whom_it_follows(kShard, kA);
+  c_.exchange->follows(kShard, {kB, Term(2)}, kA);
   EXPECT_EQ(wires_.frames.size(), 1u);
 }
 

@@ -315,18 +315,6 @@ TEST_F(FeedSourceTest, AScanDoesNotEndBeforeWhatWasToldAheadOfItIsSettled) {
   EXPECT_TRUE(source.has_read_all()) << "it has been told of the ninth since it began";
 }
 
-// Or it would be settled in the stead of what the node was told ahead since.
-TEST_F(FeedSourceTest, WhatWasToldAheadBeforeAScanIsNotSettledByItsFeed) {
-  source.handle(kOther, FeedSubscribe{feed(1), {kOther}}, now_ms);
-  source.note_aheads(8, 7);
-  source.begin_scan(kOther, {}, now_ms);
-  for (const std::uint64_t number : {0, 8, 9}) {
-    source.tell({cluster::Move{kLayer, "ada", 1.0, 1, false, false, true, false, number}}, {}, now_ms);
-    const auto& told = **std::get_if<std::shared_ptr<const FeedItems>>(&sent.back());
-    EXPECT_EQ(told.moves.at(0).settles, number == 9) << number;
-  }
-}
-
 TEST_F(FeedSourceTest, WhoeverDoesNotLeadFeedsNobodyAndSaysSo) {
   subscribe();
   source.end();

@@ -128,7 +128,8 @@ TEST_F(ShardPositionsTest, WhoIsTakenBackIsWhereEverythingUntilThenHasLed) {
   tests::CellsWorld cells{1};
   places::Layer layer{places::CellLimits{}, kShardCount, cells.maker()};
   for (const Move& move : world.moves)
-    layer.take(ShardWorld::kShard, {{move.member, move.score, move.version, move.hidden, move.ahead, move.settles}});
+    layer.take(ShardWorld::kShard, {{move.member, move.score, move.version, move.hidden, move.ahead, move.settles,
+                                     move.ahead_number}});
   EXPECT_EQ(layer.score(ShardWorld::kShard, ada), std::nullopt);
   EXPECT_EQ(layer.size(), 1u) << "bea";
 }

@@ -17,15 +17,19 @@ constexpr const char* kAda = "ada";
 
 class AheadTest : public testing::Test {
  protected:
-  void ahead(double score) { layer.take(kShard, {{kAda, score, 0, false, true, false}}); }
-  void settled(std::optional<double> score, std::uint64_t version) {
-    layer.take(kShard, {{kAda, score, version, false, false, true}});
+  void ahead(std::optional<double> score) { layer.take(kShard, {{kAda, score, 0, false, true, false, ++told}}); }
+  // The first one that is not.
+  void settled(std::optional<double> score, std::uint64_t version) { settled(++settled_through, score, version); }
+  void settled(std::uint64_t number, std::optional<double> score, std::uint64_t version) {
+    layer.take(kShard, {{kAda, score, version, false, false, true, number}});
   }
   void committed(std::optional<double> score, std::uint64_t version) { layer.take(kShard, {{kAda, score, version}}); }
   std::optional<double> seen() { return layer.score(kShard, kAda); }
 
   tests::CellsWorld world{1};
   Layer layer{CellLimits{}, 1, world.maker()};
+  std::uint64_t told = 0;
+  std::uint64_t settled_through = 0;
 };
 
 TEST_F(AheadTest, AMoveIsSeenBeforeItHasAVersion) {
@@ -97,9 +101,35 @@ TEST_F(AheadTest, AnotherLeadersScanTakesTheirPlace) {
   EXPECT_EQ(seen(), 3);
 }
 
+// The scan was of the same leader, and the first of the two is settled by what the node has forgotten.
+TEST_F(AheadTest, WhatWasToldAheadBeforeAScanSettlesNothingThatWasToldSince) {
+  ahead(1);
+  layer.scan_begins(kShard);
+  ahead(2);
+  settled(1, 1, 1);
+  EXPECT_EQ(seen(), 2);
+  settled(0, 1, 1);  // of another leader
+  EXPECT_EQ(seen(), 2);
+  settled(2, 2, 2);
+  EXPECT_EQ(seen(), 2);
+  committed(3, 3);
+  EXPECT_EQ(seen(), 3);
+}
+
+TEST_F(AheadTest, ALayerMayGoWhenNobodyIsInItAndNothingIsAhead) {
+  EXPECT_TRUE(layer.may_go());
+  ahead(std::nullopt);
+  EXPECT_FALSE(layer.may_go()) << "it must not be seen where it was before";
+  settled(std::nullopt, 1);
+  EXPECT_TRUE(layer.may_go());
+  ahead(1);
+  settled(1, 2);
+  EXPECT_FALSE(layer.may_go());
+}
+
 // As a node outside of whose regions it is.
 TEST_F(AheadTest, AMoveAheadOfWhoeverIsNotHereChangesNothing) {
-  layer.take(kShard, {{kAda, std::nullopt, 0, false, true, false}});
+  ahead(std::nullopt);
   committed(2, 1);  // asked for before
   EXPECT_EQ(seen(), std::nullopt);
   settled(std::nullopt, 2);

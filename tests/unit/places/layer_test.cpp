@@ -137,7 +137,7 @@ class LingeringTest : public LayerTest {
   }
 
   void move_to(const std::string& member, MoveTo to, double score, std::uint64_t now_ms) {
-    layer->take(shard_of(kLayer, member, kShards), {{member, score, ++version, false, false, false, to}}, nullptr,
+    layer->take(shard_of(kLayer, member, kShards), {{member, score, ++version, false, false, false, 0, to}}, nullptr,
                 now_ms);
   }
   std::vector<std::string> all_within(const geo::Point& centre) {
