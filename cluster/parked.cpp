@@ -157,7 +157,11 @@ std::optional<MailboxRecord> Parked::copy(const UserId& user, const DeviceId& de
 std::optional<MailboxRecord> Parked::living(const UserId& user, Sequence sequence, const EndRules& rules) {
   auto record = mailboxes_.message(user, sequence);
   if (!record.has_value()) {
-    if (record.error().code != ErrorCode::kNotFound) require_readable(fail(record.error()), damaged_met_);
+    if (record.error().code != ErrorCode::kNotFound) {
+      require_readable(fail(record.error()), damaged_met_);
+    } else if (const auto head = mailboxes_.head(user); head && sequence >= head->first && sequence <= head->last) {
+      ++missed_;  // one that has ended left a tombstone, or is below
+    }
     return std::nullopt;
   }
   if (ended_reason(*record, rules).has_value()) return std::nullopt;

@@ -60,6 +60,8 @@ class Parked {
   [[nodiscard]] std::uint64_t damaged_met() const { return damaged_met_; }
   // Damaged records that decided something and are not counted above (Effects::is_doubtful).
   [[nodiscard]] std::uint64_t doubts() const { return doubts_; }
+  // Messages that should be there and are not (Effects::misses_messages).
+  [[nodiscard]] std::uint64_t missed() const { return missed_; }
 
  private:
   // `met`: of those that are parked.
@@ -68,7 +70,7 @@ class Parked {
 
   // For commands. Whether there is such a record, damaged or not.
   bool has_record(const std::string& key);
-  // For commands. Nothing: it has ended, or is damaged.
+  // For commands. Nothing: it has ended, is damaged, or is missing.
   std::optional<MailboxRecord> living(const UserId& user, Sequence sequence, const EndRules& rules);
 
   storage::ShardState& state_;
@@ -79,6 +81,7 @@ class Parked {
   std::uint64_t messages_max_;
   std::uint64_t damaged_met_ = 0;
   std::uint64_t doubts_ = 0;
+  std::uint64_t missed_ = 0;
 };
 
 }  // namespace earshot::cluster

@@ -172,6 +172,7 @@ class Machine final : public ShardMachine {
            retention_.damaged_met() + expiries_.damaged_met() + parked_.damaged_met() + sweep_.damaged_met() +
            positions_.damaged_met() + privacies_.damaged_met() + last_logins_.damaged_met();
   }
+  [[nodiscard]] std::uint64_t missed() const { return retention_.missed() + parked_.missed(); }
   [[nodiscard]] std::uint64_t doubts() const { return retention_.doubts() + parked_.doubts() + sweep_.doubts(); }
   void write_back();
 
@@ -253,7 +254,7 @@ Effects Machine::apply(LogIndex index, Term term, std::string_view entry) {
   last_logins_.refresh(head_.tick_ms);
   effects.damaged = damaged_met() - std::exchange(damaged_told_, damaged_met());
   effects.is_doubtful = doubts() != std::exchange(doubts_told_, doubts());
-  effects.misses_messages = retention_.missed() != std::exchange(missed_told_, retention_.missed());
+  effects.misses_messages = missed() != std::exchange(missed_told_, missed());
   auto& targets = effects.outbox_targets;
   std::sort(targets.begin(), targets.end());
   targets.erase(std::unique(targets.begin(), targets.end()), targets.end());

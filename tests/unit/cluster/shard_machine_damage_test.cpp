@@ -122,6 +122,29 @@ TEST_F(ShardMachineDamage, AMessageThatIsMissingWhenItsTimeHasComeIsMissed) {
   EXPECT_FALSE(tick(kStart + 100).misses_messages) << "it is told once";
 }
 
+TEST_F(ShardMachineDamage, AMessageThatIsMissingWhenItIsReplayedIsMissed) {
+  ASSERT_TRUE(set_policy(bob, Policy{0, 0, 0, 2}).has_value());
+  fill(3);
+  login(kStart);
+  ASSERT_EQ(attempt(1, 2, 2).size(), 2u);
+  move_record(keys::message(bob, Sequence(2)), keys::message(bob, Sequence(1 << 20)));
+  EXPECT_EQ(replay({Sequence(1)}).value(), std::vector{Sequence(4)});
+  EXPECT_FALSE(last_.misses_messages);
+  EXPECT_EQ(replay({Sequence(2)}).value(), std::vector{Sequence()});
+  EXPECT_TRUE(last_.misses_messages) << "others have stored it again";
+}
+
+TEST_F(ShardMachineDamage, AMessageThatIsMissingWhenItWouldBeParkedIsMissed) {
+  ASSERT_TRUE(set_policy(bob, Policy{0, 0, 0, 2}).has_value());
+  fill(3);
+  login(kStart);
+  move_record(keys::message(bob, Sequence(2)), keys::message(bob, Sequence(1 << 20)));
+  last_ = replica().apply(AttemptsCommand{bob, device("phone"), {{Sequence(1), Sequence(1), 2}}});
+  EXPECT_FALSE(last_.misses_messages);
+  last_ = replica().apply(AttemptsCommand{bob, device("phone"), {{Sequence(2), Sequence(2), 2}}});
+  EXPECT_TRUE(last_.misses_messages) << "others have set it aside";
+}
+
 TEST_F(ShardMachineDamage, ExpiryMarkUnderAnotherKeyAsksForNoTickAgainAndAgain) {
   send(kStart, 100), send(kStart, 200);
   const std::string sound = keys::expiry({kStart + 100, bob, Sequence(1)});
