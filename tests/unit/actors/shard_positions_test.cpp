@@ -87,9 +87,8 @@ TEST_F(ShardPositionsTest, AnAcceptedMoveIsToldAndAnsweredBeforeItIsStored) {
                                        Move{kPeople, bea, 2, 0, false, true, false, false, 1}));
   world.moves.clear();
   world.settle();
-  EXPECT_THAT(world.moves,
-              ElementsAre(Move{kPeople, ada, 1, 1, false, false, true, false, 1},
-                          Move{kPeople, bea, 2, 2, false, false, true, false, 1}))
+  EXPECT_THAT(world.moves, ElementsAre(Move{kPeople, ada, 1, 1, false, false, true, false, 1},
+                                       Move{kPeople, bea, 2, 2, false, false, true, false, 1}))
       << "each settles what was told ahead of it";
 }
 
@@ -128,8 +127,8 @@ TEST_F(ShardPositionsTest, WhoIsTakenBackIsWhereEverythingUntilThenHasLed) {
   tests::CellsWorld cells{1};
   places::Layer layer{places::CellLimits{}, kShardCount, cells.maker()};
   for (const Move& move : world.moves)
-    layer.take(ShardWorld::kShard, {{move.member, move.score, move.version, move.hidden, move.ahead, move.settles,
-                                     move.ahead_number}});
+    layer.take(ShardWorld::kShard,
+               {{move.member, move.score, move.version, move.hidden, move.ahead, move.settles, move.ahead_number}});
   EXPECT_EQ(layer.score(ShardWorld::kShard, ada), std::nullopt);
   EXPECT_EQ(layer.size(), 1u) << "bea";
 }
