@@ -31,8 +31,9 @@ struct DiskReading {
 // the largest ones take, however small the reserve is, the disk counts as below the reserve until, kPromiseTestedMs
 // later, a ballast fits again.
 //
-// What has been let in and is not on the disk yet counts as taken, also what came since the last look. Sends are let in again a quarter of the reserve
-// above the line, so that the answer does not change with every message; the ballast is made again then too.
+// What has been let in and is not on the disk yet counts as taken, also what came since the last look. Sends are let in
+// again a quarter of the reserve above the line, so that the answer does not change with every message; the ballast is
+// made again then too.
 //
 // Thread safety: the writers call look() and ran_full() from their threads; seen() is for any, and waits for nobody.
 class DiskWatch {

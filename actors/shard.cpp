@@ -387,7 +387,7 @@ void ShardImpl::stop() {
   const std::uint64_t now_ms = clock_.monotonic_ms();
   entries_.refuse_who_waits(is_alone() ? stopping() : lost());
   if (life_) life_->drain->end();
-  if (leads_) gather();  // what was accepted: while leadership is handed over nothing is taken
+  if (leads_ && life_) gather();  // what was accepted: while leadership is handed over nothing is taken
   hand_over(now_ms);
   settle(now_ms);
 }

@@ -57,8 +57,8 @@ struct NodeBudgets {
   DiskState disk;
   std::shared_ptr<DiskWatch> watch;  // looks after `disk`; none: only failed writes tell that it is full
 
-  // What has been let in and is not on the disk yet: an admitted command takes its room twice, in the log and then in the
-  // state.
+  // What has been let in and is not on the disk yet: an admitted command takes its room twice, in the log and then in
+  // the state.
   [[nodiscard]] std::uint64_t promised_bytes() const { return 2 * std::uint64_t{admitted.used()} + overlay.used(); }
   // Whether what would grow the disk's content is let in. Between two looks at the disk more may be asked for than the
   // reserve has.

@@ -119,7 +119,8 @@ void ShardPlaces::tell_taken_back(std::uint64_t now_ms) {
   for (const AheadWaiter& ahead : std::exchange(refused_, {})) {
     for (const std::string& member : ahead.members) {
       const auto position = machine_.position(ahead.layer, member);
-      cluster::Move move{ahead.layer, member, std::nullopt, machine_.position_version(), false, false, true, false, ahead.number};
+      cluster::Move move{ahead.layer, member, std::nullopt, machine_.position_version(), false, false,
+                         true,        false,  ahead.number};
       if (position && *position)
         move.score = (*position)->score, move.version = (*position)->version, move.hidden = (*position)->hidden;
       moves.push_back(std::move(move));

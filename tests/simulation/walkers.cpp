@@ -43,8 +43,8 @@ struct Walkers::Expected {
   std::string said = "nothing";  // last
 };
 
-// Which nodes lead, as long as all nodes know the same, and what has died meanwhile: while this stays what it is nothing
-// that was accepted is lost.
+// Which nodes lead, as long as all nodes know the same, and what has died meanwhile: while this stays what it is
+// nothing that was accepted is lost.
 struct Leadership {
   explicit Leadership(const std::vector<SimNode*>& nodes) {
     for (const SimNode* node : nodes) deaths += node->deaths();

@@ -326,9 +326,7 @@ inline auto crossing(const actors::ExplainAsked& m) {
 }
 inline auto crossing(const actors::SessionExplained& m) { return std::tie(m.request, m.live); }
 inline auto crossing(const actors::SessionEvicted& m) { return std::tie(m.reason); }
-inline auto crossing(const actors::LeaderAnnounced& m) {
-  return std::tie(m.shard, m.term, m.again, m.pushes);
-}
+inline auto crossing(const actors::LeaderAnnounced& m) { return std::tie(m.shard, m.term, m.again, m.pushes); }
 inline auto crossing(const actors::LeaderFollowed& m) { return std::tie(m.shard, m.term, m.leader); }
 inline auto crossing(const actors::PositionsAnswered& m) {
   using Fields = std::tuple<std::vector<cluster::PositionOutcome>, std::uint64_t, std::vector<std::uint64_t>>;
