@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <deque>
 
+#include "base/error.hpp"
+
 namespace earshot::actors {
 
 // Changes that were told ahead of the log, numbered from 1 on, and how many of them hold no longer: they have their
@@ -16,6 +18,8 @@ class Aheads {
   }
   // Precondition: it was told, and is not settled yet.
   void settle(std::uint64_t number) {
+    EARSHOT_INVARIANT(number > through_ && number <= last() && !is_settled_[number - through_ - 1],
+                      "what is settled was told ahead, and is settled once");
     is_settled_[number - through_ - 1] = true;
     for (; !is_settled_.empty() && is_settled_.front(); is_settled_.pop_front()) ++through_;
   }
